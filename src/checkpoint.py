@@ -1,0 +1,128 @@
+"""What a checkpoint carries, and how to open one safely.
+
+A checkpoint is Lightning's own, of plain containers and tensors only, plus `auscult`: the resolved configuration
+of its run and the names of its classes. That is all that is needed to resume the run or to explain its network.
+"""
+
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.utils import get_object
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+from torch import nn
+
+from src.datamodules.clips import Corpus
+from src.mistake import Mistake
+from src.modules.classifier import Classifier
+
+KEY = "auscult"
+# a configuration names the classes to build: one that comes out of a file may name none but these
+SAFE_MODULES = ("src.", "torch.optim.")
+SAFE_CLASSES = (Corpus, nn.Module, torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler)
+
+
+class CarryConfiguration(Callback):
+    """Puts the resolved configuration and the class names into every checkpoint."""
+
+    def __init__(self, config: dict[str, Any], classes: list[str]) -> None:
+        self.card = {"config": config, "classes": classes}
+
+    def on_save_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        checkpoint[KEY] = self.card
+
+
+def keep_best(folder: Path) -> ModelCheckpoint:
+    """Keeps `best.ckpt`, the weights of the highest val/accuracy (the earliest of equals): to test and to explain."""
+    return ModelCheckpoint(
+        folder, "best", monitor="val/accuracy", mode="max", save_weights_only=True, enable_version_counter=False
+    )
+
+
+def keep_last(folder: Path) -> ModelCheckpoint:
+    """Keeps `last.ckpt`, with the optimizer's state: to resume."""
+    # at the end of the epoch, not of its validation: what is resumed then starts with a whole epoch
+    return ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
+
+
+class WholeFiles(TorchCheckpointIO):
+    """Writes a checkpoint beside the one it replaces, so that a run killed meanwhile still has that one."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_suffix(".part")
+        torch.save(checkpoint, unfinished)
+        unfinished.replace(path)
+
+
+def open_checkpoint(path: str | Path, option: str = "ckpt_path") -> dict[str, Any]:
+    """Reads a checkpoint of this program onto the CPU, executing nothing that it holds.
+
+    Args:
+        path: the file.
+        option: the option that named it, for the message.
+
+    Raises:
+        Mistake: no such file, not a whole checkpoint, not one of this program, or one that wants to run code.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise Mistake(f"{option}={path} is not a file; name a checkpoints/last.ckpt or best.ckpt of a run folder.")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise Mistake(
+            f"{option}={path} is not safe to open: it holds more than plain values and tensors"
+            " (code, or another program's objects); use a checkpoint that train.py wrote."
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise Mistake(
+            f"{option}={path} cannot be read (truncated, damaged or not a checkpoint); use the run's other checkpoint."
+        ) from error
+    if not isinstance(checkpoint, dict) or KEY not in checkpoint:
+        raise Mistake(f"{option}={path} was not written by train.py; use a checkpoint of a run folder.")
+    for target in targets(checkpoint[KEY]["config"]):
+        if not is_safe(target):
+            raise Mistake(f"{option}={path} wants to build '{target}', which is no part of this program; not opened.")
+    return checkpoint
+
+
+def load_classifier(path: str | Path, option: str = "checkpoint") -> Classifier:
+    """The trained classifier of a checkpoint, in evaluation mode on the CPU.
+
+    Raises:
+        Mistake: see `open_checkpoint`.
+    """
+    checkpoint = open_checkpoint(path, option)
+    classifier = Classifier.from_config(checkpoint[KEY]["config"], checkpoint[KEY]["classes"])
+    classifier.load_state_dict(checkpoint["state_dict"])
+    return classifier.eval()
+
+
+def is_safe(target: str) -> bool:
+    """Whether a `_target_` names a corpus, module, optimizer or schedule, and not just any callable.
+
+    The prefix alone would not do: `src.some_module.os.system` has it too.
+    """
+    if not target.startswith(SAFE_MODULES):
+        return False
+    try:
+        named = get_object(target)
+    except Exception:  # whatever importing it raises, it is not ours
+        return False
+    return isinstance(named, type) and issubclass(named, SAFE_CLASSES)
+
+
+def targets(config: Any) -> list[str]:
+    """Every `_target_` in a configuration of plain containers."""
+    if isinstance(config, dict):
+        own = [str(config["_target_"])] if "_target_" in config else []
+        return own + [target for value in config.values() for target in targets(value)]
+    if isinstance(config, list):
+        return [target for value in config for target in targets(value)]
+    return []

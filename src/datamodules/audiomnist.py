@@ -1,0 +1,134 @@
+"""AudioMNIST: 30 000 recordings of the English digits by 60 speakers (Becker et al., arXiv 1807.03418)."""
+
+import json
+import logging
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from src.datamodules.clips import Clip, Corpus
+from src.datamodules.download import fetch
+from src.mistake import Mistake
+
+log = logging.getLogger(__name__)
+
+# The revision that stood at the head of the default branch in January 2026. An archive's checksum is not
+# published and may change with the packer, so the revision is pinned and the content counted instead.
+URL = "https://github.com/soerenab/AudioMNIST/archive/630d7dab4c040882834de6fa21baf9a60372accd.zip"
+CLIPS, SPEAKERS = 30_000, 60
+
+# Speakers of each test fold as published: fold f tests on group f, validates on group f - 1 (modulo the
+# number of folds) and trains on the rest. The pool of "sex" is balanced: 12 female and 12 male speakers.
+PUBLISHED_FOLDS: dict[str, list[list[str]]] = {
+    "digit": [
+        ["26", "52", "60", "18", "32", "42", "05", "13", "22", "33", "45", "51"],
+        ["28", "56", "07", "19", "35", "01", "06", "16", "23", "34", "46", "53"],
+        ["36", "57", "09", "24", "37", "02", "08", "17", "29", "39", "48", "54"],
+        ["43", "58", "14", "25", "38", "03", "10", "20", "30", "40", "49", "55"],
+        ["12", "47", "59", "15", "27", "41", "04", "11", "21", "31", "44", "50"],
+    ],
+    "sex": [
+        ["58", "59", "60", "07", "23", "38"],
+        ["36", "47", "56", "02", "44", "50"],
+        ["26", "12", "57", "25", "37", "45"],
+        ["43", "28", "52", "48", "53", "41"],
+    ],
+}
+
+FEMALE: frozenset[str] = frozenset(["12", "26", "28", "36", "43", "47", "52", "56", "57", "58", "59", "60"])
+
+
+class AudioMNIST(Corpus):
+    """`<root>/data/<speaker>/<digit>_<speaker>_<repetition>.wav` and `audioMNIST_meta.txt` (JSON).
+
+    Args:
+        root: the repository's folder, or the `data` folder in it.
+        download: fetch the public repository (about 1 GB) where there are no recordings yet.
+        url: the ZIP archive to fetch.
+    """
+
+    def __init__(self, root: str | Path, download: bool = False, url: str = URL) -> None:
+        self.root = Path(root).expanduser()
+        self.download = download
+        self.url = url
+
+    def clips(self) -> list[Clip]:
+        """See `Corpus.clips`. Raises Mistake also where the download fails or the metadata are not JSON."""
+        clips = spoken_digits(self.root)
+        if not clips and self.download:
+            fetch(self.url, self.root, self._check_archive)
+            clips = spoken_digits(self.root)
+        if not clips:
+            raise Mistake(
+                f"no AudioMNIST recordings under data.root={self.root}: point data.root to a copy of "
+                "github.com/soerenab/AudioMNIST, or set data.download=true to fetch one (about 1 GB)"
+            )
+        return with_sex(clips, self._sexes())
+
+    def published_folds(self, task: str) -> list[list[str]] | None:
+        return PUBLISHED_FOLDS.get(task)
+
+    def _check_archive(self, folder: Path) -> None:
+        clips = spoken_digits(folder)
+        speakers = {clip.speaker for clip in clips}
+        if self.url == URL and (len(clips), len(speakers)) != (CLIPS, SPEAKERS):
+            raise Mistake(
+                f"the archive at data.url={self.url} holds {len(clips)} recordings of {len(speakers)} speakers "
+                f"instead of {CLIPS} of {SPEAKERS}: fetch AudioMNIST by hand and point data.root to it"
+            )
+        if not clips:
+            raise Mistake(f"the archive at data.url={self.url} holds no recordings in AudioMNIST's layout")
+
+    def _sexes(self) -> dict[str, str]:
+        """Speaker -> male or female, as far as the metadata file says."""
+        for path in (self.root / "data" / "audioMNIST_meta.txt", self.root / "audioMNIST_meta.txt"):
+            try:
+                people = json.loads(path.read_text(encoding="utf-8"))
+                return {speaker: person["gender"] for speaker, person in people.items() if "gender" in person}
+            except OSError:
+                continue
+            except (ValueError, TypeError, AttributeError) as error:
+                raise Mistake(
+                    f"{path} is not the JSON file of AudioMNIST ({error}): fetch it again, or remove it to train "
+                    "tasks that need no metadata"
+                ) from error
+        log.warning("there is no readable audioMNIST_meta.txt under %s: the sex of its speakers is unknown", self.root)
+        return {}
+
+
+def spoken_digits(root: Path) -> list[Clip]:
+    """The recordings `<digit>_<speaker>_<number>.wav` or `.flac` in the speakers' folders, in AudioMNIST's layout.
+
+    Sorted by speaker, digit and number, with the label "digit"; empty where there are none.
+
+    Raises:
+        Mistake: `root` cannot be read, or is a file.
+    """
+    if root.exists() and not root.is_dir():
+        raise Mistake(f"data.root={root} is not a folder: point it to the folder of the recordings")
+    named = re.compile(r"(?P<digit>\d)_(?P<speaker>[^_]+)_(?P<number>\d+)\.(wav|flac)", re.IGNORECASE)
+    found: list[tuple[str, str, int, str]] = []
+    try:
+        for data in (root / "data", root):
+            for folder in [entry for entry in os.scandir(data) if entry.is_dir()] if data.is_dir() else []:
+                for name in os.listdir(folder):
+                    if match := named.fullmatch(name):
+                        path = (data / folder.name / name).relative_to(root).as_posix()
+                        found.append((match["speaker"], match["digit"], int(match["number"]), path))
+            if found:
+                break
+    except OSError as error:
+        raise Mistake(f"data.root={root} cannot be read ({error.strerror}): check its permissions") from error
+    return [Clip(path, speaker, {"digit": digit}) for speaker, digit, _, path in sorted(found)]
+
+
+def with_sex(clips: list[Clip], sexes: Mapping[str, str]) -> list[Clip]:
+    """Adds the label "sex" where it is known; a warning lists the speakers where it is not."""
+    unknown = sorted({clip.speaker for clip in clips} - sexes.keys())
+    if sexes and unknown:
+        log.warning("no metadata for speakers %s: they are left out of tasks that need it", ", ".join(unknown))
+    return [
+        Clip(clip.path, clip.speaker, {**clip.labels, "sex": sexes[clip.speaker]}) if clip.speaker in sexes else clip
+        for clip in clips
+    ]

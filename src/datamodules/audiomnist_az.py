@@ -1,0 +1,50 @@
+"""AudioMNIST_AZ: 3 082 recordings of the Azerbaijani digits by 59 speakers, in AudioMNIST's layout."""
+
+import csv
+import logging
+from pathlib import Path
+
+from src.datamodules.audiomnist import spoken_digits, with_sex
+from src.datamodules.clips import Clip, Corpus
+from src.mistake import Mistake
+
+log = logging.getLogger(__name__)
+
+SEXES = {"M": "male", "F": "female"}
+
+
+class AudioMNISTAz(Corpus):
+    """`<root>/data/<speaker>/<digit>_<speaker>_<number>.wav` (or `.flac`) and `metadata.txt` (CSV).
+
+    The metadata's columns are `SPK ID` (1 for speaker 01), recordings per digit, and `Gender` (M or F).
+
+    Args:
+        root: the repository's folder.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root).expanduser()
+
+    def clips(self) -> list[Clip]:
+        """See `Corpus.clips`. Raises Mistake also where `metadata.txt` is not what it should be."""
+        clips = spoken_digits(self.root)
+        if not clips:
+            raise Mistake(
+                f"no AudioMNIST_AZ recordings under data.root={self.root}: point data.root to a copy of "
+                "github.com/Natavan-A/AudioMNIST_AZ"
+            )
+        return with_sex(clips, self._sexes())
+
+    def _sexes(self) -> dict[str, str]:
+        path = self.root / "metadata.txt"
+        try:
+            with open(path, newline="", encoding="utf-8-sig") as file:
+                return {row["SPK ID"].strip().zfill(2): SEXES[row["Gender"].strip()] for row in csv.DictReader(file)}
+        except OSError:
+            log.warning("there is no readable %s: the sex of the speakers is unknown", path)
+            return {}
+        except (KeyError, AttributeError, ValueError, csv.Error) as error:
+            raise Mistake(
+                f"{path} is not the CSV file of AudioMNIST_AZ, with columns 'SPK ID' and 'Gender' (M or F): fetch it "
+                "again, or remove it to train tasks that need no metadata"
+            ) from error

@@ -1,0 +1,130 @@
+"""Prepared clips of a corpus in one memory-mapped file: decoded once, however often they are asked for."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from src.datamodules.cache_files import SKIPPED, Entry, build, ends_of, map_samples, read_entries
+from src.datamodules.clips import Clip, Corpus
+from src.datamodules.recording import ClipSettings
+from src.mistake import Mistake
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1  # part of the key: raise it when a cache's files, or what `recording.prepare` does, change
+
+
+@dataclass(frozen=True, eq=False)
+class Cache:
+    """The clips that can be used. Arrays and lists are in the corpus's order, without the skipped ones."""
+
+    folder: Path
+    clips: list[Clip]
+    lengths: np.ndarray  # (N,) int64, samples
+    starts: np.ndarray  # (N,) int64, where each clip begins in its recording, in samples at the clips' rate
+    cut: np.ndarray  # (N,) bool, recordings that were too long
+    skipped: list[tuple[str, str]]  # path and reason of each bad recording
+    _memory: np.ndarray  # (sum of lengths,) int16
+    _ends: np.ndarray  # (N,) int64, of each clip in _memory
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    @property
+    def paths(self) -> list[str]:
+        return [clip.path for clip in self.clips]
+
+    def samples(self, i: int) -> np.ndarray:
+        """Clip i, (L,) int16, a read-only view."""
+        end = self._ends[i]
+        return self._memory[end - self.lengths[i] : end]
+
+
+def open_cache(corpus: Corpus, clips: Sequence[Clip], settings: ClipSettings, folder: str | Path) -> Cache:
+    """The cache of `clips`, built first where there is none, or where recordings were changed, added or removed.
+
+    Unchanged clips are then copied rather than decoded again. Any number of processes may ask at once: one
+    builds, the others wait. A cache that is open stays valid when another process replaces it.
+
+    Raises:
+        Mistake: `data.cache_dir` cannot be written, or no recording of `data.root` can be used.
+    """
+    stamps = [corpus.stamp(clip) for clip in clips]
+    home = Path(folder).expanduser() / f"{type(corpus).__name__.lower()}-{_key(corpus, settings)}"
+    try:
+        home.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(home):
+            entries = read_entries(home)
+            if entries is None or not _is_current(entries, clips, stamps):
+                entries = build(corpus, clips, stamps, settings, home, entries or [])
+            memory = map_samples(home, entries)
+    except OSError as error:
+        raise Mistake(
+            f"data.cache_dir={folder} cannot hold the prepared recordings ({error.strerror or error}): make room "
+            "there, or set data.cache_dir to a folder that can be written"
+        ) from error
+    return _report(_assemble(home, clips, entries, memory))
+
+
+def _key(corpus: Corpus, settings: ClipSettings) -> str:
+    content = {"corpus": corpus.identity(), "settings": asdict(settings), "format": FORMAT}
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+
+def _locked(home: Path) -> AbstractContextManager[object]:
+    lock = FileLock(home.with_name(home.name + ".lock"))
+    try:
+        return lock.acquire(timeout=1)
+    except Timeout:
+        log.info("another process is preparing the recordings; waiting for it")
+        return lock.acquire()
+
+
+def _is_current(entries: list[Entry], clips: Sequence[Clip], stamps: list[str]) -> bool:
+    return len(entries) == len(clips) and all(
+        entry.path == clip.path and entry.stamp == stamp
+        for entry, clip, stamp in zip(entries, clips, stamps, strict=True)
+    )
+
+
+def _assemble(home: Path, clips: Sequence[Clip], entries: list[Entry], memory: np.ndarray) -> Cache:
+    kept = [entry for entry in entries if not entry.reason]
+    return Cache(
+        folder=home,
+        clips=[clip for clip, entry in zip(clips, entries, strict=True) if not entry.reason],
+        lengths=np.array([entry.length for entry in kept], dtype=np.int64),
+        starts=np.array([entry.start for entry in kept], dtype=np.int64),
+        cut=np.array([entry.cut for entry in kept], dtype=bool),
+        skipped=[(entry.path, entry.reason) for entry in entries if entry.reason],
+        _memory=memory,
+        _ends=ends_of(kept),
+    )
+
+
+def _report(cache: Cache) -> Cache:
+    count = len(cache) + len(cache.skipped)
+    if not cache.clips:
+        path, reason = cache.skipped[0] if cache.skipped else ("nothing", "no recordings")
+        raise Mistake(
+            f"none of the {count} recordings under data.root can be used ({path}: {reason}): see all reasons in "
+            f"{cache.folder / SKIPPED}, and point data.root to other recordings"
+        )
+    if cache.skipped:
+        log.warning(
+            "%d of %d recordings cannot be used and are skipped; %s lists them with the reasons",
+            len(cache.skipped), count, cache.folder / SKIPPED,
+        )  # fmt: skip
+    if cache.cut.any():
+        log.info(
+            "%d of %d recordings are longer than a clip and were cut around their energy",
+            cache.cut.sum(),
+            count,
+        )
+    return cache

@@ -1,0 +1,52 @@
+"""A clip is one recording and what is known of it; a corpus says where its clips are."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One recording, named but not read."""
+
+    path: str  # relative to the corpus's root, with forward slashes; unique in the corpus
+    speaker: str
+    labels: Mapping[str, str] = field(default_factory=dict)  # column -> class name, as far as known
+
+
+class Corpus(ABC):
+    """Where clips are and what is known of them. A new corpus is a subclass and a YAML in `conf/data`."""
+
+    root: Path
+
+    @abstractmethod
+    def clips(self) -> list[Clip]:
+        """All clips, in an order that depends on the corpus alone.
+
+        Raises:
+            Mistake: `data.root` (or another option of the corpus) does not lead to any clips.
+        """
+
+    def published_folds(self, task: str) -> list[list[str]] | None:
+        """Speakers of each published test fold of a task, or None where folds are to be generated."""
+        return None
+
+    def read(self, clip: Clip) -> tuple[np.ndarray, int]:
+        """Samples of one recording, float32 in [-1, 1], (frames, channels), and its rate in hertz."""
+        return soundfile.read(self.root / clip.path, dtype="float32", always_2d=True)
+
+    def stamp(self, clip: Clip) -> str:
+        """Changes whenever the recording does; "missing" where there is none."""
+        try:
+            status = (self.root / clip.path).stat()
+        except OSError:
+            return "missing"
+        return f"{status.st_size}-{status.st_mtime_ns}"
+
+    def identity(self) -> dict[str, object]:
+        """What tells this corpus from any other; a cache is keyed by it."""
+        return {"corpus": type(self).__qualname__, "root": str(self.root.resolve())}

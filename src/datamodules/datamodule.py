@@ -1,0 +1,211 @@
+"""Clips, their cache and their speaker folds become batches of waveforms."""
+
+import logging
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from hydra.utils import instantiate
+from pytorch_lightning import LightningDataModule
+from torch.utils.data import DataLoader, Dataset, DistributedSampler
+
+from src.datamodules.cache import Cache, open_cache
+from src.datamodules.clips import Clip, Corpus
+from src.datamodules.folds import Split, split
+from src.datamodules.recording import ClipSettings
+from src.mistake import Mistake
+
+log = logging.getLogger(__name__)
+
+Batch = dict[str, torch.Tensor]
+SHARED_OPTIONS = ("name", "clip", "cache_dir", "batch_size")  # of `data`; the rest are the corpus's own
+
+
+class ClipDataset(Dataset[Batch]):
+    """Cached clips, each embedded in silence; indexed by whole batches.
+
+    Args:
+        cache: the prepared clips.
+        clips: (N,) which clips of the cache these are.
+        labels: (N,) class of each.
+        length: samples of a waveform, T.
+        places: gives, for each of the N clips, where in the silence it lies: 0 at the start, 1 at the end.
+    """
+
+    def __init__(
+        self,
+        cache: Cache,
+        clips: np.ndarray,
+        labels: np.ndarray,
+        length: int,
+        places: Callable[[], np.ndarray],
+    ) -> None:
+        self.cache, self.clips, self.labels, self.length, self.places = cache, clips, labels, length, places
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitems__(self, indices: list[int]) -> Batch:
+        waveforms = np.zeros((len(indices), 1, self.length), np.float32)  # (B, 1, T)
+        places = self.places()
+        for waveform, index in zip(waveforms, indices, strict=True):
+            samples = self.cache.samples(self.clips[index])
+            offset = round(places[index] * (self.length - len(samples)))
+            np.divide(samples, 32768, out=waveform[0, offset : offset + len(samples)], dtype=np.float32)
+        return {
+            "waveform": torch.from_numpy(waveforms),
+            "label": torch.from_numpy(self.labels[indices]),
+            "clip": torch.from_numpy(self.clips[indices]),
+        }
+
+
+class AudioDataModule(LightningDataModule):
+    """One task on one speaker fold of one corpus.
+
+    A batch is `{"waveform": (B, 1, T) float32, "label": (B,) int64, "clip": (B,) int64}`; `clip` indexes
+    `clips`. In training a clip's place in the silence around it depends on (seed, epoch, clip), in evaluation
+    on the clip alone; neither depends on how many processes share the work.
+
+    Args:
+        corpus: where the clips are.
+        task: `{name, label, classes, folds, balance}`, see `conf/task`.
+        fold: which of the task's folds to test on.
+        settings: what every recording becomes.
+        cache_dir: where caches are kept.
+        batch_size: clips per step, over all processes.
+        seed: of the order and the places of training clips, and of generated folds.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        task: dict[str, Any],
+        fold: int,
+        settings: ClipSettings,
+        cache_dir: Path,
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.corpus, self.task, self.fold, self.settings = corpus, task, fold, settings
+        self.cache_dir, self.batch_size, self.seed = cache_dir, batch_size, seed
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "AudioDataModule":
+        """Builds the data module that a resolved configuration (plain containers) describes."""
+        data = config["data"]
+        return cls(
+            corpus=instantiate({name: value for name, value in data.items() if name not in SHARED_OPTIONS}),
+            task=config["task"],
+            fold=config["fold"],
+            settings=ClipSettings(**data["clip"]),
+            cache_dir=Path(data["cache_dir"]).expanduser(),
+            batch_size=data["batch_size"],
+            seed=config["seed"],
+        )
+
+    def setup(self, stage: str | None = None) -> None:
+        """Opens (or builds) the cache and splits the clips; once per process.
+
+        Raises:
+            Mistake: nothing there, or nothing of it serves the task or the fold.
+        """
+        if hasattr(self, "cache"):
+            return
+        clips = self.corpus.clips()
+        known = {column for clip in clips for column in clip.labels}
+        label = self.task["label"]
+        if label not in known:
+            raise Mistake(
+                f"task={self.task['name']} needs clips labelled '{label}', and this corpus has only"
+                f" {', '.join(sorted(known)) or 'unlabelled clips'}; choose another task or corpus (data)."
+            )
+        self.cache = open_cache(self.corpus, clips, self.settings, self.cache_dir)
+        self.clips: list[Clip] = self.cache.clips
+        self.classes = self._classes()
+        self.split: Split = split(
+            self.clips,
+            label,
+            fold=self.fold,
+            folds=self.task["folds"],
+            published=self.corpus.published_folds(self.task["name"]),
+            balance=self.task["balance"],
+            seed=self.task["fold_seed"],
+        )
+        self._warn_of_unlabelled()
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        dataset = self._dataset(self.split.train, self._epoch_places)
+        sampler = DistributedSampler(
+            dataset, num_replicas=self._processes, rank=self._rank, shuffle=True, seed=self.seed
+        )  # Lightning tells it each epoch, so the order depends on (seed, epoch) alone, also after a resume
+        return self._loader(dataset, sampler)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        return self._evaluation_loader(self.split.validation)
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        return self._evaluation_loader(self.split.test)
+
+    def counts(self) -> dict[str, int]:
+        """Clips and speakers of each split, and how many recordings were skipped or cut."""
+        counts = {"clips/skipped": len(self.cache.skipped), "clips/cut": int(self.cache.cut.sum())}
+        for name in ("train", "validation", "test"):
+            members = getattr(self.split, name)
+            counts[f"clips/{name}"] = len(members)
+            counts[f"speakers/{name}"] = len({self.clips[index].speaker for index in members})
+        return counts
+
+    @property
+    def _processes(self) -> int:
+        return self.trainer.world_size if self.trainer else 1
+
+    @property
+    def _rank(self) -> int:
+        return self.trainer.global_rank if self.trainer else 0
+
+    def _classes(self) -> list[str]:
+        label = self.task["label"]
+        found = {clip.labels[label]: clip.path for clip in self.clips if label in clip.labels}
+        if self.task["classes"] is None:
+            return sorted(found)
+        classes = [str(name) for name in self.task["classes"]]
+        for name in sorted(found.keys() - set(classes)):
+            raise Mistake(
+                f"task={self.task['name']} has the classes {', '.join(classes)}, but {found[name]} is labelled"
+                f" '{name}'; mend the label (data.pattern or the table of labels) or name it in task.classes."
+            )
+        return classes
+
+    def _warn_of_unlabelled(self) -> None:
+        unlabelled = [clip for clip in self.clips if self.task["label"] not in clip.labels]
+        if unlabelled:
+            speakers = ", ".join(sorted({clip.speaker for clip in unlabelled})[:20])
+            log.warning(
+                "%d clips have no label '%s' and are left out (speakers %s).",
+                len(unlabelled), self.task["label"], speakers,
+            )  # fmt: skip
+
+    def _evaluation_loader(self, members: np.ndarray) -> DataLoader[Batch]:
+        shares = np.array([zlib.crc32(self.clips[index].path.encode()) for index in members]) / 2**32
+        dataset = self._dataset(members, lambda: shares)
+        # every process its share and no clip twice, so that metrics equal those of one process
+        return self._loader(dataset, range(self._rank, len(dataset), self._processes))
+
+    def _dataset(self, members: np.ndarray, places: Callable[[], np.ndarray]) -> ClipDataset:
+        numbers = {name: number for number, name in enumerate(self.classes)}
+        labels = np.array([numbers[self.clips[index].labels[self.task["label"]]] for index in members], np.int64)
+        length = round(self.settings.seconds * self.settings.sample_rate)
+        return ClipDataset(self.cache, np.asarray(members, np.int64), labels, length, places)
+
+    def _epoch_places(self) -> np.ndarray:
+        epoch = self.trainer.current_epoch if self.trainer else 0
+        return np.random.default_rng((self.seed, epoch)).random(len(self.split.train))
+
+    def _loader(self, dataset: ClipDataset, sampler: Any) -> DataLoader[Batch]:
+        # the cache is memory-mapped and a batch is a copy out of it: worker processes would only add cost
+        size = max(1, self.batch_size // self._processes)
+        return DataLoader(dataset, size, sampler=sampler, collate_fn=lambda batch: batch)

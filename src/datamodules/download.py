@@ -1,0 +1,149 @@
+"""Fetches a ZIP archive of recordings into a folder: resumably, safely, and only whole."""
+
+import logging
+import shutil
+import stat
+import zipfile
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+import pooch
+import requests
+from filelock import FileLock
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from src.mistake import Mistake
+
+log = logging.getLogger(__name__)
+
+CHUNK = 1 << 20  # bytes
+TIMEOUT = 30  # seconds without any data
+
+
+def fetch(url: str, folder: Path, check: Callable[[Path], None]) -> None:
+    """Downloads the archive and makes its single top folder `folder`, all at once, at the end.
+
+    A transfer that broke off is continued by the next call. Everything unfinished lies in `.<folder>.download`
+    beside `folder`.
+
+    Args:
+        check: looks at the unpacked top folder, and raises Mistake where it is not what was wanted.
+
+    Raises:
+        Mistake: `folder` holds something already or cannot be written, the transfer fails, or the archive is
+            damaged, hostile, or refused by `check`.
+    """
+    folder = folder.resolve()
+    work = folder.with_name(f".{folder.name}.download")
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        with FileLock(work / "lock"):
+            if folder.exists() and any(folder.iterdir()):
+                return _already_there(folder, check)
+            archive = _retrieve(url, work)
+            top = _unpack(archive, work / "unpacked", url)
+            check(top)
+            top.rename(folder)  # refuses, should anything be in there by now
+            shutil.rmtree(work / "unpacked")
+            archive.unlink()
+        shutil.rmtree(work, ignore_errors=True)
+    except OSError as error:
+        raise Mistake(
+            f"the download cannot be stored in data.root={folder} ({error.strerror or error}): make room there, or "
+            "set data.root to another folder"
+        ) from error
+
+
+def _already_there(folder: Path, check: Callable[[Path], None]) -> None:
+    """Another process has just finished the same download, or something else fills the folder."""
+    try:
+        check(folder)
+    except Mistake as error:
+        raise Mistake(
+            f"data.root={folder} is not empty and holds no such recordings: set data.root to another folder for "
+            "data.download=true"
+        ) from error
+
+
+def _retrieve(url: str, work: Path) -> Path:
+    try:
+        return Path(pooch.retrieve(url, None, fname="archive.zip", path=work, downloader=_continue))
+    except requests.RequestException as error:
+        raise Mistake(
+            f"the download from data.url={url} broke off ({_reason(error)}): repeat the command to continue it, or "
+            "fetch the recordings by hand and point data.root to them"
+        ) from error
+
+
+def _reason(error: requests.RequestException) -> str:
+    if error.response is not None:
+        return f"the server answered {error.response.status_code} {error.response.reason}"
+    return type(error).__name__
+
+
+def _continue(url: str, output_file: str, caller: object) -> None:
+    """A pooch downloader that goes on from where an earlier transfer stopped.
+
+    GitHub packs its archives while they are fetched and may ignore the request for the rest; it then sends all.
+    """
+    part = Path(output_file).parent / "archive.part"
+    have = part.stat().st_size if part.exists() else 0
+    headers = {"Range": f"bytes={have}-"} if have else {}
+    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+        if response.status_code == requests.codes.requested_range_not_satisfiable:  # nothing was missing
+            shutil.move(part, output_file)
+            return
+        response.raise_for_status()
+        continued = response.status_code == requests.codes.partial_content
+        length = int(response.headers.get("Content-Length", 0))
+        have = have if continued else 0
+        with _progress() as progress, open(part, "ab" if continued else "wb") as file:
+            task = progress.add_task("downloading", total=have + length if length else None, completed=have)
+            for chunk in response.iter_content(CHUNK):
+                file.write(chunk)
+                progress.advance(task, len(chunk))
+    shutil.move(part, output_file)
+
+
+def _progress() -> Progress:
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=console, disable=not console.is_terminal)
+
+
+def _unpack(archive: Path, folder: Path, url: str) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        with zipfile.ZipFile(archive) as members:
+            for member in members.infolist():
+                name = PurePosixPath(member.filename.replace("\\", "/"))
+                link = stat.S_ISLNK(member.external_attr >> 16)
+                if name.is_absolute() or ".." in name.parts or ":" in name.parts[0] or link:
+                    raise Mistake(
+                        f"the archive at data.url={url} wants to write outside its folder ({member.filename}), and is "
+                        "not unpacked: fetch the recordings from a source you trust"
+                    )
+            members.extractall(folder)  # checks each member's own checksum
+    except zipfile.BadZipFile as error:
+        archive.unlink()
+        raise Mistake(
+            f"the archive from data.url={url} is damaged ({error}): repeat the command to fetch it anew"
+        ) from error
+    tops = [path for path in folder.iterdir() if path.is_dir()]
+    if len(tops) != 1:
+        raise Mistake(f"the archive at data.url={url} must hold one folder with the recordings, and holds {len(tops)}")
+    return tops[0]

@@ -1,0 +1,164 @@
+"""Any folder of recordings, with labels from their names or from a table."""
+
+import logging
+import os
+import re
+from pathlib import Path
+from posixpath import normpath
+
+import pandas as pd
+import soundfile
+
+from src.datamodules.clips import Clip, Corpus
+from src.mistake import Mistake
+
+log = logging.getLogger(__name__)
+
+# RAW has no header to say what it is; the others are common endings of formats that libsndfile names otherwise.
+ENDINGS = {f".{name.lower()}" for name in soundfile.available_formats()} - {".raw"} | {
+    ".aif", ".aifc", ".mp3", ".oga", ".opus", ".snd", ".wave",
+}  # fmt: skip
+
+SEXES = {
+    **dict.fromkeys(("m", "male", "man", "men", "boy"), "male"),
+    **dict.fromkeys(("f", "female", "woman", "women", "girl", "w"), "female"),
+}
+
+
+class Folder(Corpus):
+    """Every audio file below a folder.
+
+    Args:
+        root: the folder.
+        pattern: a regular expression searched in each file's path under `root` (forward slashes). Its named
+            groups are labels: "digit", "sex", any other, and "speaker". Files that it does not match are left out.
+        csv: instead, a table with a column "path" (under `root`), one column per label, and "speaker" where
+            known; its own path is taken from the working directory, or else from `root`. Empty cells are unknown.
+
+    Sexes are written as male and female, whether given as m, male, man, men, boy or as f, female, woman, women,
+    girl, w, in capitals or not. A recording without a speaker counts as a speaker of its own.
+    """
+
+    def __init__(self, root: str | Path, pattern: str | None = None, csv: str | Path | None = None) -> None:
+        self.root = Path(root).expanduser()
+        self.pattern = pattern
+        self.csv = csv
+
+    def clips(self) -> list[Clip]:
+        """See `Corpus.clips`; sorted by path."""
+        if (self.pattern is None) == (self.csv is None):
+            both = "not set: one of them has to name the labels" if self.csv is None else "both set: keep one of them"
+            raise Mistake(f"data.pattern and data.csv are {both}")
+        files = _audio_files(self.root)
+        rows = self._from_table(files) if self.pattern is None else self._from_names(files, _compiled(self.pattern))
+        alone = sum(not row.get("speaker") for row in rows.values())
+        if alone:
+            log.warning(
+                "%d of %d recordings name no speaker and count as a speaker each: folds may share voices",
+                alone,
+                len(rows),
+            )
+        return [_clip(path, row) for path, row in sorted(rows.items())]
+
+    def _from_names(self, files: list[str], pattern: re.Pattern[str]) -> dict[str, dict[str, str]]:
+        """Path -> label -> value, of the files that the pattern matches."""
+        matches = {path: match for path in files if (match := pattern.search(path))}
+        if not matches:
+            raise Mistake(
+                f"data.pattern={pattern.pattern} matches none of the {len(files)} recordings under "
+                f"data.root={self.root}, such as {files[0]}"
+            )
+        _warn_of_left_out([path for path in files if path not in matches], len(files), "do not match data.pattern")
+        return {path: {k: v for k, v in match.groupdict().items() if v} for path, match in matches.items()}
+
+    def _from_table(self, files: list[str]) -> dict[str, dict[str, str]]:
+        """Path -> label -> value, of the files that the table names."""
+        table = _read_table(self._table_path())
+        table["path"] = [normpath(path.strip().replace("\\", "/")) for path in table["path"]]
+        repeated = table["path"][table["path"].duplicated()]
+        if len(repeated):
+            raise Mistake(f"data.csv={self.csv} names {len(repeated)} paths more than once, such as {repeated.iloc[0]}")
+        known = set(files)
+        rows = {
+            str(row["path"]): {str(k): v.strip() for k, v in row.items() if k != "path" and v.strip()}
+            for row in table.to_dict("records")
+        }
+        missing = sorted(rows.keys() - known)
+        if len(missing) == len(rows):
+            example = f", such as {missing[0]}," if missing else ""
+            raise Mistake(
+                f"none of the {len(rows)} paths in data.csv={self.csv}{example} is a recording under "
+                f"data.root={self.root}: write them as seen from data.root"
+            )
+        _warn_of_left_out(missing, len(rows), "in data.csv are not there")
+        return {path: labels for path, labels in rows.items() if path in known}
+
+    def _table_path(self) -> Path:
+        path = Path(str(self.csv)).expanduser()
+        return path if path.exists() else self.root / path
+
+
+def _warn_of_left_out(paths: list[str], count: int, why: str) -> None:
+    if paths:
+        log.warning("%d of %d recordings %s and are left out, such as %s", len(paths), count, why, paths[0])
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise Mistake(f"data.pattern={pattern} is not a regular expression: {error}") from error
+    if not compiled.groupindex.keys() - {"speaker"}:
+        raise Mistake(
+            f"data.pattern={pattern} names no label: give its groups names, such as (?P<digit>\\d) or (?P<sex>[mf])"
+        )
+    return compiled
+
+
+def _audio_files(root: Path) -> list[str]:
+    """Paths of the recordings under `root`, sorted, with forward slashes."""
+    if not root.exists():
+        raise Mistake(f"data.root={root} does not exist: point it to the folder of your recordings")
+    if not root.is_dir():
+        raise Mistake(f"data.root={root} is not a folder: point it to the folder of your recordings")
+    unreadable: list[OSError] = []
+    found = []
+    for folder, below, names in os.walk(root, onerror=unreadable.append):
+        below[:] = [name for name in below if not name.startswith(".")]
+        relative = Path(folder).relative_to(root)
+        found += [
+            (relative / name).as_posix()
+            for name in names
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in ENDINGS
+        ]
+    if unreadable:
+        raise Mistake(
+            f"{unreadable[0].filename} under data.root={root} cannot be read ({unreadable[0].strerror}): check its "
+            "permissions"
+        )
+    if not found:
+        raise Mistake(
+            f"data.root={root} holds no recordings: files that end in {', '.join(sorted(ENDINGS))} are looked for"
+        )
+    return sorted(found)
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
+    except OSError as error:
+        raise Mistake(f"data.csv={path} cannot be read: {error.strerror}") from error
+    except ValueError as error:  # pandas' own errors, and text that is not UTF-8
+        raise Mistake(f"data.csv={path} is not a CSV table in UTF-8: {str(error).strip()}") from error
+    if "path" not in table.columns or len(table.columns) < 2:
+        raise Mistake(
+            f"data.csv={path} needs a column 'path' and a column per label; it has {', '.join(map(str, table.columns))}"
+        )
+    return table
+
+
+def _clip(path: str, row: dict[str, str]) -> Clip:
+    labels = {name: value for name, value in row.items() if name != "speaker"}
+    if "sex" in labels:
+        labels["sex"] = SEXES.get(labels["sex"].lower(), labels["sex"])
+    return Clip(path, row.get("speaker", path), labels)

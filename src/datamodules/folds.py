@@ -1,0 +1,164 @@
+"""Which speakers train, validate and test: never the same ones.
+
+Fold f tests on group f of speakers, validates on group f - 1 (modulo the number of groups) and trains on the
+rest, as in the published folds of AudioMNIST.
+"""
+
+import logging
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+
+from src.datamodules.clips import Clip
+from src.mistake import Mistake, NoSuchFold
+
+log = logging.getLogger(__name__)
+
+LEAST_SPEAKERS = 3  # of a class: one each to train, validate and test
+ATTEMPTS = 10  # at groups that all hold every class
+
+
+@dataclass(frozen=True)
+class Split:
+    """Positions in the list of clips, ascending, (N,) int64 each."""
+
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+
+def split(
+    clips: Sequence[Clip],
+    label: str,
+    fold: int,
+    folds: int = 5,
+    published: Sequence[Sequence[str]] | None = None,
+    balance: bool = False,
+    seed: int = 0,
+) -> Split:
+    """One fold of the clips that carry `label`. The arguments are `speaker_groups`' own, and `fold` from 0.
+
+    Raises:
+        NoSuchFold: `fold` is not one of the groups.
+        Mistake: too few speakers (see `speaker_groups`), or too few clips left for the fold.
+    """
+    groups = speaker_groups(clips, label, folds, published, balance, seed)
+    if not 0 <= fold < len(groups):
+        raise NoSuchFold(f"fold={fold} does not exist: there are folds 0 to {len(groups) - 1}")
+    group_of = {speaker: number for number, group in enumerate(groups) for speaker in group}
+    group = np.array([group_of.get(clip.speaker, -1) if label in clip.labels else -1 for clip in clips])
+    test, validation = group == fold, group == (fold - 1) % len(groups)
+    train = (group >= 0) & ~test & ~validation
+    result = Split(*(np.flatnonzero(part) for part in (train, validation, test)))
+    _check(result, clips, label, fold)
+    return result
+
+
+def speaker_groups(
+    clips: Sequence[Clip],
+    label: str,
+    folds: int = 5,
+    published: Sequence[Sequence[str]] | None = None,
+    balance: bool = False,
+    seed: int = 0,
+) -> list[list[str]]:
+    """The test speakers of each fold: published ones, or groups alike in their labels and sexes.
+
+    Args:
+        clips: in any order; those without `label` do not count.
+        folds: how many groups to make; fewer are made where a class has fewer speakers.
+        published: test speakers of each fold, taken as they are (`folds`, `balance` and `seed` do not matter).
+        balance: take equally many speakers of each class, the others staying out of all folds.
+        seed: of the choice of speakers and of the groups.
+
+    Raises:
+        Mistake: a class with fewer than three speakers, fewer than two classes, or fewer than three folds.
+    """
+    if published is not None:
+        return [sorted(group) for group in published]
+    pool = sorted((c for c in clips if label in c.labels), key=lambda clip: (clip.speaker, clip.path))
+    if balance:
+        chosen = _balanced_speakers(pool, label, seed)
+        pool = [clip for clip in pool if clip.speaker in chosen]
+    count = _possible_folds(pool, label, folds)
+    every_class = count * len({clip.labels[label] for clip in pool})
+    best, best_coverage = [[""]], -1
+    for attempt in range(ATTEMPTS):
+        groups = _stratified_groups(pool, label, count, seed + attempt)
+        coverage = _coverage(groups, pool, label)
+        if coverage > best_coverage:
+            best, best_coverage = groups, coverage
+        if coverage == every_class:
+            break
+    return best
+
+
+def _balanced_speakers(pool: list[Clip], label: str, seed: int) -> set[str]:
+    labels_of: dict[str, Counter[str]] = defaultdict(Counter)
+    for clip in pool:
+        labels_of[clip.speaker][clip.labels[label]] += 1
+    speakers_of: dict[str, list[str]] = defaultdict(list)
+    for speaker in sorted(labels_of):
+        speakers_of[labels_of[speaker].most_common(1)[0][0]].append(speaker)
+    fewest = min(map(len, speakers_of.values()), default=0)
+    random = np.random.default_rng(seed)
+    return {s for name in sorted(speakers_of) for s in random.permutation(speakers_of[name])[:fewest]}
+
+
+def _possible_folds(pool: list[Clip], label: str, folds: int) -> int:
+    speakers_of: dict[str, set[str]] = defaultdict(set)
+    for clip in pool:
+        speakers_of[clip.labels[label]].add(clip.speaker)
+    if folds < LEAST_SPEAKERS:
+        raise Mistake(f"task.folds={folds} must be 3 or more: one each to train, validate and test")
+    if len(speakers_of) < 2:
+        found = f"only the class '{next(iter(speakers_of))}'" if speakers_of else "no class"
+        raise Mistake(f"the recordings under data.root show {found} of the label '{label}': choose another task")
+    rarest = min(sorted(speakers_of), key=lambda name: len(speakers_of[name]))
+    fewest = len(speakers_of[rarest])
+    if fewest < LEAST_SPEAKERS:
+        raise Mistake(
+            f"the recordings under data.root have too few speakers for folds: {label} '{rarest}' is spoken by "
+            f"{fewest}, and 3 are needed (one each to train, validate and test); add speakers or choose another task"
+        )
+    if fewest < folds:
+        log.warning("%d folds instead of %d: %s '%s' has %d speakers", fewest, folds, label, rarest, fewest)
+    return min(folds, fewest)
+
+
+def _stratified_groups(pool: list[Clip], label: str, count: int, seed: int) -> list[list[str]]:
+    speakers = np.array([clip.speaker for clip in pool])
+    strata = [f"{clip.labels[label]} {clip.labels.get('sex', '')}" for clip in pool]
+    if max(Counter(strata).values()) < count:  # StratifiedGroupKFold would refuse
+        folds = GroupKFold(count, shuffle=True, random_state=seed).split(pool, strata, speakers)
+    else:
+        folds = StratifiedGroupKFold(count, shuffle=True, random_state=seed).split(pool, strata, speakers)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The least populated class")  # such strata are spread all the same
+        return [sorted(set(speakers[test].tolist())) for _, test in folds]
+
+
+def _coverage(groups: list[list[str]], pool: list[Clip], label: str) -> int:
+    """How many pairs of a group and a class there are clips of."""
+    group_of = {speaker: number for number, group in enumerate(groups) for speaker in group}
+    return len({(group_of[clip.speaker], clip.labels[label]) for clip in pool})
+
+
+def _check(result: Split, clips: Sequence[Clip], label: str, fold: int) -> None:
+    parts = {"training": result.train, "validation": result.validation, "test": result.test}
+    classes = {name: {clips[i].labels[label] for i in part} for name, part in parts.items()}
+    everything = set().union(*classes.values())
+    for name, part in parts.items():
+        missing = sorted(everything - classes[name])
+        if len(part) == 0 or (name == "training" and missing):
+            lack = "no clips" if len(part) == 0 else f"no clips of {label} {', '.join(missing)}"
+            raise Mistake(
+                f"too few clips are left for fold={fold}: {name} has {lack}; add recordings under data.root, or "
+                "choose another fold or task"
+            )
+        if missing:
+            log.warning("fold %d: %s has no clips of %s %s", fold, name, label, ", ".join(missing))

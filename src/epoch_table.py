@@ -1,0 +1,47 @@
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+log = logging.getLogger(__name__)
+
+
+class EpochTable(Callback):
+    """Writes `metrics.csv`, a row per epoch, and logs it as a line.
+
+    A resumed run goes on with the rows of the epochs that it builds on.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: list[dict[str, Any]] = []
+        self.started = time.monotonic()
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        if trainer.is_global_zero and trainer.current_epoch > 0 and self.path.exists():
+            rows = pd.read_csv(self.path)
+            self.rows = rows[rows["epoch"] < trainer.current_epoch].to_dict("records")
+
+    def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
+        self.started = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        row = {
+            "epoch": trainer.current_epoch,
+            "step": trainer.global_step,
+            **{name: metrics[name] for name in sorted(metrics)},
+            "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
+            "seconds": round(time.monotonic() - self.started, 2),
+        }
+        self.rows.append(row)
+        unfinished = self.path.with_suffix(".part")
+        pd.DataFrame(self.rows).to_csv(unfinished, index=False)
+        unfinished.replace(self.path)  # so that a run killed here keeps the rows it had
+        shown = ", ".join(f"{name} {metrics[name]:.3f}" for name in sorted(metrics))
+        log.info("epoch %d/%s: %s", row["epoch"] + 1, trainer.max_epochs, shown)

@@ -1,0 +1,9 @@
+class Mistake(Exception):
+    """A user's mistake, said in one sentence that names the option and the way out.
+
+    `train.py` prints it and exits with status 1, without a traceback.
+    """
+
+
+class NoSuchFold(Mistake):
+    """A fold beyond those that the task has; `missing_fold=skip` leaves such a job out of a sweep."""

@@ -1,0 +1,85 @@
+"""AudioNet, on the waveform itself (Becker et al., AudioMNIST, arXiv 1807.03418)."""
+
+from collections import OrderedDict
+
+from torch import Tensor, nn
+
+from src.mistake import Mistake
+
+
+class AudioNet(nn.Module):
+    """Six blocks of convolution, ReLU and max-pooling, then three dense layers.
+
+    Every activation is a module of its own, registered in the order of the forward pass: attribution
+    rules are tied to modules, and what they call the first layer is the first one registered.
+
+    Args:
+        classes: number of logits.
+        published: start from the published Gaussian weights (standard deviation 0.1, biases 0), which go
+            with the published solver, instead of PyTorch's defaults.
+        dense_relu: put ReLUs between the dense layers. The published network has none.
+        dropout: probability of dropping an output of the first two dense layers.
+        samples: length of the input; 8000 is one second at 8 kHz.
+    """
+
+    def __init__(
+        self,
+        classes: int,
+        published: bool = False,
+        dense_relu: bool = False,
+        dropout: float = 0.5,
+        samples: int = 8000,
+    ) -> None:
+        super().__init__()
+        self.samples = samples
+        layers: OrderedDict[str, nn.Module] = OrderedDict(
+            conv1=nn.Conv1d(1, 100, kernel_size=3, padding=1),
+            relu1=nn.ReLU(),
+            pool1=nn.MaxPool1d(kernel_size=3, stride=2, ceil_mode=True),  # Caffe rounds lengths up
+            conv2=nn.Conv1d(100, 64, kernel_size=3, padding=1),
+            relu2=nn.ReLU(),
+            pool2=nn.MaxPool1d(2),
+            conv3=nn.Conv1d(64, 128, kernel_size=3, padding=1),
+            relu3=nn.ReLU(),
+            pool3=nn.MaxPool1d(2),
+            conv4=nn.Conv1d(128, 128, kernel_size=3, padding=1),
+            relu4=nn.ReLU(),
+            pool4=nn.MaxPool1d(2),
+            conv5=nn.Conv1d(128, 128, kernel_size=3, padding=1),
+            relu5=nn.ReLU(),
+            pool5=nn.MaxPool1d(2),
+            conv6=nn.Conv1d(128, 128, kernel_size=3, padding=1),
+            relu6=nn.ReLU(),
+            pool6=nn.MaxPool1d(2),
+            flatten=nn.Flatten(),
+        )
+        layers["fc1"] = nn.Linear(128 * (samples // 2**6), 1024)  # each of the six pools halves the length
+        if dense_relu:
+            layers["relu7"] = nn.ReLU()
+        layers["dropout1"] = nn.Dropout(dropout)
+        layers["fc2"] = nn.Linear(1024, 512)
+        if dense_relu:
+            layers["relu8"] = nn.ReLU()
+        layers["dropout2"] = nn.Dropout(dropout)
+        layers["fc3"] = nn.Linear(512, classes)
+        self.layers = nn.Sequential(layers)
+
+        if published:
+            for name, parameter in self.layers.named_parameters():
+                if name.endswith("weight"):
+                    nn.init.normal_(parameter, std=0.1)
+                else:
+                    nn.init.zeros_(parameter)
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Logits (B, classes) of normalised waveforms (B, 1, samples).
+
+        Raises:
+            Mistake: the waveforms have another length.
+        """
+        if waveform.shape[-1] != self.samples:
+            raise Mistake(
+                f"AudioNet was built for clips of {self.samples} samples, not {waveform.shape[-1]}: "
+                f"choose model.network.samples={waveform.shape[-1]}, or another data.clip.seconds"
+            )
+        return self.layers(waveform)

@@ -1,0 +1,132 @@
+"""One LightningModule for every network: front end, network, loss, metrics, optimizer."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from hydra.utils import instantiate
+from pytorch_lightning import LightningModule
+from torch import Tensor, nn
+from torchmetrics import MeanMetric
+from torchmetrics.classification import MulticlassAccuracy
+
+from src.modules.augmentation import Augmentation
+
+Batch = dict[str, Tensor]
+OPTIMIZER_OPTIONS = ("name", "published", "schedule", "batch_size", "max_epochs", "max_steps", "gradient_clip_val")
+
+
+class Classifier(LightningModule):
+    """`front_end(waveform (B, 1, T)) -> input`, `network(input) -> logits (B, C)`.
+
+    Args:
+        front_end: makes the network's view of the waveforms, on the device.
+        network: the classifier proper; relevance is of its input.
+        augmentation: changes training waveforms, (B, 1, T) -> (B, 1, T).
+        classes: class names, in the order of the logits.
+        optimizer: an optimizer's `_target_` and arguments, as in `conf/optimizer`.
+        schedule: a learning-rate schedule's, stepped after each batch; `total_steps` is filled in if named.
+        label_smoothing: share of the target spread over all classes, in training only.
+        seed: of dropout and augmentation; with the epoch, it decides what they draw.
+    """
+
+    def __init__(
+        self,
+        front_end: nn.Module,
+        network: nn.Module,
+        augmentation: nn.Module,
+        classes: list[str],
+        optimizer: dict[str, Any],
+        schedule: dict[str, Any],
+        label_smoothing: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.front_end, self.network, self.augmentation = front_end, network, augmentation
+        self.network.to(memory_format=torch.channels_last)  # a fifth faster for 2-D networks, also on CPU
+        self.classes, self.optimizer, self.schedule, self.seed = classes, optimizer, schedule, seed
+        self.training_loss = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
+        self.loss = nn.CrossEntropyLoss()
+        metrics = {
+            f"{stage}_{name}": metric()
+            for stage in ("train", "val", "test")
+            for name, metric in (
+                ("accuracy", lambda: MulticlassAccuracy(len(classes), average="micro")),
+                ("loss", MeanMetric),
+            )
+        }
+        self.metrics = nn.ModuleDict(metrics)
+        self.outputs: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], classes: list[str]) -> "Classifier":
+        """Builds the classifier that a resolved configuration (plain containers) describes."""
+        model, optimizer = config["model"], config["optimizer"]
+        return cls(
+            front_end=instantiate(model["front_end"]),
+            network=instantiate(model["network"], classes=len(classes)),
+            augmentation=Augmentation(**config["augmentation"]),
+            classes=classes,
+            optimizer={name: value for name, value in optimizer.items() if name not in OPTIMIZER_OPTIONS},
+            schedule=optimizer["schedule"],
+            label_smoothing=config["label_smoothing"],
+            seed=config["seed"],
+        )
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Logits (B, C) float32 of waveforms (B, 1, T)."""
+        return self.network(self.front_end(waveform)).float()
+
+    def on_train_epoch_start(self) -> None:
+        # so that a run that is killed and resumed draws what an uninterrupted one draws
+        state = np.random.SeedSequence((self.seed, self.current_epoch, self.global_rank)).generate_state(1)
+        torch.manual_seed(int(state[0]))
+
+    def training_step(self, batch: Batch) -> Tensor:
+        logits = self(self.augmentation(batch["waveform"]))
+        loss = self.training_loss(logits, batch["label"])
+        self._observe("train", logits, batch["label"], loss)
+        return loss
+
+    def validation_step(self, batch: Batch) -> None:
+        logits = self(batch["waveform"])
+        self._observe("val", logits, batch["label"], self.loss(logits, batch["label"]))
+
+    def test_step(self, batch: Batch) -> None:
+        logits = self(batch["waveform"])
+        self._observe("test", logits, batch["label"], self.loss(logits, batch["label"]))
+        self.outputs.append((batch["clip"].cpu(), batch["label"].cpu(), logits.softmax(1).cpu()))
+
+    def on_test_epoch_start(self) -> None:
+        self.outputs.clear()
+
+    def predictions(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What the last test said: clips (N,), labels (N,), probabilities (N, C), in the clips' order.
+
+        Gathers from all processes, so all of them must call it.
+        """
+        own = tuple(torch.cat(parts) for parts in zip(*self.outputs, strict=True))
+        shares: list[Any] = [own]
+        if torch.distributed.is_initialized():
+            shares = [None] * torch.distributed.get_world_size()
+            torch.distributed.all_gather_object(shares, own)
+        clips, labels, probabilities = (
+            torch.cat(parts).numpy() for parts in zip(*filter(None, shares), strict=True)
+        )
+        order = clips.argsort()
+        return clips[order], labels[order], probabilities[order]
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        optimizer = instantiate(self.optimizer, self.network.parameters())
+        arguments = dict(self.schedule)
+        if "total_steps" in arguments:
+            arguments["total_steps"] = int(self.trainer.estimated_stepping_batches)
+        scheduler = instantiate(arguments, optimizer)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _observe(self, stage: str, logits: Tensor, labels: Tensor, loss: Tensor) -> None:
+        accuracy, mean_loss = self.metrics[f"{stage}_accuracy"], self.metrics[f"{stage}_loss"]
+        accuracy.update(logits, labels)
+        mean_loss.update(loss.detach(), weight=len(labels))
+        shown = {f"{stage}/accuracy": accuracy, f"{stage}/loss": mean_loss}
+        self.log_dict(shown, on_step=False, on_epoch=True, prog_bar=stage != "test", batch_size=len(labels))

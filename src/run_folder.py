@@ -1,0 +1,81 @@
+"""What a run leaves behind: one folder, everything in it."""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import matplotlib.figure
+import numpy as np
+import pandas as pd
+import yaml
+
+from src.datamodules.clips import Clip
+
+log = logging.getLogger(__name__)
+
+Metrics = dict[str, float | int]
+
+
+def write_config(folder: Path, config: dict[str, Any]) -> None:
+    """`config.yaml`: resolved and reloadable, `OmegaConf.load` gives the very configuration back."""
+    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+
+
+def write_metrics(folder: Path, metrics: Metrics) -> None:
+    """`metrics.json`: flat, one number a name."""
+    (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
+
+
+def write_predictions(
+    folder: Path, clips: list[Clip], classes: list[str], labels: np.ndarray, probabilities: np.ndarray
+) -> None:
+    """`predictions.csv`: a row per test clip, with a probability per class.
+
+    Args:
+        clips: the N test clips.
+        labels: (N,) their classes.
+        probabilities: (N, C).
+    """
+    table = pd.DataFrame(
+        {
+            "path": [clip.path for clip in clips],
+            "speaker": [clip.speaker for clip in clips],
+            "label": [classes[label] for label in labels],
+            "prediction": [classes[number] for number in probabilities.argmax(1)],
+        }
+    )
+    columns = pd.DataFrame(probabilities, columns=[f"p({name})" for name in classes]).round(6)
+    pd.concat([table, columns], axis=1).to_csv(folder / "predictions.csv", index=False)
+
+
+def confusion(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Clips of each class (row) by predicted class (column), (C, C), from labels (N,) and probabilities (N, C)."""
+    counts = np.zeros((probabilities.shape[1],) * 2, int)  # (C, C)
+    np.add.at(counts, (labels, probabilities.argmax(1)), 1)
+    return counts
+
+
+def balanced_accuracy(counts: np.ndarray) -> float:
+    """Mean over the classes that occur of the share recognised, from a confusion matrix (C, C)."""
+    of_class = counts.sum(1)
+    return float((counts.diagonal()[of_class > 0] / of_class[of_class > 0]).mean())
+
+
+def plot_confusion(folder: Path, counts: np.ndarray, classes: list[str], title: str) -> Path:
+    """`confusion.png`: shares of each class, with the number of clips in every cell."""
+    size = 2.2 + 0.45 * len(classes)
+    figure = matplotlib.figure.Figure((size + 0.8, size), layout="constrained")
+    axes = figure.subplots()
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for row, column in np.argwhere(counts):
+        colour = "white" if shares[row, column] > 0.5 else "black"
+        axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=8)
+    axes.set_xticks(range(len(classes)), classes, rotation=45 if max(map(len, classes)) > 2 else 0)
+    axes.set_yticks(range(len(classes)), classes)
+    axes.set(xlabel="predicted", ylabel="true", title=title)
+    figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.85)
+    path = folder / "confusion.png"
+    figure.savefig(path, dpi=150)
+    return path

@@ -1,0 +1,117 @@
+"""Many runs become one table. Reads nothing but their folders, so that it works with any launcher."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+FAILED, LEFT_OUT = "error.txt", "left_out.txt"  # why a job has no metrics.json
+METRICS = ("test/accuracy", "test/balanced_accuracy", "val/accuracy")
+# arXiv 1807.03418v3, Table 1: test accuracy in %, mean and standard deviation over the folds
+PAPER = {
+    ("alexnet", "digit"): (95.82, 1.49),
+    ("alexnet", "sex"): (95.87, 2.85),
+    ("audionet", "digit"): (92.53, 2.04),
+    ("audionet", "sex"): (91.74, 8.60),
+}
+
+
+class SweepSummary(Callback):
+    """Ends a multirun with `summary.csv` and `summary.md`, and with exit status 1 if a job failed."""
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        folder = Path(config.hydra.sweep.dir).absolute()
+        rows = read_jobs(folder)
+        write(folder, rows)
+        print((folder / "summary.md").read_text())
+        print(f"Sweep folder: {folder}")
+        failed = sum(bool(row["error"]) for row in rows)
+        if failed:
+            raise SystemExit(f"{failed} of {len(rows)} jobs failed; summary.csv says why.")
+
+
+def read_jobs(folder: Path) -> list[dict[str, Any]]:
+    """A row per job of a multirun: its number, overrides, choices, metrics and error, in the jobs' order.
+
+    Args:
+        folder: the multirun's, with a run folder per job.
+    """
+    rows = []
+    for record in folder.rglob(".hydra/overrides.yaml"):
+        job = record.parents[1]
+        if (job / LEFT_OUT).exists():
+            continue
+        overrides = dict(text.lstrip("+").split("=", 1) for text in yaml.safe_load(record.read_text()))
+        choices = yaml.safe_load((job / ".hydra/hydra.yaml").read_text())["hydra"]["runtime"]["choices"]
+        number = yaml.safe_load((job / ".hydra/hydra.yaml").read_text())["hydra"]["job"]["num"]
+        row: dict[str, Any] = {"job": number, "folder": str(job.relative_to(folder)), "overrides": overrides}
+        row["choices"] = {group: choices[group] for group in ("data", "model", "task")}
+        row["error"] = ""
+        if (job / "metrics.json").exists():
+            row |= json.loads((job / "metrics.json").read_text())
+        elif (job / FAILED).exists():
+            row["error"] = (job / FAILED).read_text().strip()
+        else:
+            row["error"] = "did not finish"
+        rows.append(row)
+    return sorted(rows, key=lambda row: row["job"])
+
+
+def write(folder: Path, rows: list[dict[str, Any]]) -> None:
+    """`summary.csv`, a row per job, and `summary.md`, mean and standard deviation over folds.
+
+    Args:
+        rows: as `read_jobs` returns them.
+    """
+    import pandas as pd  # only now: every `python train.py` reads this file, also for --help
+
+    jobs = [{**row, **row["overrides"]} for row in rows]
+    table = pd.DataFrame(jobs).drop(columns=["overrides", "choices"], errors="ignore")
+    first = [name for name in ["job", *varied(rows), "fold", *METRICS, "error"] if name in table]
+    rest = [name for name in table if name not in first]
+    table[[*dict.fromkeys(first), *rest]].to_csv(folder / "summary.csv", index=False)
+    (folder / "summary.md").write_text("\n".join(markdown(rows)) + "\n")
+
+
+def varied(rows: list[dict[str, Any]]) -> list[str]:
+    """The overrides that differ between jobs, other than the fold."""
+    names = dict.fromkeys(name for row in rows for name in row["overrides"])
+    return [name for name in names if name != "fold" and len({row["overrides"].get(name) for row in rows}) > 1]
+
+
+def markdown(rows: list[dict[str, Any]]) -> list[str]:
+    """The lines of `summary.md`."""
+    names = varied(rows)
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row["overrides"].get(name, "") for name in names), []).append(row)
+    with_paper = bool(rows) and all(row["choices"]["data"] == "audiomnist" for row in rows)
+    columns = [*names, "jobs", *(name.removeprefix("test/") for name in METRICS)]
+    columns += ["paper, Table 1"] if with_paper else []
+    lines = ["# Sweep", "", "Percent, mean ± standard deviation over the jobs of a row (folds).", ""]
+    lines += ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
+    for values, members in groups.items():
+        done = [row for row in members if not row["error"]]
+        cells = [*map(str, values), f"{len(done)}" if len(done) == len(members) else f"{len(done)} of {len(members)}"]
+        cells += [mean_and_std([100 * row[name] for row in done]) for name in METRICS]
+        if with_paper:
+            choices = members[0]["choices"]
+            paper = PAPER.get((choices["model"], choices["task"]))
+            cells.append(f"{paper[0]:.2f} ± {paper[1]:.2f}" if paper else "")
+        lines.append("| " + " | ".join(cells) + " |")
+    failed = [row for row in rows if row["error"]]
+    if failed:
+        lines += ["", "## Failed", "", *(f"- job {row['job']}: {row['error']}" for row in failed)]
+    return lines
+
+
+def mean_and_std(values: list[float]) -> str:
+    """`95.87 ± 2.85`, with the standard deviation over all values (not of a sample), as tables of folds have it."""
+    if not values:
+        return "–"
+    mean = sum(values) / len(values)
+    return f"{mean:.2f} ± {math.sqrt(sum((value - mean) ** 2 for value in values) / len(values)):.2f}"

@@ -1,0 +1,156 @@
+"""One run: corpus, folds and network from a configuration; fit, test, and leave the results in the run folder."""
+
+import logging
+import shutil
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pytorch_lightning import Callback, Trainer, seed_everything
+from pytorch_lightning.callbacks import RichProgressBar
+from pytorch_lightning.loggers import WandbLogger
+from rich.console import Console
+from rich.table import Table
+
+from src import run_folder, wandb_run
+from src.checkpoint import CarryConfiguration, WholeFiles, keep_best, keep_last
+from src.datamodules.datamodule import AudioDataModule
+from src.epoch_table import EpochTable
+from src.mistake import Mistake
+from src.modules.classifier import Classifier
+from src.processes import shared_run_folder
+
+log = logging.getLogger(__name__)
+
+
+def train(config: dict[str, Any], folder: Path, sweep: Path | None = None) -> run_folder.Metrics:
+    """Trains and tests what a checked configuration describes.
+
+    Args:
+        config: plain containers, as `config.check` returns them.
+        folder: the run folder; exists.
+        sweep: the folder of the multirun that this job belongs to, if any.
+
+    Returns:
+        What `metrics.json` holds; in all but the first of several processes, nothing.
+
+    Raises:
+        Mistake: the configuration asks for something that the recordings or the machine cannot give.
+    """
+    started = time.monotonic()
+    hush()
+    seed_everything(config["seed"], verbose=False)
+    datamodule = AudioDataModule.from_config(config)
+    datamodule.setup()
+    try:
+        classifier = Classifier.from_config(config, datamodule.classes)
+    except TypeError as error:  # an option that the network's constructor does not know
+        raise Mistake(f"model: {str(error).splitlines()[0]}.") from error
+    run_folder.write_config(folder, config)
+    with shared_run_folder(folder):
+        trainer = make_trainer(config, folder, sweep, datamodule)
+        try:
+            return fit_and_test(trainer, classifier, datamodule, config, folder, started)
+        finally:
+            if isinstance(trainer.logger, WandbLogger) and trainer.is_global_zero:
+                trainer.logger.experiment.finish()
+
+
+def make_trainer(
+    config: dict[str, Any], folder: Path, sweep: Path | None, datamodule: AudioDataModule
+) -> Trainer:
+    """Lightning's Trainer with this program's callbacks; `config["trainer"]` is passed on as it is."""
+    arguments = dict(config["trainer"])
+    callbacks: list[Callback] = [
+        keep_best(folder / "checkpoints"),
+        keep_last(folder / "checkpoints"),
+        CarryConfiguration(config, datamodule.classes),
+        EpochTable(folder / "metrics.csv"),
+    ]
+    if arguments["enable_progress_bar"] and Console().is_terminal:
+        callbacks.append(RichProgressBar(leave=False))
+    else:
+        arguments["enable_progress_bar"] = False  # a log file wants lines: EpochTable writes them
+    logger = wandb_run.open_run(config, folder, sweep) if config["logger"]["name"] == "wandb" else False
+    try:
+        return Trainer(
+            **arguments,
+            logger=logger,
+            callbacks=callbacks,
+            plugins=[WholeFiles()],
+            default_root_dir=folder,
+            use_distributed_sampler=False,  # the data module shares the clips out, without repeating any
+        )
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise Mistake(f"trainer: {' '.join(str(error).split()).rstrip('.')}.") from error
+
+
+def fit_and_test(
+    trainer: Trainer,
+    classifier: Classifier,
+    datamodule: AudioDataModule,
+    config: dict[str, Any],
+    folder: Path,
+    started: float,
+) -> run_folder.Metrics:
+    """Fits, tests the best checkpoint and writes what the run folder is to hold."""
+    trainer.fit(classifier, datamodule, ckpt_path=config["ckpt_path"], weights_only=True)
+    best = trainer.checkpoint_callback
+    trainer.test(classifier, datamodule, ckpt_path=best.best_model_path, verbose=False, weights_only=True)
+    clips, labels, probabilities = classifier.predictions()
+    if not trainer.is_global_zero:
+        return {}
+    counts = run_folder.confusion(labels, probabilities)
+    metrics: run_folder.Metrics = {
+        "test/accuracy": float(trainer.callback_metrics["test/accuracy"]),
+        "test/balanced_accuracy": run_folder.balanced_accuracy(counts),
+        "test/loss": float(trainer.callback_metrics["test/loss"]),
+        "val/accuracy": float(best.best_model_score),
+        "fold": config["fold"],
+        "epochs": trainer.current_epoch,
+        **datamodule.counts(),
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    classes = datamodule.classes
+    run_folder.write_metrics(folder, metrics)
+    run_folder.write_predictions(folder, [datamodule.clips[i] for i in clips], classes, labels, probabilities)
+    title = f"{config['model']['name']}, {config['task']['name']}, fold {config['fold']}: test"
+    plot = run_folder.plot_confusion(folder, counts, classes, title)
+    if datamodule.cache.skipped:
+        shutil.copy(datamodule.cache.folder / "skipped.csv", folder / "skipped.csv")
+    if isinstance(trainer.logger, WandbLogger):
+        wandb_run.log_results(trainer.logger, metrics, counts, classes, plot)
+    show(metrics, folder)
+    return metrics
+
+
+def show(metrics: run_folder.Metrics, folder: Path) -> None:
+    """Prints the run's results and where they are."""
+    table = Table(box=None)
+    for name in ("", "clips", "speakers", "accuracy", "balanced", "loss"):
+        table.add_column(name, justify="left" if not name else "right")
+    for split, metric in (("train", "train"), ("validation", "val"), ("test", "test")):
+        numbers = [metrics.get(f"{metric}/{name}") for name in ("accuracy", "balanced_accuracy", "loss")]
+        cells = ["" if number is None else f"{number:.4f}" for number in numbers]
+        table.add_row(split, str(metrics[f"clips/{split}"]), str(metrics[f"speakers/{split}"]), *cells)
+    console = Console()
+    console.print(table)
+    console.print(f"Run folder: {folder}", soft_wrap=True, highlight=False)
+
+
+def hush() -> None:
+    """Silences what libraries say at every start that no user can act on."""
+    for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in (
+        ".*does not have many workers.*",
+        ".*Checkpoint directory .* exists.*",
+        ".*GPU available but not used.*",
+        ".*treespec, LeafSpec.*",
+        ".*number of training batches.*",
+        ".*isinstance.treespec.*",
+    ):
+        warnings.filterwarnings("ignore", message)
+    pd.options.mode.copy_on_write = True

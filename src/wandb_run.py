@@ -1,0 +1,64 @@
+"""Weights & Biases: one run per job, grouped by sweep; offline where no key is configured, never asking."""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import wandb
+from pytorch_lightning.loggers import WandbLogger
+
+from src.mistake import Mistake
+
+
+def open_run(config: dict[str, Any], folder: Path, sweep: Path | None) -> WandbLogger:
+    """A logger whose run lives in the run folder; a resumed run goes on with the same W&B run.
+
+    Args:
+        config: the resolved configuration; becomes the run's config.
+        folder: the run folder.
+        sweep: the folder of the multirun that this job belongs to, if any.
+
+    Raises:
+        Mistake: W&B cannot start (a key that is refused, no connection in online mode).
+    """
+    options = {name: value for name, value in config["logger"].items() if name != "name"}
+    os.environ.setdefault("WANDB_SILENT", "true")
+    options["group"] = options["group"] or (sweep.name if sweep else None)
+    logger = WandbLogger(
+        name=f"{config['model']['name']}-{config['task']['name']}-{config['data']['name']}-fold{config['fold']}",
+        id=hashlib.sha1(str(folder.resolve()).encode()).hexdigest()[:12],  # noqa: S324  # a name, not a secret
+        save_dir=str(folder),
+        mode="offline" if is_offline() else "online",  # Lightning's own `offline` comes too late once a key was looked for
+        resume="allow",
+        **options,
+    )
+    try:
+        logger.log_hyperparams(config)  # starts the run, in the first process only
+    except (wandb.errors.Error, OSError) as error:
+        raise Mistake(
+            f"logger=wandb cannot start a run ({str(error).splitlines()[0]}); set WANDB_MODE=offline or leave out logger."
+        ) from error
+    return logger
+
+
+def is_offline() -> bool:
+    """WANDB_MODE decides if it is set; otherwise a run is online exactly where a key is configured."""
+    if mode := os.environ.get("WANDB_MODE"):
+        return mode != "online"
+    return not wandb.login(prompt=False)
+
+
+def log_results(logger: WandbLogger, metrics: dict[str, Any], counts: np.ndarray, classes: list[str], plot: Path) -> None:
+    """The run's metrics as its summary; the confusion matrix as a table and as a picture."""
+    rows = [
+        [classes[true], classes[predicted], int(counts[true, predicted])] for true, predicted in np.ndindex(counts.shape)
+    ]
+    logger.experiment.log(
+        {
+            "test/confusion": wandb.Image(str(plot)),
+            "test/confusion_table": wandb.Table(["true", "predicted", "clips"], rows),
+        }
+    )
+    logger.experiment.summary.update(metrics)

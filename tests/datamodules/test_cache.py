@@ -1,0 +1,292 @@
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from src.datamodules.audiomnist_az import AudioMNISTAz
+from src.datamodules.cache import Cache, open_cache
+from src.datamodules.clips import Clip, Corpus
+from src.datamodules.recording import ClipSettings, load
+from src.mistake import Mistake
+
+SHARED = Path(os.environ.get("AUSCULT_SHARED", "../shared"))
+SETTINGS = ClipSettings()
+
+
+class Files(Corpus):
+    """All WAV files of a folder. Counts what it reads."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.reads: list[str] = []
+
+    def clips(self) -> list[Clip]:
+        return [Clip(path.name, path.stem) for path in sorted(self.root.glob("*.wav"))]
+
+    def read(self, clip: Clip) -> tuple[np.ndarray, int]:
+        self.reads.append(clip.path)
+        return super().read(clip)
+
+
+def record(path: Path, seed: int, seconds: float = 0.5) -> None:
+    soundfile.write(path, 0.1 * np.random.default_rng(seed).standard_normal(round(8000 * seconds)), 8000)
+
+
+def opened(corpus: Corpus, folder: Path) -> Cache:
+    return open_cache(corpus, corpus.clips(), SETTINGS, folder)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Files:
+    root = tmp_path / "recordings"
+    root.mkdir()
+    for number in range(6):
+        record(root / f"{number}.wav", number, 0.3 + 0.2 * number)
+    return Files(root)
+
+
+def assert_holds_what_is_there(cache: Cache, corpus: Files) -> None:
+    assert cache.clips == corpus.clips()
+    for i, clip in enumerate(cache.clips):
+        prepared = load(Files(corpus.root), clip, SETTINGS)
+        assert np.array_equal(cache.samples(i), prepared.samples)
+        assert (cache.lengths[i], cache.starts[i], cache.cut[i]) == (
+            len(prepared.samples), prepared.start, prepared.cut,
+        )  # fmt: skip
+
+
+def test_holds_prepared_clips_and_decodes_them_once(corpus: Files, tmp_path: Path) -> None:
+    assert_holds_what_is_there(opened(corpus, tmp_path / "cache"), corpus)
+    again = opened(corpus, tmp_path / "cache")
+    assert_holds_what_is_there(again, corpus)
+    assert sorted(corpus.reads) == again.paths
+    assert again.samples(0).dtype == np.int16
+    assert not again.samples(0).flags.writeable
+
+
+def test_long_recordings_are_cut_and_counted(corpus: Files, tmp_path: Path) -> None:
+    cache = opened(corpus, tmp_path / "cache")
+    assert cache.cut.tolist() == [False, False, False, False, True, True]
+    assert cache.lengths[cache.cut].tolist() == [8000, 8000]
+
+
+def test_other_settings_and_other_roots_have_other_caches(corpus: Files, tmp_path: Path) -> None:
+    first = opened(corpus, tmp_path / "cache")
+    second = open_cache(corpus, corpus.clips(), ClipSettings(sample_rate=16000), tmp_path / "cache")
+    shutil.copytree(corpus.root, tmp_path / "copy")
+    third = opened(Files(tmp_path / "copy"), tmp_path / "cache")
+    assert len({first.folder, second.folder, third.folder}) == 3
+    assert second.lengths[0] == 2 * first.lengths[0]
+
+
+def test_changed_added_and_removed_recordings_are_noticed(corpus: Files, tmp_path: Path) -> None:
+    old = opened(corpus, tmp_path / "cache")
+    before = [old.samples(i).copy() for i in range(6)]
+    record(corpus.root / "1.wav", seed=99, seconds=0.7)
+    record(corpus.root / "25.wav", seed=25)
+    (corpus.root / "4.wav").unlink()
+    corpus.reads.clear()
+    new = opened(corpus, tmp_path / "cache")
+    assert sorted(corpus.reads) == ["1.wav", "25.wav"]  # the others are copied
+    assert_holds_what_is_there(new, corpus)
+    assert all(np.array_equal(old.samples(i), before[i]) for i in range(6))  # open caches stay valid
+    assert [path.name for path in (tmp_path / "cache").iterdir() if path.is_dir()] == [new.folder.name]
+
+
+def test_same_bytes_whether_copied_or_decoded(corpus: Files, tmp_path: Path) -> None:
+    (corpus.root / "bad.wav").touch()
+    opened(corpus, tmp_path / "updated")
+    record(corpus.root / "1.wav", seed=99)
+    updated, fresh = opened(corpus, tmp_path / "updated"), opened(corpus, tmp_path / "fresh")
+    assert contents(updated.folder) == contents(fresh.folder)
+
+
+def test_bad_recordings_are_skipped_counted_and_listed(
+    corpus: Files, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (corpus.root / "0.wav").write_bytes(b"")
+    soundfile.write(corpus.root / "3, a.wav", np.zeros(8000), 8000)
+    for _ in range(2):  # built, then only opened
+        caplog.clear()
+        cache = opened(corpus, tmp_path / "cache")
+        assert cache.skipped == [("0.wav", "empty: no bytes"), ("3, a.wav", "silent")]
+        assert cache.paths == ["1.wav", "2.wav", "3.wav", "4.wav", "5.wav"]
+        assert [len(cache.samples(i)) for i in range(5)] == cache.lengths.tolist()
+        [warning] = [record for record in caplog.records if record.levelno == logging.WARNING]
+        assert "2 of 7 recordings" in warning.message
+        assert str(cache.folder / "skipped.csv") in warning.message
+    lines = (cache.folder / "skipped.csv").read_text().splitlines()
+    assert lines == ["path,reason", "0.wav,empty: no bytes", '"3, a.wav",silent']
+
+
+def test_a_repaired_recording_comes_back(corpus: Files, tmp_path: Path) -> None:
+    (corpus.root / "0.wav").write_bytes(b"")
+    (corpus.root / "bad.wav").touch()
+    assert len(opened(corpus, tmp_path / "cache").skipped) == 2
+    record(corpus.root / "0.wav", seed=6)
+    record(corpus.root / "bad.wav", seed=7)
+    assert_holds_what_is_there(opened(corpus, tmp_path / "cache"), corpus)
+
+
+def test_nothing_but_bad_recordings(tmp_path: Path) -> None:
+    (tmp_path / "bad.wav").write_bytes(b"no audio")
+    for _ in range(2):
+        with pytest.raises(Mistake, match=r"none of the 1 recordings under data\.root.*bad\.wav: not audio"):
+            opened(Files(tmp_path), tmp_path / "cache")
+
+
+@pytest.mark.parametrize("damage", ["garbage", "torn index", "short samples", "no samples", "no index"])
+def test_a_damaged_cache_is_built_again(
+    corpus: Files, tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
+    folder = opened(corpus, tmp_path / "cache").folder
+    whole = contents(folder)
+    index, samples = folder / "index.jsonl", folder / "samples.int16"
+    match damage:
+        case "garbage":
+            index.write_bytes(b"\xff\x00garbage")
+        case "torn index":
+            index.write_bytes(whole["index.jsonl"][:-20])
+        case "short samples":
+            samples.write_bytes(whole["samples.int16"][:-2])
+        case "no samples":
+            samples.unlink()
+        case "no index":
+            index.unlink()
+    assert_holds_what_is_there(opened(corpus, tmp_path / "cache"), corpus)
+    assert "damaged" in caplog.text
+    assert contents(folder) == whole
+
+
+@pytest.mark.parametrize("place", ["file", "file/cache"])
+def test_a_cache_folder_that_cannot_be_made(corpus: Files, tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(Mistake, match=r"data\.cache_dir"):
+        opened(corpus, tmp_path / place)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_cache_folder_that_cannot_be_written(corpus: Files, tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir(mode=0o500)
+    with pytest.raises(Mistake, match=r"data\.cache_dir=.*Permission denied"):
+        opened(corpus, tmp_path / "cache")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk(corpus: Files, tmp_path: Path) -> None:
+    folder = opened(corpus, tmp_path / "cache").folder
+    building = folder.with_name(folder.name + ".building")
+    shutil.rmtree(folder)
+    building.mkdir()
+    (building / "skipped.csv").symlink_to("/dev/full")
+    with pytest.raises(Mistake, match=r"data\.cache_dir=.*No space left"):
+        opened(corpus, tmp_path / "cache")
+    (building / "skipped.csv").unlink()
+    assert_holds_what_is_there(opened(corpus, tmp_path / "cache"), corpus)
+
+
+SLOW_BUILD = """
+import sys, time
+from pathlib import Path
+from tests.datamodules.test_cache import Files, opened
+
+class Slow(Files):
+    def read(self, clip):
+        with open(sys.argv[3], "a") as log:
+            log.write(clip.path + "\\n")
+        time.sleep(0.05)
+        return super().read(clip)
+
+Slow.__name__ = "Files"
+Slow.__qualname__ = "Files"
+opened(Slow(Path(sys.argv[1])), Path(sys.argv[2]))
+"""
+
+
+def start_slow_build(root: Path, folder: Path, log: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", SLOW_BUILD, str(root), str(folder), str(log)])
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Files:
+    root = tmp_path / "many"
+    root.mkdir()
+    for number in range(60):
+        record(root / f"{number:02}.wav", number, 0.2)
+    (root / "30.wav").write_bytes(b"no audio")
+    return Files(root)
+
+
+@pytest.mark.parametrize("torn", [b"", b'["torn', b'["00.wav", "1-1", 10, 0, false, ""]\n'])
+def test_a_killed_build_carries_on_to_the_same_bytes(many: Files, tmp_path: Path, torn: bytes) -> None:
+    uninterrupted = contents(opened(many, tmp_path / "uninterrupted").folder)
+    process = start_slow_build(many.root, tmp_path / "cache", tmp_path / "log")
+    deadline = time.monotonic() + 30
+    finished = 0
+    while finished < 5:
+        assert process.poll() is None and time.monotonic() < deadline
+        finished = sum(index.read_bytes().count(b"\n") for index in tmp_path.glob("cache/*.building/index.jsonl"))
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    [index] = tmp_path.glob("cache/*.building/index.jsonl")
+    with open(index, "ab") as file:  # what a kill in the middle of a write leaves
+        file.write(torn)
+    with open(index.with_name("samples.int16"), "ab") as file:
+        file.write(b"abc")
+    many.reads.clear()
+    resumed = opened(many, tmp_path / "cache")
+    assert contents(resumed.folder) == uninterrupted
+    assert 0 < len(many.reads) <= 55  # the finished ones are not read again
+
+
+def test_a_recording_that_changed_after_the_kill_is_read_again(many: Files, tmp_path: Path) -> None:
+    folder = opened(many, tmp_path / "cache").folder
+    folder.rename(folder.with_name(folder.name + ".building"))
+    record(many.root / "40.wav", seed=99)
+    many.reads.clear()
+    cache = opened(many, tmp_path / "cache")
+    assert "40.wav" in many.reads and "39.wav" not in many.reads
+    assert np.array_equal(cache.samples(39), load(many, many.clips()[40], SETTINGS).samples)  # 30 is skipped
+
+
+def test_a_kill_between_the_two_renames(corpus: Files, tmp_path: Path) -> None:
+    folder = opened(corpus, tmp_path / "cache").folder
+    whole = contents(folder)
+    shutil.copytree(folder, folder.with_name(folder.name + ".replaced"))
+    folder.rename(folder.with_name(folder.name + ".building"))
+    corpus.reads.clear()
+    assert contents(opened(corpus, tmp_path / "cache").folder) == whole
+    assert corpus.reads == []
+
+
+def test_two_processes_build_once(many: Files, tmp_path: Path) -> None:
+    processes = [start_slow_build(many.root, tmp_path / "cache", tmp_path / "log") for _ in range(2)]
+    assert [process.wait(60) for process in processes] == [0, 0]
+    assert sorted((tmp_path / "log").read_text().split()) == [clip.path for clip in many.clips()]
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not (SHARED / "data/audiomnist_az").is_dir(), reason="needs the recordings of AudioMNIST_AZ")
+def test_real_recordings(tmp_path: Path) -> None:
+    corpus = AudioMNISTAz(SHARED / "data/audiomnist_az")
+    clips = corpus.clips()[::5]
+    cache = open_cache(corpus, clips, ClipSettings(seconds=10), tmp_path)
+    seconds = cache.lengths / 8000
+    assert not cache.skipped
+    assert np.median(seconds) == pytest.approx(0.54, abs=0.04)
+    assert np.mean(seconds <= 1) >= 0.95
+    # Recordings are offset by about -2800; filtered and trimmed, next to nothing of it is left.
+    assert max(abs(float(cache.samples(i).mean())) for i in range(len(cache))) < 60

@@ -1,0 +1,208 @@
+from pathlib import Path
+
+import librosa
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import signal
+
+from src.datamodules.clips import Clip, Corpus
+from src.datamodules.recording import BadRecording, ClipSettings, highpass, is_truncated, load, prepare
+from src.mistake import Mistake
+
+PLAIN = ClipSettings(highpass_hz=None, trim_db=None)
+
+
+class Files(Corpus):
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def clips(self) -> list[Clip]:
+        return []
+
+
+def word(rate: int, before: float = 0.3, length: float = 0.4, after: float = 0.5, hz: float = 440) -> np.ndarray:
+    """A tone with soft edges between silences, (frames,) float64."""
+    time = np.arange(round(length * rate)) / rate
+    tone = 0.5 * np.sin(2 * np.pi * hz * time) * signal.windows.tukey(len(time), 0.1)
+    return np.concatenate([np.zeros(round(before * rate)), tone, np.zeros(round(after * rate))])
+
+
+def reason_of(path: Path) -> str:
+    with pytest.raises(BadRecording) as caught:
+        load(Files(path.parent), Clip(path.name, "01"), ClipSettings())
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 44100, 48000])
+@pytest.mark.parametrize(
+    ("ending", "subtype"),
+    [("wav", "PCM_16"), ("wav", "PCM_24"), ("wav", "FLOAT"), ("wav", "PCM_U8"), ("flac", "PCM_24"), ("ogg", "VORBIS")],
+)
+def test_every_format_and_rate_gives_the_same_clip(tmp_path: Path, rate: int, ending: str, subtype: str) -> None:
+    soundfile.write(tmp_path / f"a.{ending}", np.stack([word(rate)] * 2, axis=1), rate, subtype=subtype)
+    clip = load(Files(tmp_path), Clip(f"a.{ending}", "01"), PLAIN).samples.astype(float)
+    assert len(clip) == 8000  # of 9600
+    # The tone lies somewhere in the clip; compare its spectrum, which no rounding of the cut can move.
+    spectrum, wanted = (np.abs(np.fft.rfft(x, 8000)) for x in (clip, word(8000) * 32768))
+    assert np.argmax(spectrum) == 440
+    assert spectrum[440] == pytest.approx(wanted[440], rel=0.02)
+
+
+def test_resampling_agrees_with_scipy() -> None:
+    rate = 16000
+    samples = word(rate)
+    ours = prepare(samples[:, None], rate, ClipSettings(seconds=5, highpass_hz=None, trim_db=None)).samples
+    scipys = signal.resample_poly(samples - samples.mean(), 1, 2)
+    assert np.abs(ours / 32768 - scipys).max() < 2e-3
+
+
+def test_stereo_is_averaged() -> None:
+    left, right = word(8000), 0.5 * word(8000, hz=700)
+    settings_ = ClipSettings(seconds=5, highpass_hz=None, trim_db=None)
+    both = prepare(np.stack([left, right], axis=1), 8000, settings_).samples
+    mixed = prepare(((left + right) / 2)[:, None], 8000, settings_).samples
+    assert np.array_equal(both, mixed)
+
+
+def test_offset_is_removed_and_the_level_kept() -> None:
+    clip = prepare((word(8000) * 0.5 - 0.09)[:, None], 8000, PLAIN).samples
+    assert abs(clip.mean()) < 20
+    assert np.abs(clip).max() == pytest.approx(0.25 * 32768, rel=0.02)
+
+
+def test_offset_does_not_hinder_trimming() -> None:
+    clip = prepare((word(8000) - 0.09)[:, None], 8000, ClipSettings(highpass_hz=None))
+    assert clip.start / 8000 == pytest.approx(0.3, abs=0.03)
+    assert len(clip.samples) / 8000 == pytest.approx(0.4, abs=0.05)
+
+
+def test_trimming_agrees_with_librosa() -> None:
+    noise = np.random.default_rng(0).standard_normal(12000) * 1e-4
+    samples = word(8000)[:9600]
+    samples = samples - samples.mean() + noise[: len(samples)]
+    ours = prepare(samples[:, None], 8000, ClipSettings(seconds=2, highpass_hz=None, trim_db=25))
+    energies = librosa.feature.rms(y=samples - samples.mean(), frame_length=320, hop_length=80, center=False)[0]
+    loud = np.flatnonzero(librosa.amplitude_to_db(energies, ref=np.max, top_db=None) > -25)
+    assert (ours.start, ours.start + len(ours.samples)) == (loud[0] * 80, loud[-1] * 80 + 320)
+
+
+def test_nothing_is_trimmed_without_trim_db() -> None:
+    assert len(prepare(word(8000)[:, None], 8000, ClipSettings(seconds=5, trim_db=None)).samples) == 9600
+
+
+def test_highpass_agrees_with_its_analogue_response() -> None:
+    time = np.arange(16000) / 8000
+    for hz in (15, 60, 120, 300):
+        filtered = highpass(np.cos(2 * np.pi * hz * time), 8000, 60)[8000:]
+        assert np.abs(filtered).max() == pytest.approx(1 / (1 + (60 / hz) ** 4), rel=0.01)
+
+
+def test_highpass_starts_without_a_click() -> None:
+    assert np.abs(highpass(np.full(100, 0.5), 8000, 60)).max() < 1e-12
+
+
+def test_cut_takes_the_loudest_window() -> None:
+    random = np.random.default_rng(0)
+    samples = random.standard_normal(24000) * np.where((np.arange(24000) > 9000) & (np.arange(24000) < 17000), 0.2, 0.02)
+    clip = prepare(samples[:, None], 8000, PLAIN)
+    centred = samples - samples.mean()
+    energies = [np.sum(centred[i : i + 8000] ** 2) for i in range(16001)]
+    assert clip.cut
+    assert clip.start == np.argmax(energies)
+    assert len(clip.samples) == 8000
+
+
+def test_too_loud_recordings_are_scaled_rather_than_clipped() -> None:
+    samples = 3 * word(8000)
+    clip = prepare(samples[:, None], 8000, ClipSettings(seconds=5, highpass_hz=None, trim_db=None)).samples
+    centred = samples - samples.mean()
+    assert np.abs(clip).max() == 32767
+    assert np.allclose(clip / 32767, centred / np.abs(centred).max(), atol=1e-4)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    length=st.integers(0, 3000),
+    channels=st.integers(1, 3),
+    rate=st.sampled_from([4000, 8000, 11025, 44100]),
+    gain=st.sampled_from([0.0, 1e-7, 1e-3, 1.0, 100.0]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_any_recording_becomes_a_clip_or_is_bad(length: int, channels: int, rate: int, gain: float, seed: int) -> None:
+    samples = np.random.default_rng(seed).uniform(-gain, gain, (length, channels)).astype(np.float32)
+    options = ClipSettings(seconds=0.2)
+    try:
+        clip = prepare(samples, rate, options)
+    except BadRecording as bad:
+        assert str(bad).split(":")[0] in ("empty", "silent", "too short")
+        return
+    at_target = length * 8000 / rate
+    assert clip.samples.dtype == np.int16
+    assert 0.05 * 8000 <= len(clip.samples) <= 1600
+    assert 0 <= clip.start <= at_target - len(clip.samples) + 1
+    assert not clip.cut or len(clip.samples) == 1600
+
+
+def test_bad_samples() -> None:
+    def reason(samples: np.ndarray) -> str:
+        with pytest.raises(BadRecording) as caught:
+            prepare(samples, 8000, ClipSettings())
+        return str(caught.value)
+
+    assert reason(np.zeros((0, 1))).startswith("empty")
+    assert reason(np.zeros((8000, 1))) == "silent"
+    assert reason(np.full((8000, 1), 0.3, np.float32)) == "silent"
+    assert reason(np.stack([word(8000), -word(8000)], axis=1)) == "silent"  # channels that cancel
+    for wrong in (np.nan, np.inf):
+        samples = word(8000)[:, None]
+        samples[100] = wrong
+        assert reason(samples).startswith("not finite")
+    click = np.zeros((8000, 1))
+    click[4000] = 1
+    assert reason(click).startswith("too short")
+
+
+@pytest.mark.parametrize(("ending", "kept"), [("wav", 0.5), ("wav", 0.97), ("aiff", 0.5), ("flac", 0.5), ("mp3", 0.5)])
+def test_truncated_files(tmp_path: Path, ending: str, kept: float) -> None:
+    path = tmp_path / f"a.{ending}"
+    soundfile.write(path, word(8000, length=2), 8000)
+    load(Files(tmp_path), Clip(path.name, "01"), ClipSettings())  # whole, it is good
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * kept)])
+    assert reason_of(path).startswith("truncated")
+
+
+@pytest.mark.parametrize("size", [0x7FFFFFFF, 0xFFFFFFFF, 0x7FFFFFFF - 44])
+def test_streamed_wav_files_that_do_not_know_their_length_are_whole(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, word(8000), 8000)
+    content = bytearray(path.read_bytes())
+    position = content.index(b"data") + 4
+    content[position : position + 4] = size.to_bytes(4, "little")
+    path.write_bytes(content)
+    assert not is_truncated(path, 9600)
+
+
+def test_files_that_are_no_recordings(tmp_path: Path) -> None:
+    (tmp_path / "nothing.wav").touch()
+    (tmp_path / "text.wav").write_text("Dear diary, " * 100)
+    (tmp_path / "folder.wav").mkdir()
+    soundfile.write(tmp_path / "header.wav", np.zeros(0), 8000)
+    soundfile.write(tmp_path / "nan.wav", np.full(8000, np.nan), 8000, subtype="FLOAT")
+    assert reason_of(tmp_path / "nothing.wav") == "empty: no bytes"
+    assert reason_of(tmp_path / "header.wav") == "empty: no samples"
+    assert reason_of(tmp_path / "text.wav").startswith("not audio")
+    assert reason_of(tmp_path / "nan.wav").startswith("not finite")
+    assert reason_of(tmp_path / "gone.wav") == "unreadable: no such file"
+    assert reason_of(tmp_path / "folder.wav").startswith("unreadable")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("sample_rate", 8), ("seconds", 0), ("min_seconds", 2), ("highpass_hz", 4000), ("highpass_hz", 0), ("trim_db", 0)],
+)
+def test_impossible_settings(option: str, value: float) -> None:
+    with pytest.raises(Mistake, match=f"data.clip.{option}"):
+        ClipSettings(**{option: value})

@@ -1,0 +1,132 @@
+import inspect
+from pathlib import Path
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from hydra.utils import get_object
+from omegaconf import OmegaConf
+from pytorch_lightning import Trainer
+
+from src import config
+from src.mistake import Mistake
+from src.modules.classifier import OPTIMIZER_OPTIONS
+
+
+def composed(*overrides: str):
+    config.register_resolvers()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(config.CONF), version_base="1.3"):
+        return compose("train", overrides=list(overrides))
+
+
+@pytest.mark.parametrize("data", ["synthetic", "audiomnist", "audiomnist_az", "folder"])
+@pytest.mark.parametrize("model", ["audionet", "alexnet"])
+@pytest.mark.parametrize("optimizer", ["adamw", "paper"])
+def test_every_combination_composes_into_plain_containers(data, model, optimizer):
+    given = ["data.root=clips", "data.pattern=x"] if data == "folder" else []
+    checked = config.check(composed(f"data={data}", f"model={model}", f"optimizer={optimizer}", "task=sex", *given))
+    assert OmegaConf.create(yaml.safe_load(yaml.safe_dump(checked))) == checked
+    assert checked["data"]["name"] == data and checked["model"]["name"] == model
+    assert checked["model"]["network"]["published"] is (optimizer == "paper")
+
+
+def test_every_yaml_names_arguments_that_its_class_has():
+    def check(node: object, own: set[str], path: Path) -> None:
+        if not isinstance(node, dict):
+            return
+        if "_target_" in node:
+            known = set(inspect.signature(get_object(node["_target_"])).parameters)
+            assert set(node) - {"_target_"} - own <= known, (path, node["_target_"])
+        for value in node.values():
+            check(value, own, path)
+
+    shared = {"data": {"name", "clip"}, "optimizer": set(OPTIMIZER_OPTIONS)}
+    files = [path for path in config.CONF.glob("*/*.yaml") if path.parent.name in ("data", "model", "optimizer")]
+    assert len(files) >= 8
+    for path in files:
+        check(yaml.safe_load(path.read_text()), shared.get(path.parent.name, set()), path)
+
+
+def test_trainer_options_are_lightnings():
+    options = yaml.safe_load((config.CONF / "trainer/default.yaml").read_text())
+    assert set(options) <= set(inspect.signature(Trainer.__init__).parameters)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (["model=foo"], "model=foo is unknown; choose one of alexnet, audionet."),
+        (["task=sing"], "task=sing is unknown; choose one of digit, label, sex."),
+        (["data=nope"], "data=nope is unknown; choose one of audiomnist, audiomnist_az, folder, synthetic."),
+        (["optimizer=sgd"], "optimizer=sgd is unknown; choose one of adamw, paper."),
+        (["fodl=1"], "fodl is not an option (did you mean fold?); `python train.py --help` lists them."),
+        (["modle=alexnet"], "modle is not an option (did you mean model?); `python train.py --help` lists them."),
+        (["trainer.max_epoch=1"], "trainer.max_epoch is not an option (did you mean trainer.max_epochs?);"),
+        (["data=folder", "data.patern=x"], "data.patern is not an option (did you mean data.pattern?);"),
+    ],
+)
+def test_what_hydra_refuses_becomes_one_sentence(overrides, says):
+    with pytest.raises(HydraException) as caught:
+        composed(*overrides)
+    sentence = config.sentence(caught.value, overrides)
+    assert sentence.startswith(says)
+    assert "\n" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("fold=-1", "fold=-1 is not a whole number"),
+        ("fold=first", "fold=first is not a whole number"),
+        ("fold=0.5", "fold=0.5 is not a whole number"),
+        ("data.batch_size=0", "data.batch_size=0 is not a whole number from 1"),
+        ("optimizer.lr=fast", "optimizer.lr=fast is not a number"),
+        ("trainer.max_epochs=ten", "trainer.max_epochs=ten is not a whole number"),
+        ("trainer.max_epochs=-1", "trainer.max_epochs=-1 would train for ever"),
+        ("label_smoothing=2", "label_smoothing=2 is not a number from 0 to 1"),
+        ("augmentation.noise_snr_db=[3]", "augmentation.noise_snr_db=[3] is neither null nor [low, high]"),
+        ("augmentation.noise_snr_db=[30,10]", "augmentation.noise_snr_db=[30, 10] is neither"),
+        ("task.classes=[yes]", "task.classes="),
+        ("missing_fold=ignore", "missing_fold=ignore is neither error nor skip"),
+        ("model.network.dropout=true", "model.network.dropout=True is not a number"),
+    ],
+)
+def test_wrong_values_are_named(override, says):
+    with pytest.raises(Mistake) as caught:
+        config.check(composed(override))
+    assert str(caught.value).startswith(says)
+
+
+def test_a_missing_value_is_named():
+    with pytest.raises(Mistake, match=r"task\.label has no value; set it with task\.label=…"):
+        config.check(composed("task=label"))
+
+
+def test_resume_takes_the_checkpoints_configuration_and_refuses_another():
+    own = config.check(composed("model=alexnet", "task=sex", "fold=2", "optimizer=paper", "trainer.max_epochs=3"))
+    again = config.resumed(own, ["ckpt_path=x.ckpt", "model=alexnet", "fold=2"], "x.ckpt")
+    assert again == own | {"ckpt_path": "x.ckpt"}
+    longer = config.resumed(own, ["ckpt_path=x.ckpt", "trainer.max_epochs=7"], "x.ckpt")
+    assert longer["trainer"]["max_epochs"] == 7
+    for override in ("model=audionet", "task=digit", "fold=1", "optimizer.lr=0.5"):
+        name, value = override.split("=")
+        with pytest.raises(Mistake, match=f"was trained with {name}=.*, not {value}"):
+            config.resumed(own, [override], "x.ckpt")
+
+
+def test_resume_cannot_outlast_a_one_cycle_schedule():
+    own = config.check(composed("trainer.max_epochs=3"))
+    with pytest.raises(Mistake, match=r"trainer\.max_epochs=7 cannot change when resuming"):
+        config.resumed(own, ["trainer.max_epochs=7"], "x.ckpt")
+
+
+def test_run_folder_of_a_checkpoint(tmp_path):
+    checkpoint = tmp_path / "run/checkpoints/last.ckpt"
+    assert config.run_folder_of(str(checkpoint), "new") == "new"
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.touch()
+    assert config.run_folder_of(str(checkpoint), "new") == str(tmp_path / "run")
+    assert config.run_folder_of(None, "new") == "new"

@@ -1,0 +1,62 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from src import summary
+
+
+def job(folder, number, overrides, accuracy=None, error=None, data="audiomnist", file=summary.FAILED):
+    run = folder / str(number)
+    (run / ".hydra").mkdir(parents=True)
+    (run / ".hydra/overrides.yaml").write_text(yaml.safe_dump([f"{k}={v}" for k, v in overrides.items()]))
+    choices = {"data": data, "model": overrides.get("model", "audionet"), "task": overrides.get("task", "digit")}
+    hydra = {"hydra": {"runtime": {"choices": choices}, "job": {"num": number}}}
+    (run / ".hydra/hydra.yaml").write_text(yaml.safe_dump(hydra))
+    if accuracy is not None:
+        metrics = {"test/accuracy": accuracy, "test/balanced_accuracy": accuracy, "val/accuracy": accuracy}
+        (run / "metrics.json").write_text(json.dumps(metrics | {"fold": int(overrides["fold"])}))
+    if error:
+        (run / file).write_text(error + "\n")
+
+
+def test_mean_and_std_over_folds_beside_the_paper(tmp_path):
+    accuracies = {"audionet": [0.91, 0.93, 0.95], "alexnet": [0.96, 0.98, 0.97]}
+    number = 0
+    for model, values in accuracies.items():
+        for fold, value in enumerate(values):
+            job(tmp_path, number, {"model": model, "fold": str(fold), "data": "audiomnist"}, value)
+            number += 1
+    summary.write(tmp_path, summary.read_jobs(tmp_path))
+    lines = (tmp_path / "summary.md").read_text().splitlines()
+    row = next(line for line in lines if line.startswith("| audionet"))
+    values = 100 * np.array(accuracies["audionet"])
+    assert f"| 3 | {values.mean():.2f} ± {values.std():.2f} |" in row
+    assert row.endswith("92.53 ± 2.04 |")
+    assert "95.82 ± 1.49" in next(line for line in lines if line.startswith("| alexnet"))
+    table = pd.read_csv(tmp_path / "summary.csv")
+    assert list(table["job"]) == list(range(6))
+    assert list(table["model"]) == ["audionet"] * 3 + ["alexnet"] * 3
+    assert table["test/accuracy"].tolist() == pytest.approx([0.91, 0.93, 0.95, 0.96, 0.98, 0.97])
+
+
+def test_failed_killed_and_left_out_jobs(tmp_path):
+    job(tmp_path, 0, {"task": "sex", "fold": "0"}, 0.9, data="synthetic")
+    job(tmp_path, 1, {"task": "sex", "fold": "1"}, error="data.root is empty.", data="synthetic")
+    job(tmp_path, 2, {"task": "sex", "fold": "2"}, data="synthetic")
+    job(tmp_path, 3, {"task": "sex", "fold": "4"}, error="no such fold", file=summary.LEFT_OUT, data="synthetic")
+    rows = summary.read_jobs(tmp_path)
+    assert [row["error"] for row in rows] == ["", "data.root is empty.", "did not finish"]
+    summary.write(tmp_path, rows)
+    text = (tmp_path / "summary.md").read_text()
+    assert "1 of 3" in text and "- job 1: data.root is empty." in text and "- job 2: did not finish" in text
+    assert "paper" not in text
+    assert pd.read_csv(tmp_path / "summary.csv")["error"].fillna("").tolist() == [row["error"] for row in rows]
+
+
+def test_all_failed(tmp_path):
+    job(tmp_path, 0, {"fold": "0"}, error="x")
+    summary.write(tmp_path, summary.read_jobs(tmp_path))
+    assert "0 of 1" in (tmp_path / "summary.md").read_text()
