@@ -13,10 +13,11 @@ import sys
 from pathlib import Path
 
 import hydra
+import yaml
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from src import config
@@ -27,7 +28,7 @@ from src.summary import FAILED, LEFT_OUT
 log = logging.getLogger(__name__)
 
 
-@hydra.main(version_base="1.3", config_path="conf", config_name="train")
+@hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="train")
 def main(cfg: DictConfig) -> float | None:
     """Runs one job; in a multirun a job that fails leaves its reason behind and lets the others go on."""
     hydra_cfg = HydraConfig.get()
@@ -86,7 +87,7 @@ def join(folder: Path) -> None:
     from src import training
 
     logging.basicConfig(level=logging.ERROR)
-    training.train(OmegaConf.to_container(OmegaConf.load(folder / "config.yaml")), folder)
+    training.train(yaml.safe_load((folder / "config.yaml").read_text()), folder)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from hydra.utils import get_object
-from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import nn
@@ -24,16 +23,6 @@ KEY = "auscult"
 # a configuration names the classes to build: one that comes out of a file may name none but these
 SAFE_MODULES = ("src.", "torch.optim.")
 SAFE_CLASSES = (Corpus, nn.Module, torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler)
-
-
-class CarryConfiguration(Callback):
-    """Puts the resolved configuration and the class names into every checkpoint."""
-
-    def __init__(self, config: dict[str, Any], classes: list[str]) -> None:
-        self.card = {"config": config, "classes": classes}
-
-    def on_save_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        checkpoint[KEY] = self.card
 
 
 def keep_best(folder: Path) -> ModelCheckpoint:
@@ -49,14 +38,20 @@ def keep_last(folder: Path) -> ModelCheckpoint:
     return ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
 
 
-class WholeFiles(TorchCheckpointIO):
-    """Writes a checkpoint beside the one it replaces, so that a run killed meanwhile still has that one."""
+class CheckpointFiles(TorchCheckpointIO):
+    """Writes checkpoints that carry a configuration and the class names.
+
+    Each is written beside the one it replaces, so that a run killed meanwhile still has that one.
+    """
+
+    def __init__(self, config: dict[str, Any], classes: list[str]) -> None:
+        self.card = {"config": config, "classes": classes}
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_suffix(".part")
-        torch.save(checkpoint, unfinished)
+        torch.save({**checkpoint, KEY: self.card}, unfinished)
         unfinished.replace(path)
 
 

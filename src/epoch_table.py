@@ -17,7 +17,7 @@ class EpochTable(Callback):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.rows: list[dict[str, Any]] = []
+        self.rows: list[dict[Any, Any]] = []
         self.started = time.monotonic()
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:

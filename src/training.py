@@ -11,11 +11,12 @@ import pandas as pd
 from pytorch_lightning import Callback, Trainer, seed_everything
 from pytorch_lightning.callbacks import RichProgressBar
 from pytorch_lightning.loggers import WandbLogger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 from rich.table import Table
 
 from src import run_folder, wandb_run
-from src.checkpoint import CarryConfiguration, WholeFiles, keep_best, keep_last
+from src.checkpoint import CheckpointFiles, keep_best, keep_last
 from src.datamodules.datamodule import AudioDataModule
 from src.epoch_table import EpochTable
 from src.mistake import Mistake
@@ -58,15 +59,12 @@ def train(config: dict[str, Any], folder: Path, sweep: Path | None = None) -> ru
                 trainer.logger.experiment.finish()
 
 
-def make_trainer(
-    config: dict[str, Any], folder: Path, sweep: Path | None, datamodule: AudioDataModule
-) -> Trainer:
+def make_trainer(config: dict[str, Any], folder: Path, sweep: Path | None, datamodule: AudioDataModule) -> Trainer:
     """Lightning's Trainer with this program's callbacks; `config["trainer"]` is passed on as it is."""
     arguments = dict(config["trainer"])
     callbacks: list[Callback] = [
         keep_best(folder / "checkpoints"),
         keep_last(folder / "checkpoints"),
-        CarryConfiguration(config, datamodule.classes),
         EpochTable(folder / "metrics.csv"),
     ]
     if arguments["enable_progress_bar"] and Console().is_terminal:
@@ -79,11 +77,11 @@ def make_trainer(
             **arguments,
             logger=logger,
             callbacks=callbacks,
-            plugins=[WholeFiles()],
+            plugins=[CheckpointFiles(config, datamodule.classes)],
             default_root_dir=folder,
             use_distributed_sampler=False,  # the data module shares the clips out, without repeating any
         )
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError, MisconfigurationException) as error:
         raise Mistake(f"trainer: {' '.join(str(error).split()).rstrip('.')}.") from error
 
 
@@ -97,7 +95,7 @@ def fit_and_test(
 ) -> run_folder.Metrics:
     """Fits, tests the best checkpoint and writes what the run folder is to hold."""
     trainer.fit(classifier, datamodule, ckpt_path=config["ckpt_path"], weights_only=True)
-    best = trainer.checkpoint_callback
+    best: Any = trainer.checkpoint_callback  # keep_best comes first
     trainer.test(classifier, datamodule, ckpt_path=best.best_model_path, verbose=False, weights_only=True)
     clips, labels, probabilities = classifier.predictions()
     if not trainer.is_global_zero:

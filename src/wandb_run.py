@@ -3,7 +3,7 @@
 import hashlib
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import wandb
@@ -28,9 +28,9 @@ def open_run(config: dict[str, Any], folder: Path, sweep: Path | None) -> WandbL
     options["group"] = options["group"] or (sweep.name if sweep else None)
     logger = WandbLogger(
         name=f"{config['model']['name']}-{config['task']['name']}-{config['data']['name']}-fold{config['fold']}",
-        id=hashlib.sha1(str(folder.resolve()).encode()).hexdigest()[:12],  # noqa: S324  # a name, not a secret
+        id=hashlib.sha1(str(folder.resolve()).encode()).hexdigest()[:12],
         save_dir=str(folder),
-        mode="offline" if is_offline() else "online",  # Lightning's own `offline` comes too late once a key was looked for
+        mode=mode(),  # Lightning's own `offline` comes too late once a key was looked for
         resume="allow",
         **options,
     )
@@ -38,22 +38,24 @@ def open_run(config: dict[str, Any], folder: Path, sweep: Path | None) -> WandbL
         logger.log_hyperparams(config)  # starts the run, in the first process only
     except (wandb.errors.Error, OSError) as error:
         raise Mistake(
-            f"logger=wandb cannot start a run ({str(error).splitlines()[0]}); set WANDB_MODE=offline or leave out logger."
+            f"logger=wandb cannot start a run ({str(error).splitlines()[0]}); set WANDB_MODE=offline to go on without."
         ) from error
     return logger
 
 
-def is_offline() -> bool:
+def mode() -> Literal["online", "offline", "disabled"]:
     """WANDB_MODE decides if it is set; otherwise a run is online exactly where a key is configured."""
-    if mode := os.environ.get("WANDB_MODE"):
-        return mode != "online"
-    return not wandb.login(prompt=False)
+    if chosen := os.environ.get("WANDB_MODE"):
+        return {"online": "online", "disabled": "disabled"}.get(chosen, "offline")  # type: ignore[return-value]
+    return "online" if wandb.login(prompt=False) else "offline"
 
 
-def log_results(logger: WandbLogger, metrics: dict[str, Any], counts: np.ndarray, classes: list[str], plot: Path) -> None:
+def log_results(
+    logger: WandbLogger, metrics: dict[str, Any], counts: np.ndarray, classes: list[str], plot: Path
+) -> None:
     """The run's metrics as its summary; the confusion matrix as a table and as a picture."""
-    rows = [
-        [classes[true], classes[predicted], int(counts[true, predicted])] for true, predicted in np.ndindex(counts.shape)
+    rows: list[Any] = [
+        [classes[row], classes[column], int(counts[row, column])] for row, column in np.ndindex(counts.shape)
     ]
     logger.experiment.log(
         {

@@ -139,7 +139,7 @@ class AudioDataModule(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Batch]:
         dataset = self._dataset(self.split.train, self._epoch_places)
-        sampler = DistributedSampler(
+        sampler: DistributedSampler[Batch] = DistributedSampler(
             dataset, num_replicas=self._processes, rank=self._rank, shuffle=True, seed=self.seed
         )  # Lightning tells it each epoch, so the order depends on (seed, epoch) alone, also after a resume
         return self._loader(dataset, sampler)
@@ -208,4 +208,5 @@ class AudioDataModule(LightningDataModule):
     def _loader(self, dataset: ClipDataset, sampler: Any) -> DataLoader[Batch]:
         # the cache is memory-mapped and a batch is a copy out of it: worker processes would only add cost
         size = max(1, self.batch_size // self._processes)
-        return DataLoader(dataset, size, sampler=sampler, collate_fn=lambda batch: batch)
+        own = torch.Generator()  # a loader draws a number when it starts: not from what dropout draws from
+        return DataLoader(dataset, size, sampler=sampler, collate_fn=lambda batch: batch, generator=own)

@@ -1,9 +1,11 @@
 """Fetches a ZIP archive of recordings into a folder: resumably, safely, and only whole."""
 
+import hashlib
 import logging
 import shutil
 import stat
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
@@ -24,7 +26,7 @@ from src.mistake import Mistake
 
 log = logging.getLogger(__name__)
 
-CHUNK = 1 << 20  # bytes
+CHUNK = 1 << 16  # bytes
 TIMEOUT = 30  # seconds without any data
 
 
@@ -44,17 +46,20 @@ def fetch(url: str, folder: Path, check: Callable[[Path], None]) -> None:
     folder = folder.resolve()
     work = folder.with_name(f".{folder.name}.download")
     try:
-        work.mkdir(parents=True, exist_ok=True)
-        with FileLock(work / "lock"):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_name(f".{folder.name}.lock")):
             if folder.exists() and any(folder.iterdir()):
                 return _already_there(folder, check)
+            work.mkdir(exist_ok=True)
             archive = _retrieve(url, work)
-            top = _unpack(archive, work / "unpacked", url)
-            check(top)
+            try:
+                top = _unpack(archive, work / "unpacked", url)
+                check(top)
+            except Mistake:  # an archive that was no good once will not be better
+                shutil.rmtree(work, ignore_errors=True)
+                raise
             top.rename(folder)  # refuses, should anything be in there by now
-            shutil.rmtree(work / "unpacked")
-            archive.unlink()
-        shutil.rmtree(work, ignore_errors=True)
+            shutil.rmtree(work, ignore_errors=True)
     except OSError as error:
         raise Mistake(
             f"the download cannot be stored in data.root={folder} ({error.strerror or error}): make room there, or "
@@ -74,13 +79,19 @@ def _already_there(folder: Path, check: Callable[[Path], None]) -> None:
 
 
 def _retrieve(url: str, work: Path) -> Path:
+    log.info("fetching %s", url)
+    pooch.get_logger().setLevel(logging.WARNING)  # it would ask for a checksum that cannot be known
     try:
-        return Path(pooch.retrieve(url, None, fname="archive.zip", path=work, downloader=_continue))
+        return Path(pooch.retrieve(url, None, fname=_name(url), path=work, downloader=_continue))
     except requests.RequestException as error:
         raise Mistake(
             f"the download from data.url={url} broke off ({_reason(error)}): repeat the command to continue it, or "
             "fetch the recordings by hand and point data.root to them"
         ) from error
+
+
+def _name(url: str) -> str:
+    return f"{hashlib.sha256(url.encode()).hexdigest()[:12]}.zip"  # what broke off elsewhere is not continued here
 
 
 def _reason(error: requests.RequestException) -> str:
@@ -94,7 +105,7 @@ def _continue(url: str, output_file: str, caller: object) -> None:
 
     GitHub packs its archives while they are fetched and may ignore the request for the rest; it then sends all.
     """
-    part = Path(output_file).parent / "archive.part"
+    part = Path(output_file).parent / f"{_name(url)}.part"
     have = part.stat().st_size if part.exists() else 0
     headers = {"Range": f"bytes={have}-"} if have else {}
     with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
@@ -132,14 +143,13 @@ def _unpack(archive: Path, folder: Path, url: str) -> Path:
             for member in members.infolist():
                 name = PurePosixPath(member.filename.replace("\\", "/"))
                 link = stat.S_ISLNK(member.external_attr >> 16)
-                if name.is_absolute() or ".." in name.parts or ":" in name.parts[0] or link:
+                if name.is_absolute() or ".." in name.parts or link:
                     raise Mistake(
                         f"the archive at data.url={url} wants to write outside its folder ({member.filename}), and is "
                         "not unpacked: fetch the recordings from a source you trust"
                     )
             members.extractall(folder)  # checks each member's own checksum
-    except zipfile.BadZipFile as error:
-        archive.unlink()
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # the last: encrypted, or unknown packing
         raise Mistake(
             f"the archive from data.url={url} is damaged ({error}): repeat the command to fetch it anew"
         ) from error

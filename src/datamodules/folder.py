@@ -1,12 +1,12 @@
 """Any folder of recordings, with labels from their names or from a table."""
 
+import csv
 import logging
 import os
 import re
 from pathlib import Path
 from posixpath import normpath
 
-import pandas as pd
 import soundfile
 
 from src.datamodules.clips import Clip, Corpus
@@ -50,7 +50,9 @@ class Folder(Corpus):
             both = "not set: one of them has to name the labels" if self.csv is None else "both set: keep one of them"
             raise Mistake(f"data.pattern and data.csv are {both}")
         files = _audio_files(self.root)
-        rows = self._from_table(files) if self.pattern is None else self._from_names(files, _compiled(self.pattern))
+        rows = (
+            self._from_table(files) if self.pattern is None else self._from_names(files, _compiled(str(self.pattern)))
+        )
         alone = sum(not row.get("speaker") for row in rows.values())
         if alone:
             log.warning(
@@ -73,16 +75,15 @@ class Folder(Corpus):
 
     def _from_table(self, files: list[str]) -> dict[str, dict[str, str]]:
         """Path -> label -> value, of the files that the table names."""
-        table = _read_table(self._table_path())
-        table["path"] = [normpath(path.strip().replace("\\", "/")) for path in table["path"]]
-        repeated = table["path"][table["path"].duplicated()]
-        if len(repeated):
-            raise Mistake(f"data.csv={self.csv} names {len(repeated)} paths more than once, such as {repeated.iloc[0]}")
+        rows: dict[str, dict[str, str]] = {}
+        repeated = []
+        for row in _read_table(self._table_path()):
+            path = normpath(row.pop("path").strip().replace("\\", "/"))
+            repeated += [path] if path in rows else []
+            rows[path] = {name.strip(): value.strip() for name, value in row.items() if value.strip()}
+        if repeated:
+            raise Mistake(f"data.csv={self.csv} names {len(repeated)} paths more than once, such as {repeated[0]}")
         known = set(files)
-        rows = {
-            str(row["path"]): {str(k): v.strip() for k, v in row.items() if k != "path" and v.strip()}
-            for row in table.to_dict("records")
-        }
         missing = sorted(rows.keys() - known)
         if len(missing) == len(rows):
             example = f", such as {missing[0]}," if missing else ""
@@ -143,18 +144,23 @@ def _audio_files(root: Path) -> list[str]:
     return sorted(found)
 
 
-def _read_table(path: Path) -> pd.DataFrame:
+def _read_table(path: Path) -> list[dict[str, str]]:
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, skipinitialspace=True, strict=True)
+            columns, rows = list(reader.fieldnames or []), list(reader)
     except OSError as error:
         raise Mistake(f"data.csv={path} cannot be read: {error.strerror}") from error
-    except ValueError as error:  # pandas' own errors, and text that is not UTF-8
-        raise Mistake(f"data.csv={path} is not a CSV table in UTF-8: {str(error).strip()}") from error
-    if "path" not in table.columns or len(table.columns) < 2:
+    except (ValueError, csv.Error) as error:
+        raise Mistake(f"data.csv={path} is not a CSV table in UTF-8: {error}") from error
+    if "path" not in columns or len(columns) < 2:
         raise Mistake(
-            f"data.csv={path} needs a column 'path' and a column per label; it has {', '.join(map(str, table.columns))}"
+            f"data.csv={path} needs a column 'path' and a column per label; it has {', '.join(columns) or 'nothing'}"
         )
-    return table
+    for number, row in enumerate(rows, 1):
+        if None in row or None in row.values():  # how DictReader shows too many and too few cells
+            raise Mistake(f"data.csv={path} is not a CSV table: row {number} does not have {len(columns)} cells")
+    return rows
 
 
 def _clip(path: str, row: dict[str, str]) -> Clip:

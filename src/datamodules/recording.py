@@ -14,7 +14,7 @@ from src.datamodules.clips import Clip, Corpus
 from src.mistake import Mistake
 
 FULL_SCALE = 32768
-FRAME_SECONDS, HOP_SECONDS = 0.040, 0.010  # of the energies that trimming compares
+FRAME_SECONDS, HOP_SECONDS = 0.025, 0.010  # of the energies that trimming compares
 
 
 class BadRecording(Exception):

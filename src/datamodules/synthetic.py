@@ -100,8 +100,8 @@ class Synthetic(Corpus):
     def cues(self, clip: Clip) -> list[Cue]:
         """Where each cue of a clip lies, from the trajectories by which `read` makes it.
 
-        A harmonic's band reaches a quarter of the fundamental to either side; a formant's reaches its bandwidth,
-        or half the fundamental where that is more, so that a harmonic lies within. Both are present while the
+        A harmonic's band reaches a quarter of the fundamental to either side; a formant's its bandwidth, or
+        half the fundamental where that is more, so that a harmonic lies within. Both are present while the
         clip is voiced. Frication's band is that of its noise, bursts included; breath is no cue.
         """
         utterance, _ = self._articulate(clip)

@@ -97,7 +97,7 @@ class Voice:
 
 @dataclass(frozen=True)
 class Utterance:
-    """All that moves while a word is spoken, per sample (T,) or per frame (F,); frame i lies at sample i * HOP."""
+    """All that moves while a word is spoken, per sample (T,) or frame (F,); frame i is at sample i * HOP."""
 
     voice: Voice
     f0: np.ndarray  # (T,) Hz, without jitter
@@ -171,7 +171,7 @@ def tract_response(utterance: Utterance) -> np.ndarray:
 
 
 def noise_response(noise: np.ndarray) -> np.ndarray:
-    """Complex gain (F, FFT / 2 + 1) of frication with centres and bandwidths (F, 2) in Hz; keeps the power."""
+    """Complex gain (F, FFT / 2 + 1) of frication, keeping its power; centres, bandwidths (F, 2) in Hz."""
     distinct, rows = np.unique(noise, axis=0, return_inverse=True)
     poles = _resonator(distinct[:, 0], distinct[:, 1])
     response = fft.rfft([1.0, -1.0], FFT) / fft.rfft(poles, FFT)  # radiation: none of it at 0 Hz
@@ -182,8 +182,8 @@ def noise_response(noise: np.ndarray) -> np.ndarray:
 def _glottis(utterance: Utterance, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Glottal flow's derivative (T,), root mean square 1, and how far the glottis is open (T,), from 0 to 1.
 
-    Rosenberg (1971), J. Acoust. Soc. Am. 49, pulse C, with the return phase of the LF model (Fant et al. 1985)
-    as a first-order low-pass. One cycle is made from the harmonics below half the rate, so that none aliases.
+    Rosenberg (1971), J. Acoust. Soc. Am. 49, pulse C, with the return phase of the LF model (Fant et al.
+    1985) as a first-order low-pass. One cycle is made of the harmonics under half the rate: none aliases.
     """
     voice, size = utterance.voice, 2048
     cycle = np.arange(size) / size / voice.open_quotient

@@ -25,7 +25,8 @@ class AlexNet(nn.Module):
     Args:
         classes: number of logits.
         published: start from the published Gaussian weights, which go with spectrograms in raw decibels
-            and the published solver, instead of PyTorch's defaults.
+            and the published solver, instead of He's (arXiv 1502.01852), which keep the signal's size
+            through eight layers without normalisation, so that training leaves chance at once.
         dropout: probability of dropping an output of the first two dense layers.
     """
 
@@ -56,11 +57,14 @@ class AlexNet(nn.Module):
                 fc3=nn.Linear(1024, classes),
             )
         )
-        if published:
-            for name, (std, bias) in PUBLISHED_START.items():
-                layer = self.layers.get_submodule(name)
-                nn.init.normal_(layer.get_parameter("weight"), std=std)
-                nn.init.constant_(layer.get_parameter("bias"), bias)
+        for name, (std, bias) in PUBLISHED_START.items():
+            layer = self.layers.get_submodule(name)
+            weight = layer.get_parameter("weight")
+            if published or name == "fc3":  # small logits at first
+                nn.init.normal_(weight, std=std)
+            else:
+                nn.init.kaiming_normal_(weight, nonlinearity="relu")
+            nn.init.constant_(layer.get_parameter("bias"), bias if published else 0.0)
 
     def forward(self, spectrogram: Tensor) -> Tensor:
         """Logits (B, classes) of decibel spectrograms (B, 1, 227, 227)."""

@@ -16,7 +16,8 @@ class AudioNet(nn.Module):
     Args:
         classes: number of logits.
         published: start from the published Gaussian weights (standard deviation 0.1, biases 0), which go
-            with the published solver, instead of PyTorch's defaults.
+            with the published solver, instead of He's (arXiv 1502.01852) before the ReLUs and PyTorch's
+            in the dense layers.
         dense_relu: put ReLUs between the dense layers. The published network has none.
         dropout: probability of dropping an output of the first two dense layers.
         samples: length of the input; 8000 is one second at 8 kHz.
@@ -64,12 +65,13 @@ class AudioNet(nn.Module):
         layers["fc3"] = nn.Linear(512, classes)
         self.layers = nn.Sequential(layers)
 
-        if published:
-            for name, parameter in self.layers.named_parameters():
-                if name.endswith("weight"):
-                    nn.init.normal_(parameter, std=0.1)
-                else:
-                    nn.init.zeros_(parameter)
+        for layer in self.layers:
+            if published and isinstance(layer, nn.Conv1d | nn.Linear):
+                nn.init.normal_(layer.weight, std=0.1)
+                nn.init.zeros_(layer.get_parameter("bias"))
+            elif isinstance(layer, nn.Conv1d):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                nn.init.zeros_(layer.get_parameter("bias"))
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Logits (B, classes) of normalised waveforms (B, 1, samples).

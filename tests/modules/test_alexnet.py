@@ -91,3 +91,14 @@ def test_dropout_follows_the_first_two_dense_layers() -> None:
     dense = ["flatten", "fc1", "relu6", "dropout1", "fc2", "relu7", "dropout2", "fc3"]
     assert [name for name, _ in layers.named_children()][-8:] == dense
     assert [module.p for module in layers if isinstance(module, nn.Dropout)] == [0.3, 0.3]
+
+
+def test_default_start_keeps_the_signals_size() -> None:
+    torch.manual_seed(0)
+    network = AlexNet(10).eval()
+    sizes = []
+    for layer in network.layers:
+        if isinstance(layer, nn.ReLU):
+            layer.register_forward_hook(lambda _, inputs, output: sizes.append(inputs[0].std().item()))
+    network(torch.randn(2, 1, 227, 227))
+    assert len(sizes) == 7 and all(0.3 < size < 10 for size in sizes), sizes

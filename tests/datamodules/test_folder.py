@@ -1,0 +1,185 @@
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from src.datamodules.clips import Clip
+from src.datamodules.folder import Folder
+from src.mistake import Mistake
+
+PATTERN = r"(?P<digit>\d)_(?P<speaker>[^_]+)_(?P<take>\d+)"
+
+
+def record(root: Path, *names: str) -> Path:
+    for number, name in enumerate(names):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        samples = 0.1 * np.random.default_rng(number).standard_normal(2000)
+        soundfile.write(root / name, samples, 11025, format={"aif": "AIFF", "oga": "OGG"}.get(name.split(".")[-1]))
+    return root
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return record(tmp_path / "my clips", "1_anna_0.wav", "2_anna_0.flac", "deep/er/1_bob_0.ogg")
+
+
+def mistake(folder: Folder) -> str:
+    with pytest.raises(Mistake) as caught:
+        folder.clips()
+    return str(caught.value)
+
+
+def test_labels_from_names(root: Path) -> None:
+    corpus = Folder(root, pattern=PATTERN)
+    assert corpus.clips() == [
+        Clip("1_anna_0.wav", "anna", {"digit": "1", "take": "0"}),
+        Clip("2_anna_0.flac", "anna", {"digit": "2", "take": "0"}),
+        Clip("deep/er/1_bob_0.ogg", "bob", {"digit": "1", "take": "0"}),
+    ]
+    assert all(corpus.read(clip)[1] == 11025 for clip in corpus.clips())
+
+
+def test_labels_from_folders(tmp_path: Path) -> None:
+    record(tmp_path, "female/p1/a.wav", "male/p2/a.wav")
+    clips = Folder(str(tmp_path), pattern=r"(?P<sex>\w+)/(?P<speaker>\w+)/").clips()
+    assert [(clip.speaker, clip.labels) for clip in clips] == [("p1", {"sex": "female"}), ("p2", {"sex": "male"})]
+
+
+def test_the_pattern_arrives_through_hydra_as_it_was_written(root: Path) -> None:
+    [override] = OverridesParser.create().parse_overrides([f'data.pattern="{PATTERN}"'])
+    assert len(Folder(root, pattern=override.value()).clips()) == 3
+
+
+@pytest.mark.parametrize(
+    ("written", "sex"),
+    [("M", "male"), ("male", "male"), ("Man", "male"), ("f", "female"), ("FEMALE", "female"), ("woman", "female")],
+)
+def test_sexes_are_written_alike(tmp_path: Path, written: str, sex: str) -> None:
+    record(tmp_path, f"{written}.wav")
+    assert Folder(tmp_path, pattern=r"^(?P<sex>[a-zA-Z]+)\.").clips()[0].labels == {"sex": sex}
+
+
+def test_other_sexes_are_left_for_the_task_to_judge(tmp_path: Path) -> None:
+    record(tmp_path, "x.wav")
+    assert Folder(tmp_path, pattern=r"^(?P<sex>\w)").clips()[0].labels == {"sex": "x"}
+
+
+def test_every_ending_and_no_hidden_file(tmp_path: Path) -> None:
+    names = ["0.WAV", "0.aif", "0.aiff", "0.au", "0.caf", "0.flac", "0.mp3", "0.oga", "0.ogg"]
+    record(tmp_path, *names, ".hidden.wav", ".trash/0.wav")
+    (tmp_path / "0.txt").write_text("notes")
+    assert [clip.path for clip in Folder(tmp_path, pattern=r"(?P<digit>\d)").clips()] == sorted(names)
+
+
+def test_recordings_without_a_speaker_count_as_one_each(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    clips = Folder(root, pattern=r"(?P<digit>\d)_").clips()
+    assert len({clip.speaker for clip in clips}) == 3
+    assert "3 of 3 recordings name no speaker" in caplog.text and "folds may share voices" in caplog.text
+
+
+def test_groups_that_take_no_part_are_no_labels(root: Path) -> None:
+    clips = Folder(root, pattern=r"(?P<digit>\d)_(?P<speaker>\w+?)_(?P<sex>[mf])?").clips()
+    assert all(clip.labels.keys() == {"digit"} for clip in clips)
+
+
+def test_recordings_that_the_pattern_does_not_match_are_left_out(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    record(root, "intro.wav", "outro.wav")
+    assert len(Folder(root, pattern=PATTERN).clips()) == 3
+    assert "2 of 5 recordings do not match data.pattern and are left out, such as intro.wav" in caplog.text
+
+
+def test_patterns_that_cannot_work(root: Path) -> None:
+    assert re.search(
+        r"data\.pattern=x.*none of the 3 .*such as 1_anna_0\.wav", mistake(Folder(root, pattern="x(?P<a>.)"))
+    )
+    assert "is not a regular expression" in mistake(Folder(root, pattern="(?P<digit"))
+    for pattern in (r"\d_", r"(\d)_", r"(?P<speaker>\w+)_"):
+        assert "names no label" in mistake(Folder(root, pattern=pattern))
+    assert "data.pattern and data.csv are not set" in mistake(Folder(root))
+    assert "data.pattern and data.csv are both set" in mistake(Folder(root, pattern=PATTERN, csv="labels.csv"))
+
+
+def test_roots_that_cannot_work(tmp_path: Path) -> None:
+    (tmp_path / "file.wav").touch()
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts/a.txt").touch()
+    assert "does not exist" in mistake(Folder(tmp_path / "gone", pattern=PATTERN))
+    assert "is not a folder" in mistake(Folder(tmp_path / "file.wav", pattern=PATTERN))
+    message = mistake(Folder(tmp_path / "texts", pattern=PATTERN))
+    assert "data.root=" in message and "holds no recordings" in message and ".wav" in message
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_cannot_be_read(root: Path) -> None:
+    (root / "deep").chmod(0)
+    assert re.search(r"data\.root=.* cannot be read \(Permission denied\)", mistake(Folder(root, pattern=PATTERN)))
+
+
+def table(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_labels_from_a_table(root: Path) -> None:
+    csv = table(
+        root / "labels.csv",
+        "path,digit,sex,speaker,room\n1_anna_0.wav,1,F,anna,\n./deep/er/1_bob_0.ogg,07,m,bob,hall\n2_anna_0.flac,NA,f,anna,\n",
+    )
+    wanted = [
+        Clip("1_anna_0.wav", "anna", {"digit": "1", "sex": "female"}),
+        Clip("2_anna_0.flac", "anna", {"digit": "NA", "sex": "female"}),
+        Clip("deep/er/1_bob_0.ogg", "bob", {"digit": "07", "sex": "male", "room": "hall"}),
+    ]
+    assert Folder(root, csv=str(csv)).clips() == wanted
+    assert Folder(root, csv="labels.csv").clips() == wanted  # beside the recordings
+
+
+def test_a_table_from_a_spreadsheet(root: Path) -> None:
+    (root / "labels.csv").write_bytes(b"\xef\xbb\xbfpath, digit\r\ndeep\\er\\1_bob_0.ogg, 1\r\n")
+    assert Folder(root, csv="labels.csv").clips() == [
+        Clip("deep/er/1_bob_0.ogg", "deep/er/1_bob_0.ogg", {"digit": "1"})
+    ]
+
+
+def test_a_table_that_names_what_is_not_there(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    table(root / "labels.csv", "path,digit,speaker\n1_anna_0.wav,1,anna\ngone.wav,2,anna\n../other.wav,3,anna\n")
+    assert [clip.path for clip in Folder(root, csv="labels.csv").clips()] == ["1_anna_0.wav"]
+    assert "2 of 3 recordings in data.csv are not there and are left out, such as ../other.wav" in caplog.text
+    table(root / "labels.csv", "path,digit\nrecordings/1_anna_0.wav,1\n")
+    message = mistake(Folder(root, csv="labels.csv"))
+    assert "none of the 1 paths in data.csv=labels.csv, such as recordings/1_anna_0.wav, is a recording" in message
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"file,digit\na.wav,1\n", "needs a column 'path' and a column per label; it has file, digit"),
+        (b"path\n1_anna_0.wav\n", "needs a column 'path' and a column per label"),
+        (b"", "needs a column 'path' and a column per label; it has nothing"),
+        (b"path,digit\n1_anna_0.wav,1\n2_anna_0.flac,1,2\n", "is not a CSV table: row 2 does not have 2 cells"),
+        (b"path,digit,sex\n1_anna_0.wav,1\n", "is not a CSV table: row 1 does not have 3 cells"),
+        (b"path,digit\n\xff\xfe,1\n", "is not a CSV table in UTF-8"),
+        (b'path,digit\n"1_anna_0.wav,1\n', "is not a CSV table in UTF-8"),
+        (b"path,digit\n", "none of the 0 paths"),
+        (b"path,digit\n1_anna_0.wav,1\n./1_anna_0.wav,2\n", "names 1 paths more than once, such as 1_anna_0.wav"),
+    ],
+)
+def test_tables_that_cannot_work(root: Path, content: bytes, message: str) -> None:
+    (root / "labels.csv").write_bytes(content)
+    found = mistake(Folder(root, csv="labels.csv"))
+    assert re.search(message, found) and "data.csv=" in found
+
+
+def test_a_table_that_is_not_there(root: Path) -> None:
+    assert re.search(r"data\.csv=.*labels\.csv cannot be read: No such file", mistake(Folder(root, csv="labels.csv")))
+    assert "cannot be read: Is a directory" in mistake(Folder(root, csv="deep"))
+
+
+def test_the_configuration_holds_the_arguments() -> None:
+    config = yaml.safe_load(Path("conf/data/folder.yaml").read_text())
+    assert config.keys() == {"name", "_target_", "root", "pattern", "csv"}

@@ -1,0 +1,76 @@
+"""A run that was killed goes on as if it had not been."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from tests.conftest import TINY
+
+# dropout, augmentation and random places are on: what they draw must not depend on the interruption
+RUN = [*TINY, "model=alexnet", "task=sex", "trainer.max_epochs=3", "augmentation.speed=0.1", "hydra.run.dir=run"]
+
+
+def same(one: Path, other: Path) -> None:
+    columns = ["epoch", "step", "train/loss", "val/loss", "train/accuracy", "val/accuracy"]
+    left, right = (pd.read_csv(run / "metrics.csv")[columns] for run in (one, other))
+    pd.testing.assert_frame_equal(left, right)
+    assert (one / "predictions.csv").read_bytes() == (other / "predictions.csv").read_bytes()
+
+
+def test_resumed_equals_uninterrupted(train_here, tmp_path, monkeypatch):
+    assert train_here(*RUN, "hydra.run.dir=whole") == ""
+
+    class Killed(BaseException):
+        pass
+
+    def die(self):
+        if self.current_epoch == 1:
+            raise Killed
+
+    from src.modules.classifier import Classifier
+
+    with monkeypatch.context() as during:
+        during.setattr(Classifier, "on_validation_start", die)
+        with pytest.raises(Killed):
+            train_here(*RUN)
+    assert not (tmp_path / "run/metrics.json").exists()
+    record = (tmp_path / "run/.hydra/overrides.yaml").read_text()
+    assert train_here("ckpt_path=run/checkpoints/last.ckpt") == ""
+    same(tmp_path / "whole", tmp_path / "run")
+    assert (tmp_path / "run/.hydra/overrides.yaml").read_text() == record
+    assert not (tmp_path / "outputs").exists()
+
+
+@pytest.mark.slow
+def test_sigkill_at_any_moment(start_training, train_here, tmp_path):
+    assert train_here(*RUN, "hydra.run.dir=whole") == ""
+    last = tmp_path / "run/checkpoints/last.ckpt"
+    for delay in (0.0, 0.7):  # into the next epoch's training, and into its checkpoint
+        process = start_training(*RUN)
+        while not last.exists() and process.poll() is None:
+            time.sleep(0.05)
+        time.sleep(delay)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        torch.load(last, weights_only=True)  # whole, whenever the run was killed
+        assert train_here("ckpt_path=run/checkpoints/last.ckpt") == ""
+        same(tmp_path / "whole", tmp_path / "run")
+        for path in sorted((tmp_path / "run").rglob("*"), reverse=True):
+            path.unlink() if path.is_file() else path.rmdir()
+
+
+def test_mistakes(train_here, tmp_path):
+    assert train_here(*RUN, "trainer.max_epochs=1") == ""
+    folder = tmp_path / "run/checkpoints"
+    last = f"ckpt_path={folder / 'last.ckpt'}"
+    assert "was trained with model=alexnet, not audionet" in train_here(last, "model=audionet")
+    assert "was trained with task=sex, not digit" in train_here(last, "task=digit")
+    assert "holds weights only; resume from the last.ckpt" in train_here(f"ckpt_path={folder / 'best.ckpt'}")
+    content = (folder / "last.ckpt").read_bytes()
+    (folder / "last.ckpt").write_bytes(content[: len(content) // 3])
+    assert "cannot be read (truncated" in train_here(last)

@@ -1,0 +1,141 @@
+"""The program as a user runs it, from the command line to the run folder."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from omegaconf import OmegaConf
+from PIL import Image
+from sklearn.metrics import balanced_accuracy_score
+
+from src.checkpoint import load_classifier
+from tests.conftest import SPOKEN_PATTERN, TINY
+
+
+def only_run(folder: Path) -> Path:
+    (metrics,) = folder.glob("outputs/*/*/metrics.json")
+    return metrics.parent
+
+
+def test_the_run_folder_holds_everything(train_here, tmp_path, capsys):
+    assert train_here("model=alexnet", "task=sex", *TINY, "trainer.max_epochs=2") == ""
+    run = only_run(tmp_path)
+    printed = capsys.readouterr().out
+    assert str(run) in printed.replace("\n", "") and "validation" in printed
+
+    metrics = json.loads((run / "metrics.json").read_text())
+    predictions = pd.read_csv(run / "predictions.csv", dtype={"speaker": str})
+    right = predictions["label"] == predictions["prediction"]
+    assert metrics["test/accuracy"] == pytest.approx(right.mean())
+    expected = balanced_accuracy_score(predictions["label"], predictions["prediction"])
+    assert metrics["test/balanced_accuracy"] == pytest.approx(expected)
+    probabilities = predictions[["p(male)", "p(female)"]].to_numpy()
+    assert probabilities.sum(1) == pytest.approx(1, abs=1e-5)
+    assert (predictions["prediction"] == np.array(["male", "female"])[probabilities.argmax(1)]).all()
+    cross_entropy = -np.log(np.where(predictions["label"] == "male", *probabilities.T)).mean()
+    assert metrics["test/loss"] == pytest.approx(cross_entropy, abs=1e-4)
+    assert set(predictions["speaker"]) <= {"58", "59", "60", "07", "23", "38"}  # the published test fold 0
+    assert metrics["speakers/train"] == 12 and metrics["clips/test"] == 60 and metrics["fold"] == 0
+
+    config = OmegaConf.load(run / "config.yaml")
+    assert config.task.name == "sex" and config.data.batch_size == 8
+    epochs = pd.read_csv(run / "metrics.csv")
+    assert list(epochs["epoch"]) == [0, 1] and epochs["val/accuracy"].max() == metrics["val/accuracy"]
+    assert Image.open(run / "confusion.png").size[0] > 300
+    assert "epoch 2/2" in (run / "train.log").read_text()
+    for name in ("best", "last"):
+        checkpoint = torch.load(run / f"checkpoints/{name}.ckpt", weights_only=True)
+        assert checkpoint["auscult"]["classes"] == ["male", "female"]
+        assert checkpoint["auscult"]["config"] == yaml.safe_load((run / "config.yaml").read_text())
+    classifier = load_classifier(run / "checkpoints/best.ckpt")
+    assert classifier(torch.zeros(1, 1, 8000)).shape == (1, 2)
+
+
+def test_foreign_recordings_train_at_the_first_try(train_here, tmp_path, spoken_folder):
+    said = train_here(
+        "data=folder", f"data.root={spoken_folder}", SPOKEN_PATTERN, "task=label", "task.label=digit",
+        "data.batch_size=6", "trainer.max_epochs=1",
+    )  # fmt: skip
+    assert said == ""
+    metrics = json.loads((only_run(tmp_path) / "metrics.json").read_text())
+    assert metrics["clips/train"] == 18 and metrics["clips/validation"] == metrics["clips/test"] == 6
+
+
+def test_bad_recordings_are_listed_in_the_run_folder(train_here, tmp_path, spoken_folder):
+    root = tmp_path / "clips"
+    root.mkdir()
+    for path in spoken_folder.iterdir():
+        (root / path.name).write_bytes(path.read_bytes())
+    (root / "say-0-by-ada-9.wav").write_bytes(b"")
+    (root / "say-1-by-ada-9.wav").write_text("this is not audio")
+    said = train_here(
+        "data=folder", f"data.root={root}", SPOKEN_PATTERN, "task=label", "task.label=digit",
+        "data.batch_size=6", "trainer.max_epochs=1", "model=alexnet", "trainer.limit_train_batches=1",
+    )  # fmt: skip
+    assert said == ""
+    skipped = pd.read_csv(only_run(tmp_path) / "skipped.csv")
+    assert set(skipped["path"]) == {"say-0-by-ada-9.wav", "say-1-by-ada-9.wav"}
+    assert json.loads((only_run(tmp_path) / "metrics.json").read_text())["clips/skipped"] == 2
+
+
+def test_a_multirun_survives_a_failed_job_and_sums_up(train_here, tmp_path, capsys):
+    said = train_here("-m", "task=sex", "fold=0,7,1", "model=alexnet", *TINY)
+    assert said == "1 of 3 jobs failed; summary.csv says why."
+    (sweep,) = tmp_path.glob("multirun/*/*")
+    table = pd.read_csv(sweep / "summary.csv")
+    assert list(table["fold"]) == [0, 7, 1]
+    assert table["error"].notna().tolist() == [False, True, False]
+    assert "fold=7" in table["error"][1]
+    accuracies = 100 * table["test/accuracy"].dropna()
+    assert f"{accuracies.mean():.2f} ± {accuracies.std(ddof=0):.2f}" in (sweep / "summary.md").read_text()
+
+
+def test_table1_leaves_out_folds_that_sex_does_not_have(train_here, tmp_path):
+    said = train_here("-m", "experiment=table1", "fold=3,4", "task=sex", "model=alexnet", *TINY)
+    assert said == ""
+    (sweep,) = tmp_path.glob("multirun/*/*")
+    assert list(pd.read_csv(sweep / "summary.csv")["fold"]) == [3]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["model=foo"], "model=foo is unknown; choose one of alexnet, audionet."),
+        (["fodl=1"], "fodl is not an option (did you mean fold?)"),
+        (["task=sex", "fold=9"], "fold=9 does not exist: there are folds 0 to 3"),
+        (["data.sex_cue=hair"], "data.sex_cue"),
+        (["data=folder", SPOKEN_PATTERN], "data.root has no value; set it with data.root=…"),
+        (["data=folder", "data.root=nowhere", SPOKEN_PATTERN], "data.root=nowhere"),
+        (["data=folder", "data.root=empty", SPOKEN_PATTERN], "data.root=empty"),
+        (["data=folder", "data.root={spoken}"], "data.pattern"),
+        (["data=folder", "data.root={spoken}", "'data.pattern=x(y'"], "data.pattern"),
+        (["data=folder", "data.root={spoken}", 'data.pattern="nothing(?P<digit>\\d)"'], "data.pattern"),
+        (["data=folder", "data.root={spoken}", 'data.pattern="by-(?P<speaker>[a-z]+)"'], "names no label"),
+        (["data=folder", "data.root={spoken}", SPOKEN_PATTERN, "task=sex"], "task=sex needs clips labelled 'sex'"),
+        (["data=folder", "data.root={spoken}", SPOKEN_PATTERN, 'task.classes=["0","1"]'], "is labelled '2'"),
+        (["data=folder", "data.root={spoken}", 'data.pattern="(?P<speaker>say)-(?P<digit>\\d)"'], "too few speakers"),
+        (["data=folder", "data.root={bad}", 'data.pattern="(?P<digit>\\d)"'], "none of the 3 recordings"),
+        (["data=audiomnist", "data.root=nowhere"], "data.download=true"),
+        (["data=audiomnist_az", "data.root=nowhere"], "data.root"),
+        (["ckpt_path=nowhere.ckpt"], "ckpt_path=nowhere.ckpt is not a file"),
+        (["hydra.run.dir=occupied/run"], "hydra.run.dir"),
+        (["data.cache_dir=occupied/cache"], "data.cache_dir=occupied/cache"),
+        (["trainer.accelerator=abacus"], "trainer:"),
+        (["trainer.devices=0"], "trainer:"),
+    ],
+)
+def test_mistakes_end_in_one_sentence(train_here, tmp_path, spoken_folder, arguments, says, caplog):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "occupied").write_text("a file where a folder should be")
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    for digit in range(3):
+        (bad / f"{digit}.wav").write_text("no audio")
+    said = train_here(*(argument.format(spoken=spoken_folder, bad=bad) if "{" in argument else argument
+                        for argument in arguments))  # fmt: skip
+    assert says in said
+    assert "\n" not in said and "Traceback" not in caplog.text

@@ -1,0 +1,62 @@
+"""Reads back what an offline W&B run wrote: wandb ships no reader of its own files."""
+
+import json
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+from wandb.proto import wandb_internal_pb2
+
+from tests.conftest import TINY
+
+
+def records(path: Path) -> Iterator[wandb_internal_pb2.Record]:
+    """Records of a LevelDB log: a 7-byte file header, then 32 KiB blocks of (crc, length, type) and a piece."""
+    content, position, pieces = path.read_bytes(), 7, b""
+    while position + 7 <= len(content):
+        left = 32768 - position % 32768
+        if left < 7:  # too little for another header
+            position += left
+            continue
+        _, length, kind = struct.unpack("<IHB", content[position : position + 7])
+        pieces += content[position + 7 : position + 7 + length]
+        position += 7 + length
+        if kind in (1, 4):  # full, last
+            record = wandb_internal_pb2.Record()
+            record.ParseFromString(pieces)
+            pieces = b""
+            yield record
+
+
+def test_an_offline_run_holds_config_metrics_and_confusion_matrix(train_here, tmp_path):
+    said = train_here("-m", "logger=wandb", "model=alexnet", "task=sex", "fold=0,1", *TINY, "trainer.max_epochs=2")
+    assert said == ""
+    (sweep,) = tmp_path.glob("multirun/*/*")
+    files = sorted(sweep.glob("*/wandb/offline-run-*/run-*.wandb"))
+    assert len(files) == 2  # one run per job
+    ids = set()
+    for fold, file in enumerate(files):
+        config, history, summary, finished = {}, [], {}, False
+        for record in records(file):
+            kind = record.WhichOneof("record_type")
+            if kind == "run":
+                ids.add(record.run.run_id)
+                assert record.run.run_group == sweep.name
+                config |= {item.key: json.loads(item.value_json) for item in record.run.config.update}
+            elif kind == "config":
+                config |= {item.key: json.loads(item.value_json) for item in record.config.update}
+            elif kind == "history":
+                history.append({item.key or item.nested_key[0] for item in record.history.item})
+            elif kind == "summary":
+                summary |= {item.key or item.nested_key[0]: item.value_json for item in record.summary.update}
+            elif kind == "exit":
+                finished = record.exit.exit_code == 0
+        assert finished
+        assert config["fold"] == fold and config["task"]["name"] == "sex"
+        logged = {name for row in history for name in row}
+        assert {"train/loss", "val/accuracy", "test/accuracy", "test/confusion", "test/confusion_table"} <= logged
+        metrics = json.loads((file.parents[2] / "metrics.json").read_text())
+        assert float(summary["test/balanced_accuracy"]) == metrics["test/balanced_accuracy"]
+        assert list(file.parent.glob("files/media/images/test/confusion*.png"))
+        assert list(file.parent.glob("files/media/table/test/confusion_table*.json"))
+    assert len(ids) == 2
