@@ -71,7 +71,8 @@ def cli() -> None:
     """Runs `main`; what a user got wrong ends in one sentence and exit status 1."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # hands Hydra's own errors to us rather than printing them
     config.register_resolvers()
-    overrides = [argument for argument in sys.argv[1:] if "=" in argument]
+    flags, overrides = config.sorted_arguments(sys.argv[1:])
+    sys.argv[1:] = flags + overrides
     try:
         main()
     except (HydraException, OmegaConfBaseException) as error:
@@ -87,7 +88,10 @@ def join(folder: Path) -> None:
     from src import training
 
     logging.basicConfig(level=logging.ERROR)
-    training.train(yaml.safe_load((folder / "config.yaml").read_text()), folder)
+    try:
+        training.train(yaml.safe_load((folder / "config.yaml").read_text()), folder)
+    except Mistake:  # the first process makes the same one
+        sys.exit(1)
 
 
 if __name__ == "__main__":

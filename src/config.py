@@ -43,6 +43,22 @@ NUMBERS: list[tuple[str, type, float, float, bool]] = [
 ]
 
 
+def sorted_arguments(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Flags and overrides of a command line, as Hydra can read them.
+
+    It accepts no override behind a flag that is behind an override (`experiment=table1 -m data=audiomnist`), and
+    no `data.root=~/clips`, where a shell leaves the tilde as it is.
+    """
+    overrides = [argument for argument in arguments if "=" in argument and not argument.startswith("-")]
+    flags = [argument for argument in arguments if argument not in overrides]
+    return flags, [re.sub(r"^([\w.+]+)=~(/.*)?$", at_home, override) for override in overrides]
+
+
+def at_home(option: re.Match[str]) -> str:
+    path = str(Path.home()) + (option[2] or "")
+    return f"{option[1]}={path}" if re.fullmatch(r"[\w/.:+-]+", path) else f'{option[1]}="{path}"'
+
+
 def register_resolvers() -> None:
     """Makes `${run_dir:…}` and `${hydra_subdir:…}` known, which let a resumed run keep its folder."""
     OmegaConf.register_new_resolver("run_dir", run_folder_of, replace=True)

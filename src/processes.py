@@ -1,16 +1,25 @@
 """One run on several devices of a machine: how its processes find each other, and leave no trace.
 
-Lightning starts a further process per device with the same command line. Those processes do not compose the
-configuration again (a multirun's command line describes many jobs, and each would get a run folder of its own):
+Lightning starts a further process per device with the command line of the first. Those processes do not compose
+the configuration again (a multirun's command line describes many jobs, and each would get a run folder of its own):
 they read the `config.yaml` of the run folder that the first process names in the environment.
 """
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # train.py reads this file before it knows that it will train
+    from pytorch_lightning import Trainer
 
 RUN_FOLDER = "AUSCULT_RUN_FOLDER"
+PROGRAM = Path(__file__).parents[1] / "train.py"
+PATIENCE = 60.0  # seconds that the other processes have to end after the first
+PATIENCE_AFTER_ERROR = 3.0  # as long as it takes them to say what went wrong
 
 
 def folder_of_first_process() -> Path | None:
@@ -21,19 +30,43 @@ def folder_of_first_process() -> Path | None:
 
 
 @contextmanager
-def shared_run_folder(folder: Path) -> Iterator[None]:
-    """Names the run folder to the processes started within, and afterwards restores the environment.
+def processes_of(trainer: "Trainer", folder: Path) -> Iterator[None]:
+    """Within it the trainer may start further processes, which join the run; afterwards they are gone.
 
-    Without that the next job of a multirun would find the ranks and ports of this one.
+    Everything that they need is undone as well: the next job of a multirun would find the ranks and ports of this one.
+
+    Args:
+        trainer: has not started yet.
+        folder: the absolute run folder.
     """
-    before = dict(os.environ)
+    main: Any = sys.modules["__main__"]
+    environment, arguments, spec = dict(os.environ), sys.argv, main.__spec__
     os.environ[RUN_FOLDER] = str(folder)
+    # Lightning repeats the command line of this process, which for a job of a launcher is not that of train.py
+    sys.argv, main.__spec__ = [str(PROGRAM)], None
+    patience = PATIENCE_AFTER_ERROR
     try:
         yield
+        patience = PATIENCE
     finally:
-        import torch  # only now: train.py reads this file before it knows that it will train
+        _end_others(trainer, patience)
+        import torch
 
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
+        sys.argv, main.__spec__ = arguments, spec
         os.environ.clear()
-        os.environ.update(before)
+        os.environ.update(environment)
+
+
+def _end_others(trainer: "Trainer", patience: float) -> None:
+    started: list[subprocess.Popen[Any]] = getattr(trainer.strategy.launcher, "procs", [])
+    others = started.copy()
+    # Lightning kills this process, and with it the rest of a multirun, when it sees one of these fail
+    started.clear()
+    for process in others:
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -11,6 +11,7 @@ import pandas as pd
 from pytorch_lightning import Callback, Trainer, seed_everything
 from pytorch_lightning.callbacks import RichProgressBar
 from pytorch_lightning.loggers import WandbLogger
+from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 from rich.table import Table
@@ -21,7 +22,7 @@ from src.datamodules.datamodule import AudioDataModule
 from src.epoch_table import EpochTable
 from src.mistake import Mistake
 from src.modules.classifier import Classifier
-from src.processes import shared_run_folder
+from src.processes import processes_of
 
 log = logging.getLogger(__name__)
 
@@ -49,14 +50,12 @@ def train(config: dict[str, Any], folder: Path, sweep: Path | None = None) -> ru
         classifier = Classifier.from_config(config, datamodule.classes)
     except TypeError as error:  # an option that the network's constructor does not know
         raise Mistake(f"model: {str(error).splitlines()[0]}.") from error
-    run_folder.write_config(folder, config)
-    with shared_run_folder(folder):
+    with wandb_run.finished():
         trainer = make_trainer(config, folder, sweep, datamodule)
-        try:
+        if trainer.is_global_zero:
+            run_folder.write_config(folder, config)
+        with processes_of(trainer, folder):
             return fit_and_test(trainer, classifier, datamodule, config, folder, started)
-        finally:
-            if isinstance(trainer.logger, WandbLogger) and trainer.is_global_zero:
-                trainer.logger.experiment.finish()
 
 
 def make_trainer(config: dict[str, Any], folder: Path, sweep: Path | None, datamodule: AudioDataModule) -> Trainer:
@@ -72,12 +71,15 @@ def make_trainer(config: dict[str, Any], folder: Path, sweep: Path | None, datam
     else:
         arguments["enable_progress_bar"] = False  # a log file wants lines: EpochTable writes them
     logger = wandb_run.open_run(config, folder, sweep) if config["logger"]["name"] == "wandb" else False
+    plugins: list[Any] = [CheckpointFiles(config, datamodule.classes)]
+    if arguments["num_nodes"] == 1:  # a job of a SLURM queue, too, is one task that starts the others itself
+        plugins.append(LightningEnvironment())
     try:
         return Trainer(
             **arguments,
             logger=logger,
             callbacks=callbacks,
-            plugins=[CheckpointFiles(config, datamodule.classes)],
+            plugins=plugins,
             default_root_dir=folder,
             use_distributed_sampler=False,  # the data module shares the clips out, without repeating any
         )

@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -41,6 +43,18 @@ def open_run(config: dict[str, Any], folder: Path, sweep: Path | None) -> WandbL
             f"logger=wandb cannot start a run ({str(error).splitlines()[0]}); set WANDB_MODE=offline to go on without."
         ) from error
     return logger
+
+
+@contextmanager
+def finished() -> Iterator[None]:
+    """Ends the run that was started within, if any, as done or as failed: the next job must not go on with it."""
+    exit_code = 1
+    try:
+        yield
+        exit_code = 0
+    finally:
+        if wandb.run is not None:
+            wandb.run.finish(exit_code)
 
 
 def mode() -> Literal["online", "offline", "disabled"]:

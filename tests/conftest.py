@@ -47,7 +47,7 @@ def train_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
         try:
             train.cli()
         except SystemExit as stop:
-            return str(stop.code)
+            return str(stop.code or "")
         finally:
             GlobalHydra.instance().clear()
         return ""

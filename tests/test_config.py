@@ -130,3 +130,12 @@ def test_run_folder_of_a_checkpoint(tmp_path):
     checkpoint.touch()
     assert config.run_folder_of(str(checkpoint), "new") == str(tmp_path / "run")
     assert config.run_folder_of(None, "new") == "new"
+
+
+def test_arguments_in_any_order_and_home_folders(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/a b")
+    flags, overrides = config.sorted_arguments(["experiment=table1", "-m", "data.root=~/AudioMNIST", "--cfg", "job"])
+    assert flags == ["-m", "--cfg", "job"]
+    assert overrides == ["experiment=table1", 'data.root="/home/a b/AudioMNIST"']
+    monkeypatch.setenv("HOME", "/home/ada")
+    assert config.sorted_arguments(["data.root=~", "data.name=a~b"]) == ([], ["data.root=/home/ada", "data.name=a~b"])

@@ -1,0 +1,98 @@
+"""The README's commands, run as written: on small stand-ins for the corpora, and for a step or two."""
+
+import json
+import re
+import shlex
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from src.datamodules.audiomnist import FEMALE
+from tests.conftest import ROOT
+
+README = (ROOT / "README.md").read_text()
+SHORT = [
+    "trainer.max_epochs=1", "trainer.limit_train_batches=1", "trainer.limit_val_batches=1",
+    "trainer.limit_test_batches=1", "data.batch_size=4",
+]  # fmt: skip
+
+
+def commands() -> list[str]:
+    blocks = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    return [line.split("  #")[0].strip() for line in lines if line.strip() and not line.startswith("#")]
+
+
+def recordings(speakers: list[str], takes: int) -> Iterator[tuple[str, str, int, np.ndarray]]:
+    random = np.random.default_rng(0)
+    for speaker in speakers:
+        for digit in "0123456789":
+            for take in range(takes):
+                yield speaker, digit, take, 0.1 * random.standard_normal(2400)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`~/AudioMNIST`, `my_clips`, `labels.csv` and AudioMNIST_AZ, as the README supposes them."""
+    home = tmp_path_factory.mktemp("home")
+    speakers = [f"{number:02d}" for number in range(1, 61)]
+    people = {speaker: {"gender": "female" if speaker in FEMALE else "male"} for speaker in speakers}
+    for speaker, digit, take, samples in recordings(speakers, 1):
+        folder = home / "AudioMNIST/data" / speaker
+        folder.mkdir(parents=True, exist_ok=True)
+        soundfile.write(folder / f"{digit}_{speaker}_{take}.wav", samples, 8000)
+    (home / "AudioMNIST/data/audioMNIST_meta.txt").write_text(json.dumps(people))
+    table = ["path,digit,speaker"]
+    (home / "work/my_clips").mkdir(parents=True)
+    for speaker, digit, take, samples in recordings(["ada", "bela", "cem", "dora", "ege"], 2):
+        soundfile.write(home / f"work/my_clips/{digit}_{speaker}_{take}.wav", samples, 8000)
+        table.append(f"{digit}_{speaker}_{take}.wav,{digit},{speaker}")
+    (home / "work/labels.csv").write_text("\n".join(table) + "\n")
+    az = home / "shared/data/audiomnist_az"
+    for speaker, digit, take, samples in recordings([f"{number:02d}" for number in range(1, 13)], 1):
+        (az / "data" / speaker).mkdir(parents=True, exist_ok=True)
+        soundfile.write(az / "data" / speaker / f"{digit}_{speaker}_{take}.wav", samples, 8000)
+    rows = [f"{number},{'F' if number % 2 else 'M'}" for number in range(1, 13)]
+    (az / "metadata.txt").write_text("\n".join(["SPK ID,Gender", *rows]) + "\n")
+    return home
+
+
+def test_make_targets_exist():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    used = {command.split()[1] for command in commands() if command.startswith("make ")}
+    assert {"demo", "test"} <= used <= targets
+
+
+def test_every_command_is_of_a_known_kind():
+    known = ("make ", "source .venv/", "python train.py", "pip install", "wandb ")
+    assert [command for command in commands() if not command.startswith(known)] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [command for command in commands() if command.startswith("python train.py")])
+def test_command_runs(command, home, train_here, monkeypatch, tmp_path):
+    arguments = shlex.split(command)[2:]
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(home / "work")
+    if "--help" in arguments:
+        assert train_here("--help") == ""
+        return
+    if "data.download=true" in arguments:  # what is there already is not fetched again
+        arguments.append(f"data.root={home / 'AudioMNIST'}")
+    if any(argument.startswith("ckpt_path") for argument in arguments):
+        assert train_here(*SHORT, "hydra.run.dir=outputs/DATE/TIME") == ""
+        shutil.copytree("outputs/DATE/TIME", "outputs/WHOLE")
+        assert train_here(*arguments) == ""
+        return
+    if "experiment=table1" in arguments:  # 18 runs are enough for one table
+        arguments.append("fold=3,4")
+    folder = tmp_path / "sweep"
+    assert train_here(*arguments, *SHORT, f"hydra.run.dir={folder}", f"hydra.sweep.dir={folder}") == ""
+    done = list(folder.rglob("metrics.json"))
+    assert len(done) == {True: 1}.get("-m" not in arguments, len(done)) > 0
+    if "experiment=table1" in arguments:
+        assert len(done) == 6 and "92.53 ± 2.04" in (folder / "summary.md").read_text()
