@@ -70,6 +70,7 @@ def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str])
 def cli() -> None:
     """Runs `main`; what a user got wrong ends in one sentence and exit status 1."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # hands Hydra's own errors to us rather than printing them
+    find_src_from_anywhere()
     config.register_resolvers()
     flags, overrides = config.sorted_arguments(sys.argv[1:])
     sys.argv[1:] = flags + overrides
@@ -80,7 +81,14 @@ def cli() -> None:
     except (PermissionError, NotADirectoryError, FileExistsError) as error:
         sys.exit(f"Cannot write to {error.filename} ({error.strerror}); name another folder with hydra.run.dir.")
     except KeyboardInterrupt:
-        sys.exit("Interrupted; go on with ckpt_path=<run folder>/checkpoints/last.ckpt.")
+        sys.exit("Interrupted.")
+
+
+def find_src_from_anywhere() -> None:
+    """Lets a launcher's processes import `src`; started as a script, only this process has its folder on the path."""
+    own, paths = str(Path(__file__).parent.absolute()), os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if own not in paths:
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [own, *paths]))
 
 
 def join(folder: Path) -> None:

@@ -1,6 +1,6 @@
 """Draws `docs/inputs.png`, the picture of the README.
 
-    python docs/inputs.py ../shared/data/audiomnist_az
+python docs/inputs.py ../shared/data/audiomnist_az
 """
 
 import sys

@@ -4,6 +4,7 @@ A checkpoint is Lightning's own, of plain containers and tensors only, plus `aus
 of its run and the names of its classes. That is all that is needed to resume the run or to explain its network.
 """
 
+import logging
 import pickle
 import zipfile
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import torch
 from hydra.utils import get_object
+from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import nn
@@ -18,6 +20,8 @@ from torch import nn
 from src.datamodules.clips import Corpus
 from src.mistake import Mistake
 from src.modules.classifier import Classifier
+
+log = logging.getLogger(__name__)
 
 KEY = "auscult"
 # a configuration names the classes to build: one that comes out of a file may name none but these
@@ -32,10 +36,18 @@ def keep_best(folder: Path) -> ModelCheckpoint:
     )
 
 
-def keep_last(folder: Path) -> ModelCheckpoint:
-    """Keeps `last.ckpt`, with the optimizer's state: to resume."""
-    # at the end of the epoch, not of its validation: what is resumed then starts with a whole epoch
-    return ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
+class KeepLast(ModelCheckpoint):
+    """Keeps `last.ckpt`, with the optimizer's state: to resume. Says so to whoever interrupts the run."""
+
+    def __init__(self, folder: Path) -> None:
+        # at the end of the epoch, not of its validation: what is resumed then starts with a whole epoch
+        super().__init__(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
+
+    def on_exception(self, trainer: Trainer, module: LightningModule, exception: BaseException) -> None:
+        super().on_exception(trainer, module, exception)
+        path = Path(str(self.dirpath)) / "last.ckpt"
+        if isinstance(exception, KeyboardInterrupt) and path.exists() and trainer.is_global_zero:
+            log.info("Interrupted; go on with: python train.py ckpt_path=%s", path)
 
 
 class CheckpointFiles(TorchCheckpointIO):

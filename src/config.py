@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from src.mistake import Mistake
 
 CONF = Path(__file__).parents[1] / "conf"
+EXTRA = ("joblib", "submitit_local", "submitit_slurm")  # what the presets of hydra/launcher are made of
 HELP = "`python train.py --help` lists them"
 GROUPS = ("data", "task", "model", "optimizer")  # what a checkpoint is bound to
 
@@ -166,6 +167,8 @@ def sentence(error: Exception, overrides: Iterable[str] = ()) -> str:
     text = "\n".join(str(cause) for cause in chain(error))
     if found := re.search(r"Could not find '([^'\n]+)/([^'/\n]+)'", text):
         group, name = found.groups()
+        if group == "hydra/launcher" and name in EXTRA:
+            return "hydra/launcher needs an extra that is not installed; pip install '.[cluster]' in the checkout."
         choices = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
         if choices:
             return f"{group}={name} is unknown; choose one of {', '.join(choices)}."

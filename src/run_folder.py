@@ -49,21 +49,12 @@ def write_predictions(
     pd.concat([table, columns], axis=1).to_csv(folder / "predictions.csv", index=False)
 
 
-def confusion(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Clips of each class (row) by predicted class (column), (C, C), from labels (N,) and probabilities (N, C)."""
-    counts = np.zeros((probabilities.shape[1],) * 2, int)  # (C, C)
-    np.add.at(counts, (labels, probabilities.argmax(1)), 1)
-    return counts
-
-
-def balanced_accuracy(counts: np.ndarray) -> float:
-    """Mean over the classes that occur of the share recognised, from a confusion matrix (C, C)."""
-    of_class = counts.sum(1)
-    return float((counts.diagonal()[of_class > 0] / of_class[of_class > 0]).mean())
-
-
 def plot_confusion(folder: Path, counts: np.ndarray, classes: list[str], title: str) -> Path:
-    """`confusion.png`: shares of each class, with the number of clips in every cell."""
+    """`confusion.png`: shares of each true class (row), with the number of clips in every cell.
+
+    Args:
+        counts: (C, C), clips of each true class by predicted class.
+    """
     size = 2.2 + 0.45 * len(classes)
     figure = matplotlib.figure.Figure((size + 0.8, size), layout="constrained")
     axes = figure.subplots()

@@ -15,9 +15,10 @@ from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 from rich.table import Table
+from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 
 from src import run_folder, wandb_run
-from src.checkpoint import CheckpointFiles, keep_best, keep_last
+from src.checkpoint import CheckpointFiles, KeepLast, keep_best
 from src.datamodules.datamodule import AudioDataModule
 from src.epoch_table import EpochTable
 from src.mistake import Mistake
@@ -63,7 +64,7 @@ def make_trainer(config: dict[str, Any], folder: Path, sweep: Path | None, datam
     arguments = dict(config["trainer"])
     callbacks: list[Callback] = [
         keep_best(folder / "checkpoints"),
-        keep_last(folder / "checkpoints"),
+        KeepLast(folder / "checkpoints"),
         EpochTable(folder / "metrics.csv"),
     ]
     if arguments["enable_progress_bar"] and Console().is_terminal:
@@ -102,10 +103,11 @@ def fit_and_test(
     clips, labels, probabilities = classifier.predictions()
     if not trainer.is_global_zero:
         return {}
-    counts = run_folder.confusion(labels, probabilities)
+    predicted = probabilities.argmax(1)
+    counts = confusion_matrix(labels, predicted, labels=range(len(datamodule.classes)))  # (C, C)
     metrics: run_folder.Metrics = {
         "test/accuracy": float(trainer.callback_metrics["test/accuracy"]),
-        "test/balanced_accuracy": run_folder.balanced_accuracy(counts),
+        "test/balanced_accuracy": float(balanced_accuracy_score(labels, predicted)),
         "test/loss": float(trainer.callback_metrics["test/loss"]),
         "val/accuracy": float(best.best_model_score),
         "fold": config["fold"],
@@ -151,6 +153,7 @@ def hush() -> None:
         ".*treespec, LeafSpec.*",
         ".*number of training batches.*",
         ".*isinstance.treespec.*",
+        ".*y_pred contains classes not in y_true.*",
     ):
         warnings.filterwarnings("ignore", message)
     pd.options.mode.copy_on_write = True

@@ -74,3 +74,15 @@ def test_mistakes(train_here, tmp_path):
     content = (folder / "last.ckpt").read_bytes()
     (folder / "last.ckpt").write_bytes(content[: len(content) // 3])
     assert "cannot be read (truncated" in train_here(last)
+
+
+@pytest.mark.slow
+def test_whoever_interrupts_is_told_how_to_go_on(start_training, tmp_path):
+    process = start_training(*RUN, "trainer.max_epochs=100")
+    last = tmp_path / "run/checkpoints/last.ckpt"
+    while not last.exists() and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert f"go on with: python train.py ckpt_path={last}" in said and "Traceback" not in said

@@ -1,0 +1,126 @@
+"""Building the cache against the original's way: librosa's resampling and one HDF5 file per clip.
+
+    python -m benchmarks.cache
+    python -m benchmarks.cache --az ../shared/data/audiomnist_az --clips 1000 --rounds 5
+
+Two corpora: spoken digits as 48 kHz, 16-bit mono WAV files in AudioMNIST's layout, made here, and a copy of
+AudioMNIST_AZ (16 kHz, FLAC) if `--az` names one. Both sides get the same files, warm, in turns. "Per core" is clips
+over seconds of CPU time of the whole process, so that neither threads nor other programs change it.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import median
+
+import h5py
+import librosa
+import numpy as np
+import soundfile
+import soxr
+from hydra import compose, initialize_config_dir
+from rich.console import Console
+from rich.table import Table
+
+from src import config
+from src.datamodules.cache import open_cache
+from src.datamodules.clips import Clip
+from src.datamodules.datamodule import AudioDataModule
+from src.datamodules.synthetic import Synthetic
+
+RESAMPLERS = {  # librosa's names
+    "soxr_hq": "its default today",
+    "scipy": "as published",
+    "kaiser_best": "its default then; needs resampy",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--az", type=Path, help="a copy of AudioMNIST_AZ")
+    parser.add_argument("--clips", type=int, default=1000, help="recordings of each corpus")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of both sides")
+    options = parser.parse_args()
+    table = Table("corpus", "librosa's res_type", "ours, clips/s per core", "original's", "ratio (least to most)", box=None)
+    with tempfile.TemporaryDirectory() as temporary:
+        made = Path(temporary) / "AudioMNIST"
+        write_recordings(made, options.clips)
+        for name, root in (("audiomnist", made), ("audiomnist_az", options.az)):
+            if root is None:
+                continue
+            for resampler in RESAMPLERS:
+                if resampler == "kaiser_best" and find_spec("resampy") is None:
+                    continue
+                ours, originals = compare(name, root, resampler, options.clips, options.rounds)
+                ratios = [a / b for a, b in zip(ours, originals, strict=True)]
+                spread = f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+                label = f"{resampler} ({RESAMPLERS[resampler]})"
+                table.add_row(name, label, f"{median(ours):.0f}", f"{median(originals):.0f}", spread)
+    Console(width=120).print(table)
+
+
+def write_recordings(root: Path, count: int) -> None:
+    """`count` synthetic spoken digits as `<root>/data/<speaker>/<digit>_<speaker>_<take>.wav`."""
+    corpus = Synthetic(repetitions=-(-count // 600), seed=0, sex_cue="both")
+    for clip in corpus.clips()[:count]:
+        samples, rate = corpus.read(clip)
+        path = root / "data" / clip.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, soxr.resample(samples, rate, 48000), 48000, subtype="PCM_16")
+
+
+def compare(name: str, root: Path, resampler: str, count: int, rounds: int) -> tuple[list[float], list[float]]:
+    """Clips per second of CPU time of each round: ours, the original's."""
+    with initialize_config_dir(str(config.CONF), version_base="1.3"):
+        cfg = compose("train", overrides=[f"data={name}", f"data.root={root.absolute()}"])
+    datamodule = AudioDataModule.from_config(config.check(cfg))
+    corpus, settings = datamodule.corpus, datamodule.settings
+    clips = corpus.clips()
+    clips = clips[:: max(1, len(clips) // count)][:count]
+
+    def ours(folder: Path) -> None:
+        cache = open_cache(corpus, clips, settings, folder)
+        assert len(cache) + len(cache.skipped) == len(clips)
+
+    def originals(folder: Path) -> None:
+        random = np.random.default_rng(0)
+        for clip in clips:
+            as_published(root, clip, resampler, folder, random)
+
+    rates: tuple[list[float], list[float]] = ([], [])
+    for turn in range(rounds + 1):
+        for of_side, build in zip(rates, (ours, originals), strict=True):
+            seconds = cpu_seconds(build)
+            if turn > 0:  # the first imports, compiles, and reads the files from the disk
+                of_side.append(len(clips) / seconds)
+    return rates
+
+
+def as_published(root: Path, clip: Clip, resampler: str, folder: Path, random: np.random.Generator) -> None:
+    """Resample, embed at a random offset, write: the waveform's half of the original's preprocessing.
+
+    The other half, a file with the spectrogram, is left out: ours computes spectrograms when they are needed.
+    """
+    samples, rate = soundfile.read(root / clip.path, dtype="int16")
+    samples = librosa.resample(samples.astype(np.float32), orig_sr=rate, target_sr=8000, res_type=resampler)
+    samples = samples[:8000]  # the original stops at longer ones, and AudioMNIST has none
+    embedded = np.zeros(8000)
+    offset = random.integers(8000 - len(samples) + 1)
+    embedded[offset : offset + len(samples)] = samples
+    with h5py.File(folder / f"AudioNet_{Path(clip.path).stem}.hdf5", "w") as file:
+        file["data"] = embedded[None, None]
+        file["label"] = np.array([[int(clip.labels["digit"]), 0]])
+
+
+def cpu_seconds(build: Callable[[Path], None]) -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.process_time()
+        build(Path(folder))
+        return time.process_time() - started
+
+
+if __name__ == "__main__":
+    main()
