@@ -165,7 +165,7 @@ def resumed(config: dict[str, Any], overrides: Iterable[str], ckpt_path: str) ->
 def sentence(error: Exception, overrides: Iterable[str] = ()) -> str:
     """One sentence for what Hydra or OmegaConf complained about."""
     text = "\n".join(str(cause) for cause in chain(error))
-    if found := re.search(r"Could not find '([^'\n]+)/([^'/\n]+)'", text):
+    if found := re.search(r"Could not (?:find|load) '([^'\n]+)/([^'/\n]+)'", text):
         group, name = found.groups()
         if group == "hydra/launcher" and name in EXTRA:
             return "hydra/launcher needs an extra that is not installed; pip install '.[cluster]' in the checkout."

@@ -1,7 +1,13 @@
-"""Many runs become one table. Reads nothing but their folders, so that it works with any launcher."""
+"""Many runs become one table. Reads nothing but their folders, so that it works with any launcher.
+
+    python -m src.summary multirun/DATE/TIME
+
+sums a multirun up again: when the multirun itself was killed, or a job of it was resumed.
+"""
 
 import json
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +30,18 @@ class SweepSummary(Callback):
     """Ends a multirun with `summary.csv` and `summary.md`, and with exit status 1 if a job failed."""
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        folder = Path(config.hydra.sweep.dir).absolute()
-        rows = read_jobs(folder)
-        write(folder, rows)
-        print((folder / "summary.md").read_text())
-        print(f"Sweep folder: {folder}")
-        failed = sum(bool(row["error"]) for row in rows)
-        if failed:
-            raise SystemExit(f"{failed} of {len(rows)} jobs failed; summary.csv says why.")
+        sum_up(Path(config.hydra.sweep.dir).absolute())
+
+
+def sum_up(folder: Path) -> None:
+    """Writes the summary of a multirun and prints it; exits with status 1 if a job failed."""
+    rows = read_jobs(folder)
+    write(folder, rows)
+    print((folder / "summary.md").read_text())
+    print(f"Sweep folder: {folder}")
+    failed = sum(bool(row["error"]) for row in rows)
+    if failed:
+        raise SystemExit(f"{failed} of {len(rows)} jobs failed; summary.csv says why.")
 
 
 def read_jobs(folder: Path) -> list[dict[str, Any]]:
@@ -115,3 +125,9 @@ def mean_and_std(values: list[float]) -> str:
         return "–"
     mean = sum(values) / len(values)
     return f"{mean:.2f} ± {math.sqrt(sum((value - mean) ** 2 for value in values) / len(values)):.2f}"
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2 or not Path(sys.argv[1], "multirun.yaml").is_file():
+        sys.exit("python -m src.summary FOLDER takes the folder of a multirun, such as multirun/DATE/TIME.")
+    sum_up(Path(sys.argv[1]).absolute())

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 
-from src import run_folder, wandb_run
+from src import memory, run_folder, wandb_run
 from src.checkpoint import CheckpointFiles, KeepLast, keep_best
 from src.datamodules.datamodule import AudioDataModule
 from src.epoch_table import EpochTable
@@ -44,6 +44,7 @@ def train(config: dict[str, Any], folder: Path, sweep: Path | None = None) -> ru
     """
     started = time.monotonic()
     hush()
+    memory.keep_freed()
     seed_everything(config["seed"], verbose=False)
     datamodule = AudioDataModule.from_config(config)
     datamodule.setup()

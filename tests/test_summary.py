@@ -1,4 +1,6 @@
 import json
+import runpy
+import sys
 
 import numpy as np
 import pandas as pd
@@ -60,3 +62,16 @@ def test_all_failed(tmp_path):
     job(tmp_path, 0, {"fold": "0"}, error="x")
     summary.write(tmp_path, summary.read_jobs(tmp_path))
     assert "0 of 1" in (tmp_path / "summary.md").read_text()
+
+
+def test_a_killed_sweep_can_be_summed_up_again(tmp_path, monkeypatch):
+    job(tmp_path, 0, {"fold": "0"}, 0.9)
+    job(tmp_path, 1, {"fold": "1"})
+    monkeypatch.delitem(sys.modules, "src.summary")
+    monkeypatch.setattr(sys, "argv", ["summary.py", str(tmp_path)])
+    with pytest.raises(SystemExit, match="takes the folder of a multirun"):
+        runpy.run_module("src.summary", run_name="__main__")
+    (tmp_path / "multirun.yaml").touch()
+    with pytest.raises(SystemExit, match="1 of 2 jobs failed"):
+        runpy.run_module("src.summary", run_name="__main__")
+    assert pd.read_csv(tmp_path / "summary.csv")["error"].fillna("").tolist() == ["", "did not finish"]

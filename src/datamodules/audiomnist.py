@@ -112,10 +112,10 @@ def spoken_digits(root: Path) -> list[Clip]:
     try:
         for data in (root / "data", root):
             for folder in [entry for entry in os.scandir(data) if entry.is_dir()] if data.is_dir() else []:
+                within = (data / folder.name).relative_to(root).as_posix()
                 for name in os.listdir(folder):
                     if match := named.fullmatch(name):
-                        path = (data / folder.name / name).relative_to(root).as_posix()
-                        found.append((match["speaker"], match["digit"], int(match["number"]), path))
+                        found.append((match["speaker"], match["digit"], int(match["number"]), f"{within}/{name}"))
             if found:
                 break
     except OSError as error:

@@ -91,12 +91,12 @@ def prepare(samples: np.ndarray, rate: int, settings: ClipSettings) -> Prepared:
     if samples.size == 0:
         raise BadRecording("empty: no samples")
     mono = samples.mean(axis=1, dtype=np.float64) if samples.shape[1] > 1 else samples[:, 0].astype(np.float64)
-    if samples.dtype == np.int16:
-        mono /= FULL_SCALE
-    elif not np.isfinite(mono).all():
+    if samples.dtype.kind == "f" and not np.isfinite(mono).all():
         raise BadRecording("not finite: NaN or infinite samples")
     mono -= mono.mean()
     mono = soxr.resample(mono, rate, settings.sample_rate, quality="HQ")
+    if samples.dtype == np.int16:
+        mono /= FULL_SCALE  # only now: there are fewer samples
     mono = highpass(mono, settings.sample_rate, settings.highpass_hz)
     if np.abs(mono).max(initial=0) < 0.5 / FULL_SCALE:  # rounds to zeros
         raise BadRecording("silent")

@@ -1,0 +1,38 @@
+import re
+import subprocess
+import sys
+
+import pytest
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.slow
+
+
+def measured(*command: str) -> str:
+    """What a benchmark prints at its smallest size."""
+    return subprocess.run(
+        [sys.executable, "-m", *command], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True, timeout=300
+    ).stdout
+
+
+@pytest.mark.parametrize("model", ["audionet", "alexnet"])
+def test_training(model: str) -> None:
+    options = [f"model={model}", "task=sex", "data.repetitions=1", "data.batch_size=4"]
+    shown = measured("benchmarks.training", "--rounds", "1", "--batches", "2", "--options", *options)
+    for name in ("program / bare loop", "loader / program"):
+        [ratio] = re.findall(rf"{name} +(\S+)", shown)
+        assert float(ratio) > 0
+
+
+def test_cache() -> None:
+    shown = measured("benchmarks.cache", "--clips", "20", "--rounds", "1")
+    for resampler in ("soxr_hq", "scipy"):
+        [ratio] = re.findall(rf"audiomnist +{resampler}.* ([\d.]+) \(", shown)
+        assert float(ratio) > 0
+
+
+def test_opening() -> None:
+    shown = measured("benchmarks.opening", "--clips", "100", "--rounds", "1")
+    for name in ("opening the cache, seconds", "peak memory above baseline, MB"):
+        [value] = re.findall(rf"{name} +(\S+)", shown)
+        assert float(value) > 0

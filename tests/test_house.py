@@ -1,0 +1,34 @@
+"""The house has one way through: who may import whom."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+FORBIDDEN = {
+    "src/datamodules": ("src.modules", "src.explain", "src.training", "src.checkpoint", "train", "explain"),
+    "src/modules": ("src.datamodules", "src.explain", "src.training", "src.checkpoint", "train", "explain"),
+    "src": ("train", "explain", "tests"),
+}
+
+
+def imported(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+@pytest.mark.parametrize("room", FORBIDDEN)
+def test_rooms_know_only_what_they_may(room):
+    files = sorted((ROOT / room).rglob("*.py"))
+    assert files
+    for path in files:
+        for name in imported(path):
+            assert not name.startswith(tuple(f"{other}." for other in FORBIDDEN[room])), (path, name)
+            assert name not in FORBIDDEN[room], (path, name)
