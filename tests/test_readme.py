@@ -88,8 +88,12 @@ def test_command_runs(command, home, train_here, monkeypatch, tmp_path):
         shutil.copytree("outputs/DATE/TIME", "outputs/WHOLE")
         assert train_here(*arguments) == ""
         return
-    if "experiment=table1" in arguments:  # 18 runs are enough for one table
+    if "experiment=table1" in arguments:  # 18 runs are more than one table needs
         arguments.append("fold=3,4")
+    if "experiment=search" in arguments:
+        arguments.append("optimizer.lr=1e-3")
+    if "hydra/launcher=cores" in arguments:
+        arguments.append("fold=0,1")
     folder = tmp_path / "sweep"
     assert train_here(*arguments, *SHORT, f"hydra.run.dir={folder}", f"hydra.sweep.dir={folder}") == ""
     done = list(folder.rglob("metrics.json"))
