@@ -43,9 +43,9 @@ def main(cfg: DictConfig) -> float | None:
         log.warning("This job is left out: %s" if left_out else "This job failed: %s", mistake)
         (folder / (LEFT_OUT if left_out else FAILED)).write_text(f"{mistake}\n")
     except Exception as error:
+        log.exception("This job failed.")  # in train.log, too
         if sweep is None:
-            raise
-        log.exception("This job failed.")
+            sys.exit(1)
         (folder / FAILED).write_text(f"{type(error).__name__}: {' '.join(str(error).split())}\n")
     return None
 
@@ -78,7 +78,7 @@ def cli() -> None:
         main()
     except (HydraException, OmegaConfBaseException) as error:
         sys.exit(config.sentence(error, overrides))
-    except (PermissionError, NotADirectoryError, FileExistsError) as error:
+    except OSError as error:  # Hydra's, as it makes the folder: `main` lets none of its own out
         sys.exit(f"Cannot write to {error.filename} ({error.strerror}); name another folder with hydra.run.dir.")
     except KeyboardInterrupt:
         sys.exit("Interrupted.")

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -119,7 +120,8 @@ def check_number(config: dict[str, Any], option: str, kind: type, low: float, hi
         return
     if not is_number(value) or (kind is int and value != int(value)) or not low <= value <= high:
         number = "a whole number" if kind is int else "a number"
-        raise Mistake(f"{option}={value} is not {number} from {low:g} to {high:g}{' or null' if nullable else ''}.")
+        bounds = f"from {low:g} to {high:g}" if high < 1e3 else f"of {low:g} or more"
+        raise Mistake(f"{option}={value} is not {number} {bounds}{' or null' if nullable else ''}.")
 
 
 def is_number(value: Any) -> bool:
@@ -174,17 +176,28 @@ def sentence(error: Exception, overrides: Iterable[str] = ()) -> str:
             return f"{group}={name} is unknown; choose one of {', '.join(choices)}."
     if found := re.search(r"Could not override '([^'\n]+)'", text):
         option = found.group(1).split("@")[0]
+        if owners := owners_of(option):
+            return f"{option} is an option of {' and '.join(owners)} only; {HELP}."
         close = difflib.get_close_matches(option, options(overrides), n=1, cutoff=0.6)
         return f"{option} is not an option{f' (did you mean {close[0]}?)' if close else ''}; {HELP}."
     if found := re.search(r"Missing mandatory value.*?full_key: ([\w.]+)", text, re.DOTALL):
         return f"{found.group(1)} has no value; set it with {found.group(1)}=…"
     said = [line.strip() for line in text.splitlines() if line.strip() and "HYDRA_FULL_ERROR" not in line]
     if isinstance(error, OverrideParseException):
+        if "=" not in str(error.override):
+            return f"{error.override} is not of the form option=value; {HELP}."
         return (
             f"{said[0].rstrip('.')}; put a value with spaces, brackets, commas or equal signs in two pairs of"
             " quotes: 'option=\"value\"'."
         )
     return f"{' '.join(said[:2]).rstrip('.') or type(error).__name__}; {HELP}."
+
+
+def owners_of(option: str) -> list[str]:
+    """The choices of a group that have an option which the one chosen lacks, such as data=folder for data.pattern."""
+    group, _, name = option.partition(".")
+    files = sorted((CONF / group).glob("*.yaml")) if name else []
+    return [f"{group}={path.stem}" for path in files if name in yaml.safe_load(path.read_text())]
 
 
 def chain(error: BaseException | None) -> Iterable[BaseException]:

@@ -48,10 +48,7 @@ def train(config: dict[str, Any], folder: Path, sweep: Path | None = None) -> ru
     seed_everything(config["seed"], verbose=False)
     datamodule = AudioDataModule.from_config(config)
     datamodule.setup()
-    try:
-        classifier = Classifier.from_config(config, datamodule.classes)
-    except TypeError as error:  # an option that the network's constructor does not know
-        raise Mistake(f"model: {str(error).splitlines()[0]}.") from error
+    classifier = Classifier.from_config(config, datamodule.classes)
     with wandb_run.finished():
         trainer = make_trainer(config, folder, sweep, datamodule)
         if trainer.is_global_zero:
@@ -98,8 +95,13 @@ def fit_and_test(
     started: float,
 ) -> run_folder.Metrics:
     """Fits, tests the best checkpoint and writes what the run folder is to hold."""
-    trainer.fit(classifier, datamodule, ckpt_path=config["ckpt_path"], weights_only=True)
+    try:
+        trainer.fit(classifier, datamodule, ckpt_path=config["ckpt_path"], weights_only=True)
+    except MisconfigurationException as error:
+        raise Mistake(f"trainer: {' '.join(str(error).split()).rstrip('.')}.") from error
     best: Any = trainer.checkpoint_callback  # keep_best comes first
+    if not best.best_model_path:
+        raise Mistake("trainer: no epoch was trained and validated, so that there is nothing to test.")
     trainer.test(classifier, datamodule, ckpt_path=best.best_model_path, verbose=False, weights_only=True)
     clips, labels, probabilities = classifier.predictions()
     if not trainer.is_global_zero:

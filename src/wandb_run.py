@@ -27,7 +27,7 @@ def open_run(config: dict[str, Any], folder: Path, sweep: Path | None) -> WandbL
     """
     options = {name: value for name, value in config["logger"].items() if name != "name"}
     os.environ.setdefault("WANDB_SILENT", "true")
-    options["group"] = options["group"] or (sweep.name if sweep else None)
+    options["group"] = str(options["group"]) if options["group"] else (sweep.name if sweep else None)
     logger = WandbLogger(
         name=f"{config['model']['name']}-{config['task']['name']}-{config['data']['name']}-fold{config['fold']}",
         id=hashlib.sha1(str(folder.resolve()).encode()).hexdigest()[:12],

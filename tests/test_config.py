@@ -82,7 +82,7 @@ def test_what_hydra_refuses_becomes_one_sentence(overrides, says):
         ("fold=-1", "fold=-1 is not a whole number"),
         ("fold=first", "fold=first is not a whole number"),
         ("fold=0.5", "fold=0.5 is not a whole number"),
-        ("data.batch_size=0", "data.batch_size=0 is not a whole number from 1"),
+        ("data.batch_size=0", "data.batch_size=0 is not a whole number of 1 or more."),
         ("optimizer.lr=fast", "optimizer.lr=fast is not a number"),
         ("trainer.max_epochs=ten", "trainer.max_epochs=ten is not a whole number"),
         ("trainer.max_epochs=-1", "trainer.max_epochs=-1 would train for ever"),

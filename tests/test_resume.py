@@ -15,11 +15,12 @@ from tests.conftest import TINY
 RUN = [*TINY, "model=alexnet", "task=sex", "trainer.max_epochs=3", "augmentation.speed=0.1", "hydra.run.dir=run"]
 
 
-def same(one: Path, other: Path) -> None:
+def same(one: Path, other: Path, tolerance: float = 0.0) -> None:
     columns = ["epoch", "step", "train/loss", "val/loss", "train/accuracy", "val/accuracy"]
     left, right = (pd.read_csv(run / "metrics.csv")[columns] for run in (one, other))
-    pd.testing.assert_frame_equal(left, right)
-    assert (one / "predictions.csv").read_bytes() == (other / "predictions.csv").read_bytes()
+    pd.testing.assert_frame_equal(left, right, rtol=tolerance, atol=tolerance)
+    left, right = (pd.read_csv(run / "predictions.csv") for run in (one, other))
+    pd.testing.assert_frame_equal(left, right, rtol=0, atol=tolerance)
 
 
 def test_resumed_equals_uninterrupted(train_here, tmp_path, monkeypatch):
@@ -59,7 +60,7 @@ def test_sigkill_at_any_moment(start_training, train_here, tmp_path):
         process.wait()
         torch.load(last, weights_only=True)  # whole, whenever the run was killed
         assert train_here("ckpt_path=run/checkpoints/last.ckpt") == ""
-        same(tmp_path / "whole", tmp_path / "run")
+        same(tmp_path / "whole", tmp_path / "run", 1e-4)  # other processes, perhaps with other numbers of threads
         for path in sorted((tmp_path / "run").rglob("*"), reverse=True):
             path.unlink() if path.is_file() else path.rmdir()
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from hydra.utils import instantiate
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
+from src.build import build
 from src.datamodules.cache import Cache, open_cache
 from src.datamodules.clips import Clip, Corpus
 from src.datamodules.folds import Split, split
@@ -98,7 +98,7 @@ class AudioDataModule(LightningDataModule):
         """Builds the data module that a resolved configuration (plain containers) describes."""
         data = config["data"]
         return cls(
-            corpus=instantiate({name: value for name, value in data.items() if name not in SHARED_OPTIONS}),
+            corpus=build({name: value for name, value in data.items() if name not in SHARED_OPTIONS}, "data"),
             task=config["task"],
             fold=config["fold"],
             settings=ClipSettings(**data["clip"]),

@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from hydra.utils import instantiate
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
+from src.build import build
 from src.modules.augmentation import Augmentation
 
 Batch = dict[str, Tensor]
@@ -58,8 +58,8 @@ class Classifier(LightningModule):
         """Builds the classifier that a resolved configuration (plain containers) describes."""
         model, optimizer = config["model"], config["optimizer"]
         return cls(
-            front_end=instantiate(model["front_end"]),
-            network=instantiate(model["network"], classes=len(classes)),
+            front_end=build(model["front_end"], "model.front_end"),
+            network=build(model["network"], "model.network", classes=len(classes)),
             augmentation=Augmentation(**config["augmentation"]),
             classes=classes,
             optimizer={name: value for name, value in optimizer.items() if name not in OPTIMIZER_OPTIONS},
@@ -110,12 +110,12 @@ class Classifier(LightningModule):
         return clips[order], labels[order], probabilities[order]
 
     def configure_optimizers(self) -> Any:
-        optimizer = instantiate(self.optimizer, self.network.parameters())
+        optimizer = build(self.optimizer, "optimizer", self.network.parameters())
         arguments = dict(self.schedule)
         if "total_steps" in arguments:
             # OneCycleLR divides by zero where its warm-up is a single step
             arguments["total_steps"] = max(16, int(self.trainer.estimated_stepping_batches))
-        scheduler = instantiate(arguments, optimizer)
+        scheduler = build(arguments, "optimizer.schedule", optimizer)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def _observe(self, stage: str, logits: Tensor, labels: Tensor, loss: Tensor) -> None:

@@ -1,0 +1,29 @@
+from typing import Any
+
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+
+from src.mistake import Mistake
+
+
+def build(node: dict[str, Any], option: str, *arguments: Any, **more: Any) -> Any:
+    """Builds what a node of the configuration names as its `_target_`.
+
+    Args:
+        node: the `_target_` and its options.
+        option: the node's own name, for the message.
+        arguments: positional arguments that the configuration cannot know.
+        more: keyword arguments, likewise.
+
+    Raises:
+        Mistake: the target refuses the options, or does not know one.
+    """
+    try:
+        return instantiate(node, *arguments, **more)
+    except InstantiationException as error:
+        cause = error.__cause__
+        if isinstance(cause, Mistake):
+            raise cause from error
+        if isinstance(cause, TypeError) and "argument" in str(cause):
+            raise Mistake(f"{option}: {cause}.") from error
+        raise
