@@ -41,12 +41,12 @@ def main(cfg: DictConfig) -> float | None:
             sys.exit(str(mistake))
         left_out = cfg.missing_fold == "skip" and isinstance(mistake, NoSuchFold)
         log.warning("This job is left out: %s" if left_out else "This job failed: %s", mistake)
-        (folder / (LEFT_OUT if left_out else FAILED)).write_text(f"{mistake}\n")
+        (folder / (LEFT_OUT if left_out else FAILED)).write_text(f"{mistake}\n", encoding="utf-8")
     except Exception as error:
         log.exception("This job failed.")  # in train.log, too
         if sweep is None:
             sys.exit(1)
-        (folder / FAILED).write_text(f"{type(error).__name__}: {' '.join(str(error).split())}\n")
+        (folder / FAILED).write_text(f"{type(error).__name__}: {' '.join(str(error).split())}\n", encoding="utf-8")
     return None
 
 
@@ -62,7 +62,7 @@ def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str])
         checkpoint = open_checkpoint(path)
         if "optimizer_states" not in checkpoint:
             raise Mistake(f"ckpt_path={path} holds weights only; resume from the last.ckpt beside it.")
-        checked = config.resumed(checkpoint[KEY]["config"], overrides, path)
+        checked = config.resumed(checkpoint[KEY]["config"], overrides, str(Path(path).expanduser().absolute()))
         folder = Path(config.run_folder_of(path, str(folder)) or folder)
     return training.train(checked, folder, sweep).get("val/accuracy")
 
@@ -97,7 +97,7 @@ def join(folder: Path) -> None:
 
     logging.basicConfig(level=logging.ERROR)
     try:
-        training.train(yaml.safe_load((folder / "config.yaml").read_text()), folder)
+        training.train(yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")), folder)
     except Mistake:  # the first process makes the same one
         sys.exit(1)
 

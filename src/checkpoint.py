@@ -1,7 +1,8 @@
 """What a checkpoint carries, and how to open one safely.
 
 A checkpoint is Lightning's own, of plain containers and tensors only, plus `auscult`: the resolved configuration
-of its run and the names of its classes. That is all that is needed to resume the run or to explain its network.
+of its run, the names of its classes and the speakers of each split. That is all that is needed to resume the run or to
+explain its network.
 """
 
 import logging
@@ -28,11 +29,20 @@ SAFE_MODULES = ("src.", "torch.optim.")
 SAFE_CLASSES = (Corpus, nn.Module, torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler)
 
 
-def keep_best(folder: Path) -> ModelCheckpoint:
+class KeepBest(ModelCheckpoint):
     """Keeps `best.ckpt`, the weights of the highest val/accuracy (the earliest of equals): to test and to explain."""
-    return ModelCheckpoint(
-        folder, "best", monitor="val/accuracy", mode="max", save_weights_only=True, enable_version_counter=False
-    )
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            folder, "best", monitor="val/accuracy", mode="max", save_weights_only=True, enable_version_counter=False
+        )
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        # Lightning forgets the best score of a run folder that was moved since
+        here = str(Path(str(self.dirpath)) / "best.ckpt")
+        moved = {"dirpath": self.dirpath, "best_model_path": here, "kth_best_model_path": here}
+        scores = dict.fromkeys([here], state_dict["best_model_score"])
+        super().load_state_dict({**state_dict, **moved, "best_k_models": scores})
 
 
 class KeepLast(ModelCheckpoint):
@@ -50,13 +60,13 @@ class KeepLast(ModelCheckpoint):
 
 
 class CheckpointFiles(TorchCheckpointIO):
-    """Writes checkpoints that carry a configuration and the class names.
+    """Writes checkpoints that carry a configuration, the class names and each split's speakers.
 
     Each is written beside the one it replaces, so that a run killed meanwhile still has that one.
     """
 
-    def __init__(self, config: dict[str, Any], classes: list[str]) -> None:
-        self.card = {"config": config, "classes": classes}
+    def __init__(self, config: dict[str, Any], classes: list[str], speakers: dict[str, list[str]]) -> None:
+        self.card = {"config": config, "classes": classes, "speakers": speakers}
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         path = Path(path)
@@ -81,18 +91,21 @@ def open_checkpoint(path: str | Path, option: str = "ckpt_path") -> dict[str, An
         raise Mistake(f"{option}={path} is not a file; name a checkpoints/last.ckpt or best.ckpt of a run folder.")
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise Mistake(
-            f"{option}={path} is not safe to open: it holds more than plain values and tensors"
-            " (code, or another program's objects); use a checkpoint that train.py wrote."
-        ) from error
     except Exception as error:  # bytes that are no checkpoint make the reader stumble in any way
+        if isinstance(error, pickle.UnpicklingError) and "nsupported" in str(error):
+            raise Mistake(
+                f"{option}={path} is not safe to open: it holds more than plain values and tensors"
+                " (code, or another program's objects); use a checkpoint that train.py wrote."
+            ) from error
         raise Mistake(
             f"{option}={path} cannot be read (truncated, damaged or not a checkpoint); use the run's other checkpoint."
         ) from error
-    if not isinstance(checkpoint, dict) or KEY not in checkpoint:
+    card = checkpoint.get(KEY) if isinstance(checkpoint, dict) else None
+    if not isinstance(card, dict) or not {"config", "classes", "speakers"} <= card.keys():
         raise Mistake(f"{option}={path} was not written by train.py; use a checkpoint of a run folder.")
-    for target in targets(checkpoint[KEY]["config"]):
+    if "${" in repr(card["config"]):  # ours are resolved; resolving others could name anything
+        raise Mistake(f"{option}={path} holds an unresolved configuration, which train.py never writes; not opened.")
+    for target in targets(card["config"]):
         if not is_safe(target):
             raise Mistake(f"{option}={path} wants to build '{target}', which is no part of this program; not opened.")
     return checkpoint

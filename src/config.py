@@ -19,6 +19,10 @@ from src.mistake import Mistake
 CONF = Path(__file__).parents[1] / "conf"
 EXTRA = ("joblib", "submitit_local", "submitit_slurm")  # what the presets of hydra/launcher are made of
 HELP = "`python train.py --help` lists them"
+# what decides how many steps a run takes
+STEPS = tuple(
+    f"trainer.{name}" for name in ("max_epochs", "max_steps", "accumulate_grad_batches", "limit_train_batches")
+)
 GROUPS = ("data", "task", "model", "optimizer")  # what a checkpoint is bound to
 
 # option, type, lowest, highest, whether null is a value of it
@@ -41,7 +45,6 @@ NUMBERS: list[tuple[str, type, float, float, bool]] = [
     ("model.network.dropout", float, 0, 1, False),
     ("trainer.max_epochs", int, -1, 10**9, True),
     ("trainer.max_steps", int, -1, 10**12, False),
-    ("trainer.num_nodes", int, 1, 10**6, False),
 ]
 
 
@@ -102,8 +105,17 @@ def check(cfg: DictConfig) -> dict[str, Any]:
     classes = config["task"]["classes"]
     if classes is not None and (not isinstance(classes, list) or len(set(map(str, classes))) < 2):
         raise Mistake(f"task.classes={classes} is not a list of two or more different names.")
+    for option in ("limit_train_batches", "limit_val_batches", "limit_test_batches"):
+        if config["trainer"][option] == 0:
+            raise Mistake(f"trainer.{option}=0 would leave nothing to train on, to choose by or to test; leave it out.")
+    if str(config["trainer"]["strategy"]).endswith(("_spawn", "_fork", "_notebook")):
+        raise Mistake(f"trainer.strategy={config['trainer']['strategy']} is not supported; use ddp.")
     if config["trainer"]["max_epochs"] in (-1, None) and config["trainer"]["max_steps"] == -1:
         raise Mistake("trainer.max_epochs=-1 would train for ever; set trainer.max_epochs or trainer.max_steps.")
+    for option in ("root", "csv", "cache_dir"):  # whoever reads the configuration later may stand elsewhere
+        path = config["data"].get(option)
+        if path and (option != "csv" or Path(path).expanduser().exists()):  # a table may also lie in the root
+            config["data"][option] = str(Path(path).expanduser().absolute())
     return config
 
 
@@ -118,7 +130,7 @@ def check_number(config: dict[str, Any], option: str, kind: type, low: float, hi
         value = value[name]
     if value is None and nullable:
         return
-    if not is_number(value) or (kind is int and value != int(value)) or not low <= value <= high:
+    if not is_number(value) or (kind is int and not isinstance(value, int)) or not low <= value <= high:
         number = "a whole number" if kind is int else "a number"
         bounds = f"from {low:g} to {high:g}" if high < 1e3 else f"of {low:g} or more"
         raise Mistake(f"{option}={value} is not {number} {bounds}{' or null' if nullable else ''}.")
@@ -146,12 +158,12 @@ def resumed(config: dict[str, Any], overrides: Iterable[str], ckpt_path: str) ->
         chosen = own["name"] if name in GROUPS else own
         if name == "ckpt_path" or chosen == value:
             continue
-        if not name.startswith(("trainer.", "logger", "data.cache_dir", "data.root")):
+        if not name.startswith(("trainer.", "logger", "data.cache_dir", "data.root", "data.csv")):
             raise Mistake(
                 f"ckpt_path={ckpt_path} was trained with {name}={chosen}, not {value}; leave {name} out to resume"
                 " that run, or leave ckpt_path out to start another."
             )
-        if name in ("trainer.max_epochs", "trainer.max_steps") and "total_steps" in config["optimizer"]["schedule"]:
+        if name in STEPS and "total_steps" in config["optimizer"]["schedule"]:
             raise Mistake(
                 f"{name}={value} cannot change when resuming: the run's one-cycle schedule ends with its {chosen};"
                 f" leave {name} out, or start another run."

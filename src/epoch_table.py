@@ -44,4 +44,9 @@ class EpochTable(Callback):
         pd.DataFrame(self.rows).to_csv(unfinished, index=False)
         unfinished.replace(self.path)  # so that a run killed here keeps the rows it had
         shown = ", ".join(f"{name} {metrics[name]:.3f}" for name in sorted(metrics))
-        log.info("epoch %d/%s: %s", row["epoch"] + 1, trainer.max_epochs, shown)
+        log.info(
+            "epoch %d/%s: %s",
+            row["epoch"] + 1,
+            trainer.max_epochs if trainer.max_epochs and trainer.max_epochs > 0 else "…",
+            shown,
+        )

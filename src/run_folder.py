@@ -11,20 +11,35 @@ import pandas as pd
 import yaml
 
 from src.datamodules.clips import Clip
+from src.mistake import Mistake
+from src.summary import FAILED, LEFT_OUT
 
 log = logging.getLogger(__name__)
 
 Metrics = dict[str, float | int]
 
 
-def write_config(folder: Path, config: dict[str, Any]) -> None:
-    """`config.yaml`: resolved and reloadable, `OmegaConf.load` gives the very configuration back."""
-    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+def claim(folder: Path, config: dict[str, Any]) -> None:
+    """`config.yaml`: resolved and reloadable, `OmegaConf.load` gives the very configuration back.
+
+    Raises:
+        Mistake: the folder holds a run already, and this one does not resume it.
+    """
+    try:
+        with open(folder / "config.yaml", "w" if config["ckpt_path"] else "x", encoding="utf-8") as file:
+            yaml.safe_dump(config, file, sort_keys=False, allow_unicode=True)
+    except FileExistsError:
+        raise Mistake(
+            f"{folder} holds a run already; name another folder with hydra.run.dir (hydra.sweep.dir), or go on with"
+            " that run with ckpt_path=…/checkpoints/last.ckpt."
+        ) from None
+    for name in (FAILED, LEFT_OUT):  # of an earlier try
+        (folder / name).unlink(missing_ok=True)
 
 
 def write_metrics(folder: Path, metrics: Metrics) -> None:
     """`metrics.json`: flat, one number a name."""
-    (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
+    (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
 
 
 def write_predictions(
@@ -46,7 +61,7 @@ def write_predictions(
         }
     )
     columns = pd.DataFrame(probabilities, columns=[f"p({name})" for name in classes]).round(6)
-    pd.concat([table, columns], axis=1).to_csv(folder / "predictions.csv", index=False)
+    pd.concat([table, columns], axis=1).to_csv(folder / "predictions.csv", index=False, errors="surrogateescape")
 
 
 def plot_confusion(folder: Path, counts: np.ndarray, classes: list[str], title: str) -> Path:
@@ -55,7 +70,7 @@ def plot_confusion(folder: Path, counts: np.ndarray, classes: list[str], title: 
     Args:
         counts: (C, C), clips of each true class by predicted class.
     """
-    size = 2.2 + 0.45 * len(classes)
+    size = min(2.2 + 0.45 * len(classes), 30)
     figure = matplotlib.figure.Figure((size + 0.8, size), layout="constrained")
     axes = figure.subplots()
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)

@@ -37,7 +37,7 @@ def sum_up(folder: Path) -> None:
     """Writes the summary of a multirun and prints it; exits with status 1 if a job failed."""
     rows = read_jobs(folder)
     write(folder, rows)
-    print((folder / "summary.md").read_text())
+    print((folder / "summary.md").read_text(encoding="utf-8"))
     print(f"Sweep folder: {folder}")
     failed = sum(bool(row["error"]) for row in rows)
     if failed:
@@ -55,16 +55,17 @@ def read_jobs(folder: Path) -> list[dict[str, Any]]:
         job = record.parents[1]
         if (job / LEFT_OUT).exists():
             continue
-        overrides = dict(text.lstrip("+").split("=", 1) for text in yaml.safe_load(record.read_text()))
-        choices = yaml.safe_load((job / ".hydra/hydra.yaml").read_text())["hydra"]["runtime"]["choices"]
-        number = yaml.safe_load((job / ".hydra/hydra.yaml").read_text())["hydra"]["job"]["num"]
+        parts = [text.lstrip("+").partition("=") for text in yaml.safe_load(record.read_text())]
+        overrides = {name: value for name, _, value in parts}
+        hydra = yaml.safe_load((job / ".hydra/hydra.yaml").read_text())["hydra"]
+        choices, number = hydra["runtime"]["choices"], hydra["job"]["num"]
         row: dict[str, Any] = {"job": number, "folder": str(job.relative_to(folder)), "overrides": overrides}
         row["choices"] = {group: choices[group] for group in ("data", "model", "task")}
         row["error"] = ""
-        if (job / "metrics.json").exists():
+        if (job / FAILED).exists():
+            row["error"] = (job / FAILED).read_text(encoding="utf-8").strip()
+        elif (job / "metrics.json").exists():
             row |= json.loads((job / "metrics.json").read_text())
-        elif (job / FAILED).exists():
-            row["error"] = (job / FAILED).read_text().strip()
         else:
             row["error"] = "did not finish"
         rows.append(row)
@@ -84,7 +85,7 @@ def write(folder: Path, rows: list[dict[str, Any]]) -> None:
     first = [name for name in ["job", *varied(rows), "fold", *METRICS, "error"] if name in table]
     rest = [name for name in table if name not in first]
     table[[*dict.fromkeys(first), *rest]].to_csv(folder / "summary.csv", index=False)
-    (folder / "summary.md").write_text("\n".join(markdown(rows)) + "\n")
+    (folder / "summary.md").write_text("\n".join(markdown(rows)) + "\n", encoding="utf-8")
 
 
 def varied(rows: list[dict[str, Any]]) -> list[str]:
@@ -124,6 +125,8 @@ def mean_and_std(values: list[float]) -> str:
     if not values:
         return "–"
     mean = sum(values) / len(values)
+    if len(values) == 1:
+        return f"{mean:.2f}"
     return f"{mean:.2f} ± {math.sqrt(sum((value - mean) ** 2 for value in values) / len(values)):.2f}"
 
 

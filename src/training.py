@@ -7,7 +7,6 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from pytorch_lightning import Callback, Trainer, seed_everything
 from pytorch_lightning.callbacks import RichProgressBar
 from pytorch_lightning.loggers import WandbLogger
@@ -18,12 +17,12 @@ from rich.table import Table
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 
 from src import memory, run_folder, wandb_run
-from src.checkpoint import CheckpointFiles, KeepLast, keep_best
+from src.checkpoint import KEY, CheckpointFiles, KeepBest, KeepLast, open_checkpoint
 from src.datamodules.datamodule import AudioDataModule
 from src.epoch_table import EpochTable
 from src.mistake import Mistake
 from src.modules.classifier import Classifier
-from src.processes import processes_of
+from src.processes import folder_of_first_process, processes_of
 
 log = logging.getLogger(__name__)
 
@@ -49,10 +48,15 @@ def train(config: dict[str, Any], folder: Path, sweep: Path | None = None) -> ru
     datamodule = AudioDataModule.from_config(config)
     datamodule.setup()
     classifier = Classifier.from_config(config, datamodule.classes)
+    if config["ckpt_path"] and open_checkpoint(config["ckpt_path"])[KEY]["speakers"] != datamodule.speakers():
+        raise Mistake(
+            f"ckpt_path={config['ckpt_path']} was trained on other speakers than data.root now gives its fold: to test"
+            " on speakers it has heard would mean nothing; restore the recordings, or start another run."
+        )
+    if folder_of_first_process() is None:
+        run_folder.claim(folder, config)
     with wandb_run.finished():
         trainer = make_trainer(config, folder, sweep, datamodule)
-        if trainer.is_global_zero:
-            run_folder.write_config(folder, config)
         with processes_of(trainer, folder):
             return fit_and_test(trainer, classifier, datamodule, config, folder, started)
 
@@ -61,7 +65,7 @@ def make_trainer(config: dict[str, Any], folder: Path, sweep: Path | None, datam
     """Lightning's Trainer with this program's callbacks; `config["trainer"]` is passed on as it is."""
     arguments = dict(config["trainer"])
     callbacks: list[Callback] = [
-        keep_best(folder / "checkpoints"),
+        KeepBest(folder / "checkpoints"),
         KeepLast(folder / "checkpoints"),
         EpochTable(folder / "metrics.csv"),
     ]
@@ -70,11 +74,10 @@ def make_trainer(config: dict[str, Any], folder: Path, sweep: Path | None, datam
     else:
         arguments["enable_progress_bar"] = False  # a log file wants lines: EpochTable writes them
     logger = wandb_run.open_run(config, folder, sweep) if config["logger"]["name"] == "wandb" else False
-    plugins: list[Any] = [CheckpointFiles(config, datamodule.classes)]
-    if arguments["num_nodes"] == 1:  # a job of a SLURM queue, too, is one task that starts the others itself
-        plugins.append(LightningEnvironment())
+    # a job of a SLURM queue, too, is one task that starts the others itself
+    plugins: list[Any] = [CheckpointFiles(config, datamodule.classes, datamodule.speakers()), LightningEnvironment()]
     try:
-        return Trainer(
+        trainer = Trainer(
             **arguments,
             logger=logger,
             callbacks=callbacks,
@@ -84,6 +87,12 @@ def make_trainer(config: dict[str, Any], folder: Path, sweep: Path | None, datam
         )
     except (TypeError, ValueError, RuntimeError, MisconfigurationException) as error:
         raise Mistake(f"trainer: {' '.join(str(error).split()).rstrip('.')}.") from error
+    if datamodule.batch_size % trainer.world_size:
+        raise Mistake(
+            f"data.batch_size={datamodule.batch_size} cannot be shared out evenly over {trainer.world_size} devices;"
+            " choose a multiple, or other trainer.devices."
+        )
+    return trainer
 
 
 def fit_and_test(
@@ -99,7 +108,7 @@ def fit_and_test(
         trainer.fit(classifier, datamodule, ckpt_path=config["ckpt_path"], weights_only=True)
     except MisconfigurationException as error:
         raise Mistake(f"trainer: {' '.join(str(error).split()).rstrip('.')}.") from error
-    best: Any = trainer.checkpoint_callback  # keep_best comes first
+    best: Any = trainer.checkpoint_callback  # KeepBest comes first
     if not best.best_model_path:
         raise Mistake("trainer: no epoch was trained and validated, so that there is nothing to test.")
     trainer.test(classifier, datamodule, ckpt_path=best.best_model_path, verbose=False, weights_only=True)
@@ -142,7 +151,7 @@ def show(metrics: run_folder.Metrics, folder: Path) -> None:
         table.add_row(split, str(metrics[f"clips/{split}"]), str(metrics[f"speakers/{split}"]), *cells)
     console = Console()
     console.print(table)
-    console.print(f"Run folder: {folder}", soft_wrap=True, highlight=False)
+    console.print(f"Run folder: {folder}", soft_wrap=True, highlight=False, markup=False)
 
 
 def hush() -> None:
@@ -157,6 +166,6 @@ def hush() -> None:
         ".*number of training batches.*",
         ".*isinstance.treespec.*",
         ".*y_pred contains classes not in y_true.*",
+        ".*A single label was found.*",
     ):
         warnings.filterwarnings("ignore", message)
-    pd.options.mode.copy_on_write = True

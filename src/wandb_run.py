@@ -1,7 +1,7 @@
 """Weights & Biases: one run per job, grouped by sweep; offline where no key is configured, never asking."""
 
-import hashlib
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,10 +27,12 @@ def open_run(config: dict[str, Any], folder: Path, sweep: Path | None) -> WandbL
     """
     options = {name: value for name, value in config["logger"].items() if name != "name"}
     os.environ.setdefault("WANDB_SILENT", "true")
-    options["group"] = str(options["group"]) if options["group"] else (sweep.name if sweep else None)
+    options["group"] = (
+        str(options["group"]) if options["group"] else (f"{sweep.parent.name}/{sweep.name}" if sweep else None)
+    )
     logger = WandbLogger(
         name=f"{config['model']['name']}-{config['task']['name']}-{config['data']['name']}-fold{config['fold']}",
-        id=hashlib.sha1(str(folder.resolve()).encode()).hexdigest()[:12],
+        id=run_id(folder),
         save_dir=str(folder),
         mode=mode(),  # Lightning's own `offline` comes too late once a key was looked for
         resume="allow",
@@ -55,6 +57,14 @@ def finished() -> Iterator[None]:
     finally:
         if wandb.run is not None:
             wandb.run.finish(exit_code)
+
+
+def run_id(folder: Path) -> str:
+    """The id of a run folder's W&B run, an agent's or drawn once: a resumed run finds the one it had."""
+    path = folder / "wandb_id.txt"
+    if not path.exists():
+        path.write_text(os.environ.get("WANDB_RUN_ID") or secrets.token_hex(6))
+    return path.read_text()
 
 
 def mode() -> Literal["online", "offline", "disabled"]:

@@ -36,8 +36,15 @@ def test_a_pickle_that_runs_code_is_refused_and_does_not_run(tmp_path):
 @pytest.mark.parametrize("target", ["os.system", "src.processes.os.kill", "src.checkpoint.torch.load", "src.nothing.X"])
 def test_a_configuration_that_names_foreign_code_is_refused(tmp_path, target):
     config = {"model": {"network": {"_target_": target}}}
-    path = saved(tmp_path / "foreign.ckpt", {"auscult": {"config": config, "classes": ["a"]}})
+    path = saved(tmp_path / "foreign.ckpt", {"auscult": {"config": config, "classes": ["a"], "speakers": {}}})
     with pytest.raises(Mistake, match=f"wants to build '{target}'"):
+        open_checkpoint(path)
+
+
+def test_a_configuration_that_would_name_foreign_code_once_resolved_is_refused(tmp_path):
+    config = {"model": {"front_end": {"raw_decibels": "${oc.decode:'{_target_: os.getcwd}'}"}}}
+    path = saved(tmp_path / "late.ckpt", {"auscult": {"config": config, "classes": ["a"], "speakers": {}}})
+    with pytest.raises(Mistake, match="unresolved configuration"):
         open_checkpoint(path)
 
 

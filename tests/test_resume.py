@@ -1,6 +1,7 @@
 """A run that was killed goes on as if it had not been."""
 
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -9,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-from tests.conftest import TINY
+from tests.conftest import SPOKEN_PATTERN, TINY
 
 # dropout, augmentation and random places are on: what they draw must not depend on the interruption
 RUN = [*TINY, "model=alexnet", "task=sex", "trainer.max_epochs=3", "augmentation.speed=0.1", "hydra.run.dir=run"]
@@ -63,6 +64,29 @@ def test_sigkill_at_any_moment(start_training, train_here, tmp_path):
         same(tmp_path / "whole", tmp_path / "run", 1e-4)  # other processes, perhaps with other numbers of threads
         for path in sorted((tmp_path / "run").rglob("*"), reverse=True):
             path.unlink() if path.is_file() else path.rmdir()
+
+
+def test_a_moved_run_keeps_its_best(train_here, tmp_path):
+    assert train_here(*RUN) == ""
+    best = torch.load(tmp_path / "run/checkpoints/best.ckpt", weights_only=True)["epoch"]
+    (tmp_path / "run").rename(tmp_path / "moved")
+    before = (tmp_path / "moved/predictions.csv").read_bytes()
+    assert train_here("ckpt_path=moved/checkpoints/last.ckpt") == ""
+    assert (tmp_path / "moved/predictions.csv").read_bytes() == before
+    assert torch.load(tmp_path / "moved/checkpoints/best.ckpt", weights_only=True)["epoch"] == best
+
+
+def test_a_run_is_neither_overwritten_nor_resumed_on_other_speakers(train_here, tmp_path, spoken_folder):
+    root = shutil.copytree(spoken_folder, tmp_path / "clips")
+    run = ["data=folder", "data.root=clips", SPOKEN_PATTERN, "task=label", "task.label=digit", "model=alexnet",
+           "data.batch_size=6", "trainer.max_epochs=1", "hydra.run.dir=run"]  # fmt: skip
+    assert train_here(*run) == ""
+    metrics = (tmp_path / "run/metrics.json").read_bytes()
+    assert "holds a run already" in train_here(*run)
+    assert (tmp_path / "run/metrics.json").read_bytes() == metrics
+    for path in list(root.glob("*-cem-*")):
+        path.rename(path.with_name(path.name.replace("cem", "zoe")))
+    assert "was trained on other speakers" in train_here("ckpt_path=run/checkpoints/last.ckpt")
 
 
 def test_mistakes(train_here, tmp_path):

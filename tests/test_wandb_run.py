@@ -41,7 +41,7 @@ def test_an_offline_run_holds_config_metrics_and_confusion_matrix(train_here, tm
             kind = record.WhichOneof("record_type")
             if kind == "run":
                 ids.add(record.run.run_id)
-                assert record.run.run_group == sweep.name
+                assert record.run.run_group == f"{sweep.parent.name}/{sweep.name}"
                 config |= {item.key: json.loads(item.value_json) for item in record.run.config.update}
             elif kind == "config":
                 config |= {item.key: json.loads(item.value_json) for item in record.config.update}

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from src.datamodules.cache_files import SKIPPED, Entry, build, ends_of, map_samples, read_entries
 from src.datamodules.clips import Clip, Corpus
-from src.datamodules.recording import ClipSettings
+from src.datamodules.recording import UNREADABLE, ClipSettings
 from src.mistake import Mistake
 
 log = logging.getLogger(__name__)
@@ -89,7 +89,7 @@ def _locked(home: Path) -> AbstractContextManager[object]:
 
 def _is_current(entries: list[Entry], clips: Sequence[Clip], stamps: list[str]) -> bool:
     return len(entries) == len(clips) and all(
-        entry.path == clip.path and entry.stamp == stamp
+        entry.path == clip.path and entry.stamp == stamp and not entry.reason.startswith(UNREADABLE)
         for entry, clip, stamp in zip(entries, clips, stamps, strict=True)
     )
 

@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.progress import track
 
 from src.datamodules.clips import Clip, Corpus
-from src.datamodules.recording import BadRecording, ClipSettings, load
+from src.datamodules.recording import UNREADABLE, BadRecording, ClipSettings, load
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,8 @@ def build(
 
     def prepare(clip: Clip, stamp: str) -> tuple[Entry, np.ndarray]:
         known = kept.get(clip.path)
-        return known if known and known[0].stamp == stamp else _prepare(corpus, clip, stamp, settings)
+        usable = known and known[0].stamp == stamp and not known[0].reason.startswith(UNREADABLE)
+        return known if known and usable else _prepare(corpus, clip, stamp, settings)
 
     left = list(zip(clips, stamps, strict=True))[len(entries) :]
     entries += _append(building, _in_order(prepare, left), len(left))
@@ -121,7 +122,7 @@ def _in_order(
 ) -> Iterator[tuple[Entry, np.ndarray]]:
     # Threads rather than processes: soundfile, soxr and scipy release the interpreter's lock, no corpus has to
     # be pickled, and nothing is imported again.
-    workers = os.cpu_count() or 1
+    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     waiting: deque[Future[tuple[Entry, np.ndarray]]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         for clip, stamp in left:

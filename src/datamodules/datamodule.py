@@ -71,12 +71,12 @@ class AudioDataModule(LightningDataModule):
 
     Args:
         corpus: where the clips are.
-        task: `{name, label, classes, folds, balance}`, see `conf/task`.
+        task: `{name, label, classes, folds, balance, fold_seed}`, see `conf/task`.
         fold: which of the task's folds to test on.
         settings: what every recording becomes.
         cache_dir: where caches are kept.
         batch_size: clips per step, over all processes.
-        seed: of the order and the places of training clips, and of generated folds.
+        seed: of the order and the places of training clips.
     """
 
     def __init__(
@@ -153,11 +153,17 @@ class AudioDataModule(LightningDataModule):
     def counts(self) -> dict[str, int]:
         """Clips and speakers of each split, and how many recordings were skipped or cut."""
         counts = {"clips/skipped": len(self.cache.skipped), "clips/cut": int(self.cache.cut.sum())}
-        for name in ("train", "validation", "test"):
-            members = getattr(self.split, name)
-            counts[f"clips/{name}"] = len(members)
-            counts[f"speakers/{name}"] = len({self.clips[index].speaker for index in members})
+        for name, speakers in self.speakers().items():
+            counts[f"clips/{name}"] = len(getattr(self.split, name))
+            counts[f"speakers/{name}"] = len(speakers)
         return counts
+
+    def speakers(self) -> dict[str, list[str]]:
+        """Speakers of each split, in alphabetical order."""
+        return {
+            name: sorted({self.clips[index].speaker for index in getattr(self.split, name)})
+            for name in ("train", "validation", "test")
+        }
 
     @property
     def _processes(self) -> int:
@@ -190,7 +196,9 @@ class AudioDataModule(LightningDataModule):
             )  # fmt: skip
 
     def _evaluation_loader(self, members: np.ndarray) -> DataLoader[Batch]:
-        shares = np.array([zlib.crc32(self.clips[index].path.encode()) for index in members]) / 2**32
+        shares = (
+            np.array([zlib.crc32(self.clips[index].path.encode(errors="surrogateescape")) for index in members]) / 2**32
+        )
         dataset = self._dataset(members, lambda: shares)
         # every process its share and no clip twice, so that metrics equal those of one process
         return self._loader(dataset, range(self._rank, len(dataset), self._processes))
@@ -207,6 +215,6 @@ class AudioDataModule(LightningDataModule):
 
     def _loader(self, dataset: ClipDataset, sampler: Any) -> DataLoader[Batch]:
         # the cache is memory-mapped and a batch is a copy out of it: worker processes would only add cost
-        size = max(1, self.batch_size // self._processes)
+        size = self.batch_size // self._processes
         own = torch.Generator()  # a loader draws a number when it starts: not from what dropout draws from
         return DataLoader(dataset, size, sampler=sampler, collate_fn=lambda batch: batch, generator=own)

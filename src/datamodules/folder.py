@@ -62,6 +62,10 @@ class Folder(Corpus):
             )
         return [_clip(path, row) for path, row in sorted(rows.items())]
 
+    def identity(self) -> dict[str, object]:
+        """With the labels' source, which decides what recordings count: two choices of one folder do not mix."""
+        return {**super().identity(), "pattern": self.pattern, "csv": str(self.csv)}
+
     def _from_names(self, files: list[str], pattern: re.Pattern[str]) -> dict[str, dict[str, str]]:
         """Path -> label -> value, of the files that the pattern matches."""
         matches = {path: match for path in files if (match := pattern.search(path))}

@@ -14,6 +14,7 @@ from src.datamodules.clips import Clip, Corpus
 from src.mistake import Mistake
 
 FULL_SCALE = 32768
+UNREADABLE = "unreadable"  # how reasons begin that may pass: such recordings are tried again
 FRAME_SECONDS, HOP_SECONDS = 0.025, 0.010  # of the energies that trimming compares
 
 
