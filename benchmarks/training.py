@@ -41,11 +41,12 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    options = [*arguments.options, f"trainer.max_epochs={arguments.epochs}", "trainer.limit_val_batches=0"]
+    options = [*arguments.options, f"trainer.max_epochs={arguments.epochs}"]
     if arguments.batches:
         options.append(f"trainer.limit_train_batches={arguments.batches}")
     with initialize_config_dir(str(config.CONF), version_base="1.3"):
         run = config.check(compose("train", overrides=options))
+    run["trainer"]["limit_val_batches"] = 0
     training.hush()
     memory.keep_freed()  # as train.py does; the bare loop gains as much
     warnings.filterwarnings("ignore", ".*could not find the monitored key.*")  # there is no validation

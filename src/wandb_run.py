@@ -61,8 +61,9 @@ def finished() -> Iterator[None]:
 
 def run_id(folder: Path) -> str:
     """The id of a run folder's W&B run, an agent's or drawn once: a resumed run finds the one it had."""
-    path = folder / "wandb_id.txt"
+    path = folder / "wandb/id.txt"
     if not path.exists():
+        path.parent.mkdir(exist_ok=True)
         path.write_text(os.environ.get("WANDB_RUN_ID") or secrets.token_hex(6))
     return path.read_text()
 
