@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 
 from src import config
 from src.modules.augmentation import Augmentation
-from src.modules.classifier import Classifier
+from src.modules.classifier import Classifier, lay_channels_last
 from tests.test_config import composed
 
 pytestmark = [pytest.mark.filterwarnings(f"ignore:.*{text}.*") for text in ("LeafSpec", "val_dataloader", "workers")]
@@ -182,3 +182,15 @@ def test_it_learns():
         ran.test(built, data, verbose=False)
         losses.append(float(ran.callback_metrics["test/loss"]))
     assert losses[1] < 0.2 * losses[0] and ran.callback_metrics["test/accuracy"] == 1
+
+
+def test_the_order_of_weights_in_memory_changes_no_value() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv1d(1, 6, 3), nn.ReLU(), nn.MaxPool1d(2), nn.Conv1d(6, 4, 3), nn.Flatten())
+    waveform = torch.randn(2, 1, 20)
+    before = network(waveform)
+
+    lay_channels_last(network)
+
+    assert network[3].weight.stride() == (18, 1, 6) and network[0](waveform).stride(1) == 1
+    torch.testing.assert_close(network(waveform), before)
