@@ -66,6 +66,8 @@ def open_cache(corpus: Corpus, clips: Sequence[Clip], settings: ClipSettings, fo
                 entries = build(corpus, clips, stamps, settings, home, entries or [])
             memory = map_samples(home, entries)
     except OSError as error:
+        if found := _shared(home, clips, stamps):
+            return _report(found)
         raise Mistake(
             f"data.cache_dir={folder} cannot hold the prepared recordings ({error.strerror or error}): make room "
             "there, or set data.cache_dir to a folder that can be written"
@@ -85,6 +87,17 @@ def _locked(home: Path) -> AbstractContextManager[object]:
     except Timeout:
         log.info("another process is preparing the recordings; waiting for it")
         return lock.acquire()
+
+
+def _shared(home: Path, clips: Sequence[Clip], stamps: list[str]) -> Cache | None:
+    """A finished cache in a folder that may be read but not written, such as a laboratory's."""
+    try:
+        entries = read_entries(home)
+        if entries is None or not _is_current(entries, clips, stamps):
+            return None
+        return _assemble(home, clips, entries, map_samples(home, entries))
+    except OSError:
+        return None
 
 
 def _is_current(entries: list[Entry], clips: Sequence[Clip], stamps: list[str]) -> bool:

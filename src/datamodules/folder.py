@@ -14,10 +14,12 @@ from src.mistake import Mistake
 
 log = logging.getLogger(__name__)
 
-# RAW has no header to say what it is; the others are common endings of formats that libsndfile names otherwise.
+# RAW has no header to say what it is; the others are common endings of formats that libsndfile names otherwise, ...
 ENDINGS = {f".{name.lower()}" for name in soundfile.available_formats()} - {".raw"} | {
     ".aif", ".aifc", ".mp3", ".oga", ".opus", ".snd", ".wave",
 }  # fmt: skip
+# ... or cannot read: such recordings are listed in skipped.csv instead of being passed over
+UNREADABLE_ENDINGS = {".3gp", ".aac", ".amr", ".ape", ".m4a", ".mka", ".mp4", ".webm", ".wma"}
 
 SEXES = {
     **dict.fromkeys(("m", "male", "man", "men", "boy"), "male"),
@@ -128,13 +130,18 @@ def _audio_files(root: Path) -> list[str]:
         raise Mistake(f"data.root={root} is not a folder: point it to the folder of your recordings")
     unreadable: list[OSError] = []
     found = []
-    for folder, below, names in os.walk(root, onerror=unreadable.append):
-        below[:] = [name for name in below if not name.startswith(".")]
+    walked: set[str] = set()  # a link may lead to a folder above it
+    for folder, below, names in os.walk(root, onerror=unreadable.append, followlinks=True):
+        if os.path.realpath(folder) in walked:
+            below.clear()
+            continue
+        walked.add(os.path.realpath(folder))
+        below[:] = sorted(name for name in below if not name.startswith("."))
         relative = Path(folder).relative_to(root)
         found += [
             (relative / name).as_posix()
             for name in names
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in ENDINGS
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in ENDINGS | UNREADABLE_ENDINGS
         ]
     if unreadable:
         raise Mistake(

@@ -123,7 +123,7 @@ class Classifier(LightningModule):
         return clips[order], labels[order], probabilities[order]
 
     def configure_optimizers(self) -> Any:
-        optimizer = build(self.optimizer, "optimizer", self.network.parameters())
+        optimizer = build(self.optimizer, "optimizer", self.parameters())
         arguments = dict(self.schedule)
         if "total_steps" in arguments:
             # OneCycleLR divides by zero where its warm-up is a single step

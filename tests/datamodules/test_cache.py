@@ -184,6 +184,18 @@ def test_a_cache_folder_that_cannot_be_written(corpus: Files, tmp_path: Path) ->
         opened(corpus, tmp_path / "cache")
 
 
+def test_a_finished_cache_may_lie_where_nothing_can_be_written(corpus: Files, tmp_path: Path) -> None:
+    folder = opened(corpus, tmp_path / "cache").folder
+    lock = folder.with_name(folder.name + ".lock")
+    lock.unlink(missing_ok=True)
+    lock.mkdir()  # cannot be opened for writing, not even by root
+    corpus.reads.clear()
+    assert_holds_what_is_there(opened(corpus, tmp_path / "cache"), corpus)
+    record(corpus.root / "new.wav", 7)
+    with pytest.raises(Mistake, match=r"data\.cache_dir"):
+        opened(corpus, tmp_path / "cache")
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_disk(corpus: Files, tmp_path: Path) -> None:
     folder = opened(corpus, tmp_path / "cache").folder

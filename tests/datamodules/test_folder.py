@@ -8,8 +8,10 @@ import soundfile
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from src.datamodules.cache import open_cache
 from src.datamodules.clips import Clip
 from src.datamodules.folder import Folder
+from src.datamodules.recording import ClipSettings
 from src.mistake import Mistake
 
 PATTERN = r"(?P<digit>\d)_(?P<speaker>[^_]+)_(?P<take>\d+)"
@@ -74,6 +76,24 @@ def test_every_ending_and_no_hidden_file(tmp_path: Path) -> None:
     record(tmp_path, *names, ".hidden.wav", ".trash/0.wav")
     (tmp_path / "0.txt").write_text("notes")
     assert [clip.path for clip in Folder(tmp_path, pattern=r"(?P<digit>\d)").clips()] == sorted(names)
+
+
+def test_what_cannot_be_decoded_is_found_to_be_listed_as_skipped(tmp_path: Path) -> None:
+    record(tmp_path, "0.wav")
+    (tmp_path / "1.M4A").write_bytes(b"\0\0\0\x20ftypM4A " + bytes(100))
+    corpus = Folder(tmp_path, pattern=r"(?P<digit>\d)")
+    cache = open_cache(corpus, corpus.clips(), ClipSettings(), tmp_path / "cache")
+    assert [clip.path for clip in cache.clips] == ["0.wav"]
+    assert [path for path, _ in cache.skipped] == ["1.M4A"] and "not audio" in cache.skipped[0][1]
+
+
+def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
+    record(tmp_path / "elsewhere", "1.wav")
+    record(tmp_path / "root", "0.wav")
+    (tmp_path / "root/linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere/back").symlink_to(tmp_path / "root")
+    clips = Folder(tmp_path / "root", pattern=r"(?P<digit>\d)").clips()
+    assert [clip.path for clip in clips] == ["0.wav", "linked/1.wav"]
 
 
 def test_recordings_without_a_speaker_count_as_one_each(root: Path, caplog: pytest.LogCaptureFixture) -> None:
