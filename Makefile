@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+DEMO := outputs/demo/$(shell date +%Y-%m-%d/%H-%M-%S)
 
 .PHONY: install demo test test-all lint
 install: $(INSTALLED)
@@ -14,7 +15,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $@
 
 demo: install
-	$(BIN)/python train.py model=audionet task=sex
+	$(BIN)/python train.py model=audionet task=sex hydra.run.dir=$(DEMO)/training
+	$(BIN)/python explain.py checkpoint=$(DEMO)/training/checkpoints/best.ckpt hydra.run.dir=$(DEMO)/explanation
 
 test: install
 	$(BIN)/python -m pytest -m "not slow"

@@ -27,3 +27,8 @@ def build(node: dict[str, Any], option: str, *arguments: Any, **more: Any) -> An
         if isinstance(cause, TypeError) and "argument" in str(cause):
             raise Mistake(f"{option}: {cause}.") from error
         raise
+
+
+def build_named(node: dict[str, Any], option: str, *arguments: Any) -> Any:
+    """`build`, for the choices of a group whose YAML has a `name` that their class does not want."""
+    return build({name: value for name, value in node.items() if name != "name"}, option, *arguments)

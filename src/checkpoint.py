@@ -111,20 +111,25 @@ def open_checkpoint(path: str | Path, option: str = "ckpt_path") -> dict[str, An
     return checkpoint
 
 
-def load_classifier(path: str | Path, option: str = "checkpoint") -> Classifier:
-    """The trained classifier of a checkpoint, in evaluation mode on the CPU.
+def classifier_of(checkpoint: dict[str, Any]) -> Classifier:
+    """The trained classifier of an opened checkpoint, in evaluation mode on the CPU.
 
     Raises:
-        Mistake: see `open_checkpoint`.
+        Mistake: its weights are not those of the network that it describes.
     """
-    checkpoint = open_checkpoint(path, option)
     classifier = Classifier.from_config(checkpoint[KEY]["config"], checkpoint[KEY]["classes"])
-    classifier.load_state_dict(checkpoint["state_dict"])
+    try:
+        classifier.load_state_dict(checkpoint["state_dict"])
+    except (KeyError, RuntimeError) as error:
+        raise Mistake(
+            f"the checkpoint's weights do not fit {type(classifier.network).__name__} as it is now;"
+            " use a checkpoint that this version of the network wrote."
+        ) from error
     return classifier.eval()
 
 
 def is_safe(target: str) -> bool:
-    """Whether a `_target_` names a corpus, module, optimizer or schedule, and not just any callable.
+    """Whether a `_target_` names a corpus, module, optimizer, schedule or part of an explanation, not any callable.
 
     The prefix alone would not do: `src.some_module.os.system` has it too.
     """
@@ -134,7 +139,7 @@ def is_safe(target: str) -> bool:
         named = get_object(target)
     except Exception:  # whatever importing it raises, it is not ours
         return False
-    return isinstance(named, type) and issubclass(named, SAFE_CLASSES)
+    return isinstance(named, type) and (issubclass(named, SAFE_CLASSES) or named.__module__.startswith("src.explain."))
 
 
 def targets(config: Any) -> list[str]:

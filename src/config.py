@@ -1,24 +1,17 @@
 """Checks a configuration and says what is wrong in one sentence. Imports nothing heavy: `--help` must be quick."""
 
-import difflib
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from src.complaint import CONF, HELP, sentence
 from src.mistake import Mistake
 
-CONF = Path(__file__).parents[1] / "conf"
-EXTRA = ("joblib", "submitit_local", "submitit_slurm")  # what the presets of hydra/launcher are made of
-HELP = "`python train.py --help` lists them"
 # what decides how many steps a run takes
 STEPS = tuple(
     f"trainer.{name}" for name in ("max_epochs", "max_steps", "accumulate_grad_batches", "limit_train_batches")
@@ -47,21 +40,13 @@ NUMBERS: list[tuple[str, type, float, float, bool]] = [
     ("trainer.max_steps", int, -1, 10**12, False),
 ]
 
-
-def sorted_arguments(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """Flags and overrides of a command line, as Hydra can read them.
-
-    It accepts no override behind a flag that is behind an override (`experiment=table1 -m data=audiomnist`), and
-    no `data.root=~/clips`, where a shell leaves the tilde as it is.
-    """
-    overrides = [argument for argument in arguments if "=" in argument and not argument.startswith("-")]
-    flags = [argument for argument in arguments if argument not in overrides]
-    return flags, [re.sub(r"^([\w.+]+)=~(/.*)?$", at_home, override) for override in overrides]
-
-
-def at_home(option: re.Match[str]) -> str:
-    path = str(Path.home()) + (option[2] or "")
-    return f"{option[1]}={path}" if re.fullmatch(r"[\w/.:+-]+", path) else f'{option[1]}="{path}"'
+EXPLANATION_NUMBERS: list[tuple[str, type, float, float, bool]] = [
+    ("clips", int, 0, 10**6, False),
+    ("limit", int, 1, 10**9, True),
+    ("seed", int, 0, 2**32 - 1, False),
+    ("perturbation.random_orders", int, 0, 1000, False),
+    ("data.batch_size", int, 1, 10**6, False),
+]
 
 
 def register_resolvers() -> None:
@@ -81,6 +66,23 @@ def run_folder_of(ckpt_path: str | None, otherwise: str | None) -> str | None:
     return otherwise
 
 
+def plain(cfg: DictConfig) -> dict[str, Any]:
+    """A configuration resolved into plain containers.
+
+    Raises:
+        Mistake: a value is missing, or refers to what is not there.
+    """
+    try:
+        return OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)  # type: ignore[return-value]
+    except OmegaConfBaseException as error:
+        raise Mistake(sentence(error)) from error
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """The configuration of a run folder."""
+    return yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+
+
 def check(cfg: DictConfig) -> dict[str, Any]:
     """Resolves a configuration into plain containers and checks its values.
 
@@ -89,10 +91,7 @@ def check(cfg: DictConfig) -> dict[str, Any]:
     Raises:
         Mistake: the first value that is missing, of the wrong type or out of range.
     """
-    try:
-        config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
-    except OmegaConfBaseException as error:
-        raise Mistake(sentence(error)) from error
+    config = plain(cfg)
     for option, kind, low, high, nullable in NUMBERS:
         check_number(config, option, kind, low, high, nullable)
     if config["missing_fold"] not in ("error", "skip"):
@@ -116,6 +115,27 @@ def check(cfg: DictConfig) -> dict[str, Any]:
         path = config["data"].get(option)
         if path and (option != "csv" or Path(path).expanduser().exists()):  # a table may also lie in the root
             config["data"][option] = str(Path(path).expanduser().absolute())
+    return config
+
+
+def check_explanation(cfg: DictConfig) -> dict[str, Any]:
+    """Resolves the configuration of `explain.py` into plain containers and checks its values.
+
+    Raises:
+        Mistake: the first value that is missing, of the wrong type or out of range.
+    """
+    config = plain(cfg)
+    for option, kind, low, high, nullable in EXPLANATION_NUMBERS:
+        check_number(config, option, kind, low, high, nullable)
+    config["target"] = str(config["target"]).lower() if isinstance(config["target"], bool) else str(config["target"])
+    for holder, name in (
+        (config, "checkpoint"),
+        (config, "input"),
+        (config["data"], "root"),
+        (config["data"], "cache_dir"),
+    ):
+        if holder[name]:  # whoever reads the configuration later may stand elsewhere
+            holder[name] = str(Path(str(holder[name])).expanduser().absolute())
     return config
 
 
@@ -174,62 +194,3 @@ def resumed(config: dict[str, Any], overrides: Iterable[str], ckpt_path: str) ->
             OmegaConf.update(result, name, value, force_add=True)
     result.ckpt_path = ckpt_path
     return check(result)
-
-
-def sentence(error: Exception, overrides: Iterable[str] = ()) -> str:
-    """One sentence for what Hydra or OmegaConf complained about."""
-    text = "\n".join(str(cause) for cause in chain(error))
-    if found := re.search(r"Could not (?:find|load) '([^'\n]+)/([^'/\n]+)'", text):
-        group, name = found.groups()
-        if group == "hydra/launcher" and name in EXTRA:
-            return "hydra/launcher needs an extra that is not installed; pip install '.[cluster]' in the checkout."
-        choices = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
-        if choices:
-            return f"{group}={name} is unknown; choose one of {', '.join(choices)}."
-    if found := re.search(r"Could not override '([^'\n]+)'", text):
-        option = found.group(1).split("@")[0]
-        if owners := owners_of(option):
-            return f"{option} is an option of {' and '.join(owners)} only; {HELP}."
-        close = difflib.get_close_matches(option, options(overrides), n=1, cutoff=0.6)
-        return f"{option} is not an option{f' (did you mean {close[0]}?)' if close else ''}; {HELP}."
-    if found := re.search(r"Missing mandatory value.*?full_key: ([\w.]+)", text, re.DOTALL):
-        return f"{found.group(1)} has no value; set it with {found.group(1)}=…"
-    said = [line.strip() for line in text.splitlines() if line.strip() and "HYDRA_FULL_ERROR" not in line]
-    if isinstance(error, OverrideParseException):
-        if "=" not in str(error.override):
-            return f"{error.override} is not of the form option=value; {HELP}."
-        return (
-            f"{said[0].rstrip('.')}; put a value with spaces, brackets, commas or equal signs in two pairs of"
-            " quotes: 'option=\"value\"'."
-        )
-    return f"{' '.join(said[:2]).rstrip('.') or type(error).__name__}; {HELP}."
-
-
-def owners_of(option: str) -> list[str]:
-    """The choices of a group that have an option which the one chosen lacks, such as data=folder for data.pattern."""
-    group, _, name = option.partition(".")
-    files = sorted((CONF / group).glob("*.yaml")) if name else []
-    return [f"{group}={path.stem}" for path in files if name in yaml.safe_load(path.read_text())]
-
-
-def chain(error: BaseException | None) -> Iterable[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def options(overrides: Iterable[str] = ()) -> list[str]:
-    """Every option there is, given the groups chosen on the command line (`data=folder`)."""
-    groups = {path.name for path in CONF.iterdir() if path.is_dir()}
-    chosen = [text for text in overrides if text.split("=")[0] in groups and "," not in text]
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = compose("train", overrides=chosen)
-
-    def names(node: Any, path: str) -> list[str]:
-        if not isinstance(node, dict):
-            return [path]
-        inner = [name for key, value in node.items() for name in names(value, f"{path}.{key}" if path else str(key))]
-        return [path, *inner] if path else inner
-
-    return sorted(groups | set(names(OmegaConf.to_container(cfg, resolve=False), "")))

@@ -17,7 +17,6 @@ if TYPE_CHECKING:  # train.py reads this file before it knows that it will train
     from pytorch_lightning import Trainer
 
 RUN_FOLDER = "AUSCULT_RUN_FOLDER"
-PROGRAM = Path(__file__).parents[1] / "train.py"
 PATIENCE = 60.0  # seconds that the other processes have to end after the first
 PATIENCE_AFTER_ERROR = 3.0  # as long as it takes them to say what went wrong
 
@@ -30,7 +29,7 @@ def folder_of_first_process() -> Path | None:
 
 
 @contextmanager
-def processes_of(trainer: "Trainer", folder: Path) -> Iterator[None]:
+def processes_of(trainer: "Trainer", folder: Path, program: str) -> Iterator[None]:
     """Within it the trainer may start further processes, which join the run; afterwards they are gone.
 
     Everything that they need is undone as well: the next job of a multirun would find the ranks and ports of this one.
@@ -38,12 +37,13 @@ def processes_of(trainer: "Trainer", folder: Path) -> Iterator[None]:
     Args:
         trainer: has not started yet.
         folder: the absolute run folder.
+        program: "train" or "explain": what the further processes run.
     """
     main: Any = sys.modules["__main__"]
     environment, arguments, spec = dict(os.environ), sys.argv, main.__spec__
     os.environ[RUN_FOLDER] = str(folder)
-    # Lightning repeats the command line of this process, which for a job of a launcher is not that of train.py
-    sys.argv, main.__spec__ = [str(PROGRAM)], None
+    # Lightning repeats the command line of this process, which for a job of a launcher is not the program's
+    sys.argv, main.__spec__ = [str(Path(__file__).parents[1] / f"{program}.py")], None
     patience = PATIENCE_AFTER_ERROR
     try:
         yield

@@ -19,19 +19,22 @@ log = logging.getLogger(__name__)
 Metrics = dict[str, float | int]
 
 
-def claim(folder: Path, config: dict[str, Any]) -> None:
+def claim(folder: Path, config: dict[str, Any], resume: bool = False) -> None:
     """`config.yaml`: resolved and reloadable, `OmegaConf.load` gives the very configuration back.
+
+    Args:
+        resume: go on with the run that the folder holds, if it holds one.
 
     Raises:
         Mistake: the folder holds a run already, and this one does not resume it.
     """
     try:
-        with open(folder / "config.yaml", "w" if config["ckpt_path"] else "x", encoding="utf-8") as file:
+        with open(folder / "config.yaml", "w" if resume else "x", encoding="utf-8") as file:
             yaml.safe_dump(config, file, sort_keys=False, allow_unicode=True)
     except FileExistsError:
         raise Mistake(
-            f"{folder} holds a run already; name another folder with hydra.run.dir (hydra.sweep.dir), or go on with"
-            " that run with ckpt_path=…/checkpoints/last.ckpt."
+            f"{folder} holds a run already; name another folder with hydra.run.dir (hydra.sweep.dir), or, to go on with"
+            " a training, its ckpt_path=…/checkpoints/last.ckpt."
         ) from None
     for name in (FAILED, LEFT_OUT):  # of an earlier try
         (folder / name).unlink(missing_ok=True)

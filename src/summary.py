@@ -16,7 +16,19 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 FAILED, LEFT_OUT = "error.txt", "left_out.txt"  # why a job has no metrics.json
-METRICS = ("test/accuracy", "test/balanced_accuracy", "val/accuracy")
+# the columns of summary.md, as far as the jobs have them
+METRICS = (
+    "test/accuracy",
+    "test/balanced_accuracy",
+    "val/accuracy",
+    "intervention/accuracy_before",
+    "intervention/accuracy_after",
+    "intervention/flipped",
+    "perturbation/area/relevance",
+    "perturbation/area/amplitude_minus_relevance",
+    "perturbation/area/random_minus_relevance",
+    "conservation_error/median",
+)
 # arXiv 1807.03418v3, Table 1: test accuracy in %, mean and standard deviation over the folds
 PAPER = {
     ("alexnet", "digit"): (95.82, 1.49),
@@ -60,7 +72,7 @@ def read_jobs(folder: Path) -> list[dict[str, Any]]:
         hydra = yaml.safe_load((job / ".hydra/hydra.yaml").read_text())["hydra"]
         choices, number = hydra["runtime"]["choices"], hydra["job"]["num"]
         row: dict[str, Any] = {"job": number, "folder": str(job.relative_to(folder)), "overrides": overrides}
-        row["choices"] = {group: choices[group] for group in ("data", "model", "task")}
+        row["choices"] = {group: choices.get(group) for group in ("data", "model", "task")}  # explain.py has none
         row["error"] = ""
         if (job / FAILED).exists():
             row["error"] = (job / FAILED).read_text(encoding="utf-8").strip()
@@ -101,14 +113,15 @@ def markdown(rows: list[dict[str, Any]]) -> list[str]:
     for row in rows:
         groups.setdefault(tuple(row["overrides"].get(name, "") for name in names), []).append(row)
     with_paper = bool(rows) and all(row["choices"]["data"] == "audiomnist" for row in rows)
-    columns = [*names, "jobs", *(name.removeprefix("test/") for name in METRICS)]
+    metrics = [name for name in METRICS if any(name in row for row in rows)]
+    columns = [*names, "jobs", *(name.removeprefix("test/") for name in metrics)]
     columns += ["paper, Table 1"] if with_paper else []
     lines = ["# Sweep", "", "Percent, mean ± standard deviation over the jobs of a row (folds).", ""]
     lines += ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
     for values, members in groups.items():
         done = [row for row in members if not row["error"]]
         cells = [*map(str, values), f"{len(done)}" if len(done) == len(members) else f"{len(done)} of {len(members)}"]
-        cells += [mean_and_std([100 * row[name] for row in done]) for name in METRICS]
+        cells += [mean_and_std([100 * row[name] for row in done if name in row]) for name in metrics]
         if with_paper:
             choices = members[0]["choices"]
             paper = PAPER.get((choices["model"], choices["task"]))

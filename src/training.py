@@ -17,6 +17,7 @@ from rich.table import Table
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 
 from src import memory, run_folder, wandb_run
+from src.build import build
 from src.checkpoint import KEY, CheckpointFiles, KeepBest, KeepLast, open_checkpoint
 from src.datamodules.datamodule import AudioDataModule
 from src.epoch_table import EpochTable
@@ -54,10 +55,10 @@ def train(config: dict[str, Any], folder: Path, sweep: Path | None = None) -> ru
             " on speakers it has heard would mean nothing; restore the recordings, or start another run."
         )
     if folder_of_first_process() is None:
-        run_folder.claim(folder, config)
+        run_folder.claim(folder, config, resume=bool(config["ckpt_path"]))
     with wandb_run.finished():
         trainer = make_trainer(config, folder, sweep, datamodule)
-        with processes_of(trainer, folder):
+        with processes_of(trainer, folder, "train"):
             return fit_and_test(trainer, classifier, datamodule, config, folder, started)
 
 
@@ -68,6 +69,7 @@ def make_trainer(config: dict[str, Any], folder: Path, sweep: Path | None, datam
         KeepBest(folder / "checkpoints"),
         KeepLast(folder / "checkpoints"),
         EpochTable(folder / "metrics.csv"),
+        *(build(node, f"callbacks.{name}") for name, node in (config.get("callbacks") or {}).items()),
     ]
     if arguments["enable_progress_bar"] and Console().is_terminal:
         callbacks.append(RichProgressBar(leave=False))
@@ -125,6 +127,7 @@ def fit_and_test(
         "fold": config["fold"],
         "epochs": trainer.current_epoch,
         **datamodule.counts(),
+        **{name: value for callback in trainer.callbacks for name, value in getattr(callback, "metrics", {}).items()},  # type: ignore[attr-defined]
         "seconds": round(time.monotonic() - started, 1),
     }
     classes = datamodule.classes
@@ -160,6 +163,7 @@ def hush() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
         ".*does not have many workers.*",
+        ".*predict returned None.*",
         ".*Checkpoint directory .* exists.*",
         ".*GPU available but not used.*",
         ".*treespec, LeafSpec.*",

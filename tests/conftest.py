@@ -5,13 +5,16 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 import soundfile
 from hydra.core.global_hydra import GlobalHydra
 
+import explain
 import train
 
 ROOT = Path(__file__).parents[1]
@@ -38,22 +41,45 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, cache_dir: Path) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.fixture
-def train_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """`python train.py ...` in an empty folder, within this process; returns what it says when it fails."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> str:
-        monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
+def run_program(program: ModuleType, *arguments: str) -> str:
+    """What `python train.py ...` or `python explain.py ...`, run within this process, says when it fails."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [f"{program.__name__}.py", *arguments])
         try:
-            train.cli()
+            program.cli()
         except SystemExit as stop:
             return str(stop.code or "")
         finally:
             GlobalHydra.instance().clear()
-        return ""
+    return ""
 
-    return run
+
+@pytest.fixture
+def train_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """`python train.py ...` in an empty folder, within this process; returns what it says when it fails."""
+    monkeypatch.chdir(tmp_path)
+    return partial(run_program, train)
+
+
+@pytest.fixture
+def explain_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """`python explain.py ...`, likewise."""
+    monkeypatch.chdir(tmp_path)
+    return partial(run_program, explain)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Callable[[str, str], Path]:
+    """The `best.ckpt` of a network and a task, hardly trained on synthetic clips; trained once for all tests."""
+
+    @cache
+    def checkpoint(model: str, task: str) -> Path:
+        folder = tmp_path_factory.mktemp(f"{model}-{task}") / "run"
+        options = [f"data.cache_dir={cache_dir}", f"hydra.run.dir={folder}", *TINY]
+        assert not run_program(train, f"model={model}", f"task={task}", *options)
+        return folder / "checkpoints/best.ckpt"
+
+    return checkpoint
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from hydra.utils import get_object
 from omegaconf import OmegaConf
 from pytorch_lightning import Trainer
 
-from src import config
+from src import complaint, config
+from src.command_line import sorted_arguments
 from src.mistake import Mistake
 from src.modules.classifier import OPTIMIZER_OPTIONS
 
@@ -62,8 +63,8 @@ def test_trainer_options_are_lightnings():
         (["task=sing"], "task=sing is unknown; choose one of digit, label, sex."),
         (["data=nope"], "data=nope is unknown; choose one of audiomnist, audiomnist_az, folder, synthetic."),
         (["optimizer=sgd"], "optimizer=sgd is unknown; choose one of adamw, paper."),
-        (["fodl=1"], "fodl is not an option (did you mean fold?); `python train.py --help` lists them."),
-        (["modle=alexnet"], "modle is not an option (did you mean model?); `python train.py --help` lists them."),
+        (["fodl=1"], "fodl is not an option (did you mean fold?); --help lists them."),
+        (["modle=alexnet"], "modle is not an option (did you mean model?); --help lists them."),
         (["trainer.max_epoch=1"], "trainer.max_epoch is not an option (did you mean trainer.max_epochs?);"),
         (["data=folder", "data.patern=x"], "data.patern is not an option (did you mean data.pattern?);"),
     ],
@@ -71,7 +72,7 @@ def test_trainer_options_are_lightnings():
 def test_what_hydra_refuses_becomes_one_sentence(overrides, says):
     with pytest.raises(HydraException) as caught:
         composed(*overrides)
-    sentence = config.sentence(caught.value, overrides)
+    sentence = complaint.sentence(caught.value, overrides)
     assert sentence.startswith(says)
     assert "\n" not in sentence
 
@@ -134,8 +135,8 @@ def test_run_folder_of_a_checkpoint(tmp_path):
 
 def test_arguments_in_any_order_and_home_folders(monkeypatch):
     monkeypatch.setenv("HOME", "/home/a b")
-    flags, overrides = config.sorted_arguments(["experiment=table1", "-m", "data.root=~/AudioMNIST", "--cfg", "job"])
+    flags, overrides = sorted_arguments(["experiment=table1", "-m", "data.root=~/AudioMNIST", "--cfg", "job"])
     assert flags == ["-m", "--cfg", "job"]
     assert overrides == ["experiment=table1", 'data.root="/home/a b/AudioMNIST"']
     monkeypatch.setenv("HOME", "/home/ada")
-    assert config.sorted_arguments(["data.root=~", "data.name=a~b"]) == ([], ["data.root=/home/ada", "data.name=a~b"])
+    assert sorted_arguments(["data.root=~", "data.name=a~b"]) == ([], ["data.root=/home/ada", "data.name=a~b"])

@@ -11,7 +11,7 @@ import yaml
 from omegaconf import OmegaConf
 from PIL import Image
 
-from src.checkpoint import load_classifier
+from src.checkpoint import classifier_of, open_checkpoint
 from tests.conftest import SPOKEN_PATTERN, TINY
 
 
@@ -49,7 +49,7 @@ def test_the_run_folder_holds_everything(train_here, tmp_path, capsys):
         checkpoint = torch.load(run / f"checkpoints/{name}.ckpt", weights_only=True)
         assert checkpoint["auscult"]["classes"] == ["male", "female"]
         assert checkpoint["auscult"]["config"] == yaml.safe_load((run / "config.yaml").read_text())
-    classifier = load_classifier(run / "checkpoints/best.ckpt")
+    classifier = classifier_of(open_checkpoint(run / "checkpoints/best.ckpt"))
     assert classifier(torch.zeros(1, 1, 8000)).shape == (1, 2)
 
 

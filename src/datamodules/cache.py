@@ -47,14 +47,19 @@ class Cache:
         return self._memory[end - self.lengths[i] : end]
 
 
-def open_cache(corpus: Corpus, clips: Sequence[Clip], settings: ClipSettings, folder: str | Path) -> Cache:
+def open_cache(
+    corpus: Corpus, clips: Sequence[Clip], settings: ClipSettings, folder: str | Path, option: str = "data.root"
+) -> Cache:
     """The cache of `clips`, built first where there is none, or where recordings were changed, added or removed.
 
     Unchanged clips are then copied rather than decoded again. Any number of processes may ask at once: one
     builds, the others wait. A cache that is open stays valid when another process replaces it.
 
+    Args:
+        option: what leads to the recordings, for the message.
+
     Raises:
-        Mistake: `data.cache_dir` cannot be written, or no recording of `data.root` can be used.
+        Mistake: `data.cache_dir` cannot be written, or no recording can be used.
     """
     stamps = [corpus.stamp(clip) for clip in clips]
     home = Path(folder).expanduser() / f"{type(corpus).__name__.lower()}-{_key(corpus, settings)}"
@@ -67,12 +72,12 @@ def open_cache(corpus: Corpus, clips: Sequence[Clip], settings: ClipSettings, fo
             memory = map_samples(home, entries)
     except OSError as error:
         if found := _shared(home, clips, stamps):
-            return _report(found)
+            return _report(found, option)
         raise Mistake(
             f"data.cache_dir={folder} cannot hold the prepared recordings ({error.strerror or error}): make room "
             "there, or set data.cache_dir to a folder that can be written"
         ) from error
-    return _report(_assemble(home, clips, entries, memory))
+    return _report(_assemble(home, clips, entries, memory), option)
 
 
 def _key(corpus: Corpus, settings: ClipSettings) -> str:
@@ -121,13 +126,13 @@ def _assemble(home: Path, clips: Sequence[Clip], entries: list[Entry], memory: n
     )
 
 
-def _report(cache: Cache) -> Cache:
+def _report(cache: Cache, option: str) -> Cache:
     count = len(cache) + len(cache.skipped)
     if not cache.clips:
         path, reason = cache.skipped[0] if cache.skipped else ("nothing", "no recordings")
         raise Mistake(
-            f"none of the {count} recordings under data.root can be used ({path}: {reason}): see all reasons in "
-            f"{cache.folder / SKIPPED}, and point data.root to other recordings"
+            f"none of the {count} recordings under {option} can be used ({path}: {reason}): see all reasons in "
+            f"{cache.folder / SKIPPED}, and point {option} to other recordings"
         )
     if cache.skipped:
         log.warning(

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler
 from src.build import build
 from src.datamodules.cache import Cache, open_cache
 from src.datamodules.clips import Clip, Corpus
-from src.datamodules.folds import Split, split
+from src.datamodules.folds import Split, split, split_of
 from src.datamodules.recording import ClipSettings
 from src.mistake import Mistake
 
@@ -77,6 +77,7 @@ class AudioDataModule(LightningDataModule):
         cache_dir: where caches are kept.
         batch_size: clips per step, over all processes.
         seed: of the order and the places of training clips.
+        speakers: of "train", "validation" and "test", as a checkpoint has them, instead of what the fold says.
     """
 
     def __init__(
@@ -88,13 +89,14 @@ class AudioDataModule(LightningDataModule):
         cache_dir: Path,
         batch_size: int,
         seed: int,
+        speakers: dict[str, list[str]] | None = None,
     ) -> None:
         super().__init__()
         self.corpus, self.task, self.fold, self.settings = corpus, task, fold, settings
-        self.cache_dir, self.batch_size, self.seed = cache_dir, batch_size, seed
+        self.cache_dir, self.batch_size, self.seed, self.given_speakers = cache_dir, batch_size, seed, speakers
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "AudioDataModule":
+    def from_config(cls, config: dict[str, Any], speakers: dict[str, list[str]] | None = None) -> "AudioDataModule":
         """Builds the data module that a resolved configuration (plain containers) describes."""
         data = config["data"]
         return cls(
@@ -105,6 +107,7 @@ class AudioDataModule(LightningDataModule):
             cache_dir=Path(data["cache_dir"]).expanduser(),
             batch_size=data["batch_size"],
             seed=config["seed"],
+            speakers=speakers,
         )
 
     def setup(self, stage: str | None = None) -> None:
@@ -126,15 +129,7 @@ class AudioDataModule(LightningDataModule):
         self.cache = open_cache(self.corpus, clips, self.settings, self.cache_dir)
         self.clips: list[Clip] = self.cache.clips
         self.classes = self._classes()
-        self.split: Split = split(
-            self.clips,
-            label,
-            fold=self.fold,
-            folds=self.task["folds"],
-            published=self.corpus.published_folds(self.task["name"]),
-            balance=self.task["balance"],
-            seed=self.task["fold_seed"],
-        )
+        self.split = self._split(label)
         self._warn_of_unlabelled()
 
     def train_dataloader(self) -> DataLoader[Batch]:
@@ -173,6 +168,19 @@ class AudioDataModule(LightningDataModule):
     def _rank(self) -> int:
         return self.trainer.global_rank if self.trainer else 0
 
+    def _split(self, label: str) -> Split:
+        if self.given_speakers is not None:
+            return split_of(self.clips, label, self.given_speakers)
+        return split(
+            self.clips,
+            label,
+            fold=self.fold,
+            folds=self.task["folds"],
+            published=self.corpus.published_folds(self.task["name"]),
+            balance=self.task["balance"],
+            seed=self.task["fold_seed"],
+        )
+
     def _classes(self) -> list[str]:
         label = self.task["label"]
         found = {clip.labels[label]: clip.path for clip in self.clips if label in clip.labels}
@@ -195,11 +203,19 @@ class AudioDataModule(LightningDataModule):
                 len(unlabelled), self.task["label"], speakers,
             )  # fmt: skip
 
-    def _evaluation_loader(self, members: np.ndarray) -> DataLoader[Batch]:
+    def evaluation_dataset(self, members: np.ndarray) -> ClipDataset:
+        """Some clips as evaluation has them, each at its own place.
+
+        Args:
+            members: (N,) positions in `clips`, such as `split.test`.
+        """
         shares = (
             np.array([zlib.crc32(self.clips[index].path.encode(errors="surrogateescape")) for index in members]) / 2**32
         )
-        dataset = self._dataset(members, lambda: shares)
+        return self._dataset(members, lambda: shares)
+
+    def _evaluation_loader(self, members: np.ndarray) -> DataLoader[Batch]:
+        dataset = self.evaluation_dataset(members)
         # every process its share and no clip twice, so that metrics equal those of one process
         return self._loader(dataset, range(self._rank, len(dataset), self._processes))
 
@@ -214,7 +230,11 @@ class AudioDataModule(LightningDataModule):
         return np.random.default_rng((self.seed, epoch)).random(len(self.split.train))
 
     def _loader(self, dataset: ClipDataset, sampler: Any) -> DataLoader[Batch]:
-        # the cache is memory-mapped and a batch is a copy out of it: worker processes would only add cost
-        size = self.batch_size // self._processes
-        own = torch.Generator()  # a loader draws a number when it starts: not from what dropout draws from
-        return DataLoader(dataset, size, sampler=sampler, collate_fn=lambda batch: batch, generator=own)
+        return loader(dataset, self.batch_size // self._processes, sampler)
+
+
+def loader(dataset: ClipDataset, batch_size: int, sampler: Any) -> DataLoader[Batch]:
+    """Batches of the dataset, in the sampler's order."""
+    # the cache is memory-mapped and a batch is a copy out of it: worker processes would only add cost
+    own = torch.Generator()  # a loader draws a number when it starts: not from what dropout draws from
+    return DataLoader(dataset, batch_size=batch_size, sampler=sampler, collate_fn=lambda batch: batch, generator=own)

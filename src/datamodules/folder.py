@@ -51,7 +51,7 @@ class Folder(Corpus):
         if (self.pattern is None) == (self.csv is None):
             both = "not set: one of them has to name the labels" if self.csv is None else "both set: keep one of them"
             raise Mistake(f"data.pattern and data.csv are {both}")
-        files = _audio_files(self.root)
+        files = audio_files(self.root)
         rows = (
             self._from_table(files) if self.pattern is None else self._from_names(files, _compiled(str(self.pattern)))
         )
@@ -122,12 +122,16 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return compiled
 
 
-def _audio_files(root: Path) -> list[str]:
-    """Paths of the recordings under `root`, sorted, with forward slashes."""
+def audio_files(root: Path, option: str = "data.root") -> list[str]:
+    """Paths of the recordings under `root`, sorted, with forward slashes.
+
+    Raises:
+        Mistake: there are none, or a folder cannot be read; names the option.
+    """
     if not root.exists():
-        raise Mistake(f"data.root={root} does not exist: point it to the folder of your recordings")
+        raise Mistake(f"{option}={root} does not exist: point it to the folder of your recordings")
     if not root.is_dir():
-        raise Mistake(f"data.root={root} is not a folder: point it to the folder of your recordings")
+        raise Mistake(f"{option}={root} is not a folder: point it to the folder of your recordings")
     unreadable: list[OSError] = []
     found = []
     walked: set[str] = set()  # a link may lead to a folder above it
@@ -145,12 +149,12 @@ def _audio_files(root: Path) -> list[str]:
         ]
     if unreadable:
         raise Mistake(
-            f"{unreadable[0].filename} under data.root={root} cannot be read ({unreadable[0].strerror}): check its "
+            f"{unreadable[0].filename} under {option}={root} cannot be read ({unreadable[0].strerror}): check its "
             "permissions"
         )
     if not found:
         raise Mistake(
-            f"data.root={root} holds no recordings: files that end in {', '.join(sorted(ENDINGS))} are looked for"
+            f"{option}={root} holds no recordings: files that end in {', '.join(sorted(ENDINGS))} are looked for"
         )
     return sorted(found)
 

@@ -7,7 +7,7 @@ rest, as in the published folds of AudioMNIST.
 import logging
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,6 +56,13 @@ def split(
     result = Split(*(np.flatnonzero(part) for part in (train, validation, test)))
     _check(result, clips, label, fold)
     return result
+
+
+def split_of(clips: Sequence[Clip], label: str, speakers: Mapping[str, Sequence[str]]) -> Split:
+    """The clips that carry `label`, of the given speakers: {"train": ..., "validation": ..., "test": ...}."""
+    parts = [set(speakers[name]) for name in ("train", "validation", "test")]
+    positions = [[i for i, clip in enumerate(clips) if label in clip.labels and clip.speaker in part] for part in parts]
+    return Split(*(np.array(part, np.int64) for part in positions))
 
 
 def speaker_groups(

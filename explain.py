@@ -1,0 +1,46 @@
+"""Shows and tests what a trained network listens to.
+
+    python explain.py checkpoint=outputs/DATE/TIME/checkpoints/best.ckpt
+    python explain.py checkpoint=… input=my_voice.wav
+    python explain.py -m checkpoint=… attribution=lrp_epsilon_plus,gradient_x_input,amplitude,random
+
+`python explain.py --help` lists the options; `conf/explain.yaml` explains each.
+"""
+
+from pathlib import Path
+
+import hydra
+from omegaconf import DictConfig
+
+from src import command_line, config
+from src.processes import folder_of_first_process
+
+
+@hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="explain")
+def main(cfg: DictConfig) -> float | None:
+    return command_line.job(cfg, run)
+
+
+def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str]) -> float | None:
+    """Explains; returns the area under the perturbation curve by relevance, the smaller the better."""
+    checked = config.check_explanation(cfg)
+    from src import explanation  # only now: it takes seconds to import, and wrong options should not wait
+
+    return explanation.explain(checked, folder).get("perturbation/area/relevance")
+
+
+def cli() -> None:
+    command_line.start(main, "explain")
+
+
+def join(folder: Path) -> None:
+    from src import explanation
+
+    command_line.join(lambda: explanation.explain(config.read(folder), folder))
+
+
+if __name__ == "__main__":
+    if folder := folder_of_first_process():
+        join(folder)
+    else:
+        cli()

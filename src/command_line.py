@@ -1,0 +1,100 @@
+"""From a command line to a job, and from a user's mistake to one sentence: what train.py and explain.py share."""
+
+import logging
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from src import config
+from src.complaint import sentence
+from src.mistake import Mistake, NoSuchFold
+from src.summary import FAILED, LEFT_OUT
+
+log = logging.getLogger(__name__)
+
+# configuration, run folder, the multirun's folder if it is a job of one, overrides -> what a sweeper may optimise
+Run = Callable[[DictConfig, Path, Path | None, list[str]], float | None]
+
+
+def job(cfg: DictConfig, run: Run) -> float | None:
+    """Runs one job; in a multirun a job that fails leaves its reason behind and lets the others go on."""
+    hydra_cfg = HydraConfig.get()
+    folder = Path(hydra_cfg.runtime.output_dir)
+    sweep = Path(hydra_cfg.sweep.dir).absolute() if hydra_cfg.mode == RunMode.MULTIRUN else None
+    try:
+        return run(cfg, folder, sweep, list(hydra_cfg.overrides.task))
+    except Mistake as mistake:
+        if sweep is None:
+            sys.exit(str(mistake))
+        left_out = cfg.get("missing_fold") == "skip" and isinstance(mistake, NoSuchFold)
+        log.warning("This job is left out: %s" if left_out else "This job failed: %s", mistake)
+        (folder / (LEFT_OUT if left_out else FAILED)).write_text(f"{mistake}\n", encoding="utf-8")
+    except Exception as error:
+        log.exception("This job failed.")  # in the log file, too
+        if sweep is None:
+            sys.exit(1)
+        (folder / FAILED).write_text(f"{type(error).__name__}: {' '.join(str(error).split())}\n", encoding="utf-8")
+    return None
+
+
+def start(main: Callable[[], Any], program: str) -> None:
+    """Runs a Hydra main; what a user got wrong ends in one sentence and exit status 1.
+
+    Args:
+        main: the decorated function.
+        program: "train" or "explain", the name of its configuration.
+    """
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # hands Hydra's own errors to us rather than printing them
+    find_src_from_anywhere()
+    config.register_resolvers()
+    flags, overrides = sorted_arguments(sys.argv[1:])
+    sys.argv[1:] = flags + overrides
+    try:
+        main()
+    except (HydraException, OmegaConfBaseException) as error:
+        sys.exit(sentence(error, overrides, program))
+    except OSError as error:  # Hydra's, as it makes the folder: `job` lets none of its own out
+        sys.exit(f"Cannot write to {error.filename} ({error.strerror}); name another folder with hydra.run.dir.")
+    except KeyboardInterrupt:
+        sys.exit("Interrupted.")
+
+
+def sorted_arguments(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Flags and overrides of a command line, as Hydra can read them.
+
+    It accepts no override behind a flag that is behind an override (`experiment=table1 -m data=audiomnist`), and
+    no `data.root=~/clips`, where a shell leaves the tilde as it is.
+    """
+    overrides = [argument for argument in arguments if "=" in argument and not argument.startswith("-")]
+    flags = [argument for argument in arguments if argument not in overrides]
+    return flags, [re.sub(r"^([\w.+]+)=~(/.*)?$", at_home, override) for override in overrides]
+
+
+def at_home(option: re.Match[str]) -> str:
+    path = str(Path.home()) + (option[2] or "")
+    return f"{option[1]}={path}" if re.fullmatch(r"[\w/.:+-]+", path) else f'{option[1]}="{path}"'
+
+
+def find_src_from_anywhere() -> None:
+    """Lets a launcher's processes import `src`; started as a script, only this process has its folder on the path."""
+    own, paths = str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if own not in paths:
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [own, *paths]))
+
+
+def join(take_part: Callable[[], Any]) -> None:
+    """Takes part in the run of another process, which says all there is to say."""
+    logging.basicConfig(level=logging.ERROR)
+    try:
+        take_part()
+    except Mistake:  # the first process makes the same one
+        sys.exit(1)

@@ -1,0 +1,198 @@
+"""Explanations while training: relevance of fixed clips, perturbation curves and interventions.
+
+They are in the run folder and, with `logger=wandb`, in W&B. Whatever is random here is drawn from generators of its
+own, and networks come back in their mode: the weights after training equal, bit for bit, those without callbacks.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import wandb
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.loggers import WandbLogger
+
+from src.build import build_named
+from src.datamodules.datamodule import AudioDataModule, Batch
+from src.explain import plots
+from src.explain.bootstrap import SpeakerBootstrap
+from src.explain.explainer import Perturbation, inputs_of, silence_of
+from src.explain.interventions import compare
+from src.explain.panels import View, audible, file_name, picture
+from src.explain.perturbation import Outcome, areas, checked, summarise, write_curves
+from src.modules.classifier import Classifier
+
+
+class RelevancePanel(Callback):
+    """Pictures and sounds of the relevance of some validation clips, the same ones every time.
+
+    They are in `relevance/epoch-NNN/` of the run folder, and under `relevance/` in W&B.
+
+    Args:
+        attribution: a choice of `conf/attribution`.
+        every_n_epochs: how often; after the last epoch in any case.
+        clips: how many, spread evenly over the validation clips.
+    """
+
+    def __init__(self, attribution: dict[str, Any], every_n_epochs: int, clips: int) -> None:
+        self.attribution = build_named(attribution, "attribution")
+        self.every_n_epochs, self.clips = every_n_epochs, clips
+
+    def on_validation_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        epoch = trainer.current_epoch + 1
+        due = epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs
+        if not due or trainer.sanity_checking or not trainer.is_global_zero:
+            return
+        classifier, datamodule = parts(trainer, module)
+        members = datamodule.split.validation
+        chosen = np.unique(np.linspace(0, len(members) - 1, min(self.clips, len(members))).round().astype(int))
+        batch = datamodule.evaluation_dataset(members).__getitems__(chosen.tolist())
+        with torch.no_grad():
+            input = classifier.front_end(batch["waveform"].to(module.device))
+            predicted = classifier.network(input).argmax(1)
+        relevance = self.attribution(classifier.network, input, predicted)[:, 0].cpu().numpy()  # (B, ...)
+        view = View.of(classifier, datamodule.settings.sample_rate, tuple(input.shape[1:]))
+        folder = Path(trainer.default_root_dir) / f"relevance/epoch-{epoch:03d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        images, sounds = [], []
+        for row, clip in enumerate(members[chosen]):
+            path, waveform = datamodule.clips[clip].path, batch["waveform"][row, 0].numpy()
+            true, said = classifier.classes[batch["label"][row]], classifier.classes[predicted[row]]
+            title = f"{path}: {true}, taken for {said}"
+            drawn = folder / f"{file_name(path)}.png"
+            drawn.write_bytes(picture(view, waveform, relevance[row], title).png)
+            images.append((drawn, title))
+            for sound in audible(view, waveform, relevance[row]):
+                heard = folder / f"{file_name(path, sound.name)}.wav"
+                heard.write_bytes(sound.wav)
+                sounds.append((heard, f"{title}, {sound.name}"))
+        log_to_wandb(
+            trainer,
+            {
+                "relevance/pictures": [wandb.Image(str(file), caption=caption) for file, caption in images],
+                "relevance/sounds": [wandb.Audio(str(file), caption=caption) for file, caption in sounds],
+            },
+        )
+
+
+class PerturbationCurves(Callback):
+    """`curves.csv` and `curves.png` of the test clips, with the areas as metrics; under `perturbation/` in W&B.
+
+    Args:
+        attribution: a choice of `conf/attribution`, for the predicted class.
+        fill: a choice of `conf/fill`.
+        fractions: of the features that are removed.
+        random_orders: how many random orders are averaged.
+        seed: of these, and of the intervals.
+    """
+
+    def __init__(
+        self,
+        attribution: dict[str, Any],
+        fill: dict[str, Any],
+        fractions: Sequence[float],
+        random_orders: int,
+        seed: int,
+    ) -> None:
+        self.attribution, self.fill, self.seed = build_named(attribution, "attribution"), fill, seed
+        self.fractions, self.seeds = checked(fractions), [seed + number for number in range(random_orders)]
+        self.metrics: dict[str, float] = {}
+
+    def on_test_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
+        classifier, datamodule = parts(trainer, module)
+        dataset = datamodule.evaluation_dataset(datamodule.split.test)
+        passes = partial(inputs_of, classifier, dataset, datamodule.batch_size)
+        fill = build_named(self.fill, "fill", silence_of(classifier, dataset.length), passes)
+        self.perturbation = Perturbation(self.fractions, self.seeds, fill)
+        self.outcomes: list[Outcome] = []
+        self.tested: list[int] = []
+
+    def on_test_batch_end(self, trainer: Trainer, module: LightningModule, *step: Any) -> None:
+        batch: Batch = step[1]
+        classifier, _ = parts(trainer, module)
+        input = classifier.front_end(batch["waveform"])
+        relevance = self.attribution(classifier.network, input, classifier.network(input).argmax(1))
+        self.outcomes.append(self.perturbation(classifier.network, input, batch["label"], relevance, batch["clip"]))
+        self.tested += batch["clip"].tolist()
+
+    def on_test_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        shares = gathered((self.tested, Outcome.joined(self.outcomes)))
+        if not trainer.is_global_zero:
+            return
+        _, datamodule = parts(trainer, module)
+        outcome = Outcome.joined([outcome for _, outcome in shares])
+        bootstrap = bootstrap_of(datamodule, [clip for tested, _ in shares for clip in tested], self.seed)
+        table = summarise(outcome, self.fractions, bootstrap)
+        self.metrics = areas(outcome, self.fractions, bootstrap)
+        folder, features = (
+            Path(trainer.default_root_dir),
+            "samples" if self.perturbation.fill.silence.ndim == 3 else "bins",
+        )
+        write_curves(folder / "curves.csv", table)
+        figure = plots.plot_curves(table, features, chance=1 / len(datamodule.classes))
+        (folder / "curves.png").write_bytes(plots.png(figure, dpi=150))
+        table_of = wandb.Table(dataframe=table) if isinstance(trainer.logger, WandbLogger) else None
+        log_to_wandb(
+            trainer, {"perturbation/curves": wandb.Image(str(folder / "curves.png")), "perturbation/table": table_of}
+        )
+
+
+class InterventionTest(Callback):
+    """Accuracy on test clips that an intervention changed, before and after, as metrics.
+
+    Args:
+        intervention: a choice of `conf/intervention`.
+        seed: of the intervals.
+    """
+
+    def __init__(self, intervention: dict[str, Any], seed: int) -> None:
+        self.node, self.seed = intervention, seed
+        self.metrics: dict[str, float] = {}
+
+    def on_test_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
+        _, datamodule = parts(trainer, module)
+        self.intervention = build_named(self.node, "intervention", datamodule.settings.sample_rate)
+        self.tested: list[tuple[int, int, int, int]] = []  # clip, label, prediction before and after
+
+    def on_test_batch_end(self, trainer: Trainer, module: LightningModule, *step: Any) -> None:
+        batch: Batch = step[1]
+        classifier, _ = parts(trainer, module)
+        before = classifier(batch["waveform"]).argmax(1)
+        after = classifier.network(self.intervention(classifier, batch["waveform"], batch["label"])).argmax(1)
+        columns = (batch["clip"], batch["label"], before, after)
+        self.tested += zip(*(column.tolist() for column in columns), strict=True)
+
+    def on_test_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        shares = gathered(self.tested)
+        if trainer.is_global_zero:
+            clip, label, before, after = np.array([row for share in shares for row in share]).T
+            bootstrap = bootstrap_of(parts(trainer, module)[1], clip.tolist(), self.seed)
+            self.metrics = compare(label, before, after, bootstrap)
+
+
+def parts(trainer: Trainer, module: LightningModule) -> tuple[Classifier, AudioDataModule]:
+    """What `train.py` trains, and on what."""
+    datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]
+    assert isinstance(module, Classifier) and isinstance(datamodule, AudioDataModule)
+    return module, datamodule
+
+
+def bootstrap_of(datamodule: AudioDataModule, clips: Sequence[int], seed: int) -> SpeakerBootstrap:
+    return SpeakerBootstrap([datamodule.clips[clip].speaker for clip in clips], seed=seed)
+
+
+def gathered(own: Any) -> list[Any]:
+    """What all processes have, in their order; all of them must call it."""
+    if not torch.distributed.is_initialized():
+        return [own]
+    shares: list[Any] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(shares, own)
+    return shares
+
+
+def log_to_wandb(trainer: Trainer, values: dict[str, Any]) -> None:
+    if isinstance(trainer.logger, WandbLogger):
+        trainer.logger.experiment.log(values)

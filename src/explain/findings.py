@@ -1,0 +1,81 @@
+"""What perturbation curves say of relevance, in sentences that their intervals allow."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+OPPOSITE = "least relevant"  # relevance turned round, no rival of it
+BY = {"random": "at random", OPPOSITE: "with the least relevant first"}  # other orders: by their name
+
+NO_INTERVAL = ", of too few speakers for an interval"
+HOW_TO_READ = (
+    "The further accuracy falls as features are removed, the better their order finds what the network uses."
+    " Brackets hold 95 % intervals over speakers."
+)
+
+
+def curve_findings(
+    curves: pd.DataFrame,
+    features: str,
+    areas: Mapping[str, float] | None = None,
+    fractions: Sequence[float] = (0.01, 0.05),
+) -> list[str]:
+    """What the perturbation curves say for relevance, what they say against it, and what they leave open.
+
+    Args:
+        curves: as `src.explain.perturbation.summarise` returns them.
+        features: what was removed: samples, bins.
+        areas: metrics, among which are those of `src.explain.perturbation.areas`, if they are to be spoken of.
+        fractions: those to speak of, chosen before any curve was seen; if none was measured, the middle one is.
+    """
+    measured = sorted(fraction for fraction in curves["fraction"].unique() if fraction > 0)
+    stated = [fraction for fraction in fractions if fraction in measured] or measured[len(measured) // 2 :][:1]
+    findings = [at_fraction(curves, fraction, features) for fraction in stated]
+    areas, comparisons = areas or {}, []
+    for control in curves["order"].unique():
+        metric = f"perturbation/area/{control.replace(' ', '_')}_minus_relevance"
+        if metric in areas and control != OPPOSITE:
+            ends = areas.get(f"{metric}_low", math.nan), areas.get(f"{metric}_high", math.nan)
+            low, high = sorted(math.copysign(1, areas[metric]) * end for end in ends)  # of the points, as they are said
+            remark = interval(low, high) + (", which include zero" if low <= 0 else "")
+            comparisons.append(compared(control, areas[metric], remark or NO_INTERVAL))
+    if comparisons:
+        findings.append(f"Averaged over all fractions removed, relevance does {'; '.join(comparisons)}.")
+    return [HOW_TO_READ, *findings] if findings else []
+
+
+def at_fraction(curves: pd.DataFrame, fraction: float, features: str) -> str:
+    """The accuracies at one fraction, and relevance beside the other orders."""
+    rows: list[Any] = list(curves[curves["fraction"] == fraction].itertuples(index=False))
+    relevance = next(row for row in rows if row.order == "relevance")
+    values, comparisons = [], []
+    for row in rows:
+        order = BY.get(row.order, f"by {row.order}")
+        values.append(f"{percent(row.accuracy)}{interval(row.low, row.high)} {order}")
+        if row.order not in ("relevance", OPPOSITE):
+            overlap = row.low <= relevance.high and relevance.low <= row.high
+            remark = ", but their intervals overlap" if overlap else ", and their intervals do not overlap"
+            remark = NO_INTERVAL if math.isnan(row.low) else remark
+            comparisons.append(compared(row.order, row.accuracy - relevance.accuracy, remark))
+    intact = curves.loc[curves["fraction"] == 0, "accuracy"].head(1)
+    before = "".join(f"; with none removed, {percent(accuracy)}" for accuracy in intact)
+    text = f"With {100 * fraction:g} % of the {features} removed, accuracy is {', '.join(values)}{before}."
+    return f"{text} Here relevance does {'; '.join(comparisons)}." if comparisons else text
+
+
+def compared(control: str, gap: float, remark: str) -> str:
+    """How relevance does beside a control by which accuracy is `gap`, a share, higher."""
+    points = round(100 * gap, 1)
+    if points == 0:
+        return f"as well as {control}"
+    return f"{'better' if points > 0 else 'worse'} than {control} by {abs(points):.1f} points{remark}"
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def interval(low: float, high: float) -> str:
+    return "" if math.isnan(low) else f" [{100 * low:.1f}, {100 * high:.1f}]".replace("-", "−")

@@ -1,0 +1,130 @@
+"""What an explanation leaves for people: curves, pictures, sounds, and the report that holds them all."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from src.explain import plots
+from src.explain.findings import curve_findings
+from src.explain.panels import View, audible, file_name, picture
+from src.explain.perturbation import write_curves
+from src.explain.report import ClipPanel, Note, Picture, Section, write_report
+from src.explain.results import Results
+
+GUIDE = (
+    "Red is relevance for the explained class, blue against it. The positive sound is the clip as far as it speaks for"
+    " that class, the negative one as far as it speaks against it; the blend has the quiet original underneath. All"
+    " sounds of a clip are equally loud: compare what is heard, not how much of it there is."
+)
+
+
+def write(folder: Path, results: Results, view: View, facts: Mapping[str, object], clips: int) -> None:
+    """Writes `curves.csv`, `curves.png`, `figures/`, `audio/` and `report.html`.
+
+    Args:
+        folder: the run folder.
+        results: of the run.
+        view: how the network's input lies in time and frequency.
+        facts: what was explained, by name.
+        clips: how many clips to show.
+    """
+    (folder / "figures").mkdir(exist_ok=True)
+    (folder / "audio").mkdir(exist_ok=True)
+    sections, findings = [], []
+    if results.curves is not None:
+        write_curves(folder / "curves.csv", results.curves)
+        findings += curve_findings(results.curves, view.features, results.metrics)
+        sections.append(curves(folder, results, view))
+    if results.changed is not None:
+        sections.append(intervention(folder, results))
+    if results.labelled:
+        sections.append(class_averages(folder, results, view))
+    rows = results.chosen(clips)
+    console = Console(stderr=True)
+    shown = track(rows, "drawing clips", console=console, disable=not console.is_terminal, transient=True)
+    write_report(
+        folder / "report.html",
+        title="What the network listens to",
+        facts=facts,
+        findings=findings,
+        sections=sections,
+        notes=notes(results),
+        guide=[GUIDE],
+        clips=[panel(folder, results, view, row) for row in shown],
+    )
+
+
+def curves(folder: Path, results: Results, view: View) -> Section:
+    """`curves.png`, the paper's figure, and the numbers behind it."""
+    assert results.curves is not None and results.question.perturbation is not None
+    fill = type(results.question.perturbation.fill).__name__.lower()
+    chance = 1 / len(results.classes)
+    png = plots.png(plots.plot_curves(results.curves, view.features, chance=chance), dpi=150)
+    (folder / "curves.png").write_bytes(png)
+    text = (
+        f"A fraction of all {view.features} is replaced ({fill}), the most relevant first, and the network is asked"
+        " again. The sooner accuracy falls, the more of what the network uses was among them. Shaded are 95 % intervals"
+        " from resampling speakers; random removal spares silence, and is averaged over its seeds."
+    )
+    alt = "Accuracy over the fraction of the input that is removed, by relevance and in the control orders"
+    return Section("Removing what is relevant", [text], [Picture(png, alt)], results.curves)
+
+
+def intervention(folder: Path, results: Results) -> Section:
+    """`figures/intervention.png`: what the changed clips were taken for."""
+    name = type(results.question.intervention).__name__
+    png = plots.png(plots.plot_intervention({name: results.metrics}, chance=1 / len(results.classes)))
+    (folder / "figures/intervention.png").write_bytes(png)
+    text = "All clips are changed as the hypothesis has it, and the network is asked again. Lines are 95 % intervals."
+    return Section("Intervention", [text], [Picture(png, f"Accuracy before and after {name}")])
+
+
+def class_averages(folder: Path, results: Results, view: View) -> Section:
+    """`figures/class_averages.png`: mean relevance per class, right and wrong predictions apart."""
+    clips = np.zeros((len(results.classes), 2), int)
+    means = np.zeros((*clips.shape, *results.relevance(0).shape))  # (C, 2, T) or (C, 2, F, N)
+    for row, label in enumerate(results.label):
+        wrong = int(results.predicted[row] != label)
+        added = plots.for_average(results.relevance(row), results.waveform(row), view.sample_rate, view.times)
+        clips[label, wrong] += 1
+        means[label, wrong] += (added - means[label, wrong]) / clips[label, wrong]
+    seconds = results.source.dataset.length / view.sample_rate
+    figure = plots.plot_class_averages(means, clips, results.classes, seconds, frequencies=view.frequencies)
+    png = plots.png(figure)
+    (folder / "figures/class_averages.png").write_bytes(png)
+    text = (
+        "Mean relevance of the clips of each class, aligned to where their sounds begin; right predictions above wrong"
+        " ones."
+    )
+    return Section("Class averages", [text], [Picture(png, "Mean relevance per class")])
+
+
+def panel(folder: Path, results: Results, view: View, row: int) -> ClipPanel:
+    """One clip's card; its picture and sounds lie in the run folder, too."""
+    clip, classes = results.source.clips[row], results.classes
+    label = classes[results.label[row]] if results.label[row] >= 0 else None
+    prediction, target = classes[results.predicted[row]], classes[results.target[row]]
+    waveform, relevance = results.waveform(row), results.relevance(row)
+    title = f"{clip.path}: relevance for {target}"
+    drawn, heard = picture(view, waveform, relevance, title), audible(view, waveform, relevance)
+    name = f"{row:05d}-{file_name(clip.path)}"
+    (folder / f"figures/{name}.png").write_bytes(drawn.png)
+    for sound in heard:
+        (folder / f"audio/{name}-{file_name(sound.name)}.wav").write_bytes(sound.wav)
+    return ClipPanel(
+        clip.path, clip.speaker, label, prediction, target,
+        dict(zip(classes, results.probabilities[row].tolist(), strict=True)),
+        float(results.conservation_error[row]), [drawn], heard,
+    )  # fmt: skip
+
+
+def notes(results: Results) -> list[Note]:
+    """What a reader must know of."""
+    skipped = results.source.skipped
+    if not skipped:
+        return []
+    lines = [f"{path}: {reason}" for path, reason in skipped]
+    return [Note(f"{len(skipped)} recordings could not be used and were skipped.", lines)]

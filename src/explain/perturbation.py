@@ -1,0 +1,213 @@
+"""The paper's central test: does the network lose what it knows where the most relevant features are removed?
+
+A fraction of an input's features is set to the fill, in some order, and the network is asked again. Relevance that
+found what the network uses makes accuracy fall faster than the controls (Becker et al., arXiv 1807.03418):
+
+    relevance         the most relevant features first
+    least relevant    the least relevant first, which ought to hurt least
+    amplitude         those first that are farthest from silence
+    random            drawn by chance, over several seeds. Those that are silent come last: to remove silence removes
+                      nothing, and speech fills only part of a clip, so this is the harder and fairer control
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.integrate import trapezoid
+from torch import Tensor, nn
+
+from src.config import is_number
+from src.explain.bootstrap import SpeakerBootstrap
+from src.explain.fill import Fill
+from src.mistake import Mistake
+
+Scores = Mapping[str, Tensor | Sequence[Tensor]]  # order -> (B, ...), or one per seed; the highest goes first
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What N clips were taken for: in each of O orders, at each of F fractions.
+
+    Args:
+        orders: (O,) names; one that was drawn with several seeds stands here as often.
+        correct: (N, O, F) bool, whether the label's logit is the highest.
+        probability: (N, O, F) float32, of the label.
+    """
+
+    orders: tuple[str, ...]
+    correct: np.ndarray
+    probability: np.ndarray
+
+    @classmethod
+    def joined(cls, outcomes: Sequence["Outcome"]) -> "Outcome":
+        """The clips of one or more outcomes, of the same orders and fractions, after each other."""
+        return cls(
+            outcomes[0].orders,
+            np.concatenate([outcome.correct for outcome in outcomes]),
+            np.concatenate([outcome.probability for outcome in outcomes]),
+        )
+
+    def over_seeds(self, values: np.ndarray) -> dict[str, np.ndarray]:
+        """Values (N, O, F) per order, (N, F), the mean over its seeds."""
+        names = np.array(self.orders)
+        return {name: values[:, names == name].mean(1, dtype=np.float64) for name in dict.fromkeys(self.orders)}
+
+
+def checked(fractions: Any) -> list[float]:
+    """The fractions of `perturbation.fractions`.
+
+    Raises:
+        Mistake: they are no list of numbers within 0 and 1, each larger than the one before.
+    """
+    listed = isinstance(fractions, Iterable) and not isinstance(fractions, str | Mapping)
+    values = list(fractions) if listed else []
+    if not values or not all(is_number(value) and 0 <= value <= 1 for value in values):
+        raise Mistake(
+            f"perturbation.fractions={fractions} is not a list of numbers from 0 to 1;"
+            " 0.01 removes one feature in a hundred."
+        )
+    if any(later <= earlier for earlier, later in pairwise(values)):
+        raise Mistake(f"perturbation.fractions={fractions} does not ascend; sort it and name each fraction once.")
+    return [float(value) for value in values]
+
+
+def scores_of(
+    input: Tensor, relevance: Tensor, silence: Tensor, clip: Tensor, seeds: Sequence[int] = (0, 1, 2)
+) -> dict[str, Tensor | list[Tensor]]:
+    """What relevance and its controls order the features by.
+
+    Args:
+        input: (B, ...).
+        relevance: (B, ...) of it.
+        silence: (1, ...) what the front end makes of digital silence.
+        clip: (B,) number of each clip, which with the seed decides the random order.
+        seeds: of the random orders.
+    """
+    level = input - silence.to(input)
+    return {
+        "relevance": relevance,
+        "least relevant": -relevance,
+        "amplitude": level.abs(),
+        "random": [_random_scores(level, clip, seed) for seed in seeds],
+    }
+
+
+def _random_scores(level: Tensor, clip: Tensor, seed: int) -> Tensor:
+    shape = level.shape[1:]
+    draws = [np.random.default_rng((seed, number)).random(shape, np.float32) for number in clip.tolist()]
+    return torch.from_numpy(np.stack(draws)).to(level.device) + (level != 0)  # [0, 1) where silent, [1, 2) elsewhere
+
+
+@torch.inference_mode()
+def perturb(
+    network: nn.Module, input: Tensor, label: Tensor, scores: Scores, fractions: Sequence[float], fill: Fill
+) -> Outcome:
+    """Removes the first `round(fraction * features)` features in each order and asks the network again.
+
+    All passes through the network are of B inputs. The intact inputs pass once for all orders.
+
+    Args:
+        network: in evaluation mode.
+        input: (B, ...).
+        label: (B,) int64, the class asked for.
+        scores: of each order; the features with the highest go first, of equal ones that which comes first.
+        fractions: of all features, see `checked`.
+        fill: what stands in their place.
+    """
+    named = [(name, given) for name, of in scores.items() for given in ([of] if isinstance(of, Tensor) else of)]
+    counts = [round(fraction * input[0].numel()) for fraction in fractions]
+    correct = torch.empty(len(input), len(named), len(counts), dtype=torch.bool, device=input.device)
+    probability = torch.empty(correct.shape, dtype=torch.float32, device=input.device)
+
+    def ask(changed: Tensor, rows: slice, column: int) -> None:
+        logits = network(changed).float()  # (B, C)
+        correct[:, rows, column] = (logits.argmax(1) == label)[:, None]
+        probability[:, rows, column] = logits.softmax(1).gather(1, label[:, None])
+
+    intact = counts.count(0)  # fractions ascend
+    if intact:
+        ask(input, slice(None), 0)
+        correct[:, :, 1:intact], probability[:, :, 1:intact] = correct[:, :, :1], probability[:, :, :1]
+    filled = fill(input)
+    for row, (_, given) in enumerate(named):
+        rank = ranks(given)
+        for column in range(intact, len(counts)):
+            ask(torch.where(rank < counts[column], filled, input), slice(row, row + 1), column)
+    return Outcome(tuple(name for name, _ in named), correct.cpu().numpy(), probability.cpu().numpy())
+
+
+def ranks(scores: Tensor) -> Tensor:
+    """Place of each feature in its clip's order, (B, ...) int32 of scores (B, ...): 0 for the highest.
+
+    Of equal features, that with the lower index is first.
+    """
+    flat = scores.flatten(1)  # (B, features)
+    order = torch.argsort(flat, dim=1, descending=True, stable=True)
+    places = torch.arange(flat.shape[1], dtype=torch.int32, device=flat.device).expand_as(flat)
+    return torch.empty_like(places).scatter_(1, order, places).view(scores.shape)
+
+
+def summarise(outcome: Outcome, fractions: Sequence[float], bootstrap: SpeakerBootstrap) -> pd.DataFrame:
+    """The curves: a row per order and fraction.
+
+    Columns: order, fraction, accuracy, low, high, probability, probability_low, probability_high; accuracy as a share,
+    probability the mean of the label's, both with the ends of their 95 % intervals, which resample speakers.
+
+    Args:
+        outcome: of N clips.
+        fractions: the F it was made with.
+        bootstrap: over the speakers of the N clips.
+    """
+    accuracy, probability = outcome.over_seeds(outcome.correct), outcome.over_seeds(outcome.probability)
+    tables = []
+    for order in accuracy:
+        low, high = bootstrap.interval(bootstrap.means(accuracy[order]))
+        probability_low, probability_high = bootstrap.interval(bootstrap.means(probability[order]))
+        columns: dict[str, Any] = {"order": order, "fraction": np.asarray(fractions, float)}
+        columns |= {"accuracy": accuracy[order].mean(0), "low": low, "high": high}
+        columns["probability"] = probability[order].mean(0)
+        columns |= {"probability_low": probability_low, "probability_high": probability_high}
+        tables.append(pd.DataFrame(columns))
+    return pd.concat(tables, ignore_index=True)
+
+
+def areas(outcome: Outcome, fractions: Sequence[float], bootstrap: SpeakerBootstrap) -> dict[str, float]:
+    """The area under each curve, and between each control's and relevance's, as metrics with 95 % intervals.
+
+    The area is the trapezoid rule over the fraction (linear, although the figure's axis is not), over the range of the
+    fractions: the mean height of the curve, in the unit of accuracy or probability, where the wide steps at large
+    fractions weigh most. Lower is better for relevance. The area between is the control's less relevance's: above
+    zero, relevance found more of what the network uses. Its interval is of that difference, from the same resamples.
+
+    Names are `perturbation/area/relevance` and `perturbation/area/random_minus_relevance` for accuracy, and
+    `perturbation/probability_area/…`, each also with `_low` and `_high`. None where there is but one fraction.
+
+    Args: as for `summarise`.
+    """
+    metrics: dict[str, float] = {}
+    if len(fractions) < 2:
+        return metrics
+    span = fractions[-1] - fractions[0]
+    for kind, values in (("area", outcome.correct), ("probability_area", outcome.probability)):
+        heights = {order: trapezoid(curve, fractions) / span for order, curve in outcome.over_seeds(values).items()}
+        for order, height in heights.items():  # (N,) a clip's own area; the mean's area is the areas' mean
+            names = {order: height}
+            if order != "relevance" and "relevance" in heights:
+                names[f"{order}_minus_relevance"] = height - heights["relevance"]
+            for name, of_clips in names.items():
+                metric = f"perturbation/{kind}/{name.replace(' ', '_')}"
+                metrics |= bootstrap.described(metric, of_clips.mean(), bootstrap.means(of_clips))
+    return metrics
+
+
+def write_curves(path: Path, table: pd.DataFrame) -> None:
+    """`curves.csv`: what `summarise` returned. A run killed meanwhile keeps the file it had."""
+    unfinished = path.with_suffix(".part")
+    table.to_csv(unfinished, index=False, float_format="%.6g")
+    unfinished.replace(path)

@@ -1,0 +1,188 @@
+"""`report.html`: one page that holds everything it shows, opens anywhere and asks nobody for anything."""
+
+import base64
+import hashlib
+import math
+import numbers
+import re
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+MOST_BARS = 12  # probabilities shown per clip
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG and what it shows, in words for those who do not see it.
+
+    Args:
+        png: a PNG file's bytes.
+        alt: what the picture shows.
+        caption: below the picture; none if empty.
+        time_axis: where the clip starts and where it ends, as fractions of the picture's width; a line moves between
+            them while one of the clip's sounds plays.
+    """
+
+    png: bytes
+    alt: str
+    caption: str = ""
+    time_axis: tuple[float, float] | None = None
+
+    @property
+    def uri(self) -> str:
+        return data_uri("image/png", self.png)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels: the page keeps the room before it decodes the picture."""
+        width, height = struct.unpack(">II", self.png[16:24])  # the header chunk comes first, PNG specification 5.6
+        return width, height
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A WAV file's bytes, as long as the clip is, and a name such as "positive relevance"."""
+
+    name: str
+    wav: bytes
+
+    @property
+    def uri(self) -> str:
+        return data_uri("audio/wav", self.wav)
+
+
+@dataclass(frozen=True)
+class Section:
+    """Something about the whole run, such as the curves: sentences, figures, and the numbers behind them."""
+
+    title: str
+    text: Sequence[str] = ()
+    pictures: Sequence[Picture] = ()
+    table: pd.DataFrame | None = None
+
+
+@dataclass(frozen=True)
+class Note:
+    """A sentence that a reader must know of, such as how many recordings were skipped, and a line about each."""
+
+    text: str
+    lines: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class ClipPanel:
+    """One clip and what was found of it.
+
+    Args:
+        path, speaker: of the clip; a speaker that is not known is "".
+        label: the true class, None where it is not known.
+        prediction, target: the class with the highest probability, and the class that is explained.
+        probabilities: of all classes by name, in the order of the logits.
+        conservation_error: |sum of the relevance - logit| / |logit|; NaN where the attribution does not conserve.
+    """
+
+    path: str
+    speaker: str
+    label: str | None
+    prediction: str
+    target: str
+    probabilities: Mapping[str, float]
+    conservation_error: float = math.nan
+    pictures: Sequence[Picture] = ()
+    sounds: Sequence[Sound] = ()
+
+    @property
+    def verdict(self) -> str:
+        if self.label is None:
+            return "no label"
+        return "right" if self.prediction == self.label else "wrong"
+
+    @property
+    def bars(self) -> list[tuple[str, float, bool]]:
+        """Class, probability, and whether it is the clip's label, prediction or target; in the order of the logits.
+
+        Of many classes, the likeliest are shown.
+        """
+        named = {self.label, self.prediction, self.target}
+        likeliest = sorted(self.probabilities, key=lambda name: -self.probabilities[name])[:MOST_BARS]
+        shown = {*likeliest, *named}
+        return [(name, value, name in named) for name, value in self.probabilities.items() if name in shown]
+
+
+def write_report(
+    path: Path,
+    *,
+    title: str,
+    facts: Mapping[str, object],
+    findings: Sequence[str] = (),
+    sections: Sequence[Section] = (),
+    notes: Sequence[Note] = (),
+    guide: Sequence[str] = (),
+    clips: Sequence[ClipPanel] = (),
+) -> None:
+    """Writes the page, whole or not at all.
+
+    Args:
+        path: of the page.
+        title: its heading.
+        facts: what was explained, by name: checkpoint, network, task and so on.
+        findings: sentences, the most important ones first.
+        sections: curves, class averages, interventions.
+        notes: what was skipped or left out, and what to be careful about.
+        guide: how the clips' pictures and sounds are to be read and heard.
+        clips: a card each, in this order.
+
+    Raises:
+        OSError: the disk is full or read-only; an earlier page at `path` is as it was.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        finalize=as_text,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["digest"] = digest
+    pieces = environment.get_template("report.html.j2").generate(
+        title=title, facts=facts, findings=findings, sections=sections, notes=notes, guide=guide, clips=clips
+    )
+    unfinished = path.with_name(path.name + ".part")
+    try:
+        with open(unfinished, "w", encoding="utf-8", newline="\n") as file:  # the digests are of these very bytes
+            file.writelines(pieces)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def as_text(value: Any) -> Any:
+    """How the page shows any value, before it is escaped.
+
+    Bytes of a file name that are no text, and control characters, appear as their Python escapes.
+    """
+    if hasattr(value, "__html__"):
+        return value  # a piece of the page itself
+    if value is None:
+        return "–"
+    if isinstance(value, str):
+        return UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), value)
+    if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral):
+        return "–" if math.isnan(value) else f"{float(value):.4g}"
+    return value
+
+
+def data_uri(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def digest(text: str) -> str:
+    """What a Content-Security-Policy calls a piece of script or style that may run, so that no other may."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

@@ -1,0 +1,120 @@
+"""What a complete relevance file says: metrics, curves, and the clips that are worth showing."""
+
+from collections import Counter
+from functools import cached_property
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+from sklearn.metrics import balanced_accuracy_score
+
+from src.explain.bootstrap import SpeakerBootstrap
+from src.explain.explainer import Question
+from src.explain.interventions import compare
+from src.explain.perturbation import Outcome, areas, summarise
+from src.explain.source import Source
+
+CHUNK = 256  # rows of relevance in memory at a time
+
+
+class Results:
+    """The N clips of a relevance file. Relevance itself stays on the disk.
+
+    Args:
+        path: of the file.
+        source: the clips.
+        question: what was asked of them.
+        classes: C names.
+        seed: of the intervals' resamples and of the choice of clips.
+    """
+
+    def __init__(self, path: Path, source: Source, question: Question, classes: list[str], seed: int) -> None:
+        self.path, self.source, self.question, self.classes, self.seed = path, source, question, classes, seed
+        with h5py.File(path) as file:
+            self.logits: np.ndarray = file["prediction"][:]  # (N, C)
+            self.label: np.ndarray = file["label"][:]  # (N,)
+            self.target: np.ndarray = file["target"][:]  # (N,)
+            self.logit: np.ndarray = file["logit"][:]  # (N,)
+            self.changed: np.ndarray | None = file["intervention"][:].argmax(1) if "intervention" in file else None
+            self.outcome: Outcome | None = None
+            if question.perturbation is not None:
+                correct, probability = (file[f"perturbation/{name}"][:] for name in ("correct", "probability"))
+                self.outcome = Outcome(question.perturbation.orders, correct.astype(bool), probability)
+            self.total = np.concatenate(
+                [
+                    file["relevance"][start : start + CHUNK].sum(tuple(range(1, file["relevance"].ndim)), dtype=float)
+                    for start in range(0, len(self.label), CHUNK)
+                ]
+            )  # (N,) sum of each clip's relevance
+        self.predicted = self.logits.argmax(1)  # (N,)
+        self.labelled = bool((self.label >= 0).all())
+        self.bootstrap = SpeakerBootstrap([clip.speaker for clip in source.clips], seed=seed)
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """(N, C)."""
+        powers = np.exp(self.logits - self.logits.max(1, keepdims=True))
+        return powers / powers.sum(1, keepdims=True)
+
+    @property
+    def conservation_error(self) -> np.ndarray:
+        """|sum of the relevance - logit| / |logit|, (N,)."""
+        return np.abs(self.total - self.logit) / np.maximum(np.abs(self.logit), np.finfo(np.float32).tiny)
+
+    @cached_property
+    def curves(self) -> pd.DataFrame | None:
+        """See `perturbation.summarise`."""
+        if self.outcome is None or self.question.perturbation is None:
+            return None
+        return summarise(self.outcome, self.question.perturbation.fractions, self.bootstrap)
+
+    @cached_property
+    def metrics(self) -> dict[str, float | int]:
+        """What `metrics.json` is to hold."""
+        error = self.conservation_error
+        found: dict[str, float | int] = {"clips/explained": len(self.label), "clips/skipped": len(self.source.skipped)}
+        if self.labelled:
+            found["speakers/explained"] = len({clip.speaker for clip in self.source.clips})
+            found["test/accuracy"] = float((self.predicted == self.label).mean())
+            found["test/balanced_accuracy"] = float(balanced_accuracy_score(self.label, self.predicted))
+        found |= {
+            "conservation_error/median": float(np.median(error)),
+            "conservation_error/highest": float(error.max()),
+        }
+        if self.outcome is not None and self.question.perturbation is not None:
+            found |= areas(self.outcome, self.question.perturbation.fractions, self.bootstrap)
+        if self.changed is not None:
+            found |= compare(self.label, self.predicted, self.changed, self.bootstrap)
+        return found
+
+    def relevance(self, row: int) -> np.ndarray:
+        """Of one clip, in the shape of the network's input without its channel: (T,) or (frequencies, times)."""
+        with h5py.File(self.path) as file:
+            return file["relevance"][row][0]
+
+    def waveform(self, row: int) -> np.ndarray:
+        """Of one clip, (T,)."""
+        return self.source.dataset.__getitems__([row])["waveform"][0, 0].numpy()
+
+    def chosen(self, count: int) -> list[int]:
+        """Rows of clips that are worth showing: right and wrong ones, spread over classes and speakers.
+
+        Each clip is one of the least shown so far, first by whether it is right, then by its class, then by its
+        speaker; chance decides between equals. In order of class, the wrong ones last.
+        """
+        left = np.random.default_rng(self.seed).permutation(len(self.label)).tolist()
+        wrong = self.predicted != self.label
+        shown: Counter[tuple[str, int | str | bool]] = Counter()
+
+        def kinds(row: int) -> list[tuple[str, int | str | bool]]:
+            speaker = self.source.clips[row].speaker
+            return [("wrong", bool(wrong[row])), ("class", int(self.label[row])), ("speaker", speaker)]
+
+        rows: list[int] = []
+        while left and len(rows) < count:
+            row = min(left, key=lambda row: [shown[kind] for kind in kinds(row)])
+            left.remove(row)
+            rows.append(row)
+            shown.update(kinds(row))
+        return sorted(rows, key=lambda row: (bool(wrong[row]), self.label[row], row))

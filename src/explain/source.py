@@ -1,0 +1,110 @@
+"""The clips that are explained: a checkpoint's test clips, or recordings of one's own."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from src.datamodules.cache import Cache, open_cache
+from src.datamodules.clips import Clip, Corpus
+from src.datamodules.datamodule import AudioDataModule, ClipDataset
+from src.datamodules.folder import audio_files
+from src.datamodules.recording import ClipSettings
+from src.mistake import Mistake
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Source:
+    """N clips, a row each.
+
+    Args:
+        dataset: their waveforms, by row.
+        clips: N of them.
+        skipped: path and reason of each recording that could not be used.
+    """
+
+    dataset: ClipDataset
+    clips: list[Clip]
+    skipped: list[tuple[str, str]]
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(N,) int64, class of each; -1 where it is not known."""
+        return self.dataset.labels
+
+
+class Recordings(Corpus):
+    """One recording, or all below a folder, of which nothing is known.
+
+    Raises:
+        Mistake: there is nothing at `path`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.exists():
+            raise Mistake(f"input={path} does not exist; name a recording or a folder of recordings.")
+        self.path = path
+        self.root = path if path.is_dir() else path.parent
+
+    def clips(self) -> list[Clip]:
+        paths = audio_files(self.root, "input") if self.path.is_dir() else [self.path.name]
+        return [Clip(path, "") for path in paths]
+
+
+def recordings(path: str, config: dict[str, Any], cache_dir: str) -> Source:
+    """Recordings of one's own, each as the network's own clips were prepared, in the middle of its frame.
+
+    Args:
+        path: a file or a folder.
+        config: the checkpoint's.
+        cache_dir: where prepared recordings are kept.
+
+    Raises:
+        Mistake: nothing there, or nothing that can be used.
+    """
+    corpus, settings = Recordings(Path(path)), ClipSettings(**config["data"]["clip"])
+    cache = open_cache(corpus, corpus.clips(), settings, cache_dir, option="input")
+    labels = np.full(len(cache), -1, np.int64)
+    length = round(settings.seconds * settings.sample_rate)
+    dataset = ClipDataset(cache, np.arange(len(cache)), labels, length, lambda: np.full(len(cache), 0.5))
+    return Source(dataset, cache.clips, cache.skipped)
+
+
+def test_clips(config: dict[str, Any], speakers: dict[str, list[str]], limit: int | None, seed: int) -> Source:
+    """The clips of a checkpoint's test speakers.
+
+    Args:
+        config: the checkpoint's, with where the corpus lies now.
+        speakers: the checkpoint's.
+        limit: take only so many, drawn at random.
+        seed: of the draw.
+
+    Raises:
+        Mistake: the corpus, or its test speakers, are not there.
+    """
+    datamodule = AudioDataModule.from_config(config, speakers)
+    try:
+        datamodule.setup()
+    except Mistake as mistake:
+        raise Mistake(
+            f"{str(mistake).rstrip('.')}; the checkpoint's corpus is wanted for its test clips:"
+            " say where it lies with data.root=…, or explain recordings of your own with input=…"
+        ) from mistake
+    members = datamodule.split.test
+    if not len(members):
+        raise Mistake(
+            f"none of the checkpoint's test speakers ({', '.join(speakers['test'][:5])}, …) is in its corpus now;"
+            " restore the recordings, or explain recordings of your own with input=…"
+        )
+    missing = set(speakers["test"]) - {datamodule.clips[i].speaker for i in members}
+    if missing:
+        log.warning("%d of the checkpoint's test speakers are not in the corpus any more.", len(missing))
+    if limit is not None and limit < len(members):
+        members = np.sort(np.random.default_rng(seed).choice(members, limit, replace=False))
+    cache: Cache = datamodule.cache
+    clips = [datamodule.clips[i] for i in members]
+    return Source(datamodule.evaluation_dataset(members), clips, cache.skipped)

@@ -1,0 +1,213 @@
+"""One explanation: a checkpoint's network, its test clips or recordings of one's own, and what the run folder holds."""
+
+import logging
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from pytorch_lightning import Trainer, seed_everything
+from pytorch_lightning.callbacks import RichProgressBar
+from pytorch_lightning.plugins.environments import LightningEnvironment
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from rich.console import Console
+from rich.table import Table
+
+from src import memory, run_folder
+from src.build import build_named
+from src.checkpoint import KEY, classifier_of, open_checkpoint
+from src.config import read
+from src.explain import page, perturbation
+from src.explain.explainer import Explainer, Perturbation, Question, inputs_of, lay_out, silence_of, targets
+from src.explain.panels import View
+from src.explain.results import Results
+from src.explain.source import Source, recordings, test_clips
+from src.mistake import Mistake
+from src.modules.classifier import Classifier
+from src.processes import folder_of_first_process, processes_of
+from src.training import hush
+
+log = logging.getLogger(__name__)
+
+COMPLETE, INCOMPLETE = "relevance.h5", "relevance.part.h5"
+
+
+def explain(config: dict[str, Any], folder: Path) -> run_folder.Metrics:
+    """Explains what a checked configuration describes.
+
+    Args:
+        config: plain containers, as `config.check_explanation` returns them.
+        folder: the run folder; exists. A run with the same configuration that was killed there is gone on with.
+
+    Returns:
+        What `metrics.json` holds; in all but the first of several processes, nothing.
+
+    Raises:
+        Mistake: the configuration asks for something that the checkpoint, the recordings or the machine cannot give.
+    """
+    started = time.monotonic()
+    hush()
+    memory.keep_freed()
+    seed_everything(config["seed"], verbose=False)
+    checkpoint = open_checkpoint(config["checkpoint"], "checkpoint")
+    classifier = classifier_of(checkpoint)
+    trained = trained_config(checkpoint[KEY], config)
+    source = source_of(config, trained, checkpoint[KEY]["speakers"])
+    question = question_of(config, trained, classifier, source)
+    if folder_of_first_process() is None:
+        prepare(folder, config, source, classifier, question)
+    if not (folder / COMPLETE).exists() and not ask(folder, config, source, classifier, question):
+        return {}
+    results = Results(folder / COMPLETE, source, question, classifier.classes, config["seed"])
+    shape = tuple(silence_of(classifier, source.dataset.length).shape[1:])
+    view = View.of(classifier, trained["data"]["clip"]["sample_rate"], shape)
+    page.write(folder, results, view, facts(config, trained, results), config["clips"])
+    metrics = {**results.metrics, "seconds": round(time.monotonic() - started, 1)}
+    run_folder.write_metrics(folder, metrics)
+    show(metrics, folder)
+    return metrics
+
+
+def trained_config(card: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+    """The checkpoint's configuration, with its classes and with where its recordings lie now."""
+    trained: dict[str, Any] = card["config"]
+    changed = {"cache_dir": config["data"]["cache_dir"], "batch_size": config["data"]["batch_size"]}
+    if config["data"]["root"]:
+        changed["root"] = config["data"]["root"]
+    return {
+        **trained,
+        "data": {**trained["data"], **changed},
+        "task": {**trained["task"], "classes": card["classes"]},
+    }
+
+
+def source_of(config: dict[str, Any], trained: dict[str, Any], speakers: dict[str, list[str]]) -> Source:
+    """The clips to explain."""
+    if config["input"]:
+        return recordings(config["input"], trained, config["data"]["cache_dir"])
+    return test_clips(trained, speakers, config["limit"], config["seed"])
+
+
+def question_of(config: dict[str, Any], trained: dict[str, Any], classifier: Classifier, source: Source) -> Question:
+    """What is asked of every clip.
+
+    Raises:
+        Mistake: an unknown target, or one that needs labels which the clips do not have.
+    """
+    labelled, classes, target = bool((source.labels >= 0).all()), classifier.classes, config["target"]
+    if target not in ("predicted", "true", *classes):
+        raise Mistake(f"target={target} is unknown; choose predicted, true, or one of {', '.join(classes)}.")
+    if not labelled and target == "true":
+        raise Mistake("target=true needs labels, which input=… does not have; choose predicted, or a class by name.")
+    if not labelled and config.get("intervention"):
+        raise Mistake("intervention=… needs labels, which input=… does not have; leave one of them out.")
+    asked: dict[str, Any] = {"target": target if target in ("predicted", "true") else classes.index(target)}
+    asked["attribution"] = build_named(config["attribution"], "attribution")
+    fractions = perturbation.checked(config["perturbation"]["fractions"])
+    if labelled:
+        silence = silence_of(classifier, source.dataset.length)
+        passes = partial(inputs_of, classifier, source.dataset, config["data"]["batch_size"])
+        fill = build_named(config["fill"], "fill", silence, passes)
+        seeds = [config["seed"] + number for number in range(config["perturbation"]["random_orders"])]
+        asked["perturbation"] = Perturbation(fractions, seeds, fill)
+    if config.get("intervention"):
+        rate = trained["data"]["clip"]["sample_rate"]
+        asked["intervention"] = build_named(config["intervention"], "intervention", rate)
+    question = Question(**asked)
+    try_out(question, classifier, source)
+    return question
+
+
+def try_out(question: Question, classifier: Classifier, source: Source) -> None:
+    """Asks the question of the first clip: what this network cannot be asked is better known now."""
+    batch = source.dataset.__getitems__([0])
+    with torch.no_grad():
+        if question.intervention is not None:
+            question.intervention(classifier, batch["waveform"], batch["label"])
+        input = classifier.front_end(batch["waveform"])
+        target = targets(question.target, classifier.network(input), batch["label"])
+    question.attribution(classifier.network, input, target)
+
+
+def prepare(folder: Path, config: dict[str, Any], source: Source, classifier: Classifier, question: Question) -> None:
+    """Claims the run folder and lays out its relevance file, unless the same run left them there."""
+    same = (folder / "config.yaml").exists() and read(folder) == config
+    run_folder.claim(folder, config, resume=same)
+    if (folder / COMPLETE).exists() or (folder / INCOMPLETE).exists():
+        log.info("Going on with the run in %s.", folder)
+        return
+    try:
+        lay_out(folder / INCOMPLETE, source, classifier, question, {"config": yaml.safe_dump(config, sort_keys=False)})
+    except OSError as error:
+        raise Mistake(
+            f"{folder} has no room for the relevance of {len(source.clips)} clips ({error.strerror or error});"
+            " make room, set limit=…, or name another folder with hydra.run.dir."
+        ) from error
+
+
+def ask(folder: Path, config: dict[str, Any], source: Source, classifier: Classifier, question: Question) -> bool:
+    """Fills the relevance file; True in the first process, once all rows are there."""
+    trainer = make_trainer(config["trainer"], folder)
+    explainer = Explainer(classifier, source, question, folder / INCOMPLETE, config["data"]["batch_size"])
+    with processes_of(trainer, folder, "explain"):
+        try:
+            trainer.predict(explainer, return_predictions=False)
+        except (KeyboardInterrupt, SystemExit):  # which Lightning makes of it
+            log.info("Interrupted; go on by repeating the command with hydra.run.dir=%s", folder)
+            raise
+        trainer.strategy.barrier()
+    if trainer.is_global_zero:
+        (folder / INCOMPLETE).rename(folder / COMPLETE)
+    return trainer.is_global_zero
+
+
+def make_trainer(options: dict[str, Any], folder: Path) -> Trainer:
+    """Lightning's Trainer, for predicting only."""
+    arguments = dict(options)
+    shown = arguments.pop("enable_progress_bar") and Console().is_terminal
+    try:
+        return Trainer(
+            **arguments,
+            logger=False,
+            callbacks=[RichProgressBar(leave=False)] if shown else [],
+            enable_progress_bar=shown,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            inference_mode=False,  # relevance needs gradients
+            use_distributed_sampler=False,  # the explainer shares the clips out
+            plugins=[LightningEnvironment()],
+            default_root_dir=folder,
+        )
+    except (TypeError, ValueError, RuntimeError, MisconfigurationException) as error:
+        raise Mistake(f"trainer: {' '.join(str(error).split()).rstrip('.')}.") from error
+
+
+def facts(config: dict[str, Any], trained: dict[str, Any], results: Results) -> dict[str, object]:
+    """What was explained, for the head of the report."""
+    found: dict[str, object] = {
+        "checkpoint": config["checkpoint"],
+        "network": trained["model"]["name"],
+        "task": trained["task"]["name"],
+        "trained on": f"{trained['data']['name']}, fold {trained['fold']}",
+        "clips": f"{len(results.label)}" + (f" of {config['input']}" if config["input"] else " of test speakers"),
+        "attribution": config["attribution"]["name"],
+        "target": config["target"],
+    }
+    if results.labelled:
+        found["accuracy"] = f"{100 * results.metrics['test/accuracy']:.1f} %"
+    error = results.metrics["conservation_error/median"]
+    found["conservation error"] = f"{error:.2g} in the median (0: the relevance sums to the logit)"
+    return found
+
+
+def show(metrics: run_folder.Metrics, folder: Path) -> None:
+    """Prints the run's results and where they are."""
+    table = Table("", "", box=None, show_header=False)
+    for name, value in metrics.items():
+        if not name.endswith(("_low", "_high")):
+            table.add_row(name, f"{value:.4g}")
+    console = Console()
+    console.print(table)
+    console.print(f"Report: {folder / 'report.html'}", soft_wrap=True, highlight=False, markup=False)

@@ -1,0 +1,60 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from src.explain.bootstrap import SpeakerBootstrap
+from src.explain.findings import curve_findings
+from src.explain.perturbation import Outcome, areas, summarise
+
+NOT_SURE = " [−2.0, 6.0], which include zero"
+
+
+def curves(relevance: float, amplitude: float, margin: float, fraction: float = 0.01) -> pd.DataFrame:
+    rows = [("relevance", 0, 0.92), ("amplitude", 0, 0.92), ("relevance", fraction, relevance)]
+    table = pd.DataFrame([*rows, ("amplitude", fraction, amplitude)], columns=["order", "fraction", "accuracy"])
+    return table.assign(low=table["accuracy"] - margin, high=table["accuracy"] + margin)
+
+
+@pytest.mark.parametrize(
+    ("relevance", "amplitude", "margin", "at_one_percent", "over_all"),
+    [
+        (0.70, 0.80, 0.04, "better than amplitude by 10.0 points, and their intervals do not overlap", " [6.0, 14.0]"),
+        (0.78, 0.80, 0.04, "better than amplitude by 2.0 points, but their intervals overlap", NOT_SURE),
+        (0.80, 0.73, 0.03, "worse than amplitude by 7.0 points, and their intervals do not overlap", " [4.0, 10.0]"),
+        (0.80, 0.78, 0.04, "worse than amplitude by 2.0 points, but their intervals overlap", NOT_SURE),
+        (0.70, 0.80, math.nan, "better than amplitude by 10.0 points, of too few speakers for an interval", None),
+        (0.80, 0.80, 0.03, "as well as amplitude", None),
+    ],
+)
+def test_findings_say_who_did_better_and_how_sure_that_is(relevance, amplitude, margin, at_one_percent, over_all):
+    gap, name = amplitude - relevance, "perturbation/area/amplitude_minus_relevance"
+    areas = {name: gap, f"{name}_low": gap - margin, f"{name}_high": gap + margin}
+    _, first, last = curve_findings(curves(relevance, amplitude, margin), "samples", areas)
+    assert first.startswith(f"With 1 % of the samples removed, accuracy is {100 * relevance:.1f} %")
+    assert first.endswith(f"with none removed, 92.0 %. Here relevance does {at_one_percent}.")
+    said = at_one_percent if over_all is None else at_one_percent.partition(",")[0] + over_all
+    assert last == f"Averaged over all fractions removed, relevance does {said}."
+
+
+def test_findings_of_a_perturbation_by_hand():
+    orders = ("relevance", "least relevant", "amplitude", "random", "random")
+    # four clips of two speakers at 0 and 1 %: by relevance all are lost, by amplitude two, at random one of eight
+    after = np.array([[0, 1, 0, 1, 1], [0, 1, 1, 1, 1], [0, 1, 0, 1, 0], [0, 1, 1, 1, 1]], bool)
+    correct = np.stack([np.ones_like(after), after], axis=2)  # (N, O, F)
+    outcome = Outcome(orders, correct, correct.astype(np.float32))
+    bootstrap = SpeakerBootstrap(["ada", "ada", "bela", "bela"])
+    table, between = (made(outcome, [0, 0.01], bootstrap) for made in (summarise, areas))
+    found = curve_findings(table, "samples", between)
+    assert found[1:] == [
+        "With 1 % of the samples removed, accuracy is 0.0 % [0.0, 0.0] by relevance, 100.0 % [100.0, 100.0] with the"
+        " least relevant first, 50.0 % [50.0, 50.0] by amplitude, 87.5 % [75.0, 100.0] at random; with none removed,"
+        " 100.0 %. Here relevance does better than amplitude by 50.0 points, and their intervals do not overlap;"
+        " better than random by 87.5 points, and their intervals do not overlap.",
+        "Averaged over all fractions removed, relevance does better than amplitude by 25.0 points [25.0, 25.0];"
+        " better than random by 43.8 points [37.5, 50.0].",
+    ]
+    elsewhere = curve_findings(table.replace({"fraction": {0.01: 0.2}}), "bins")
+    assert elsewhere[1].startswith("With 20 % of the bins removed"), "the fraction that was measured"
+    assert curve_findings(table[table["fraction"] == 0], "bins") == []

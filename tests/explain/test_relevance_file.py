@@ -1,0 +1,115 @@
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from src.explain.relevance_file import RelevanceFile
+
+ROWS, SHAPE = 7, (1, 5)
+KNOWN = {"path": [f"ü/{i}.wav" for i in range(ROWS)], "label": np.arange(ROWS)}
+
+
+def float32(*shape: int) -> np.dtype[Any]:
+    return np.dtype((np.float32, shape))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    RelevanceFile.create(
+        tmp_path / "relevance.h5",
+        {"relevance": float32(*SHAPE), "curves/random": float32(3), "logit": float32()},
+        KNOWN,
+        {"classes": ["a"]},
+    )
+    return tmp_path / "relevance.h5"
+
+
+def row(number: int) -> dict[str, np.ndarray]:
+    draw = np.random.default_rng(number)
+    values = {"relevance": draw.random((1, *SHAPE)), "curves/random": draw.random((1, 3)), "logit": draw.random(1)}
+    return {name: value.astype(np.float32) for name, value in values.items()}
+
+
+def fill(path: Path, rows: list[int]) -> None:
+    file = RelevanceFile(path)
+    for number in rows:
+        file.fill(np.array([number]), row(number))
+    file.close()
+
+
+def assert_filled(path: Path, rows: list[int]) -> None:
+    with h5py.File(path, "r") as file:
+        assert np.flatnonzero(file["done"][:]).tolist() == rows
+        for number in rows:
+            for name, value in row(number).items():
+                assert np.array_equal(file[name][number], value[0])
+        assert file["attribution"] == file["relevance"] and file["relevance"].shape == (ROWS, *SHAPE)
+        assert file["path"].asstr()[:].tolist() == KNOWN["path"] and file["label"][:].tolist() == list(range(ROWS))
+        assert list(file.attrs["classes"]) == ["a"]
+
+
+def test_rows_are_filled_in_any_order(path: Path) -> None:
+    assert not RelevanceFile(path).done.any()
+    fill(path, [5, 0, 2])
+    assert_filled(path, [0, 2, 5])
+    assert RelevanceFile(path).done.tolist() == [True, False, True, False, False, True, False]
+    fill(path, [1, 3, 4, 6])
+    assert_filled(path, list(range(ROWS)))
+
+
+def test_several_rows_at_once(path: Path) -> None:
+    parts = [row(number) for number in (1, 4)]
+    file = RelevanceFile(path)
+    file.fill(np.array([1, 4]), {name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+    assert_filled(path, [1, 4])
+
+
+def test_two_processes_fill_one_file(path: Path) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    processes = [spawn.Process(target=fill, args=(path, rows)) for rows in ([0, 2, 4, 6], [1, 3, 5])]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert_filled(path, list(range(ROWS)))
+
+
+def test_a_killed_process_leaves_a_file_that_can_be_filled_on(path: Path) -> None:
+    script = (
+        "import sys, pathlib, os, signal; from tests.explain import test_relevance_file as t;"
+        "t.fill(pathlib.Path(sys.argv[1]), [0, 1]); f = t.RelevanceFile(pathlib.Path(sys.argv[1]));"
+        "f.fill(t.np.array([2]), t.row(2)); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    killed = subprocess.run([sys.executable, "-c", script, str(path)], env={**os.environ, "PYTHONPATH": "."})
+    assert killed.returncode == -signal.SIGKILL
+    assert_filled(path, [0, 1, 2])
+    fill(path, [3, 4, 5, 6])
+    assert_filled(path, list(range(ROWS)))
+
+
+def test_values_of_another_shape_are_refused(path: Path) -> None:
+    with pytest.raises(ValueError, match="shape"):
+        RelevanceFile(path).fill(np.array([0]), {"relevance": np.zeros((1, 1, 6))})
+
+
+def test_without_room_for_all_rows_there_is_no_file(tmp_path: Path) -> None:
+    script = (
+        "import resource, signal, sys, pathlib; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000));"
+        "from tests.explain import test_relevance_file as t; F = t.RelevanceFile\n"
+        "try: F.create(pathlib.Path(sys.argv[1]), {'relevance': t.float32(100_000)}, {'label': [1, 2]}, {})\n"
+        "except OSError as error: print('said', error)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "relevance.h5")],
+        env={**os.environ, "PYTHONPATH": "."}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert run.stdout.startswith("said"), run.stderr
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,241 @@
+"""`python explain.py`, as a user runs it."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+import torch
+
+from tests.conftest import ROOT
+
+Here = Callable[..., str]
+Trained = Callable[[str, str], Path]
+QUICK = [
+    "limit=6",
+    "clips=3",
+    "perturbation.fractions=[0,0.1]",
+    "perturbation.random_orders=1",
+    "hydra.run.dir=run",
+]
+
+
+def metrics_of(run: Path) -> dict[str, float]:
+    return json.loads((run / "metrics.json").read_text())
+
+
+@pytest.mark.parametrize(("model", "shape"), [("audionet", (1, 8000)), ("alexnet", (1, 227, 227))])
+def test_a_checkpoint_is_all_it_needs(
+    explain_here: Here, trained: Trained, tmp_path: Path, model: str, shape: tuple[int, ...]
+) -> None:
+    checkpoint = trained(model, "sex")
+    assert explain_here(f"checkpoint={checkpoint}", *QUICK) == ""
+
+    run = tmp_path / "run"
+    speakers = torch.load(checkpoint, weights_only=True)["auscult"]["speakers"]["test"]
+    with h5py.File(run / "relevance.h5") as file:
+        assert file["relevance"].shape == (6, *shape) and file["attribution"] == file["relevance"]
+        assert set(file["speaker"].asstr()[:]) <= set(speakers) and list(file.attrs["classes"]) == ["male", "female"]
+        logits, target = file["prediction"][:], file["target"][:]
+        assert np.array_equal(target, logits.argmax(1)) and np.array_equal(file["logit"][:], logits.max(1))
+        # every layer hands on what it is given, so that the relevance sums to the logit
+        sums = file["relevance"][:].astype(float).reshape(6, -1).sum(1)
+        assert np.abs(sums - file["logit"][:]).max() < 0.02 * np.abs(file["logit"][:]).max()
+        assert file["done"][:].all()
+    curves = pd.read_csv(run / "curves.csv")
+    assert set(curves["order"]) == {"relevance", "least relevant", "amplitude", "random"}
+    metrics = metrics_of(run)
+    assert (curves.query("fraction == 0")["accuracy"] - metrics["test/accuracy"]).abs().max() < 1e-6
+    assert metrics["conservation_error/highest"] < 0.05 and metrics["clips/explained"] == 6
+    assert len(list((run / "figures").glob("0*.png"))) == 3 and len(list((run / "audio").glob("*.wav"))) == 15
+    assert (run / "curves.png").exists() and (run / "config.yaml").exists()
+    assert (run / "report.html").read_text().count("<audio") == 15
+
+
+def test_relevance_of_recordings_of_ones_own(explain_here: Here, trained: Trained, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    tone = 0.3 * np.sin(2 * np.pi * 300 * np.arange(96000) / 96000)
+    soundfile.write(folder / "<b>stereo & loud.wav", np.stack([tone, 0.5 * tone], 1), 96000)
+    soundfile.write(folder / "long.flac", np.random.default_rng(0).normal(0, 0.1, 16000 * 20), 16000)
+    (folder / "broken.wav").write_bytes(b"RIFF")
+    soundfile.write(folder / "silent.wav", np.zeros(8000), 8000)
+    checkpoint = trained("audionet", "sex")
+    assert explain_here(f"checkpoint={checkpoint}", f"input={folder}", *QUICK) == ""
+
+    run = tmp_path / "run"
+    with h5py.File(run / "relevance.h5") as file:
+        assert file["path"].asstr()[:].tolist() == ["<b>stereo & loud.wav", "long.flac"]
+        assert file["label"][:].tolist() == [-1, -1] and "perturbation" not in file
+    assert metrics_of(run)["clips/skipped"] == 2
+    report = (run / "report.html").read_text()
+    assert "&lt;b&gt;stereo &amp; loud.wav" in report and "<b>stereo" not in report
+    assert "broken.wav" in report and "silent.wav: silent" in report
+    assert not (run / "curves.csv").exists()
+
+
+def test_one_recording(explain_here: Here, trained: Trained, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "voice.wav", np.random.default_rng(0).normal(0, 0.1, 4000), 16000)
+    checkpoint = trained("alexnet", "sex")
+    assert explain_here(f"checkpoint={checkpoint}", "input=voice.wav", "target=female", "hydra.run.dir=run") == ""
+    with h5py.File(tmp_path / "run/relevance.h5") as file:
+        assert file["target"][:].tolist() == [1]
+
+
+def test_several_attributions_become_one_table(explain_here: Here, trained: Trained, tmp_path: Path) -> None:
+    checkpoint = trained("audionet", "sex")
+    sweep = [option for option in QUICK if not option.startswith("hydra")] + ["hydra.sweep.dir=sweep"]
+    assert explain_here(f"checkpoint={checkpoint}", "-m", "attribution=gradient_x_input,amplitude,random", *sweep) == ""
+    with open(tmp_path / "sweep/summary.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["attribution"] for row in rows] == ["gradient_x_input", "amplitude", "random"]
+    assert all(row["perturbation/area/relevance"] for row in rows) and not any(row["error"] for row in rows)
+    # amplitude as an attribution is amplitude as a control
+    assert float(rows[1]["perturbation/area/amplitude_minus_relevance"]) == 0
+    assert "gradient_x_input" in (tmp_path / "sweep/summary.md").read_text()
+
+
+def test_an_intervention_is_tested(explain_here: Here, trained: Trained, tmp_path: Path) -> None:
+    checkpoint = trained("audionet", "sex")
+    options = ["intervention=scale_waveform", "intervention.factors.male=1", "intervention.factors.female=1"]
+    assert explain_here(f"checkpoint={checkpoint}", *options, *QUICK) == ""
+    metrics = metrics_of(tmp_path / "run")
+    assert metrics["intervention/flipped"] == 0
+    assert metrics["intervention/accuracy_after"] == pytest.approx(metrics["test/accuracy"])
+
+
+def assert_alike(found: np.ndarray, expected: np.ndarray) -> None:
+    """Equal but for rounding, which depends on how many clips share a batch."""
+    assert np.abs(found - expected).max() < 2e-3 * np.abs(expected).max()
+
+
+def start(tmp_path: Path, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, str(ROOT / "explain.py"), *arguments]
+    return subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+@pytest.mark.slow
+def test_a_killed_run_is_gone_on_with(explain_here: Here, trained: Trained, tmp_path: Path) -> None:
+    options = [f"checkpoint={trained('audionet', 'sex')}", "limit=12", "data.batch_size=1", *QUICK[1:]]
+    running = start(tmp_path, *options)
+    part = tmp_path / "run/relevance.part.h5"
+    done: list[bool] = []
+    while running.poll() is None and sum(done) < 4:
+        time.sleep(0.02)
+        if part.exists():
+            with h5py.File(part) as file:
+                done = file["done"][:].astype(bool).tolist()
+    running.send_signal(signal.SIGKILL)
+    running.communicate()
+    assert 0 < sum(done) < 12, "it was killed before or after its work"
+    with h5py.File(part) as file:
+        before = file["relevance"][: sum(done)]
+
+    assert explain_here(*options) == ""
+    assert explain_here(*options[:-1], "hydra.run.dir=uninterrupted") == ""
+    with (
+        h5py.File(tmp_path / "run/relevance.h5") as resumed,
+        h5py.File(tmp_path / "uninterrupted/relevance.h5") as whole,
+    ):
+        assert np.array_equal(resumed["relevance"][: len(before)], before)
+        for name in ("relevance", "prediction", "logit", "perturbation/probability"):
+            assert_alike(resumed[name][:], whole[name][:])
+    assert explain_here(*options, "target=true").endswith("checkpoints/last.ckpt.")
+
+
+@pytest.mark.slow
+def test_two_processes_write_the_same_file_as_one(trained: Trained, tmp_path: Path) -> None:
+    options = [f"checkpoint={trained('audionet', 'sex')}", *QUICK[:-1], "trainer.accelerator=cpu"]
+    several = ["trainer.devices=2", "trainer.strategy=ddp"]
+    for name, more in (("one", []), ("two", several)):
+        running = start(tmp_path, *options, *more, f"hydra.run.dir={name}")
+        said, _ = running.communicate(timeout=300)
+        assert running.returncode == 0, said
+        assert said.count("Report: ") == 1
+    with h5py.File(tmp_path / "one/relevance.h5") as one, h5py.File(tmp_path / "two/relevance.h5") as two:
+        assert two["done"][:].all() and np.array_equal(one["path"][:], two["path"][:])
+        for name in ("relevance", "prediction", "logit", "perturbation/probability"):
+            assert_alike(two[name][:], one[name][:])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["attribution=magic"], "attribution=magic is unknown; choose one of amplitude, "),
+        (["fill=water"], "fill=water is unknown; choose one of mean, noise, silence, zero."),
+        (["target=child"], "target=child is unknown; choose predicted, true, or one of male, female."),
+        (["perturbation.fractions=[0,2]"], "perturbation.fractions=[0, 2] is not a list of numbers from 0 to 1"),
+        (["limit=0"], "limit=0 is not a whole number of 1 or more or null."),
+        (["clisp=3"], "clisp is not an option (did you mean clips?); --help lists them."),
+        (["input=gone.wav"], "gone.wav does not exist; name a recording or a folder of recordings."),
+        (["input=text.txt"], "text.txt: not audio"),
+        (["input=empty.wav"], "empty.wav: empty"),
+        (["input=silent.wav"], "silent.wav: silent"),
+        (["input=silent.wav", "target=true"], "silent.wav: silent"),
+        (["input=noise.wav", "target=true"], "target=true needs labels, which input=… does not have"),
+        (["input=noise.wav", "intervention=scale_waveform"], "intervention=… needs labels"),
+        (["intervention=scale_spectrogram"], "needs a network that is given spectrograms"),
+        (["trainer.accelerator=abacus"], "trainer: "),
+    ],
+)
+def test_mistakes(explain_here: Here, trained: Trained, tmp_path: Path, options: list[str], message: str) -> None:
+    (tmp_path / "text.txt").write_text("hello")
+    soundfile.write(tmp_path / "empty.wav", np.zeros(0), 8000)
+    soundfile.write(tmp_path / "silent.wav", np.zeros(8000), 8000)
+    soundfile.write(tmp_path / "noise.wav", np.random.default_rng(0).normal(0, 0.1, 8000), 8000)
+    said = explain_here(f"checkpoint={trained('audionet', 'sex')}", *options, "hydra.run.dir=run")
+    assert message in said and "\n" not in said.strip()
+
+
+class Harmful:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, ("touch harmed",)
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("missing", "is not a file"),
+        ("truncated", "cannot be read"),
+        ("foreign", "was not written by train.py"),
+        ("harmful", "is not safe to open"),
+    ],
+)
+def test_bad_checkpoints(explain_here: Here, trained: Trained, tmp_path: Path, kind: str, message: str) -> None:
+    path = tmp_path / "bad.ckpt"
+    if kind == "truncated":
+        path.write_bytes(trained("audionet", "sex").read_bytes()[:100_000])
+    elif kind == "foreign":
+        torch.save({"state_dict": {}}, path)
+    elif kind == "harmful":
+        torch.save({"state_dict": Harmful()}, path)
+    said = explain_here(f"checkpoint={path}")
+    assert message in said and said.startswith("checkpoint=") and not (tmp_path / "harmed").exists()
+
+
+def test_without_a_checkpoint(explain_here: Here) -> None:
+    assert explain_here() == "checkpoint has no value; set it with checkpoint=…"
+
+
+def test_a_corpus_that_is_not_there(explain_here: Here, trained: Trained, tmp_path: Path) -> None:
+    checkpoint = torch.load(trained("audionet", "sex"), weights_only=True)
+    data = checkpoint["auscult"]["config"]["data"]
+    shared = {name: data[name] for name in ("clip", "cache_dir", "batch_size")}
+    target = "src.datamodules.audiomnist.AudioMNIST"
+    gone = {"name": "audiomnist", "_target_": target, "root": str(tmp_path / "gone"), "download": False, **shared}
+    checkpoint["auscult"]["config"]["data"] = gone
+    torch.save(checkpoint, tmp_path / "moved.ckpt")
+    said = explain_here("checkpoint=moved.ckpt", *QUICK)
+    assert "data.root" in said and "input=…" in said and "\n" not in said
+    soundfile.write(tmp_path / "noise.wav", np.random.default_rng(0).normal(0, 0.1, 8000), 8000)
+    assert explain_here("checkpoint=moved.ckpt", "input=noise.wav", *QUICK) == ""
