@@ -103,6 +103,10 @@ def test_several_attributions_become_one_table(explain_here: Here, trained: Trai
     # amplitude as an attribution is amplitude as a control
     assert float(rows[1]["perturbation/area/amplitude_minus_relevance"]) == 0
     assert "gradient_x_input" in (tmp_path / "sweep/summary.md").read_text()
+    curves = pd.read_csv(tmp_path / "sweep/curves.csv")
+    controls = ["amplitude (control)", "random (control)"]
+    assert list(curves["order"].unique()) == ["gradient_x_input", "amplitude", "random", *controls]
+    assert (tmp_path / "sweep/curves.png").exists()
 
 
 def test_an_intervention_is_tested(explain_here: Here, trained: Trained, tmp_path: Path) -> None:
