@@ -1,10 +1,12 @@
 """From a command line to a job, and from a user's mistake to one sentence: what train.py and explain.py share."""
 
+import errno
 import logging
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,8 @@ from src.summary import FAILED, LEFT_OUT
 
 log = logging.getLogger(__name__)
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
+
 # configuration, run folder, the multirun's folder if it is a job of one, overrides -> what a sweeper may optimise
 Run = Callable[[DictConfig, Path, Path | None, list[str]], float | None]
 
@@ -31,7 +35,8 @@ def job(cfg: DictConfig, run: Run) -> float | None:
     folder = Path(hydra_cfg.runtime.output_dir)
     sweep = Path(hydra_cfg.sweep.dir).absolute() if hydra_cfg.mode == RunMode.MULTIRUN else None
     try:
-        return run(cfg, folder, sweep, list(hydra_cfg.overrides.task))
+        with writing_to(folder):
+            return run(cfg, folder, sweep, list(hydra_cfg.overrides.task))
     except Mistake as mistake:
         if sweep is None:
             sys.exit(str(mistake))
@@ -44,6 +49,18 @@ def job(cfg: DictConfig, run: Run) -> float | None:
             sys.exit(1)
         (folder / FAILED).write_text(f"{type(error).__name__}: {' '.join(str(error).split())}\n", encoding="utf-8")
     return None
+
+
+@contextmanager
+def writing_to(folder: Path) -> Iterator[None]:
+    """Makes a full or read-only disk a Mistake."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        place = error.filename or folder
+        raise Mistake(f"Cannot write to {place} ({error.strerror}); name another folder with hydra.run.dir.") from error
 
 
 def start(main: Callable[[], Any], program: str) -> None:

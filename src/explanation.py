@@ -197,8 +197,8 @@ def facts(config: dict[str, Any], trained: dict[str, Any], results: Results) -> 
     }
     if results.labelled:
         found["accuracy"] = f"{100 * results.metrics['test/accuracy']:.1f} %"
-    error = results.metrics["conservation_error/median"]
-    found["conservation error"] = f"{error:.2g} in the median (0: the relevance sums to the logit)"
+    if (error := results.metrics.get("conservation_error/median")) is not None:
+        found["conservation error"] = f"{error:.2g} in the median (0: the relevance sums to the logit)"
     return found
 
 

@@ -69,7 +69,7 @@ def test_make_targets_exist():
 
 
 def test_every_command_is_of_a_known_kind():
-    known = ("make ", "source .venv/", "python train.py", "pip install", "wandb ")
+    known = ("make ", "source .venv/", "python train.py", "python explain.py", "pip install", "wandb ")
     assert [command for command in commands() if not command.startswith(known)] == []
 
 
@@ -103,3 +103,20 @@ def test_command_runs(command, home, train_here, monkeypatch, tmp_path):
     else:
         jobs = {"experiment=search": 4, "fold=0,1,2,3": 8, "fold=0,1": 2, "fold=0,1,2,3,4": 5}
         assert done == next((jobs[argument] for argument in reversed(arguments) if argument in jobs), 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [command for command in commands() if command.startswith("python explain.py")])
+def test_explanation_runs(command, trained, explain_here, tmp_path):
+    arguments = shlex.split(command)[2:]
+    if "--help" in arguments:
+        assert explain_here("--help") == ""
+        return
+    checkpoints = tmp_path / "outputs/DATE/TIME/checkpoints"
+    checkpoints.mkdir(parents=True)
+    shutil.copy(trained("audionet", "sex"), checkpoints / "best.ckpt")
+    soundfile.write(tmp_path / "my_voice.wav", 0.1 * np.random.default_rng(0).standard_normal(20000), 44100)
+    short = ["limit=2", "perturbation.fractions=[0,0.1]", "hydra.run.dir=run", "hydra.sweep.dir=run"]
+    assert explain_here(*arguments, *short) == ""
+    reports = len(list((tmp_path / "run").rglob("report.html")))
+    assert reports == (5 if "-m" in arguments else 1)

@@ -20,7 +20,7 @@ from src.datamodules.datamodule import AudioDataModule, Batch
 from src.explain import plots
 from src.explain.bootstrap import SpeakerBootstrap
 from src.explain.explainer import Perturbation, inputs_of, silence_of
-from src.explain.interventions import compare
+from src.explain.interventions import compare, paper_of
 from src.explain.panels import View, audible, file_name, picture
 from src.explain.perturbation import Outcome, areas, checked, summarise, write_curves
 from src.modules.classifier import Classifier
@@ -141,7 +141,7 @@ class PerturbationCurves(Callback):
 
 
 class InterventionTest(Callback):
-    """Accuracy on test clips that an intervention changed, before and after, as metrics.
+    """Accuracy on test clips that an intervention changed, before and after: metrics and `intervention.png`.
 
     Args:
         intervention: a choice of `conf/intervention`.
@@ -169,8 +169,14 @@ class InterventionTest(Callback):
         shares = gathered(self.tested)
         if trainer.is_global_zero:
             clip, label, before, after = np.array([row for share in shares for row in share]).T
-            bootstrap = bootstrap_of(parts(trainer, module)[1], clip.tolist(), self.seed)
-            self.metrics = compare(label, before, after, bootstrap)
+            classifier, datamodule = parts(trainer, module)
+            self.metrics = compare(label, before, after, bootstrap_of(datamodule, clip.tolist(), self.seed))
+            paper = paper_of(self.intervention, classifier.classes)
+            name = f"fold {datamodule.fold}"
+            figure = plots.plot_intervention({name: self.metrics}, paper=paper, chance=1 / len(classifier.classes))
+            path = Path(trainer.default_root_dir) / "intervention.png"
+            path.write_bytes(plots.png(figure, dpi=150))
+            log_to_wandb(trainer, {"intervention/accuracy": wandb.Image(str(path))})
 
 
 def parts(trainer: Trainer, module: LightningModule) -> tuple[Classifier, AudioDataModule]:

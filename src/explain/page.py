@@ -9,6 +9,7 @@ from rich.progress import track
 
 from src.explain import plots
 from src.explain.findings import curve_findings
+from src.explain.interventions import paper_of
 from src.explain.panels import View, audible, file_name, picture
 from src.explain.perturbation import write_curves
 from src.explain.report import ClipPanel, Note, Picture, Section, write_report
@@ -76,7 +77,8 @@ def curves(folder: Path, results: Results, view: View) -> Section:
 def intervention(folder: Path, results: Results) -> Section:
     """`figures/intervention.png`: what the changed clips were taken for."""
     name = type(results.question.intervention).__name__
-    png = plots.png(plots.plot_intervention({name: results.metrics}, chance=1 / len(results.classes)))
+    paper = paper_of(results.question.intervention, results.classes)
+    png = plots.png(plots.plot_intervention({name: results.metrics}, paper=paper, chance=1 / len(results.classes)))
     (folder / "figures/intervention.png").write_bytes(png)
     text = "All clips are changed as the hypothesis has it, and the network is asked again. Lines are 95 % intervals."
     return Section("Intervention", [text], [Picture(png, f"Accuracy before and after {name}")])

@@ -9,12 +9,15 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import balanced_accuracy_score
 
+from src.explain.attribution import GradientXInput, IntegratedGradients
 from src.explain.bootstrap import SpeakerBootstrap
 from src.explain.explainer import Question
 from src.explain.interventions import compare
+from src.explain.lrp import LRP
 from src.explain.perturbation import Outcome, areas, summarise
 from src.explain.source import Source
 
+CONSERVING = (LRP, GradientXInput, IntegratedGradients)
 CHUNK = 256  # rows of relevance in memory at a time
 
 
@@ -59,7 +62,9 @@ class Results:
 
     @property
     def conservation_error(self) -> np.ndarray:
-        """|sum of the relevance - logit| / |logit|, (N,)."""
+        """|sum of the relevance - logit| / |logit|, (N,); NaN for attributions that do not mean to sum to it."""
+        if not isinstance(self.question.attribution, CONSERVING):
+            return np.full(len(self.logit), np.nan)
         return np.abs(self.total - self.logit) / np.maximum(np.abs(self.logit), np.finfo(np.float32).tiny)
 
     @cached_property
@@ -78,10 +83,9 @@ class Results:
             found["speakers/explained"] = len({clip.speaker for clip in self.source.clips})
             found["test/accuracy"] = float((self.predicted == self.label).mean())
             found["test/balanced_accuracy"] = float(balanced_accuracy_score(self.label, self.predicted))
-        found |= {
-            "conservation_error/median": float(np.median(error)),
-            "conservation_error/highest": float(error.max()),
-        }
+        if not np.isnan(error).any():
+            found["conservation_error/median"] = float(np.median(error))
+            found["conservation_error/highest"] = float(error.max())
         if self.outcome is not None and self.question.perturbation is not None:
             found |= areas(self.outcome, self.question.perturbation.fractions, self.bootstrap)
         if self.changed is not None:

@@ -71,7 +71,9 @@ def test_a_hypothesis_is_tested_after_training(train_here, tmp_path):
     metrics = json.loads((tmp_path / "sweep/0/metrics.json").read_text())
     assert metrics["intervention/accuracy_before"] == pytest.approx(metrics["test/accuracy"])
     assert 0 <= metrics["intervention/accuracy_after"] <= 1
-    assert "intervention/accuracy_after" in (tmp_path / "sweep/summary.md").read_text()
+    summary = (tmp_path / "sweep/summary.md").read_text()
+    assert "intervention/accuracy_after" in summary and "20.3 ± 12.6" in summary
+    assert (tmp_path / "sweep/1/intervention.png").exists()
 
 
 def test_an_intervention_that_the_network_cannot_be_asked(train_here):
