@@ -1,6 +1,7 @@
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
 
@@ -37,3 +38,16 @@ def test_opening() -> None:
     for name in ("opening the cache, seconds", "peak memory above baseline, MB"):
         [value] = re.findall(rf"{name} +(\S+)", shown)
         assert float(value) > 0
+
+
+@pytest.mark.parametrize("network", ["audionet", "alexnet"])
+def test_explaining(network: str) -> None:
+    size = ["--clips", "3", "--batch", "2", "--rounds", "1"]
+    shown = measured("benchmarks.explaining", "--networks", network, *size)
+    expected = ["LRP over zennit by hand", "curves over bare passes"]
+    if network == "alexnet" and find_spec("quantus"):
+        expected.append("LRP and a curve over Quantus")
+    for name in expected:
+        [ratio] = re.findall(rf"{network} +{name}.* ([\d.]+) \(", shown)
+        assert float(ratio) > 0
+    assert ("pip install quantus" in shown) == (network == "alexnet" and not find_spec("quantus"))
