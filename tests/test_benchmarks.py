@@ -42,7 +42,7 @@ def test_opening() -> None:
 
 @pytest.mark.parametrize("network", ["audionet", "alexnet"])
 def test_explaining(network: str) -> None:
-    size = ["--clips", "3", "--batch", "2", "--rounds", "1"]
+    size = ["--clips", "2", "--batch", "1", "--rounds", "1", "--threads", "1"]
     shown = measured("benchmarks.explaining", "--networks", network, *size)
     expected = ["LRP over zennit by hand", "curves over bare passes"]
     if network == "alexnet" and find_spec("quantus"):
