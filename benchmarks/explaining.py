@@ -1,0 +1,260 @@
+"""Explaining as `python explain.py` does it against zennit and the network called by hand, and against Quantus.
+
+    python -m benchmarks.explaining
+    python -m benchmarks.explaining --networks alexnet --clips 64 --rounds 7 --threads 1
+
+Fresh networks on synthetic clips; orders, fractions and fill are those of `conf/explain.yaml`. Three comparisons:
+
+    LRP over zennit by hand          `trainer.predict` from its start, with clips in the cache, to the relevance file,
+                                     perturbing nothing, against zennit's own EpsilonPlus on the same batches, ready in
+                                     memory, registered once. Front ends run on both sides.
+    curves over bare passes          all orders of one batch, from its relevance to what each clip is taken for, against
+                                     as many passes of the intact batch through the network. Front ends on neither.
+    LRP and a curve over Quantus     relevance of one batch and what its removal does, most relevant first, against
+                                     PixelFlipping with zennit by hand. Of 2-D inputs only: it fails on waveforms. Its
+                                     steps are equal and go on to the end, so ours do here, 227 of 227 bins.
+
+Both sides are checked to find the same relevance in the first, and the same curve in the last.
+"""
+
+import argparse
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import h5py
+import numpy as np
+import torch
+from hydra import compose, initialize_config_dir
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+from zennit.attribution import Gradient
+from zennit.composites import EpsilonPlus
+
+from src import config, explanation, memory, training
+from src.datamodules.datamodule import AudioDataModule, Batch, loader
+from src.explain.explainer import Explainer, Perturbation, Question, lay_out
+from src.explain.perturbation import perturb
+from src.explain.source import Source
+from src.modules.classifier import Classifier
+
+NETWORKS = ("audionet", "alexnet")
+NO_QUANTUS = "Quantus is not there to be measured: pip install quantus==0.6.0 (GPLv3; no part of this program)."
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--networks", nargs="*", choices=NETWORKS, default=NETWORKS)
+    parser.add_argument("--clips", type=int, default=64, help="of each turn of LRP; curves are of one batch")
+    parser.add_argument("--batch", type=int, default=32, help="clips per step, as data.batch_size")
+    parser.add_argument("--rounds", type=int, default=7, help="turns of both sides")
+    parser.add_argument("--threads", type=int, help="of PyTorch; 1 where other programs use the machine")
+    arguments = parser.parse_args()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    training.hush()
+    memory.keep_freed()  # as explain.py does; the other sides gain as much
+    table = Table("network", "clips/s of", "ours", "the other", "ratio (least to most)", box=None)
+    for name in arguments.networks:
+        case = Case.of(name, arguments.clips, arguments.batch)
+        for comparison in comparisons(case):
+            ours, others = compare(case, comparison, arguments.rounds)
+            ratios = [a / b for a, b in zip(ours, others, strict=True)]
+            spread = f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+            table.add_row(name, comparison.name, f"{median(ours):.3g}", f"{median(others):.3g}", spread)
+    Console(width=110).print(table)
+    if "alexnet" in arguments.networks and not find_spec("quantus"):
+        print(NO_QUANTUS)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network, clips, and what is asked of them."""
+
+    classifier: Classifier
+    device: torch.device
+    source: Source
+    batches: list[Batch]  # the source's, on the device
+    question: Question
+    perturbation: Perturbation
+    trainer: dict[str, Any]  # Lightning's options
+
+    @classmethod
+    def of(cls, network: str, clips: int, batch_size: int) -> "Case":
+        with initialize_config_dir(str(config.CONF), version_base="1.3"):
+            enough = f"data.repetitions={-(-clips // 120)}"  # a fold tests on 12 speakers, 10 words of each
+            trained = config.check(compose("train", overrides=[f"model={network}", "task=digit", enough]))
+            options = ["checkpoint=none", f"data.batch_size={batch_size}"]
+            run = config.check_explanation(compose("explain", overrides=options))
+        torch.manual_seed(0)
+        datamodule = AudioDataModule.from_config(trained)
+        datamodule.setup()
+        members = datamodule.split.test[:clips]
+        source = Source(datamodule.evaluation_dataset(members), [datamodule.clips[i] for i in members], [])
+        classifier = Classifier.from_config(trained, datamodule.classes).eval()
+        question = explanation.question_of(run, trained, classifier, source)
+        assert question.perturbation is not None
+        device = torch.device("cuda" if torch.cuda.is_available() and run["trainer"]["accelerator"] != "cpu" else "cpu")
+        return cls(
+            classifier,
+            device,
+            source,
+            [
+                {name: part.to(device) for name, part in batch.items()}
+                for batch in loader(source.dataset, batch_size, range(len(members)))
+            ],
+            replace(question, perturbation=None),
+            question.perturbation,
+            {**run["trainer"], "enable_progress_bar": False},
+        )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two ways to the same array, or to none where there is nothing to check."""
+
+    name: str
+    clips: int
+    ours: Callable[[], np.ndarray]
+    others: Callable[[], np.ndarray | None]
+
+
+def comparisons(case: Case) -> Iterator[Comparison]:
+    clips = len(case.source.clips)
+    yield Comparison("LRP over zennit by hand", clips, lambda: stream(case), lambda: call_zennit(case))
+    network, batch = case.classifier.network.to(case.device), case.batches[0]
+    with torch.no_grad():
+        input = case.classifier.front_end(batch["waveform"])  # (B, ...)
+        relevance = case.question.attribution(network, input, network(input).argmax(1))
+
+    def curves() -> np.ndarray:
+        return case.perturbation(network, input, batch["label"], relevance, batch["clip"]).probability
+
+    passes = count_passes(network, curves)
+    yield Comparison("curves over bare passes", len(input), curves, lambda: pass_bare(network, input, passes))
+    if input.dim() == 4 and find_spec("quantus"):
+        steps, label = input.shape[-1], batch["label"]  # Quantus' have to divide the input, whose side is a prime
+        yield Comparison(
+            "LRP and a curve over Quantus",
+            len(input),
+            lambda: perturb_in_steps(case, input, label, steps),
+            lambda: flip_pixels(case, input, label, steps),
+        )
+
+
+def compare(case: Case, comparison: Comparison, rounds: int) -> tuple[list[float], list[float]]:
+    """Clips per second of each round: ours, the other's."""
+    sides = (comparison.ours, comparison.others)
+    rates: tuple[list[float], list[float]] = ([], [])
+    for turn in range(rounds + 1):
+        found: list[np.ndarray | None] = [None, None]
+        for side in (0, 1) if turn % 2 else (1, 0):
+            case.classifier.to(case.device)  # from where Lightning takes it
+            started = now()
+            found[side] = sides[side]()
+            if turn > 0:  # the first imports, and claims memory
+                rates[side].append(comparison.clips / (now() - started))
+        ours, others = found
+        if ours is not None and others is not None:
+            np.testing.assert_allclose(ours, others, atol=1e-3 * np.abs(others).max())
+    return rates
+
+
+def stream(case: Case) -> np.ndarray:
+    """Relevance of all clips, by way of Lightning and the file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "relevance.h5"
+        lay_out(path, case.source, case.classifier, case.question, {})
+        explainer = Explainer(case.classifier, case.source, case.question, path, len(case.batches[0]["label"]))
+        explanation.make_trainer(case.trainer, Path(folder)).predict(explainer, return_predictions=False)
+        with h5py.File(path) as file:
+            return file["relevance"][:]
+
+
+def call_zennit(case: Case) -> np.ndarray:
+    """Relevance of all clips, as one would write it by hand."""
+    relevance = []
+    with attributor(case.classifier.network) as gradient:
+        for batch in case.batches:
+            with torch.no_grad():
+                input = case.classifier.front_end(batch["waveform"])
+            relevance.append(gradient(input, lambda logits: logit_of(logits, logits.argmax(1)))[1].cpu().numpy())
+    return np.concatenate(relevance)
+
+
+def attributor(network: nn.Module) -> Gradient:
+    return Gradient(network, EpsilonPlus(zero_params=["bias"]))
+
+
+def logit_of(logits: Tensor, target: Tensor) -> Tensor:
+    """The target's logit where it stands, zeros elsewhere: (B, C) of logits (B, C) and targets (B,)."""
+    return logits * nn.functional.one_hot(target, logits.shape[1])
+
+
+def count_passes(network: nn.Module, asked: Callable[[], object]) -> int:
+    """How often something asks the network."""
+    passes: list[None] = []
+    hook = network.register_forward_hook(lambda *_: passes.append(None))
+    asked()
+    hook.remove()
+    return len(passes)
+
+
+@torch.inference_mode()
+def pass_bare(network: nn.Module, input: Tensor, passes: int) -> None:
+    for _ in range(passes):
+        network(input)
+
+
+def perturb_in_steps(case: Case, input: Tensor, label: Tensor, steps: int) -> np.ndarray:
+    """Probability (B, steps) of the labels, after each of equal steps."""
+    network = case.classifier.network
+    relevance = case.question.attribution(network, input, label)
+    fractions = [step / steps for step in range(1, steps + 1)]
+    outcome = perturb(network, input, label, {"relevance": relevance}, fractions, case.perturbation.fill)
+    return outcome.probability[:, 0]
+
+
+def flip_pixels(case: Case, input: Tensor, label: Tensor, steps: int) -> np.ndarray:
+    """The same, by Quantus."""
+    import quantus
+
+    def explain(model: nn.Module, inputs: np.ndarray, targets: np.ndarray, **_: Any) -> np.ndarray:
+        target = torch.from_numpy(targets).to(case.device)
+        with attributor(case.classifier.network) as gradient:
+            input = torch.from_numpy(inputs).to(case.device)
+            return gradient(input, lambda logits: logit_of(logits, target))[1].cpu().numpy()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that the first steps change little
+        flipping = quantus.PixelFlipping(
+            features_in_step=input[0].numel() // steps, normalise=False, perturb_baseline=0.0, disable_warnings=True
+        )
+        probability = flipping(
+            case.classifier.network,
+            input.cpu().numpy(),
+            label.cpu().numpy(),
+            channel_first=True,
+            explain_func=explain,
+            softmax=True,
+            device=str(case.device),
+            batch_size=len(input),
+        )
+    return np.array(probability)
+
+
+def now() -> float:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+if __name__ == "__main__":
+    main()
