@@ -19,6 +19,7 @@ def weights(run) -> dict[str, torch.Tensor]:
     return torch.load(run / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
 
 
+@pytest.mark.slow
 def test_callbacks_change_no_bit_of_the_weights(train_here, tmp_path):
     options = [*TINY, "trainer.max_epochs=2", "task=sex", "model=audionet"]
     assert train_here(*options, "hydra.run.dir=without") == ""
@@ -81,6 +82,7 @@ def test_an_intervention_that_the_network_cannot_be_asked(train_here):
     assert "intervention=scale_waveform asks the same" in said
 
 
+@pytest.mark.slow
 def test_a_resumed_run_keeps_its_callbacks(train_here, tmp_path):
     options = ["callbacks=explain", *QUICK, *TINY, "trainer.max_epochs=2", "hydra.run.dir=run", "task=sex"]
     assert train_here(*options) == ""
