@@ -98,5 +98,5 @@ def test_two_processes_find_what_one_does(train_here, tmp_path, uneven_folder): 
     assert train_here(*options, *TWO, "hydra.run.dir=two") == ""
     one, two = (pd.read_csv(tmp_path / run / "curves.csv") for run in ("one", "two"))
     assert one["order"].equals(two["order"])
-    for name in ("accuracy", "low", "high", "probability"):
+    for name in ("accuracy", "probability"):  # of one speaker there are no intervals
         assert one[name].tolist() == pytest.approx(two[name].tolist(), abs=1e-3)
