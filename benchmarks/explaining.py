@@ -12,8 +12,8 @@ Fresh networks on synthetic clips; orders, fractions and fill are those of `conf
                                      as many passes of the intact batch through the network. Front ends on neither.
     LRP and a curve over Quantus     relevance of a quarter batch, and its removal with the most relevant first, against
                                      PixelFlipping with zennit by hand; of spectrograms only, as it fails on waveforms.
-                                     It goes to the end in equal steps that divide the input, so both sides here take
-                                     227 of 227 bins each. The curve of `explain.py` takes 10 passes.
+                                     It goes to the end in equal steps that divide the input, so both sides take 227
+                                     steps of 227 bins here. The curve of `explain.py` takes 10 passes.
 
 Both sides are checked to find the same relevance in the first, and the same curve in the last.
 """
