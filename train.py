@@ -36,7 +36,12 @@ def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str])
             raise Mistake(f"ckpt_path={path} holds weights only; resume from the last.ckpt beside it.")
         checked = config.resumed(checkpoint[KEY]["config"], overrides, str(Path(path).expanduser().absolute()))
         folder = Path(config.run_folder_of(path, str(folder)) or folder)
-    return training.train(checked, folder, sweep).get("val/accuracy")
+    metrics = training.train(checked, folder, sweep)
+    if checked.get("explain_by"):
+        from src import explanation
+
+        explanation.of_run(folder, checked)
+    return metrics.get("val/accuracy")
 
 
 def cli() -> None:

@@ -2,10 +2,14 @@
 
     python -m benchmarks.cache
     python -m benchmarks.cache --az ../shared/data/audiomnist_az --clips 1000 --rounds 5
+    python -m benchmarks.cache --az ../shared/data/audiomnist_az --esc10 ../shared/data/esc10 --clips 400
 
-Two corpora: spoken digits as 48 kHz, 16-bit mono WAV files in AudioMNIST's layout, made here, and a copy of
+Two corpora of speech: spoken digits as 48 kHz, 16-bit mono WAV files in AudioMNIST's layout, made here, and a copy of
 AudioMNIST_AZ (16 kHz, FLAC) if `--az` names one. Both sides get the same files, warm, in turns. "Per core" is clips
 over seconds of CPU time of the whole process, so that neither threads nor other programs change it.
+
+With `--esc10`, a copy of ESC-10 (44.1 kHz, OGG), a second table has seconds of audio over seconds of CPU time for each
+corpus, ours alone, and how much of that time is spent on reading the files. Corpora take turns.
 """
 
 import argparse
@@ -13,6 +17,7 @@ import logging
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
@@ -26,10 +31,11 @@ from hydra import compose, initialize_config_dir
 from rich.console import Console
 from rich.table import Table
 
-from src import config
+from src import config, memory
 from src.datamodules.cache import open_cache
 from src.datamodules.clips import Clip
 from src.datamodules.datamodule import AudioDataModule
+from src.datamodules.recording import read_whole
 from src.datamodules.synthetic import Synthetic
 
 RESAMPLERS = {  # librosa's names
@@ -42,6 +48,7 @@ RESAMPLERS = {  # librosa's names
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--az", type=Path, help="a copy of AudioMNIST_AZ")
+    parser.add_argument("--esc10", type=Path, help="a copy of ESC-10, in ESC-50's layout")
     parser.add_argument("--clips", type=int, default=1000, help="recordings of each corpus")
     parser.add_argument("--rounds", type=int, default=5, help="turns of both sides")
     options = parser.parse_args()
@@ -62,7 +69,34 @@ def main() -> None:
                 spread = f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
                 label = f"{resampler} ({RESAMPLERS[resampler]})"
                 table.add_row(name, label, f"{median(ours):.0f}", f"{median(originals):.0f}", spread)
-    Console(width=120).print(table)
+        Console(width=120).print(table)
+        if options.esc10:
+            roots = {"audiomnist": made, "audiomnist_az": options.az, "esc50": options.esc10}
+            given = {name: root for name, root in roots.items() if root is not None}
+            Console(width=120).print(audio_table(given, options.clips, options.rounds))
+
+
+def audio_table(roots: dict[str, Path], count: int, rounds: int) -> Table:
+    """Seconds of audio per second of CPU time, of each corpus."""
+    memory.keep_freed()  # as train.py does
+    opened = {name: clips_of(name, root, count) for name, root in roots.items()}
+    seconds = {
+        name: sum(soundfile.info(module.corpus.root / clip.path).duration for clip in clips)
+        for name, (module, clips) in opened.items()
+    }
+    rates: dict[str, list[float]] = {name: [] for name in roots}
+    reading: dict[str, list[float]] = {name: [] for name in roots}
+    for turn in range(rounds + 1):
+        for name, (module, clips) in opened.items():
+            whole = cpu_seconds(partial(build_cache, module, clips))
+            read = cpu_seconds(partial(read_all, module, clips))
+            if turn > 0:
+                rates[name].append(seconds[name] / whole)
+                reading[name].append(read / whole)
+    table = Table("corpus", "audio s/s per core (least to most)", "share of reading", box=None)
+    for name, own in rates.items():
+        table.add_row(name, f"{median(own):.0f} ({min(own):.0f} to {max(own):.0f})", f"{median(reading[name]):.2f}")
+    return table
 
 
 def write_recordings(root: Path, count: int) -> None:
@@ -77,16 +111,8 @@ def write_recordings(root: Path, count: int) -> None:
 
 def compare(name: str, root: Path, resampler: str, count: int, rounds: int) -> tuple[list[float], list[float]]:
     """Clips per second of CPU time of each round: ours, the original's."""
-    with initialize_config_dir(str(config.CONF), version_base="1.3"):
-        cfg = compose("train", overrides=[f"data={name}", f"data.root={root.absolute()}"])
-    datamodule = AudioDataModule.from_config(config.check(cfg))
-    corpus, settings = datamodule.corpus, datamodule.settings
-    clips = corpus.clips()
-    clips = clips[:: max(1, len(clips) // count)][:count]
-
-    def ours(folder: Path) -> None:
-        cache = open_cache(corpus, clips, settings, folder)
-        assert len(cache) + len(cache.skipped) == len(clips)
+    datamodule, clips = clips_of(name, root, count)
+    ours: Callable[[Path], object] = partial(build_cache, datamodule, clips)
 
     def originals(folder: Path) -> None:
         random = np.random.default_rng(0)
@@ -100,6 +126,26 @@ def compare(name: str, root: Path, resampler: str, count: int, rounds: int) -> t
             if turn > 0:  # the first imports, compiles, and reads the files from the disk
                 of_side.append(len(clips) / seconds)
     return rates
+
+
+def clips_of(name: str, root: Path, count: int) -> tuple[AudioDataModule, list[Clip]]:
+    """The corpus as it is configured, and `count` clips spread over it."""
+    config.register_resolvers()
+    with initialize_config_dir(str(config.CONF), version_base="1.3"):
+        cfg = compose("train", overrides=[f"data={name}", f"data.root={root.absolute()}"])
+    datamodule = AudioDataModule.from_config(config.check(cfg))
+    clips = datamodule.corpus.clips()
+    return datamodule, clips[:: max(1, len(clips) // count)][:count]
+
+
+def build_cache(datamodule: AudioDataModule, clips: list[Clip], folder: Path) -> None:
+    cache = open_cache(datamodule.corpus, clips, datamodule.settings, folder)
+    assert len(cache) + len(cache.skipped) == len(clips)
+
+
+def read_all(datamodule: AudioDataModule, clips: list[Clip], _: Path) -> None:
+    for clip in clips:
+        read_whole(datamodule.corpus.root / clip.path)
 
 
 def as_published(root: Path, clip: Clip, resampler: str, folder: Path, random: np.random.Generator) -> None:
@@ -118,7 +164,7 @@ def as_published(root: Path, clip: Clip, resampler: str, folder: Path, random: n
         file["label"] = np.array([[int(clip.labels["digit"]), 0]])
 
 
-def cpu_seconds(build: Callable[[Path], None]) -> float:
+def cpu_seconds(build: Callable[[Path], object]) -> float:
     with tempfile.TemporaryDirectory() as folder:
         started = time.process_time()
         build(Path(folder))

@@ -16,12 +16,17 @@ def build(node: dict[str, Any], option: str, *arguments: Any, **more: Any) -> An
         more: keyword arguments, likewise.
 
     Raises:
-        Mistake: the target refuses the options, or does not know one.
+        Mistake: there is no such target, or it refuses the options, or does not know one.
     """
+    if "_target_" not in node:
+        raise Mistake(f"{option} has no _target_, which names the class to build; its YAML needs one.")
     try:
         return instantiate(node, *arguments, **more)
     except InstantiationException as error:
         cause = error.__cause__
+        if str(error).startswith("Error locating target"):
+            reason = f" ({cause.__context__ or cause})" if cause else ""
+            raise Mistake(f"{option}._target_={node['_target_']} cannot be imported{reason}.") from error
         if isinstance(cause, Mistake):
             raise cause from error
         if isinstance(cause, TypeError) and "argument" in str(cause):

@@ -7,8 +7,10 @@ explain its network.
 
 import logging
 import pickle
+import zlib
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import torch
 from hydra.utils import get_object
@@ -89,6 +91,11 @@ def open_checkpoint(path: str | Path, option: str = "ckpt_path") -> dict[str, An
     path = Path(path).expanduser()
     if not path.is_file():
         raise Mistake(f"{option}={path} is not a file; name a checkpoints/last.ckpt or best.ckpt of a run folder.")
+    damaged = (
+        f"{option}={path} cannot be read (truncated, damaged or not a checkpoint); use the run's other checkpoint."
+    )
+    if not is_whole(path):
+        raise Mistake(damaged)
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # bytes that are no checkpoint make the reader stumble in any way
@@ -97,9 +104,7 @@ def open_checkpoint(path: str | Path, option: str = "ckpt_path") -> dict[str, An
                 f"{option}={path} is not safe to open: it holds more than plain values and tensors"
                 " (code, or another program's objects); use a checkpoint that train.py wrote."
             ) from error
-        raise Mistake(
-            f"{option}={path} cannot be read (truncated, damaged or not a checkpoint); use the run's other checkpoint."
-        ) from error
+        raise Mistake(damaged) from error
     card = checkpoint.get(KEY) if isinstance(checkpoint, dict) else None
     if not isinstance(card, dict) or not {"config", "classes", "speakers"} <= card.keys():
         raise Mistake(f"{option}={path} was not written by train.py; use a checkpoint of a run folder.")
@@ -109,6 +114,15 @@ def open_checkpoint(path: str | Path, option: str = "ckpt_path") -> dict[str, An
         if not is_safe(target):
             raise Mistake(f"{option}={path} wants to build '{target}', which is no part of this program; not opened.")
     return checkpoint
+
+
+def is_whole(path: Path) -> bool:
+    """Whether all bytes of a checkpoint, which is a ZIP archive, are as they were written: PyTorch does not look."""
+    try:
+        with ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (BadZipFile, zlib.error, EOFError, OSError):
+        return False
 
 
 def classifier_of(checkpoint: dict[str, Any]) -> Classifier:

@@ -23,6 +23,9 @@ from src.summary import FAILED, LEFT_OUT
 
 log = logging.getLogger(__name__)
 
+PATHS = (
+    "checkpoint", "ckpt_path", "input", "data.root", "data.csv", "data.cache_dir", "hydra.run.dir", "hydra.sweep.dir",
+)  # fmt: skip
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 
 # configuration, run folder, the multirun's folder if it is a job of one, overrides -> what a sweeper may optimise
@@ -88,17 +91,26 @@ def start(main: Callable[[], Any], program: str) -> None:
 def sorted_arguments(arguments: list[str]) -> tuple[list[str], list[str]]:
     """Flags and overrides of a command line, as Hydra can read them.
 
-    It accepts no override behind a flag that is behind an override (`experiment=table1 -m data=audiomnist`), and
-    no `data.root=~/clips`, where a shell leaves the tilde as it is.
+    It accepts no override behind a flag that is behind an override (`experiment=table1 -m data=audiomnist`), no
+    `data.root=~/clips`, where a shell leaves the tilde as it is, and in a path no letters beyond a to z.
     """
     overrides = [argument for argument in arguments if "=" in argument and not argument.startswith("-")]
     flags = [argument for argument in arguments if argument not in overrides]
-    return flags, [re.sub(r"^([\w.+]+)=~(/.*)?$", at_home, override) for override in overrides]
+    return flags, [readable(override) for override in overrides]
 
 
-def at_home(option: re.Match[str]) -> str:
-    path = str(Path.home()) + (option[2] or "")
-    return f"{option[1]}={path}" if re.fullmatch(r"[\w/.:+-]+", path) else f'{option[1]}="{path}"'
+def readable(override: str) -> str:
+    """An override whose value is a path that Hydra could not read, in quotes and with the home folder for a tilde."""
+    option, _, value = override.partition("=")
+    if re.match(r"~(/|$)", value):
+        value = str(Path.home()) + value[1:]
+    elif option not in PATHS:
+        return override
+    if re.fullmatch(r"[\w/.:+-]+", value, re.ASCII) or re.search(r"""^["'\[{]|,|\$\{""", value):
+        return f"{option}={value}"
+    # Hydra wants backslashes doubled in front of a quote, and nowhere else
+    escaped = re.sub(r'(\\*)("|$)', lambda found: 2 * found[1] + ('\\"' if found[2] else ""), value)
+    return f'{option}="{escaped}"'
 
 
 def find_src_from_anywhere() -> None:

@@ -23,6 +23,7 @@ NUMBERS: list[tuple[str, type, float, float, bool]] = [
     ("fold", int, 0, 10**6, False),
     ("seed", int, 0, 2**32 - 1, False),
     ("data.batch_size", int, 1, 10**6, False),
+    ("data.epochs", int, 1, 10**9, False),
     ("data.clip.sample_rate", int, 100, 10**6, False),
     ("data.clip.seconds", float, 1e-3, 3600, False),
     ("data.clip.highpass_hz", float, 0, 10**6, True),
@@ -30,6 +31,10 @@ NUMBERS: list[tuple[str, type, float, float, bool]] = [
     ("data.clip.min_seconds", float, 0, 3600, False),
     ("augmentation.gain_db", float, 0, 100, False),
     ("augmentation.speed", float, 0, 0.5, False),
+    ("augmentation.shift", float, 0, 1, False),
+    ("augmentation.time_mask", float, 0, 1, False),
+    ("augmentation.band_mask", float, 0, 1, False),
+    ("augmentation.mixup", float, 0, 100, False),
     ("label_smoothing", float, 0, 1, False),
     ("task.folds", int, 3, 10**6, False),
     ("optimizer.lr", float, 0, 1e3, False),
@@ -50,7 +55,9 @@ EXPLANATION_NUMBERS: list[tuple[str, type, float, float, bool]] = [
 
 
 def register_resolvers() -> None:
-    """Makes `${run_dir:…}` and `${hydra_subdir:…}` known, which let a resumed run keep its folder."""
+    """Makes known what the configuration computes: `${run_dir:…}`, `${hydra_subdir:…}` and `${samples:…}`."""
+    OmegaConf.register_new_resolver("samples", lambda seconds, rate: round(seconds * rate), replace=True)
+    # the first two let a resumed run keep its folder
     OmegaConf.register_new_resolver("run_dir", run_folder_of, replace=True)
     # a resumed run keeps the record of how it was started
     OmegaConf.register_new_resolver(
@@ -91,6 +98,8 @@ def check(cfg: DictConfig) -> dict[str, Any]:
     Raises:
         Mistake: the first value that is missing, of the wrong type or out of range.
     """
+    if cfg.optimizer.get("published") and "solver" not in cfg.model:
+        raise Mistake(f"model={cfg.model.name} has no published solver; choose optimizer=adamw.")
     config = plain(cfg)
     for option, kind, low, high, nullable in NUMBERS:
         check_number(config, option, kind, low, high, nullable)
@@ -104,6 +113,10 @@ def check(cfg: DictConfig) -> dict[str, Any]:
     classes = config["task"]["classes"]
     if classes is not None and (not isinstance(classes, list) or len(set(map(str, classes))) < 2):
         raise Mistake(f"task.classes={classes} is not a list of two or more different names.")
+    attributions = sorted(path.stem for path in (CONF / "attribution").glob("*.yaml"))
+    for name in config.get("explain_by") or []:  # checkpoints from before it was an option have none
+        if name not in attributions:
+            raise Mistake(f"explain_by={config['explain_by']} names {name}; choose among {', '.join(attributions)}.")
     for option in ("limit_train_batches", "limit_val_batches", "limit_test_batches"):
         if config["trainer"][option] == 0:
             raise Mistake(f"trainer.{option}=0 would leave nothing to train on, to choose by or to test; leave it out.")

@@ -1,13 +1,15 @@
 """One explanation: a checkpoint's network, its test clips or recordings of one's own, and what the run folder holds."""
 
+import json
 import logging
+import shutil
 import time
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
+from hydra import compose
 from pytorch_lightning import Trainer, seed_everything
 from pytorch_lightning.callbacks import RichProgressBar
 from pytorch_lightning.plugins.environments import LightningEnvironment
@@ -18,12 +20,14 @@ from rich.table import Table
 from src import memory, run_folder
 from src.build import build_named
 from src.checkpoint import KEY, classifier_of, open_checkpoint
-from src.config import read
+from src.config import check_explanation
 from src.explain import page, perturbation
-from src.explain.explainer import Explainer, Perturbation, Question, inputs_of, lay_out, silence_of, targets
+from src.explain.attribution import relevance_of
+from src.explain.explainer import Explainer, Perturbation, Question, inputs_of, silence_of, targets
 from src.explain.panels import View
 from src.explain.results import Results
 from src.explain.source import Source, recordings, test_clips
+from src.explanation_folder import COMPLETE, INCOMPLETE, locked, prepare
 from src.mistake import Mistake
 from src.modules.classifier import Classifier
 from src.processes import folder_of_first_process, processes_of
@@ -31,7 +35,7 @@ from src.training import hush
 
 log = logging.getLogger(__name__)
 
-COMPLETE, INCOMPLETE = "relevance.h5", "relevance.part.h5"
+OF_RELEVANCE = ("perturbation/", "conservation_error/")  # how metrics begin that an attribution decides
 
 
 def explain(config: dict[str, Any], folder: Path) -> run_folder.Metrics:
@@ -56,24 +60,66 @@ def explain(config: dict[str, Any], folder: Path) -> run_folder.Metrics:
     trained = trained_config(checkpoint[KEY], config)
     source = source_of(config, trained, checkpoint[KEY]["speakers"])
     question = question_of(config, trained, classifier, source)
-    if folder_of_first_process() is None:
-        prepare(folder, config, source, classifier, question)
-    if not (folder / COMPLETE).exists() and not ask(folder, config, source, classifier, question):
+    trainer = make_trainer(config["trainer"], folder)
+    if folder_of_first_process():
+        ask(trainer, folder, source, classifier, question, config["data"]["batch_size"])
         return {}
-    results = Results(folder / COMPLETE, source, question, classifier.classes, config["seed"])
-    shape = tuple(silence_of(classifier, source.dataset.length).shape[1:])
-    view = View.of(classifier, trained["data"]["clip"]["sample_rate"], shape)
-    page.write(folder, results, view, facts(config, trained, results), config["clips"])
-    metrics = {**results.metrics, "seconds": round(time.monotonic() - started, 1)}
-    run_folder.write_metrics(folder, metrics)
+    with locked(folder):
+        prepare(folder, config, source, classifier, question)
+        if not (folder / COMPLETE).exists():
+            ask(trainer, folder, source, classifier, question, config["data"]["batch_size"])
+        results = Results(folder / COMPLETE, source, question, classifier.classes, config["seed"])
+        shape = tuple(silence_of(classifier, source.dataset.length).shape[1:])
+        view = View.of(classifier, trained["data"]["clip"]["sample_rate"], shape)
+        page.write(folder, results, view, facts(config, trained, results), config["clips"])
+        metrics = {**results.metrics, "seconds": round(time.monotonic() - started, 1)}
+        run_folder.write_metrics(folder, metrics)
     show(metrics, folder)
     return metrics
 
 
+def of_run(folder: Path, config: dict[str, Any]) -> run_folder.Metrics:
+    """Explains the best checkpoint of a run with each attribution of `explain_by`, as `python explain.py` would.
+
+    The explanations are in `explanation/<attribution>` of the run folder; `metrics.json` gets their perturbation areas
+    and conservation errors, under the attributions' names. Those of an earlier best checkpoint, from before the run was
+    resumed, are made anew.
+
+    Args:
+        folder: of the run, which is complete.
+        config: the run's, plain containers.
+
+    Raises:
+        Mistake: see `explain`.
+    """
+    checkpoint = folder / "checkpoints/best.ckpt"
+    found: run_folder.Metrics = {}
+    for name in config["explain_by"]:
+        options = compose("explain", [f"attribution={name}"])
+        options.checkpoint, options.seed = str(checkpoint), config["seed"]
+        options.data.cache_dir = config["data"]["cache_dir"]
+        options.trainer.enable_progress_bar = config["trainer"]["enable_progress_bar"]
+        own = folder / "explanation" / name
+        if own.exists() and own.stat().st_mtime < checkpoint.stat().st_mtime:
+            shutil.rmtree(own)
+        own.mkdir(parents=True, exist_ok=True)
+        log.info("Explaining by %s.", name)
+        metrics = explain(check_explanation(options), own)
+        found |= {f"{name}/{metric}": value for metric, value in metrics.items() if metric.startswith(OF_RELEVANCE)}
+    run_folder.add_metrics(folder, found)
+    return found
+
+
 def trained_config(card: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
-    """The checkpoint's configuration, with its classes and with where its recordings lie now."""
+    """The checkpoint's configuration, with its classes and with where its recordings lie now.
+
+    Raises:
+        Mistake: its corpus lies nowhere.
+    """
     trained: dict[str, Any] = card["config"]
     changed = {"cache_dir": config["data"]["cache_dir"], "batch_size": config["data"]["batch_size"]}
+    if config["data"]["root"] and "root" not in trained["data"]:
+        raise Mistake(f"data.root is of no use to this checkpoint's corpus, {trained['data']['name']}; leave it out.")
     if config["data"]["root"]:
         changed["root"] = config["data"]["root"]
     return {
@@ -86,7 +132,7 @@ def trained_config(card: dict[str, Any], config: dict[str, Any]) -> dict[str, An
 def source_of(config: dict[str, Any], trained: dict[str, Any], speakers: dict[str, list[str]]) -> Source:
     """The clips to explain."""
     if config["input"]:
-        return recordings(config["input"], trained, config["data"]["cache_dir"])
+        return recordings(config["input"], trained, config["data"]["cache_dir"], config["limit"], config["seed"])
     return test_clips(trained, speakers, config["limit"], config["seed"])
 
 
@@ -121,36 +167,27 @@ def question_of(config: dict[str, Any], trained: dict[str, Any], classifier: Cla
 
 
 def try_out(question: Question, classifier: Classifier, source: Source) -> None:
-    """Asks the question of the first clip: what this network cannot be asked is better known now."""
+    """Asks the question of the first clip: what this network cannot be asked is better known now.
+
+    Raises:
+        Mistake: it cannot be asked, or its answer is of no use.
+    """
     batch = source.dataset.__getitems__([0])
     with torch.no_grad():
+        input = classifier.front_end(batch["waveform"])
+        logits = classifier.network(input)
+        if not logits.isfinite().all():
+            raise Mistake("the checkpoint's network gives logits that are not finite; choose one with finite weights.")
         if question.intervention is not None:
             question.intervention(classifier, batch["waveform"], batch["label"])
-        input = classifier.front_end(batch["waveform"])
-        target = targets(question.target, classifier.network(input), batch["label"])
-    question.attribution(classifier.network, input, target)
+    relevance_of(question.attribution, classifier.network, input, targets(question.target, logits, batch["label"]))
 
 
-def prepare(folder: Path, config: dict[str, Any], source: Source, classifier: Classifier, question: Question) -> None:
-    """Claims the run folder and lays out its relevance file, unless the same run left them there."""
-    same = (folder / "config.yaml").exists() and read(folder) == config
-    run_folder.claim(folder, config, resume=same)
-    if (folder / COMPLETE).exists() or (folder / INCOMPLETE).exists():
-        log.info("Going on with the run in %s.", folder)
-        return
-    try:
-        lay_out(folder / INCOMPLETE, source, classifier, question, {"config": yaml.safe_dump(config, sort_keys=False)})
-    except OSError as error:
-        raise Mistake(
-            f"{folder} has no room for the relevance of {len(source.clips)} clips ({error.strerror or error});"
-            " make room, set limit=…, or name another folder with hydra.run.dir."
-        ) from error
-
-
-def ask(folder: Path, config: dict[str, Any], source: Source, classifier: Classifier, question: Question) -> bool:
-    """Fills the relevance file; True in the first process, once all rows are there."""
-    trainer = make_trainer(config["trainer"], folder)
-    explainer = Explainer(classifier, source, question, folder / INCOMPLETE, config["data"]["batch_size"])
+def ask(
+    trainer: Trainer, folder: Path, source: Source, classifier: Classifier, question: Question, batch_size: int
+) -> None:
+    """Fills and completes the relevance file; all processes take part."""
+    explainer = Explainer(classifier, source, question, folder / INCOMPLETE, batch_size)
     with processes_of(trainer, folder, "explain"):
         try:
             trainer.predict(explainer, return_predictions=False)
@@ -160,7 +197,6 @@ def ask(folder: Path, config: dict[str, Any], source: Source, classifier: Classi
         trainer.strategy.barrier()
     if trainer.is_global_zero:
         (folder / INCOMPLETE).rename(folder / COMPLETE)
-    return trainer.is_global_zero
 
 
 def make_trainer(options: dict[str, Any], folder: Path) -> Trainer:
@@ -181,7 +217,7 @@ def make_trainer(options: dict[str, Any], folder: Path) -> Trainer:
             default_root_dir=folder,
         )
     except (TypeError, ValueError, RuntimeError, MisconfigurationException) as error:
-        raise Mistake(f"trainer: {' '.join(str(error).split()).rstrip('.')}.") from error
+        raise Mistake(f"trainer: {' '.join(str(error).split()).rstrip('.!')}.") from error
 
 
 def facts(config: dict[str, Any], trained: dict[str, Any], results: Results) -> dict[str, object]:
@@ -191,10 +227,14 @@ def facts(config: dict[str, Any], trained: dict[str, Any], results: Results) -> 
         "network": trained["model"]["name"],
         "task": trained["task"]["name"],
         "trained on": f"{trained['data']['name']}, fold {trained['fold']}",
-        "clips": f"{len(results.label)}" + (f" of {config['input']}" if config["input"] else " of test speakers"),
+        "clips": f"{len(results.label)}"
+        + (f" of {config['input']}" if config["input"] else f" of test {results.source.unit}s"),
         "attribution": config["attribution"]["name"],
         "target": config["target"],
     }
+    if config.get("intervention"):
+        options = {name: value for name, value in config["intervention"].items() if name not in ("name", "_target_")}
+        found["intervention"] = f"{config['intervention']['name']} {json.dumps(options)}"
     if results.labelled:
         found["accuracy"] = f"{100 * results.metrics['test/accuracy']:.1f} %"
     if (error := results.metrics.get("conservation_error/median")) is not None:

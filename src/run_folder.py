@@ -45,6 +45,12 @@ def write_metrics(folder: Path, metrics: Metrics) -> None:
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
 
 
+def add_metrics(folder: Path, metrics: Metrics) -> None:
+    """Adds to `metrics.json`."""
+    known = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    write_metrics(folder, {**known, **metrics})
+
+
 def write_predictions(
     folder: Path, clips: list[Clip], classes: list[str], labels: np.ndarray, probabilities: np.ndarray
 ) -> None:

@@ -106,8 +106,23 @@ def varied(rows: list[dict[str, Any]]) -> list[str]:
     return [name for name in names if name != "fold" and len({row["overrides"].get(name) for row in rows}) > 1]
 
 
+def by_attribution(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """A job as a row for each attribution that explained it at the end (`explain_by`), or as it is."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, value in row.items():
+        attribution, _, metric = name.partition("/")
+        if metric in METRICS:
+            found.setdefault(attribution, {})[metric] = value
+    return [
+        {**row, **metrics, "overrides": {**row["overrides"], "attribution": attribution}}
+        for attribution, metrics in found.items()
+    ] or [row]
+
+
 def markdown(rows: list[dict[str, Any]]) -> list[str]:
     """The lines of `summary.md`."""
+    failed = [row for row in rows if row["error"]]
+    rows = [part for row in rows for part in by_attribution(row)]
     names = varied(rows)
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for row in rows:
@@ -132,7 +147,6 @@ def markdown(rows: list[dict[str, Any]]) -> list[str]:
             "",
             "The paper's AlexNet, on AudioMNIST's sex, fell from 95.87 ± 2.85 to 20.3 ± 12.6 (approximately).",
         ]
-    failed = [row for row in rows if row["error"]]
     if failed:
         lines += ["", "## Failed", "", *(f"- job {row['job']}: {row['error']}" for row in failed)]
     return lines

@@ -50,9 +50,10 @@ def train(config: dict[str, Any], folder: Path, sweep: Path | None = None) -> ru
     datamodule.setup()
     classifier = Classifier.from_config(config, datamodule.classes)
     if config["ckpt_path"] and open_checkpoint(config["ckpt_path"])[KEY]["speakers"] != datamodule.speakers():
+        unit = datamodule.corpus.unit
         raise Mistake(
-            f"ckpt_path={config['ckpt_path']} was trained on other speakers than data.root now gives its fold: to test"
-            " on speakers it has heard would mean nothing; restore the recordings, or start another run."
+            f"ckpt_path={config['ckpt_path']} was trained on other {unit}s than data.root now gives its fold: to test"
+            f" on {unit}s it has heard would mean nothing; restore the recordings, or start another run."
         )
     if folder_of_first_process() is None:
         run_folder.claim(folder, config, resume=bool(config["ckpt_path"]))
@@ -139,19 +140,23 @@ def fit_and_test(
         shutil.copy(datamodule.cache.folder / "skipped.csv", folder / "skipped.csv")
     if isinstance(trainer.logger, WandbLogger):
         wandb_run.log_results(trainer.logger, metrics, counts, classes, plot)
-    show(metrics, folder)
+    show(metrics, folder, f"{datamodule.corpus.unit}s")
     return metrics
 
 
-def show(metrics: run_folder.Metrics, folder: Path) -> None:
-    """Prints the run's results and where they are."""
+def show(metrics: run_folder.Metrics, folder: Path, units: str) -> None:
+    """Prints the run's results and where they are.
+
+    Args:
+        units: what clips are grouped by, such as "speakers".
+    """
     table = Table(box=None)
-    for name in ("", "clips", "speakers", "accuracy", "balanced", "loss"):
+    for name in ("", "clips", units, "accuracy", "balanced", "loss"):
         table.add_column(name, justify="left" if not name else "right")
     for split, metric in (("train", "train"), ("validation", "val"), ("test", "test")):
         numbers = [metrics.get(f"{metric}/{name}") for name in ("accuracy", "balanced_accuracy", "loss")]
         cells = ["" if number is None else f"{number:.4f}" for number in numbers]
-        table.add_row(split, str(metrics[f"clips/{split}"]), str(metrics[f"speakers/{split}"]), *cells)
+        table.add_row(split, str(metrics[f"clips/{split}"]), str(metrics[f"{units}/{split}"]), *cells)
     console = Console()
     console.print(table)
     console.print(f"Run folder: {folder}", soft_wrap=True, highlight=False, markup=False)

@@ -5,6 +5,7 @@ import pytest
 import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.utils import get_object
 from omegaconf import OmegaConf
@@ -23,7 +24,7 @@ def composed(*overrides: str):
         return compose("train", overrides=list(overrides))
 
 
-@pytest.mark.parametrize("data", ["synthetic", "audiomnist", "audiomnist_az", "folder"])
+@pytest.mark.parametrize("data", ["synthetic", "audiomnist", "audiomnist_az", "esc50", "urbansound8k", "folder"])
 @pytest.mark.parametrize("model", ["audionet", "alexnet"])
 @pytest.mark.parametrize("optimizer", ["adamw", "paper"])
 def test_every_combination_composes_into_plain_containers(data, model, optimizer):
@@ -44,7 +45,7 @@ def test_every_yaml_names_arguments_that_its_class_has():
         for value in node.values():
             check(value, own, path)
 
-    shared = {"data": {"name", "clip"}, "optimizer": set(OPTIMIZER_OPTIONS)}
+    shared = {"data": {"name", "clip", "epochs", "shift"}, "optimizer": set(OPTIMIZER_OPTIONS)}
     files = [path for path in config.CONF.glob("*/*.yaml") if path.parent.name in ("data", "model", "optimizer")]
     assert len(files) >= 8
     for path in files:
@@ -59,9 +60,12 @@ def test_trainer_options_are_lightnings():
 @pytest.mark.parametrize(
     ("overrides", "says"),
     [
-        (["model=foo"], "model=foo is unknown; choose one of alexnet, audionet."),
-        (["task=sing"], "task=sing is unknown; choose one of digit, label, sex."),
-        (["data=nope"], "data=nope is unknown; choose one of audiomnist, audiomnist_az, folder, synthetic."),
+        (["model=foo"], "model=foo is unknown; choose one of alexnet, audionet, melcnn."),
+        (["task=sing"], "task=sing is unknown; choose one of digit, label, sex, sound."),
+        (
+            ["data=nope"],
+            "data=nope is unknown; choose one of audiomnist, audiomnist_az, esc50, folder, synthetic, urbansound8k.",
+        ),
         (["optimizer=sgd"], "optimizer=sgd is unknown; choose one of adamw, paper."),
         (["fodl=1"], "fodl is not an option (did you mean fold?); --help lists them."),
         (["modle=alexnet"], "modle is not an option (did you mean model?); --help lists them."),
@@ -140,3 +144,27 @@ def test_arguments_in_any_order_and_home_folders(monkeypatch):
     assert overrides == ["experiment=table1", 'data.root="/home/a b/AudioMNIST"']
     monkeypatch.setenv("HOME", "/home/ada")
     assert sorted_arguments(["data.root=~", "data.name=a~b"]) == ([], ["data.root=/home/ada", "data.name=a~b"])
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "a b.wav",
+        "müller größe.wav",
+        'it\'s "me".wav',
+        "<b>&x.wav",
+        "a=b/c.wav",
+        "b\\.wav",
+        'b\\"x.wav',
+        "x\\",
+        "100% (1)#2.wav",
+    ],
+)
+def test_any_path_reaches_hydra_as_it_was_typed(path):
+    _, (override,) = sorted_arguments([f"input={path}"])
+    assert OverridesParser.create().parse_override(override).value() == path
+
+
+def test_what_is_more_than_a_path_is_left_alone():
+    for override in ('input="ä.wav"', "data.root=[a,ä]", "checkpoint=ä,b", "input=${oc.env:HÖRE}", "seed=ä"):
+        assert sorted_arguments([override]) == ([], [override])

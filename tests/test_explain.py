@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,8 @@ import pytest
 import soundfile
 import torch
 
-from tests.conftest import ROOT
+from src.explanation_folder import locked
+from tests.conftest import ROOT, TINY
 
 Here = Callable[..., str]
 Trained = Callable[[str, str], Path]
@@ -57,9 +59,11 @@ def test_a_checkpoint_is_all_it_needs(
     metrics = metrics_of(run)
     assert (curves.query("fraction == 0")["accuracy"] - metrics["test/accuracy"]).abs().max() < 1e-6
     assert metrics["conservation_error/highest"] < 0.05 and metrics["clips/explained"] == 6
-    assert len(list((run / "figures").glob("0*.png"))) == 3 and len(list((run / "audio").glob("*.wav"))) == 15
+    cards = set(pd.read_csv(run / "typical.csv")["path"])  # shown beside the three of `clips`
+    shown = len(list((run / "figures").glob("0*.png")))
+    assert len(cards) <= shown <= len(cards) + 3
     assert (run / "curves.png").exists() and (run / "config.yaml").exists()
-    assert (run / "report.html").read_text().count("<audio") == 15
+    assert (run / "report.html").read_text().count("<audio") == len(list((run / "audio").glob("*.wav"))) == 5 * shown
 
 
 def test_relevance_of_recordings_of_ones_own(explain_here: Here, trained: Trained, tmp_path: Path) -> None:
@@ -154,7 +158,89 @@ def test_a_killed_run_is_gone_on_with(explain_here: Here, trained: Trained, tmp_
         assert np.array_equal(resumed["relevance"][: len(before)], before)
         for name in ("relevance", "prediction", "logit", "perturbation/probability"):
             assert_alike(resumed[name][:], whole[name][:])
-    assert explain_here(*options, "target=true").endswith("checkpoints/last.ckpt.")
+    assert "holds an explanation with another target;" in explain_here(*options, "target=true")
+
+
+def noise(path: Path, seed: int) -> None:
+    soundfile.write(path, np.random.default_rng(seed).normal(0, 0.1, 8000), 8000)
+
+
+def test_what_has_changed_is_not_gone_on_with(explain_here: Here, trained: Trained, tmp_path: Path) -> None:
+    shutil.copy(trained("audionet", "sex"), tmp_path / "own.ckpt")
+    (tmp_path / "mine").mkdir()
+    noise(tmp_path / "mine/a.wav", 0)
+    noise(tmp_path / "mine/b.wav", 1)
+    options = ["checkpoint=own.ckpt", "input=mine", "attribution=gradient", "clips=1", "hydra.run.dir=run"]
+    assert explain_here(*options) == explain_here(*options) == ""  # nothing has
+    (tmp_path / "run/relevance.h5").rename(tmp_path / "run/relevance.part.h5")  # as if it were not finished
+    changed = "from before its checkpoint or its recordings were changed"
+    noise(tmp_path / "mine/b.wav", 2)
+    assert changed in explain_here(*options)
+    noise(tmp_path / "mine/b.wav", 1)
+    assert explain_here(*options) == ""
+    (tmp_path / "mine/a.wav").rename(tmp_path / "mine/c.wav")
+    assert changed in explain_here(*options)
+    (tmp_path / "mine/c.wav").rename(tmp_path / "mine/a.wav")
+    checkpoint = torch.load(tmp_path / "own.ckpt", weights_only=True)
+    checkpoint["state_dict"]["network.layers.fc3.bias"] += 1
+    torch.save(checkpoint, tmp_path / "own.ckpt")
+    assert changed in explain_here(*options)
+
+
+def test_a_folder_in_use_is_left_alone(explain_here: Here, trained: Trained, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    with locked(tmp_path / "run"):
+        assert "another process is explaining into" in explain_here(f"checkpoint={trained('audionet', 'sex')}", *QUICK)
+
+
+def test_a_run_that_could_not_start_leaves_its_folder_free(
+    explain_here: Here, trained: Trained, tmp_path: Path
+) -> None:
+    options = [f"checkpoint={trained('audionet', 'sex')}", "attribution=amplitude", *QUICK]
+    assert explain_here(*options, "trainer.accelerator=abacus").startswith("trainer: ")
+    assert explain_here(*options) == ""
+
+
+def test_so_many_recordings_of_ones_own(explain_here: Here, trained: Trained, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    for number in range(5):
+        noise(tmp_path / f"mine/{number}.wav", number)
+    options = [f"checkpoint={trained('audionet', 'sex')}", "input=mine", "limit=2", "attribution=gradient"]
+    assert explain_here(*options, "hydra.run.dir=run") == ""
+    assert metrics_of(tmp_path / "run")["clips/explained"] == 2
+
+
+def test_a_sweep_has_its_curves_though_a_job_fails(explain_here: Here, trained: Trained, tmp_path: Path) -> None:
+    options = [*QUICK[:-1], "attribution=amplitude,random", "target=predicted,child", "hydra.sweep.dir=sweep"]
+    said = explain_here("-m", f"checkpoint={trained('audionet', 'sex')}", *options)
+    assert said.startswith("2 of 4 jobs failed")
+    assert set(pd.read_csv(tmp_path / "sweep/curves.csv")["order"]) >= {"amplitude", "random"}
+
+
+class Squared:
+    """An attribution as a newcomer writes it, without thought for what calls it."""
+
+    def __call__(self, network: torch.nn.Module, input: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        input.requires_grad_()
+        logit = network(input).gather(1, target[:, None]).sum()
+        return torch.autograd.grad(logit, input)[0].square()
+
+
+class Flat(Squared):
+    def __call__(self, network: torch.nn.Module, input: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return super().__call__(network, input, target)[:, 0]
+
+
+def test_an_attribution_of_ones_own(explain_here: Here, trained: Trained, tmp_path: Path) -> None:
+    options = [f"checkpoint={trained('audionet', 'sex')}", *QUICK, "attribution=gradient"]
+    assert explain_here(*options, f"attribution._target_={__name__}.Squared") == ""
+    with h5py.File(tmp_path / "run/relevance.h5") as file:
+        assert file["relevance"][:].min() >= 0 and file["relevance"][:].any()
+    said = explain_here(*options, "hydra.run.dir=other", f"attribution._target_={__name__}.Flat")
+    assert "relevance of the shape (1, 8000) for inputs of the shape (1, 1, 8000)" in said
+    said = explain_here(*options, "hydra.run.dir=other", "attribution._target_=mine.Method")
+    assert said == "attribution._target_=mine.Method cannot be imported (No module named 'mine')."
+    assert not (tmp_path / "other/config.yaml").exists()
 
 
 @pytest.mark.slow
@@ -190,6 +276,7 @@ def test_two_processes_write_the_same_file_as_one(trained: Trained, tmp_path: Pa
         (["input=noise.wav", "intervention=scale_waveform"], "intervention=… needs labels"),
         (["intervention=scale_spectrogram"], "needs a network that is given spectrograms"),
         (["trainer.accelerator=abacus"], "trainer: "),
+        (["data.root=/clips"], "data.root is of no use to this checkpoint's corpus, synthetic; leave it out."),
     ],
 )
 def test_mistakes(explain_here: Here, trained: Trained, tmp_path: Path, options: list[str], message: str) -> None:
@@ -213,18 +300,32 @@ class Harmful:
         ("truncated", "cannot be read"),
         ("foreign", "was not written by train.py"),
         ("harmful", "is not safe to open"),
+        ("flipped", "cannot be read"),
     ],
 )
 def test_bad_checkpoints(explain_here: Here, trained: Trained, tmp_path: Path, kind: str, message: str) -> None:
     path = tmp_path / "bad.ckpt"
     if kind == "truncated":
         path.write_bytes(trained("audionet", "sex").read_bytes()[:100_000])
+    elif kind == "flipped":
+        content = bytearray(trained("audionet", "sex").read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
     elif kind == "foreign":
         torch.save({"state_dict": {}}, path)
     elif kind == "harmful":
         torch.save({"state_dict": Harmful()}, path)
     said = explain_here(f"checkpoint={path}")
     assert message in said and said.startswith("checkpoint=") and not (tmp_path / "harmed").exists()
+
+
+def test_weights_that_are_not_finite(explain_here: Here, trained: Trained, tmp_path: Path) -> None:
+    checkpoint = torch.load(trained("audionet", "sex"), weights_only=True)
+    checkpoint["state_dict"]["network.layers.fc1.weight"][0, 0] = float("nan")
+    torch.save(checkpoint, tmp_path / "bad.ckpt")
+    said = explain_here("checkpoint=bad.ckpt", "attribution=amplitude", *QUICK)
+    assert said == "the checkpoint's network gives logits that are not finite; choose one with finite weights."
+    assert not (tmp_path / "run/relevance.part.h5").exists()
 
 
 def test_without_a_checkpoint(explain_here: Here) -> None:
@@ -254,3 +355,17 @@ def test_a_full_disk(explain_here: Here, trained: Trained, tmp_path: Path) -> No
     (tmp_path / "run/curves.part").unlink()
     assert explain_here(f"checkpoint={trained('audionet', 'sex')}", *QUICK) == ""  # goes on, with what was explained
     assert (tmp_path / "run/report.html").exists()
+
+
+@pytest.mark.slow
+def test_a_run_explains_itself_at_the_end(train_here, explain_here, tmp_path):
+    options = ["model=melcnn", "task=sex", "hydra.run.dir=run", *TINY]
+    assert train_here("explain_by=[lrp_epsilon,amplitude]", *options) == ""
+    metrics = json.loads((tmp_path / "run/metrics.json").read_text())
+    own = ["checkpoint=run/checkpoints/best.ckpt", "attribution=lrp_epsilon", "hydra.run.dir=again"]
+    assert explain_here(*own) == ""
+    again = json.loads((tmp_path / "again/metrics.json").read_text())
+    for name in ("perturbation/area/relevance", "conservation_error/median"):
+        assert metrics[f"lrp_epsilon/{name}"] == again[name]
+    assert metrics["amplitude/perturbation/area/relevance"] == again["perturbation/area/amplitude"]
+    assert (tmp_path / "run/explanation/amplitude/report.html").exists()

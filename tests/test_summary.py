@@ -75,3 +75,20 @@ def test_a_killed_sweep_can_be_summed_up_again(tmp_path, monkeypatch):
     with pytest.raises(SystemExit, match="1 of 2 jobs failed"):
         runpy.run_module("src.summary", run_name="__main__")
     assert pd.read_csv(tmp_path / "summary.csv")["error"].fillna("").tolist() == ["", "did not finish"]
+
+
+def test_each_attribution_that_explained_the_jobs_has_a_row(tmp_path):
+    for fold, area in enumerate((0.4, 0.6)):
+        job(tmp_path, fold, {"fold": str(fold)}, 0.9)
+        path = tmp_path / f"{fold}/metrics.json"
+        areas = {"lrp_epsilon/perturbation/area/relevance": area, "random/perturbation/area/relevance": 0.8}
+        path.write_text(json.dumps(json.loads(path.read_text()) | areas))
+    summary.write(tmp_path, summary.read_jobs(tmp_path))
+    lines = (tmp_path / "summary.md").read_text().splitlines()
+    header, *rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")]
+    column = header.index("perturbation/area/relevance")
+    assert {row[0]: (row[1], row[column]) for row in rows} == {
+        "lrp_epsilon": ("2", "50.00 ± 10.00"),
+        "random": ("2", "80.00 ± 0.00"),
+    }
+    assert len(pd.read_csv(tmp_path / "summary.csv")) == 2  # a row per job

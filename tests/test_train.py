@@ -102,11 +102,16 @@ def test_table1_leaves_out_folds_that_sex_does_not_have(train_here, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["model=foo"], "model=foo is unknown; choose one of alexnet, audionet."),
+        (["model=foo"], "model=foo is unknown; choose one of alexnet, audionet, melcnn."),
+        (["model=melcnn", "optimizer=paper"], "model=melcnn has no published solver; choose optimizer=adamw."),
+        (["model=melcnn", "model.network.channels=3", *TINY], "choose model.network.channels=1"),
+        (["model=melcnn", "model/front_end=constant_q"], "choose fewer rows"),
+        (["model=alexnet", "data.clip.seconds=2"], "takes clips of 8000 samples, not 16000"),
+        (["explain_by=[lrp_epsilon,lrp]"], "names lrp; choose among amplitude, "),
         (["fodl=1"], "fodl is not an option (did you mean fold?)"),
         (["task=sex", "fold=9"], "fold=9 does not exist: there are folds 0 to 3"),
         (["data.sex_cue=hair"], "data.sex_cue is 'hair'; choose one of"),
-        (["data.root=clips"], "data.root is an option of data=audiomnist and data=audiomnist_az and data=folder only"),
+        (["data.root=clips"], "data.root is an option of data=audiomnist and data=audiomnist_az and data=esc50 and"),
         (["fold"], "fold is not of the form option=value"),
         (["+optimizer.foo=1"], "optimizer: "),
         (["trainer.limit_train_batches=0", "data.repetitions=1"], "trainer.limit_train_batches=0 would"),

@@ -12,7 +12,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from src.datamodules.cache_files import SKIPPED, Entry, build, ends_of, map_samples, read_entries
-from src.datamodules.clips import Clip, Corpus
+from src.datamodules.clips import MISSING, Clip, Corpus
 from src.datamodules.recording import UNREADABLE, ClipSettings
 from src.mistake import Mistake
 
@@ -107,7 +107,9 @@ def _shared(home: Path, clips: Sequence[Clip], stamps: list[str]) -> Cache | Non
 
 def _is_current(entries: list[Entry], clips: Sequence[Clip], stamps: list[str]) -> bool:
     return len(entries) == len(clips) and all(
-        entry.path == clip.path and entry.stamp == stamp and not entry.reason.startswith(UNREADABLE)
+        entry.path == clip.path
+        and entry.stamp == stamp
+        and (stamp == MISSING or not entry.reason.startswith(UNREADABLE))  # where there is no file, none can be read
         for entry, clip, stamp in zip(entries, clips, stamps, strict=True)
     )
 

@@ -9,20 +9,31 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+MISSING = "missing"  # the stamp of a recording that is not there
+
 
 @dataclass(frozen=True)
 class Clip:
     """One recording, named but not read."""
 
     path: str  # relative to the corpus's root, with forward slashes; unique in the corpus
-    speaker: str
+    speaker: str  # or whatever else must not be in two splits: see `Corpus.unit`
     labels: Mapping[str, str] = field(default_factory=dict)  # column -> class name, as far as known
 
 
 class Corpus(ABC):
-    """Where clips are and what is known of them. A new corpus is a subclass and a YAML in `conf/data`."""
+    """Where clips are and what is known of them. A new corpus is a subclass and a YAML in `conf/data`.
+
+    Attributes:
+        unit: what `Clip.speaker` is called here, such as "speaker", or "source" for the recording a clip is cut from.
+        validates: which fold validates, counted from the one that is tested: -1 the one before, 1 the one after.
+        first_fold: what the publication calls the first of its folds; `fold` itself counts from 0.
+    """
 
     root: Path
+    unit: str = "speaker"
+    validates: int = -1
+    first_fold: int = 0
 
     @abstractmethod
     def clips(self) -> list[Clip]:
@@ -33,7 +44,7 @@ class Corpus(ABC):
         """
 
     def published_folds(self, task: str) -> list[list[str]] | None:
-        """Speakers of each published test fold of a task, or None where folds are to be generated."""
+        """Speakers (see `unit`) of each published test fold of a task, or None where folds are to be generated."""
         return None
 
     def read(self, clip: Clip) -> tuple[np.ndarray, int]:
@@ -41,11 +52,11 @@ class Corpus(ABC):
         return soundfile.read(self.root / clip.path, dtype="float32", always_2d=True)
 
     def stamp(self, clip: Clip) -> str:
-        """Changes whenever the recording does; "missing" where there is none."""
+        """Changes whenever the recording does; `MISSING` where there is none."""
         try:
             status = os.stat(os.path.join(self.root, clip.path))  # half the time of a Path, over 30 000 clips
         except OSError:
-            return "missing"
+            return MISSING
         return f"{status.st_size}-{status.st_mtime_ns}"
 
     def identity(self) -> dict[str, object]:

@@ -21,7 +21,8 @@ from src.mistake import Mistake
 log = logging.getLogger(__name__)
 
 Batch = dict[str, torch.Tensor]
-SHARED_OPTIONS = ("name", "clip", "cache_dir", "batch_size")  # of `data`; the rest are the corpus's own
+# of `data`; the rest are the corpus's own
+SHARED_OPTIONS = ("name", "clip", "cache_dir", "batch_size", "epochs", "shift")
 
 
 class ClipDataset(Dataset[Batch]):
@@ -63,7 +64,7 @@ class ClipDataset(Dataset[Batch]):
 
 
 class AudioDataModule(LightningDataModule):
-    """One task on one speaker fold of one corpus.
+    """One task on one speaker fold of one corpus; what counts as a speaker is the corpus's to say (`Corpus.unit`).
 
     A batch is `{"waveform": (B, 1, T) float32, "label": (B,) int64, "clip": (B,) int64}`; `clip` indexes
     `clips`. In training a clip's place in the silence around it depends on (seed, epoch, clip), in evaluation
@@ -150,7 +151,7 @@ class AudioDataModule(LightningDataModule):
         counts = {"clips/skipped": len(self.cache.skipped), "clips/cut": int(self.cache.cut.sum())}
         for name, speakers in self.speakers().items():
             counts[f"clips/{name}"] = len(getattr(self.split, name))
-            counts[f"speakers/{name}"] = len(speakers)
+            counts[f"{self.corpus.unit}s/{name}"] = len(speakers)
         return counts
 
     def speakers(self) -> dict[str, list[str]]:
@@ -179,6 +180,9 @@ class AudioDataModule(LightningDataModule):
             published=self.corpus.published_folds(self.task["name"]),
             balance=self.task["balance"],
             seed=self.task["fold_seed"],
+            unit=self.corpus.unit,
+            validates=self.corpus.validates,
+            first_fold=self.corpus.first_fold,
         )
 
     def _classes(self) -> list[str]:
@@ -199,8 +203,8 @@ class AudioDataModule(LightningDataModule):
         if unlabelled:
             speakers = ", ".join(sorted({clip.speaker for clip in unlabelled})[:20])
             log.warning(
-                "%d clips have no label '%s' and are left out (speakers %s).",
-                len(unlabelled), self.task["label"], speakers,
+                "%d clips have no label '%s' and are left out (%ss %s).",
+                len(unlabelled), self.task["label"], self.corpus.unit, speakers,
             )  # fmt: skip
 
     def evaluation_dataset(self, members: np.ndarray) -> ClipDataset:

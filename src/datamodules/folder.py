@@ -1,6 +1,5 @@
 """Any folder of recordings, with labels from their names or from a table."""
 
-import csv
 import logging
 import os
 import re
@@ -10,6 +9,7 @@ from posixpath import normpath
 import soundfile
 
 from src.datamodules.clips import Clip, Corpus
+from src.datamodules.table import read_table
 from src.mistake import Mistake
 
 log = logging.getLogger(__name__)
@@ -76,17 +76,17 @@ class Folder(Corpus):
                 f"data.pattern={pattern.pattern} matches none of the {len(files)} recordings under "
                 f"data.root={self.root}, such as {files[0]}"
             )
-        _warn_of_left_out([path for path in files if path not in matches], len(files), "do not match data.pattern")
+        warn_of_left_out([path for path in files if path not in matches], len(files), "do not match data.pattern")
         return {path: {k: v for k, v in match.groupdict().items() if v} for path, match in matches.items()}
 
     def _from_table(self, files: list[str]) -> dict[str, dict[str, str]]:
         """Path -> label -> value, of the files that the table names."""
         rows: dict[str, dict[str, str]] = {}
         repeated = []
-        for row in _read_table(self._table_path()):
-            path = normpath(row.pop("path").strip().replace("\\", "/"))
+        for row in _rows(self._table_path()):
+            path = normpath(row.pop("path").replace("\\", "/"))
             repeated += [path] if path in rows else []
-            rows[path] = {name.strip(): value.strip() for name, value in row.items() if value.strip()}
+            rows[path] = {name: value for name, value in row.items() if value}
         if repeated:
             raise Mistake(f"data.csv={self.csv} names {len(repeated)} paths more than once, such as {repeated[0]}")
         known = set(files)
@@ -97,7 +97,7 @@ class Folder(Corpus):
                 f"none of the {len(rows)} paths in data.csv={self.csv}{example} is a recording under "
                 f"data.root={self.root}: write them as seen from data.root"
             )
-        _warn_of_left_out(missing, len(rows), "in data.csv are not there")
+        warn_of_left_out(missing, len(rows), "in data.csv are not there")
         return {path: labels for path, labels in rows.items() if path in known}
 
     def _table_path(self) -> Path:
@@ -105,7 +105,7 @@ class Folder(Corpus):
         return path if path.exists() else self.root / path
 
 
-def _warn_of_left_out(paths: list[str], count: int, why: str) -> None:
+def warn_of_left_out(paths: list[str], count: int, why: str) -> None:
     if paths:
         log.warning("%d of %d recordings %s and are left out, such as %s", len(paths), count, why, paths[0])
 
@@ -159,22 +159,12 @@ def audio_files(root: Path, option: str = "data.root") -> list[str]:
     return sorted(found)
 
 
-def _read_table(path: Path) -> list[dict[str, str]]:
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, skipinitialspace=True, strict=True)
-            columns, rows = list(reader.fieldnames or []), list(reader)
-    except OSError as error:
-        raise Mistake(f"data.csv={path} cannot be read: {error.strerror}") from error
-    except (ValueError, csv.Error) as error:
-        raise Mistake(f"data.csv={path} is not a CSV table in UTF-8: {error}") from error
+def _rows(path: Path) -> list[dict[str, str]]:
+    columns, rows = read_table(path, f"data.csv={path}")
     if "path" not in columns or len(columns) < 2:
         raise Mistake(
             f"data.csv={path} needs a column 'path' and a column per label; it has {', '.join(columns) or 'nothing'}"
         )
-    for number, row in enumerate(rows, 1):
-        if None in row or None in row.values():  # how DictReader shows too many and too few cells
-            raise Mistake(f"data.csv={path} is not a CSV table: row {number} does not have {len(columns)} cells")
     return rows
 
 

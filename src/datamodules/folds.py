@@ -1,7 +1,8 @@
 """Which speakers train, validate and test: never the same ones.
 
-Fold f tests on group f of speakers, validates on group f - 1 (modulo the number of groups) and trains on the
-rest, as in the published folds of AudioMNIST.
+Fold f tests on group f of speakers, validates on the group before it (modulo the number of groups) and trains on the
+rest, as in the published folds of AudioMNIST; or validates on the group after it, where the corpus says so. Where
+clips are cut from longer recordings, those are what is called speakers here.
 """
 
 import logging
@@ -39,19 +40,27 @@ def split(
     published: Sequence[Sequence[str]] | None = None,
     balance: bool = False,
     seed: int = 0,
+    unit: str = "speaker",
+    validates: int = -1,
+    first_fold: int = 0,
 ) -> Split:
-    """One fold of the clips that carry `label`. The arguments are `speaker_groups`' own, and `fold` from 0.
+    """One fold of the clips that carry `label`. The arguments are `speaker_groups`' own, `fold` from 0, and `Corpus`'s.
 
     Raises:
         NoSuchFold: `fold` is not one of the groups.
         Mistake: too few speakers (see `speaker_groups`), or too few clips left for the fold.
     """
-    groups = speaker_groups(clips, label, folds, published, balance, seed)
-    if not 0 <= fold < len(groups):
-        raise NoSuchFold(f"fold={fold} does not exist: there are folds 0 to {len(groups) - 1}")
+    groups = speaker_groups(clips, label, folds, published, balance, seed, unit)
+    last = len(groups) - 1
+    if not 0 <= fold <= last:
+        known_as = f", which are the published {first_fold} to {first_fold + last}" if first_fold else ""
+        raise NoSuchFold(f"fold={fold} does not exist: there are folds 0 to {last}{known_as}")
+    validation_fold = (fold + validates) % len(groups)
     group_of = {speaker: number for number, group in enumerate(groups) for speaker in group}
     group = np.array([group_of.get(clip.speaker, -1) if label in clip.labels else -1 for clip in clips])
-    test, validation = group == fold, group == (fold - 1) % len(groups)
+    if published is not None:
+        _check_published(group, len(groups), fold, validation_fold, first_fold)
+    test, validation = group == fold, group == validation_fold
     train = (group >= 0) & ~test & ~validation
     result = Split(*(np.flatnonzero(part) for part in (train, validation, test)))
     _check(result, clips, label, fold)
@@ -72,6 +81,7 @@ def speaker_groups(
     published: Sequence[Sequence[str]] | None = None,
     balance: bool = False,
     seed: int = 0,
+    unit: str = "speaker",
 ) -> list[list[str]]:
     """The test speakers of each fold: published ones, or groups alike in their labels and sexes.
 
@@ -81,6 +91,7 @@ def speaker_groups(
         published: test speakers of each fold, taken as they are (`folds`, `balance` and `seed` do not matter).
         balance: take equally many speakers of each class, the others staying out of all folds.
         seed: of the choice of speakers and of the groups.
+        unit: what speakers are called in messages, see `Corpus.unit`.
 
     Raises:
         Mistake: a class with fewer than three speakers, fewer than two classes, or fewer than three folds.
@@ -91,7 +102,7 @@ def speaker_groups(
     if balance:
         chosen = _balanced_speakers(pool, label, seed)
         pool = [clip for clip in pool if clip.speaker in chosen]
-    count = _possible_folds(pool, label, folds)
+    count = _possible_folds(pool, label, folds, unit)
     every_class = count * len({clip.labels[label] for clip in pool})
     best, best_coverage = [[""]], -1
     for attempt in range(ATTEMPTS):
@@ -116,7 +127,7 @@ def _balanced_speakers(pool: list[Clip], label: str, seed: int) -> set[str]:
     return {s for name in sorted(speakers_of) for s in random.permutation(speakers_of[name])[:fewest]}
 
 
-def _possible_folds(pool: list[Clip], label: str, folds: int) -> int:
+def _possible_folds(pool: list[Clip], label: str, folds: int, unit: str) -> int:
     speakers_of: dict[str, set[str]] = defaultdict(set)
     for clip in pool:
         speakers_of[clip.labels[label]].add(clip.speaker)
@@ -129,11 +140,11 @@ def _possible_folds(pool: list[Clip], label: str, folds: int) -> int:
     fewest = len(speakers_of[rarest])
     if fewest < LEAST_SPEAKERS:
         raise Mistake(
-            f"the recordings under data.root have too few speakers for folds: {label} '{rarest}' is spoken by "
-            f"{fewest}, and 3 are needed (one each to train, validate and test); add speakers or choose another task"
+            f"the recordings under data.root have too few {unit}s for folds: {label} '{rarest}' comes from {fewest}, "
+            f"and 3 are needed (one each to train, validate and test); add {unit}s or choose another task"
         )
     if fewest < folds:
-        log.warning("%d folds instead of %d: %s '%s' has %d speakers", fewest, folds, label, rarest, fewest)
+        log.warning("%d folds instead of %d: %s '%s' has %d %ss", fewest, folds, label, rarest, fewest, unit)
     return min(folds, fewest)
 
 
@@ -153,6 +164,22 @@ def _coverage(groups: list[list[str]], pool: list[Clip], label: str) -> int:
     """How many pairs of a group and a class there are clips of."""
     group_of = {speaker: number for number, group in enumerate(groups) for speaker in group}
     return len({(group_of[clip.speaker], clip.labels[label]) for clip in pool})
+
+
+def _check_published(group: np.ndarray, count: int, fold: int, validation_fold: int, first_fold: int) -> None:
+    test, validation = fold + first_fold, validation_fold + first_fold
+    if first_fold:  # two ways to count are easily mixed up
+        log.info("fold=%d tests on the published fold %d, validates on %d", fold, test, validation)
+    missing = [number + first_fold for number in range(count) if not (group == number).any()]
+    named = f"fold{'s' if len(missing) > 1 else ''} {', '.join(map(str, missing))}"
+    if test in missing or validation in missing:
+        raise Mistake(
+            f"too few clips are left for fold={fold}: it tests on the published fold {test} and validates on "
+            f"{validation}, and under data.root is nothing of the published {named}; fetch the rest of the corpus, or "
+            "choose another fold"
+        )
+    if missing:
+        log.warning("nothing of the published %s is under data.root: training goes without", named)
 
 
 def _check(result: Split, clips: Sequence[Clip], label: str, fold: int) -> None:

@@ -1,5 +1,6 @@
 """From a recording as it was made to the clip that networks are given: mono, centred, trimmed, 16 bit."""
 
+import math
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -35,6 +36,7 @@ class ClipSettings:
     highpass_hz: float | None = 60.0  # removes hum and handling noise; None leaves it in
     trim_db: float | None = 25.0  # edges this far under the loudest frame are cut off; None keeps them
     min_seconds: float = 0.05  # shorter clips are bad recordings
+    short: str = "pad"  # clips under `seconds`: embedded in silence when they are read, or "repeat": until full
 
     def __post_init__(self) -> None:
         if self.sample_rate < 100:
@@ -52,13 +54,17 @@ class ClipSettings:
             )
         if self.trim_db is not None and not self.trim_db > 0:
             raise Mistake(f"data.clip.trim_db={self.trim_db} must be above 0 decibels, or null")
+        if self.short not in ("pad", "repeat"):
+            raise Mistake(
+                f"data.clip.short={self.short} must be pad (silence around short clips) or repeat (until they are full)"
+            )
 
 
 @dataclass(frozen=True)
 class Prepared:
     """A clip ready for the cache."""
 
-    samples: np.ndarray  # (L,) int16, L at most seconds * sample_rate
+    samples: np.ndarray  # (L,) int16, L at most seconds * sample_rate, and just that where clips are repeated
     start: int  # where the kept part begins in the recording, in samples at the clip's own rate
     cut: bool  # whether the recording was too long, even when trimmed
 
@@ -84,33 +90,39 @@ def prepare(samples: np.ndarray, rate: int, settings: ClipSettings) -> Prepared:
     """A recording's samples, (frames, channels), float32 in [-1, 1] or int16, made into a clip.
 
     The mean is always removed: many recordings have an offset far above the quietest parts of their words,
-    and nothing could be trimmed. Levels are kept, except where a peak would not fit into 16 bits.
+    and nothing could be trimmed. Levels are kept, except where a peak would not fit into 16 bits. A clip that is
+    repeated begins again right after its last sample, and its last turn ends where it is full.
 
     Raises:
         BadRecording: empty, not finite, silent, or too short after trimming.
     """
     if samples.size == 0:
         raise BadRecording("empty: no samples")
-    mono = samples.mean(axis=1, dtype=np.float64) if samples.shape[1] > 1 else samples[:, 0].astype(np.float64)
-    if samples.dtype.kind == "f" and not np.isfinite(mono).all():
+    with np.errstate(invalid="ignore"):  # infinities of both signs
+        mono = samples.mean(axis=1, dtype=np.float64) if samples.shape[1] > 1 else samples[:, 0]
+        mean = float(mono.mean(dtype=np.float64))
+    if not math.isfinite(mean):  # one such sample is enough
         raise BadRecording("not finite: NaN or infinite samples")
-    mono -= mono.mean()
-    mono = soxr.resample(mono, rate, settings.sample_rate, quality="HQ")
+    # The resampler works in float32, whatever it is given, and is quickest with that.
+    mono = soxr.resample(mono - mean, rate, settings.sample_rate, quality="HQ").astype(np.float64, copy=False)
     if samples.dtype == np.int16:
         mono /= FULL_SCALE  # only now: there are fewer samples
     mono = highpass(mono, settings.sample_rate, settings.highpass_hz)
-    if np.abs(mono).max(initial=0) < 0.5 / FULL_SCALE:  # rounds to zeros
+    if _peak(mono) < 0.5 / FULL_SCALE:  # rounds to zeros
         raise BadRecording("silent")
 
-    start, stop = _loud_part(mono, settings)
-    if stop - start < settings.min_seconds * settings.sample_rate:
+    energy_before = np.concatenate(([0.0], np.cumsum(mono**2)))  # (L + 1,)
+    start, stop = _loud_part(energy_before, settings)
+    # not a part of a sample more: what lasts just so long may have been rounded down by the resampler
+    if stop - start < math.floor(settings.min_seconds * settings.sample_rate):
         raise BadRecording(f"too short: under {settings.min_seconds:g} s of sound")
     longest = round(settings.seconds * settings.sample_rate)
     cut = stop - start > longest
     if cut:
-        start += _loudest_window(mono[start:stop], longest)
+        start += _loudest_window(energy_before[start : stop + 1], longest)
         stop = start + longest
-    return Prepared(_to_int16(mono[start:stop]), int(start), bool(cut))
+    kept = _to_int16(mono[start:stop])
+    return Prepared(np.resize(kept, longest) if settings.short == "repeat" else kept, int(start), bool(cut))
 
 
 def highpass(mono: np.ndarray, rate: int, cutoff_hz: float | None) -> np.ndarray:
@@ -131,31 +143,30 @@ def _butterworth(rate: int, cutoff_hz: float) -> tuple[np.ndarray, np.ndarray]:
     return sections, signal.sosfilt_zi(sections)
 
 
-def _loud_part(mono: np.ndarray, settings: ClipSettings) -> tuple[int, int]:
+def _loud_part(energy_before: np.ndarray, settings: ClipSettings) -> tuple[int, int]:
     """First and last (exclusive) sample of the frames less than `trim_db` under the loudest frame."""
+    length = len(energy_before) - 1
     if settings.trim_db is None:
-        return 0, len(mono)
+        return 0, length
     frame, hop = (round(seconds * settings.sample_rate) for seconds in (FRAME_SECONDS, HOP_SECONDS))
-    energy_before = _energy_before(mono)
-    starts = np.arange(0, max(len(mono) - frame, 0) + hop, hop)  # the last frame may hang over the end
-    stops = np.minimum(starts + frame, len(mono))
+    starts = np.arange(0, max(length - frame, 0) + hop, hop)  # the last frame may hang over the end
+    stops = np.minimum(starts + frame, length)
     energy = energy_before[stops] - energy_before[starts]
     loud = np.flatnonzero(energy > energy.max() * 10 ** (-settings.trim_db / 10))
     return int(starts[loud[0]]), int(stops[loud[-1]])
 
 
-def _loudest_window(mono: np.ndarray, length: int) -> int:
+def _loudest_window(energy_before: np.ndarray, length: int) -> int:
     """Start of the window of `length` samples that holds the most energy."""
-    energy_before = _energy_before(mono)
     return int(np.argmax(energy_before[length:] - energy_before[:-length]))
 
 
-def _energy_before(mono: np.ndarray) -> np.ndarray:
-    return np.concatenate(([0.0], np.cumsum(mono**2)))  # (L + 1,)
+def _peak(mono: np.ndarray) -> float:
+    return float(max(mono.max(initial=0), -mono.min(initial=0)))
 
 
 def _to_int16(mono: np.ndarray) -> np.ndarray:
-    peak = np.abs(mono).max() * FULL_SCALE
+    peak = _peak(mono) * FULL_SCALE
     return np.rint(mono * (FULL_SCALE * min(1.0, (FULL_SCALE - 1) / peak))).astype(np.int16)
 
 

@@ -29,6 +29,24 @@ class Attribution(Protocol):
         ...
 
 
+def relevance_of(attribution: Attribution, network: nn.Module, input: Tensor, target: Tensor) -> Tensor:
+    """What an attribution says, (B, ...), whatever state its caller is in.
+
+    Raises:
+        Mistake: it is no relevance of the input.
+    """
+    with torch.inference_mode(False), torch.enable_grad():
+        relevance = attribution(network, input.clone(), target.clone()).detach()
+    if relevance.shape != input.shape:
+        raise Mistake(
+            f"the attribution gives relevance of the shape {tuple(relevance.shape)} for inputs of the shape"
+            f" {tuple(input.shape)}; choose one that gives each value of the input its own."
+        )
+    if not relevance.isfinite().all():
+        raise Mistake("the relevance is not finite: choose another attribution, or a checkpoint with finite weights.")
+    return relevance.to(torch.promote_types(relevance.dtype, torch.float32))
+
+
 @contextmanager
 def explaining(network: nn.Module, input: Tensor, target: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     """Evaluation mode, full precision and gradients, whatever the caller is in: training, autocast, inference mode.

@@ -7,6 +7,7 @@ multiplied with them; relevance of a spectrogram is a gain on the clip's short-t
 import io
 from functools import cache
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import soundfile
@@ -27,6 +28,17 @@ NEGLIGIBLE = 1e-4
 BLOCK_SECONDS, GATE = 0.1, 0.1  # loudness is that of blocks this long with this share of the loudest one's power
 
 
+class Spreading(Protocol):
+    """A front end that knows which bins of a short-time transform, with a Hann window, its own are made of."""
+
+    window: int  # samples of the window and of the transform
+    hop: int  # samples
+
+    def spread(self, relevance: torch.Tensor) -> torch.Tensor:
+        """Relevance of the transform's bins (..., K, frames), of that of the front end's (..., F, N)."""
+        ...
+
+
 def sounds(
     waveform: np.ndarray,
     relevance: np.ndarray,
@@ -34,6 +46,7 @@ def sounds(
     smoothing: float = 0.0,
     frequencies: np.ndarray | None = None,
     times: np.ndarray | None = None,
+    front_end: Spreading | None = None,
 ) -> dict[str, np.ndarray]:
     """A clip and its audible heatmaps, by name, all equally loud.
 
@@ -59,6 +72,8 @@ def sounds(
             heard. Relevance of spectrograms does not need it and is left as it is.
         frequencies: (F,) of a spectrogram's rows, in hertz, ascending; None: those of `DecibelSpectrogram`.
         times: (N,) of its columns, in seconds from the clip's start, ascending; None: as above.
+        front_end: of mel spectrograms and the like, whose bins are made of many of a transform's: relevance is heard
+            through that transform, as `as_gain` has it, instead.
 
     Returns:
         float32, (T,); left and right (T, 2).
@@ -72,12 +87,15 @@ def sounds(
         raise ValueError(f"a clip is finite samples of shape (T,), these are of {clip.shape}")
     if not np.isfinite(gain).all():
         raise Mistake("the relevance is not finite: choose another attribution, or a checkpoint with finite weights.")
-    if gain.ndim == 2:
+    size, hop = DecibelSpectrogram.window, DecibelSpectrogram.hop
+    if gain.ndim == 2 and front_end is not None:
+        gain, size, hop = as_gain(gain, front_end), front_end.window, front_end.hop
+    elif gain.ndim == 2:
         gain = on_transform(gain, len(clip), sample_rate, frequencies, times)
     elif smoothing > 0:
         gain = gaussian_filter1d(gain, smoothing * sample_rate, mode="nearest")
     gain = gain / np.abs(gain).max(initial=np.finfo(np.float64).tiny)
-    positive, negative = heard(clip, np.maximum(gain, 0)), heard(clip, np.maximum(-gain, 0))
+    positive, negative = (heard(clip, np.maximum(part, 0), size, hop) for part in (gain, -gain))
     original, target = _faded(clip, sample_rate), loudness(_faded(clip, sample_rate), sample_rate)
     parts = {
         "positive": positive,
@@ -93,14 +111,19 @@ def sounds(
     return {name: (PEAK / peak * sound).astype(np.float32) for name, sound in found.items()}
 
 
-def heard(clip: np.ndarray, gain: np.ndarray) -> np.ndarray:
-    """The clip (T,) with gains in 0..1, of its samples (T,) or of its transform, see `on_transform`.
+def heard(
+    clip: np.ndarray, gain: np.ndarray, size: int = DecibelSpectrogram.window, hop: int = DecibelSpectrogram.hop
+) -> np.ndarray:
+    """The clip (T,) with gains in 0..1, of its samples (T,) or of its transform (K, frames).
+
+    Args:
+        size, hop: of the transform, in samples.
 
     Raises:
         ValueError: the gains are those of another clip.
     """
     if gain.ndim == 2:
-        sound = _through_transform(clip, gain)
+        sound = _through_transform(clip, gain, size, hop)
     elif gain.shape == clip.shape:
         sound = clip * gain
     else:
@@ -127,9 +150,23 @@ def on_transform(
         if samples != front_end.samples:
             raise ValueError(f"a clip of {samples} samples has no DecibelSpectrogram; give frequencies and times")
     rows = np.arange(front_end.window // 2 + 1) * sample_rate / front_end.window  # hertz
-    columns = np.arange(samples // front_end.hop + 1) * front_end.hop / sample_rate  # seconds
+    columns = np.arange((samples - 1) // front_end.hop + 1) * front_end.hop / sample_rate  # seconds
     inside = rows.clip(frequencies[0], frequencies[-1]), columns.clip(times[0], times[-1])
     return RegularGridInterpolator((frequencies, times), gain)(tuple(np.meshgrid(*inside, indexing="ij")))
+
+
+def as_gain(relevance: np.ndarray, front_end: Spreading) -> np.ndarray:
+    """Relevance of a front end's bins as a gain on the transform that they are made of, (K, frames) of (F, N).
+
+    What `front_end.spread` gives a bin of the transform is its share of the relevance, the smaller the more bins there
+    are to share with. Wide bands would be heard less than narrow ones of the same relevance; so the gain is that share
+    over what it would be if all bands and times were equally relevant: the mean of those that the bin belongs to.
+    Bins that belong to none are not heard.
+    """
+    spread, even = (
+        front_end.spread(torch.from_numpy(part)).double().numpy() for part in (relevance, np.ones_like(relevance))
+    )
+    return np.divide(spread, even, out=np.zeros_like(spread), where=even > 0)
 
 
 def loudness(samples: np.ndarray, sample_rate: int) -> float:
@@ -183,8 +220,7 @@ def write_wav(path: Path, samples: np.ndarray, sample_rate: int) -> None:
     Path(path).write_bytes(wav(samples, sample_rate))
 
 
-def _through_transform(clip: np.ndarray, gain: np.ndarray) -> np.ndarray:
-    size, hop = DecibelSpectrogram.window, DecibelSpectrogram.hop
+def _through_transform(clip: np.ndarray, gain: np.ndarray, size: int, hop: int) -> np.ndarray:
     window = torch.hann_window(size, dtype=torch.float64)
     transform = torch.stft(torch.tensor(clip), size, hop, window=window, pad_mode="constant", return_complex=True)
     return torch.istft(transform * torch.from_numpy(gain), size, hop, window=window, length=len(clip)).numpy()

@@ -16,8 +16,10 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import WandbLogger
 
 from src.build import build_named
+from src.config import check_number
 from src.datamodules.datamodule import AudioDataModule, Batch
 from src.explain import plots
+from src.explain.attribution import relevance_of
 from src.explain.bootstrap import SpeakerBootstrap
 from src.explain.explainer import Perturbation, inputs_of, silence_of
 from src.explain.interventions import compare, paper_of
@@ -38,6 +40,9 @@ class RelevancePanel(Callback):
     """
 
     def __init__(self, attribution: dict[str, Any], every_n_epochs: int, clips: int) -> None:
+        for name, value in (("every_n_epochs", every_n_epochs), ("clips", clips)):
+            option = f"callbacks.relevance.{name}"
+            check_number({"callbacks": {"relevance": {name: value}}}, option, int, 1, 10**6, nullable=False)
         self.attribution = build_named(attribution, "attribution")
         self.every_n_epochs, self.clips = every_n_epochs, clips
 
@@ -53,7 +58,7 @@ class RelevancePanel(Callback):
         with torch.no_grad():
             input = classifier.front_end(batch["waveform"].to(module.device))
             predicted = classifier.network(input).argmax(1)
-        relevance = self.attribution(classifier.network, input, predicted)[:, 0].cpu().numpy()  # (B, ...)
+        relevance = relevance_of(self.attribution, classifier.network, input, predicted)[:, 0].cpu().numpy()  # (B, ...)
         view = View.of(classifier, datamodule.settings.sample_rate, tuple(input.shape[1:]))
         folder = Path(trainer.default_root_dir) / f"relevance/epoch-{epoch:03d}"
         folder.mkdir(parents=True, exist_ok=True)
@@ -114,7 +119,7 @@ class PerturbationCurves(Callback):
         batch: Batch = step[1]
         classifier, _ = parts(trainer, module)
         input = classifier.front_end(batch["waveform"])
-        relevance = self.attribution(classifier.network, input, classifier.network(input).argmax(1))
+        relevance = relevance_of(self.attribution, classifier.network, input, classifier.network(input).argmax(1))
         self.outcomes.append(self.perturbation(classifier.network, input, batch["label"], relevance, batch["clip"]))
         self.tested += batch["clip"].tolist()
 
@@ -152,9 +157,15 @@ class InterventionTest(Callback):
         self.node, self.seed = intervention, seed
         self.metrics: dict[str, float] = {}
 
-    def on_test_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
-        _, datamodule = parts(trainer, module)
+    def on_fit_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Makes it of one clip: that this network cannot be asked so is better known before the training."""
+        classifier, datamodule = parts(trainer, module)
         self.intervention = build_named(self.node, "intervention", datamodule.settings.sample_rate)
+        batch = datamodule.evaluation_dataset(datamodule.split.test[:1]).__getitems__([0])
+        with torch.no_grad():
+            self.intervention(classifier, batch["waveform"].to(module.device), batch["label"].to(module.device))
+
+    def on_test_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
         self.tested: list[tuple[int, int, int, int]] = []  # clip, label, prediction before and after
 
     def on_test_batch_end(self, trainer: Trainer, module: LightningModule, *step: Any) -> None:

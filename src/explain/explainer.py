@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from src.datamodules.datamodule import Batch, ClipDataset, loader
-from src.explain.attribution import Attribution
+from src.explain.attribution import Attribution, relevance_of
 from src.explain.fill import Fill
 from src.explain.interventions import Intervention
 from src.explain.perturbation import Outcome, perturb, scores_of
@@ -95,7 +95,7 @@ class Explainer(LightningModule):
         input = self.classifier.front_end(waveform)  # (B, ...)
         logits = self.classifier.network(input).float()  # (B, C)
         target = targets(self.question.target, logits, label)  # (B,)
-        relevance = self.question.attribution(self.classifier.network, input, target)  # (B, ...)
+        relevance = relevance_of(self.question.attribution, self.classifier.network, input, target)  # (B, ...)
         values = {"relevance": relevance, "prediction": logits, "logit": logits.gather(1, target[:, None])[:, 0]}
         values["target"] = target
         if self.question.perturbation is not None:

@@ -4,15 +4,16 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 OPPOSITE = "least relevant"  # relevance turned round, no rival of it
 BY = {"random": "at random", OPPOSITE: "with the least relevant first"}  # other orders: by their name
 
-NO_INTERVAL = ", of too few speakers for an interval"
+NO_INTERVAL = ", of too few {unit}s for an interval"
 HOW_TO_READ = (
     "The further accuracy falls as features are removed, the better their order finds what the network uses."
-    " Brackets hold 95 % intervals over speakers."
+    " Brackets hold 95 % intervals over {unit}s."
 )
 
 
@@ -21,6 +22,7 @@ def curve_findings(
     features: str,
     areas: Mapping[str, float] | None = None,
     fractions: Sequence[float] = (0.01, 0.05),
+    unit: str = "speaker",
 ) -> list[str]:
     """What the perturbation curves say for relevance, what they say against it, and what they leave open.
 
@@ -29,10 +31,11 @@ def curve_findings(
         features: what was removed: samples, bins.
         areas: metrics, among which are those of `src.explain.perturbation.areas`, if they are to be spoken of.
         fractions: those to speak of, chosen before any curve was seen; if none was measured, the middle one is.
+        unit: what the intervals are over.
     """
     measured = sorted(fraction for fraction in curves["fraction"].unique() if fraction > 0)
     stated = [fraction for fraction in fractions if fraction in measured] or measured[len(measured) // 2 :][:1]
-    findings = [at_fraction(curves, fraction, features) for fraction in stated]
+    findings = [at_fraction(curves, fraction, features, unit) for fraction in stated]
     areas, comparisons = areas or {}, []
     for control in curves["order"].unique():
         metric = f"perturbation/area/{control.replace(' ', '_')}_minus_relevance"
@@ -40,13 +43,13 @@ def curve_findings(
             ends = areas.get(f"{metric}_low", math.nan), areas.get(f"{metric}_high", math.nan)
             low, high = sorted(math.copysign(1, areas[metric]) * end for end in ends)  # of the points, as they are said
             remark = interval(low, high) + (", which include zero" if low <= 0 else "")
-            comparisons.append(compared(control, areas[metric], remark or NO_INTERVAL))
+            comparisons.append(compared(control, areas[metric], remark or NO_INTERVAL.format(unit=unit)))
     if comparisons:
         findings.append(f"Averaged over all fractions removed, relevance does {'; '.join(comparisons)}.")
-    return [HOW_TO_READ, *findings] if findings else []
+    return [HOW_TO_READ.format(unit=unit), *findings] if findings else []
 
 
-def at_fraction(curves: pd.DataFrame, fraction: float, features: str) -> str:
+def at_fraction(curves: pd.DataFrame, fraction: float, features: str, unit: str) -> str:
     """The accuracies at one fraction, and relevance beside the other orders."""
     rows: list[Any] = list(curves[curves["fraction"] == fraction].itertuples(index=False))
     relevance = next(row for row in rows if row.order == "relevance")
@@ -57,7 +60,7 @@ def at_fraction(curves: pd.DataFrame, fraction: float, features: str) -> str:
         if row.order not in ("relevance", OPPOSITE):
             overlap = row.low <= relevance.high and relevance.low <= row.high
             remark = ", but their intervals overlap" if overlap else ", and their intervals do not overlap"
-            remark = NO_INTERVAL if math.isnan(row.low) else remark
+            remark = NO_INTERVAL.format(unit=unit) if math.isnan(row.low) else remark
             comparisons.append(compared(row.order, row.accuracy - relevance.accuracy, remark))
     intact = curves.loc[curves["fraction"] == 0, "accuracy"].head(1)
     before = "".join(f"; with none removed, {percent(accuracy)}" for accuracy in intact)
@@ -79,3 +82,28 @@ def percent(share: float) -> str:
 
 def interval(low: float, high: float) -> str:
     return "" if math.isnan(low) else f" [{100 * low:.1f}, {100 * high:.1f}]".replace("-", "−")
+
+
+def intervention_findings(
+    metrics: Mapping[str, float], label: np.ndarray, before: np.ndarray, after: np.ndarray, classes: Sequence[str]
+) -> list[str]:
+    """What an intervention did, over all clips and to each class.
+
+    Args:
+        metrics: of `interventions.compare`.
+        label, before, after: (N,) classes, and what the clips were taken for.
+        classes: C names.
+    """
+    values = {}
+    for name in ("accuracy_before", "accuracy_after", "flipped"):
+        key = f"intervention/{name}"
+        values[name] = percent(metrics[key]) + interval(metrics[f"{key}_low"], metrics[f"{key}_high"])
+    of_classes = [
+        f"{name} {percent((before[own] == number).mean())} to {percent((after[own] == number).mean())}"
+        for number, name in enumerate(classes)
+        if (own := label == number).any()
+    ]
+    return [
+        f"The intervention takes accuracy from {values['accuracy_before']} to {values['accuracy_after']}; it changes"
+        f" {values['flipped']} of the predictions. By class: {'; '.join(of_classes)}."
+    ]

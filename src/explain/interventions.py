@@ -202,12 +202,11 @@ def for_classes(factors: Mapping[str, float], classes: list[str]) -> list[float]
     Raises:
         Mistake: there is none for a class.
     """
-    for name in classes:
-        if name not in factors:
-            raise Mistake(
-                f"intervention.factors has no factor for the class '{name}' of this checkpoint;"
-                f" +intervention.factors.{name}=1 leaves its clips as they are."
-            )
+    if missing := [name for name in classes if name not in factors]:
+        raise Mistake(
+            f"intervention.factors has no factor for the classes {', '.join(missing)} of this checkpoint;"
+            f" +intervention.factors.{missing[0]}=1 and so on leave their clips as they are."
+        )
     return [factors[name] for name in classes]
 
 

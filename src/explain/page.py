@@ -1,19 +1,20 @@
 """What an explanation leaves for people: curves, pictures, sounds, and the report that holds them all."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 from rich.progress import track
 
 from src.explain import plots
-from src.explain.findings import curve_findings
+from src.explain.class_section import class_section
+from src.explain.findings import curve_findings, intervention_findings
 from src.explain.interventions import paper_of
 from src.explain.panels import View, audible, file_name, picture
 from src.explain.perturbation import write_curves
 from src.explain.report import ClipPanel, Note, Picture, Section, write_report
 from src.explain.results import Results
+from src.explain.typical import Example
 
 GUIDE = (
     "Red is relevance for the explained class, blue against it. The positive sound is the clip as far as it speaks for"
@@ -23,27 +24,34 @@ GUIDE = (
 
 
 def write(folder: Path, results: Results, view: View, facts: Mapping[str, object], clips: int) -> None:
-    """Writes `curves.csv`, `curves.png`, `figures/`, `audio/` and `report.html`.
+    """Writes `curves.csv`, `curves.png`, `typical.csv`, `figures/`, `audio/` and `report.html`.
 
     Args:
         folder: the run folder.
         results: of the run.
         view: how the network's input lies in time and frequency.
         facts: what was explained, by name.
-        clips: how many clips to show.
+        clips: how many clips to show, those that stand out in their class first; these are shown in any case.
     """
     (folder / "figures").mkdir(exist_ok=True)
     (folder / "audio").mkdir(exist_ok=True)
     sections, findings = [], []
     if results.curves is not None:
         write_curves(folder / "curves.csv", results.curves)
-        findings += curve_findings(results.curves, view.features, results.metrics)
+        findings += curve_findings(results.curves, view.features, results.metrics, unit=results.source.unit)
         sections.append(curves(folder, results, view))
     if results.changed is not None:
+        findings += intervention_findings(
+            results.metrics, results.label, results.predicted, results.changed, results.classes
+        )
         sections.append(intervention(folder, results))
+    examples: list[Example] = []
     if results.labelled:
-        sections.append(class_averages(folder, results, view))
-    rows = results.chosen(clips)
+        section, examples = class_section(folder, results, view)
+        sections.append(section)
+    standing_out = {example.row for example in examples}
+    rows = results.in_order({*results.chosen(max(0, clips - len(standing_out))), *standing_out})
+    remarks = {row: [example.remark(results) for example in examples if example.row == row] for row in rows}
     console = Console(stderr=True)
     shown = track(rows, "drawing clips", console=console, disable=not console.is_terminal, transient=True)
     write_report(
@@ -54,7 +62,8 @@ def write(folder: Path, results: Results, view: View, facts: Mapping[str, object
         sections=sections,
         notes=notes(results),
         guide=[GUIDE],
-        clips=[panel(folder, results, view, row) for row in shown],
+        clips=[panel(folder, results, view, row, remarks[row]) for row in shown],
+        unit=results.source.unit,
     )
 
 
@@ -68,8 +77,10 @@ def curves(folder: Path, results: Results, view: View) -> Section:
     text = (
         f"A fraction of all {view.features} is replaced ({fill}), the most relevant first, and the network is asked"
         " again. The sooner accuracy falls, the more of what the network uses was among them. Shaded are 95 % intervals"
-        " from resampling speakers; random removal spares silence, and is averaged over its seeds."
+        f" from resampling {results.source.unit}s."
     )
+    if results.question.perturbation.seeds:
+        text += " Random removal spares silence, and is averaged over its seeds."
     alt = "Accuracy over the fraction of the input that is removed, by relevance and in the control orders"
     return Section("Removing what is relevant", [text], [Picture(png, alt)], results.curves)
 
@@ -80,32 +91,15 @@ def intervention(folder: Path, results: Results) -> Section:
     paper = paper_of(results.question.intervention, results.classes)
     png = plots.png(plots.plot_intervention({name: results.metrics}, paper=paper, chance=1 / len(results.classes)))
     (folder / "figures/intervention.png").write_bytes(png)
-    text = "All clips are changed as the hypothesis has it, and the network is asked again. Lines are 95 % intervals."
+    text = (
+        f"All clips are changed as the hypothesis has it ({name}, see the options above), and the network is asked"
+        " again. Lines are 95 % intervals."
+    )
     return Section("Intervention", [text], [Picture(png, f"Accuracy before and after {name}")])
 
 
-def class_averages(folder: Path, results: Results, view: View) -> Section:
-    """`figures/class_averages.png`: mean relevance per class, right and wrong predictions apart."""
-    clips = np.zeros((len(results.classes), 2), int)
-    means = np.zeros((*clips.shape, *results.relevance(0).shape))  # (C, 2, T) or (C, 2, F, N)
-    for row, label in enumerate(results.label):
-        wrong = int(results.predicted[row] != label)
-        added = plots.for_average(results.relevance(row), results.waveform(row), view.sample_rate, view.times)
-        clips[label, wrong] += 1
-        means[label, wrong] += (added - means[label, wrong]) / clips[label, wrong]
-    seconds = results.source.dataset.length / view.sample_rate
-    figure = plots.plot_class_averages(means, clips, results.classes, seconds, frequencies=view.frequencies)
-    png = plots.png(figure)
-    (folder / "figures/class_averages.png").write_bytes(png)
-    text = (
-        "Mean relevance of the clips of each class, aligned to where their sounds begin; right predictions above wrong"
-        " ones."
-    )
-    return Section("Class averages", [text], [Picture(png, "Mean relevance per class")])
-
-
-def panel(folder: Path, results: Results, view: View, row: int) -> ClipPanel:
-    """One clip's card; its picture and sounds lie in the run folder, too."""
+def panel(folder: Path, results: Results, view: View, row: int, remarks: Sequence[str]) -> ClipPanel:
+    """One clip's card, with remarks on it; its picture and sounds lie in the run folder, too."""
     clip, classes = results.source.clips[row], results.classes
     label = classes[results.label[row]] if results.label[row] >= 0 else None
     prediction, target = classes[results.predicted[row]], classes[results.target[row]]
@@ -119,14 +113,26 @@ def panel(folder: Path, results: Results, view: View, row: int) -> ClipPanel:
     return ClipPanel(
         clip.path, clip.speaker, label, prediction, target,
         dict(zip(classes, results.probabilities[row].tolist(), strict=True)),
-        float(results.conservation_error[row]), [drawn], heard,
+        float(results.conservation_error[row]), [drawn], heard, [*remarks, *cut(results, view, row)],
     )  # fmt: skip
+
+
+def cut(results: Results, view: View, row: int) -> list[str]:
+    """Which part of its recording the clip is, if the recording is longer."""
+    dataset = results.source.dataset
+    clip, rate = dataset.clips[row], view.sample_rate
+    if not dataset.cache.cut[clip]:
+        return []
+    return [f"{dataset.length / rate:g} s of a longer recording, from {dataset.cache.starts[clip] / rate:.2f} s on"]
 
 
 def notes(results: Results) -> list[Note]:
     """What a reader must know of."""
-    skipped = results.source.skipped
-    if not skipped:
-        return []
-    lines = [f"{path}: {reason}" for path, reason in skipped]
-    return [Note(f"{len(skipped)} recordings could not be used and were skipped.", lines)]
+    skipped, dataset = results.source.skipped, results.source.dataset
+    found = []
+    if skipped:
+        lines = [f"{path}: {reason}" for path, reason in skipped]
+        found.append(Note(f"{len(skipped)} recordings could not be used and were skipped.", lines))
+    if longer := int(dataset.cache.cut[dataset.clips].sum()):
+        found.append(Note(f"{longer} recordings are longer than a clip: the part with the most energy was explained."))
+    return found

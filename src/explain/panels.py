@@ -3,8 +3,10 @@
 import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Any
 
 import numpy as np
+import torch
 
 from src.explain import plots
 from src.explain.audible import sounds, wav
@@ -21,11 +23,13 @@ class View:
         sample_rate: of the waveforms, in hertz.
         frequencies: (F,) of a spectrogram's rows, in hertz; None for waveforms.
         times: (N,) of its columns, in seconds from the clip's start; None for waveforms.
+        classifier: whose front end makes the inputs.
     """
 
     sample_rate: int
-    frequencies: np.ndarray | None = None
-    times: np.ndarray | None = None
+    frequencies: np.ndarray | None
+    times: np.ndarray | None
+    classifier: Classifier
 
     @classmethod
     def of(cls, classifier: Classifier, sample_rate: int, shape: tuple[int, ...]) -> "View":
@@ -39,9 +43,10 @@ class View:
         """
         front_end = classifier.front_end
         if len(shape) == 2 and shape[0] == 1:
-            return cls(sample_rate)
+            return cls(sample_rate, None, None, classifier)
         if len(shape) == 3 and shape[0] == 1 and hasattr(front_end, "frequencies") and hasattr(front_end, "times"):
-            return cls(sample_rate, np.asarray(front_end.frequencies), np.asarray(front_end.times))
+            rows, columns = (torch.as_tensor(axis).cpu() for axis in (front_end.frequencies, front_end.times))
+            return cls(sample_rate, rows.numpy(), columns.numpy(), classifier)
         raise Mistake(
             f"inputs of {type(front_end).__name__}, of the shape {shape}, cannot be drawn: they are to be waveforms"
             " (1, T), or spectrograms (1, F, N) of a front end with `frequencies` and `times`."
@@ -50,6 +55,12 @@ class View:
     @property
     def features(self) -> str:
         return "samples" if self.frequencies is None else "bins"
+
+    def inputs(self, waveforms: np.ndarray) -> np.ndarray:
+        """What the network is given of waveforms (B, T): (B, T) or (B, F, N)."""
+        with torch.no_grad():
+            batch = torch.from_numpy(waveforms)[:, None].to(self.classifier.device)  # (B, 1, T)
+            return self.classifier.front_end(batch)[:, 0].cpu().numpy()
 
 
 def picture(view: View, waveform: np.ndarray, relevance: np.ndarray, title: str) -> Picture:
@@ -60,14 +71,18 @@ def picture(view: View, waveform: np.ndarray, relevance: np.ndarray, title: str)
         relevance: (T,) or (F, N).
         title: of the figure.
     """
-    figure = plots.plot_clip(waveform, relevance, view.sample_rate, title, view.frequencies, view.times)
+    shown = None if view.frequencies is None else view.inputs(waveform[None])[0]
+    figure = plots.plot_clip(waveform, relevance, view.sample_rate, title, shown, view.frequencies, view.times)
     alt = f"Waveform and spectrogram with relevance: {title}"
     return Picture(plots.png(figure), alt, time_axis=plots.time_axis(figure))
 
 
 def audible(view: View, waveform: np.ndarray, relevance: np.ndarray) -> list[Sound]:
     """The clip's sounds, as WAV files."""
-    found = sounds(waveform, relevance, view.sample_rate, frequencies=view.frequencies, times=view.times)
+    grid: dict[str, Any] = {"frequencies": view.frequencies, "times": view.times}
+    if hasattr(view.classifier.front_end, "spread"):
+        grid["front_end"] = view.classifier.front_end
+    found = sounds(waveform, relevance, view.sample_rate, **grid)
     return [Sound(name, wav(samples, view.sample_rate)) for name, samples in found.items()]
 
 

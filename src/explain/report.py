@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import io
 import math
 import numbers
 import re
@@ -13,6 +14,7 @@ from typing import Any
 
 import jinja2
 import pandas as pd
+import soundfile
 
 MOST_BARS = 12  # probabilities shown per clip
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -55,17 +57,44 @@ class Sound:
 
     @property
     def uri(self) -> str:
-        return data_uri("audio/wav", self.wav)
+        """The same samples as FLAC, which takes half the room."""
+        samples, rate = soundfile.read(io.BytesIO(self.wav), dtype="int16")
+        soundfile.write(file := io.BytesIO(), samples, rate, format="FLAC")
+        return data_uri("audio/flac", file.getvalue())
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a section says of one thing, such as a class, under a heading that folds it away.
+
+    Args:
+        title: the heading.
+        text: sentences.
+        links: words, each with the path of a clip whose card they lead to.
+        pictures: figures.
+    """
+
+    title: str
+    text: Sequence[str] = ()
+    links: Sequence[tuple[str, str]] = ()
+    pictures: Sequence[Picture] = ()
 
 
 @dataclass(frozen=True)
 class Section:
-    """Something about the whole run, such as the curves: sentences, figures, and the numbers behind them."""
+    """Something about the whole run, such as the curves: sentences, figures, and the numbers behind them.
+
+    Args:
+        parts: what there is to say of each class, say.
+        unfolded: show them from the start.
+    """
 
     title: str
     text: Sequence[str] = ()
     pictures: Sequence[Picture] = ()
     table: pd.DataFrame | None = None
+    parts: Sequence[Part] = ()
+    unfolded: bool = True
 
 
 @dataclass(frozen=True)
@@ -86,6 +115,7 @@ class ClipPanel:
         prediction, target: the class with the highest probability, and the class that is explained.
         probabilities: of all classes by name, in the order of the logits.
         conservation_error: |sum of the relevance - logit| / |logit|; NaN where the attribution does not conserve.
+        remarks: why it is shown, if not by chance.
     """
 
     path: str
@@ -97,6 +127,7 @@ class ClipPanel:
     conservation_error: float = math.nan
     pictures: Sequence[Picture] = ()
     sounds: Sequence[Sound] = ()
+    remarks: Sequence[str] = ()
 
     @property
     def verdict(self) -> str:
@@ -126,6 +157,7 @@ def write_report(
     notes: Sequence[Note] = (),
     guide: Sequence[str] = (),
     clips: Sequence[ClipPanel] = (),
+    unit: str = "speaker",
 ) -> None:
     """Writes the page, whole or not at all.
 
@@ -134,10 +166,11 @@ def write_report(
         title: its heading.
         facts: what was explained, by name: checkpoint, network, task and so on.
         findings: sentences, the most important ones first.
-        sections: curves, class averages, interventions.
+        sections: curves, class averages, interventions; links of their parts lead to clips of this page.
         notes: what was skipped or left out, and what to be careful about.
         guide: how the clips' pictures and sounds are to be read and heard.
         clips: a card each, in this order.
+        unit: what a clip's `speaker` is called.
 
     Raises:
         OSError: the disk is full or read-only; an earlier page at `path` is as it was.
@@ -151,9 +184,11 @@ def write_report(
         lstrip_blocks=True,
     )
     environment.filters["digest"] = digest
+    cards = {clip.path: f"clip-{number}" for number, clip in enumerate(clips, start=1)}
     pieces = environment.get_template("report.html.j2").generate(
-        title=title, facts=facts, findings=findings, sections=sections, notes=notes, guide=guide, clips=clips
-    )
+        title=title, facts=facts, findings=findings, sections=sections, notes=notes, guide=guide, clips=clips,
+        cards=cards, unit=unit,
+    )  # fmt: skip
     unfinished = path.with_name(path.name + ".part")
     try:
         with open(unfinished, "w", encoding="utf-8", newline="\n") as file:  # the digests are of these very bytes

@@ -1,6 +1,7 @@
 """What a complete relevance file says: metrics, curves, and the clips that are worth showing."""
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from src.explain.source import Source
 
 CONSERVING = (LRP, GradientXInput, IntegratedGradients)
 CHUNK = 256  # rows of relevance in memory at a time
+BATCH = 32  # where waveforms and inputs are, too
 
 
 class Results:
@@ -80,7 +82,7 @@ class Results:
         error = self.conservation_error
         found: dict[str, float | int] = {"clips/explained": len(self.label), "clips/skipped": len(self.source.skipped)}
         if self.labelled:
-            found["speakers/explained"] = len({clip.speaker for clip in self.source.clips})
+            found[f"{self.source.unit}s/explained"] = len({clip.speaker for clip in self.source.clips})
             found["test/accuracy"] = float((self.predicted == self.label).mean())
             found["test/balanced_accuracy"] = float(balanced_accuracy_score(self.label, self.predicted))
         if not np.isnan(error).any():
@@ -97,15 +99,28 @@ class Results:
         with h5py.File(self.path) as file:
             return file["relevance"][row][0]
 
+    def batches(self) -> list[range]:
+        """All rows, a few at a time."""
+        return [range(start, min(start + BATCH, len(self.label))) for start in range(0, len(self.label), BATCH)]
+
+    def relevances(self, rows: range) -> np.ndarray:
+        """Of B clips next to each other, likewise: (B, T) or (B, frequencies, times)."""
+        with h5py.File(self.path) as file:
+            return file["relevance"][rows.start : rows.stop][:, 0]
+
     def waveform(self, row: int) -> np.ndarray:
         """Of one clip, (T,)."""
-        return self.source.dataset.__getitems__([row])["waveform"][0, 0].numpy()
+        return self.waveforms([row])[0]
+
+    def waveforms(self, rows: Sequence[int]) -> np.ndarray:
+        """Of B clips, (B, T)."""
+        return self.source.dataset.__getitems__(list(rows))["waveform"][:, 0].numpy()
 
     def chosen(self, count: int) -> list[int]:
         """Rows of clips that are worth showing: right and wrong ones, spread over classes and speakers.
 
         Each clip is one of the least shown so far, first by whether it is right, then by its class, then by its
-        speaker; chance decides between equals. In order of class, the wrong ones last.
+        speaker; chance decides between equals. They are `in_order`.
         """
         left = np.random.default_rng(self.seed).permutation(len(self.label)).tolist()
         wrong = self.predicted != self.label
@@ -121,4 +136,8 @@ class Results:
             left.remove(row)
             rows.append(row)
             shown.update(kinds(row))
-        return sorted(rows, key=lambda row: (bool(wrong[row]), self.label[row], row))
+        return self.in_order(rows)
+
+    def in_order(self, rows: Iterable[int]) -> list[int]:
+        """Rows in order of their class, the wrong ones last."""
+        return sorted(rows, key=lambda row: (bool(self.predicted[row] != self.label[row]), self.label[row], row))

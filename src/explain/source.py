@@ -25,11 +25,13 @@ class Source:
         dataset: their waveforms, by row.
         clips: N of them.
         skipped: path and reason of each recording that could not be used.
+        unit: what a clip's `speaker` is called in its corpus.
     """
 
     dataset: ClipDataset
     clips: list[Clip]
     skipped: list[tuple[str, str]]
+    unit: str = "speaker"
 
     @property
     def labels(self) -> np.ndarray:
@@ -55,23 +57,26 @@ class Recordings(Corpus):
         return [Clip(path, "") for path in paths]
 
 
-def recordings(path: str, config: dict[str, Any], cache_dir: str) -> Source:
+def recordings(path: str, config: dict[str, Any], cache_dir: str, limit: int | None, seed: int) -> Source:
     """Recordings of one's own, each as the network's own clips were prepared, in the middle of its frame.
 
     Args:
         path: a file or a folder.
         config: the checkpoint's.
         cache_dir: where prepared recordings are kept.
+        limit: take only so many, drawn at random.
+        seed: of the draw.
 
     Raises:
         Mistake: nothing there, or nothing that can be used.
     """
     corpus, settings = Recordings(Path(path)), ClipSettings(**config["data"]["clip"])
     cache = open_cache(corpus, corpus.clips(), settings, cache_dir, option="input")
-    labels = np.full(len(cache), -1, np.int64)
+    members = limited(np.arange(len(cache)), limit, seed)
+    labels = np.full(len(members), -1, np.int64)
     length = round(settings.seconds * settings.sample_rate)
-    dataset = ClipDataset(cache, np.arange(len(cache)), labels, length, lambda: np.full(len(cache), 0.5))
-    return Source(dataset, cache.clips, cache.skipped)
+    dataset = ClipDataset(cache, members, labels, length, lambda: np.full(len(members), 0.5))
+    return Source(dataset, [cache.clips[i] for i in members], cache.skipped)
 
 
 def test_clips(config: dict[str, Any], speakers: dict[str, list[str]], limit: int | None, seed: int) -> Source:
@@ -87,6 +92,7 @@ def test_clips(config: dict[str, Any], speakers: dict[str, list[str]], limit: in
         Mistake: the corpus, or its test speakers, are not there.
     """
     datamodule = AudioDataModule.from_config(config, speakers)
+    unit = datamodule.corpus.unit
     try:
         datamodule.setup()
     except Mistake as mistake:
@@ -97,14 +103,20 @@ def test_clips(config: dict[str, Any], speakers: dict[str, list[str]], limit: in
     members = datamodule.split.test
     if not len(members):
         raise Mistake(
-            f"none of the checkpoint's test speakers ({', '.join(speakers['test'][:5])}, …) is in its corpus now;"
+            f"none of the checkpoint's test {unit}s ({', '.join(speakers['test'][:5])}, …) is in its corpus now;"
             " restore the recordings, or explain recordings of your own with input=…"
         )
     missing = set(speakers["test"]) - {datamodule.clips[i].speaker for i in members}
     if missing:
-        log.warning("%d of the checkpoint's test speakers are not in the corpus any more.", len(missing))
-    if limit is not None and limit < len(members):
-        members = np.sort(np.random.default_rng(seed).choice(members, limit, replace=False))
+        log.warning("%d of the checkpoint's test %ss are not in the corpus any more.", len(missing), unit)
+    members = limited(members, limit, seed)
     cache: Cache = datamodule.cache
     clips = [datamodule.clips[i] for i in members]
-    return Source(datamodule.evaluation_dataset(members), clips, cache.skipped)
+    return Source(datamodule.evaluation_dataset(members), clips, cache.skipped, unit)
+
+
+def limited(members: np.ndarray, limit: int | None, seed: int) -> np.ndarray:
+    """So many of the members, in their order."""
+    if limit is None or limit >= len(members):
+        return members
+    return np.sort(np.random.default_rng(seed).choice(members, limit, replace=False))

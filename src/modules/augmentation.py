@@ -1,20 +1,25 @@
-"""Changes of the waveform that leave its label as it is, batched on the device, drawn anew every time.
+"""Changes of training clips that leave their label as it is, or mix it, batched on the device, drawn anew every time.
 
-Random shifts are not among them: the datamodule already embeds each training clip at a random offset.
+Clips that are shorter than the waveform need no shift: the datamodule already embeds them at a random offset.
 """
 
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torchaudio.functional import mask_along_axis_iid
+
+MASKS = 2  # of each axis
 
 
 class Augmentation(nn.Module):
-    """Speed, then noise, then gain, each drawn per clip from torch's global generator.
+    """Of waveforms: shift, speed, noise, gain. Of the network's input: masks, then mixing with another clip.
 
-    Does nothing in evaluation mode, and each change does nothing where its option is 0 or null.
+    Each is drawn per clip from torch's global generator, and does nothing where its option is 0 or null.
 
     Args:
+        shift: the waveform is turned by up to this share of its length, earlier or later; what leaves at one end
+            comes in at the other, as befits sounds without a beginning, such as rain.
         gain_db: level, uniform in [-gain_db, gain_db] decibels. The front ends of AudioNet and AlexNet
             normalise level away, so this is for front ends that do not.
         noise_snr_db: lowest and highest signal-to-noise ratio in decibels, or null for no noise. Noise
@@ -22,18 +27,36 @@ class Augmentation(nn.Module):
             (pink) an octave.
         speed: the clip plays at a speed uniform in [1 - speed, 1 + speed], pitch and all, about the
             centre of its energy; what leaves the frame is lost.
+        time_mask: up to this share of the input's time axis is silenced, twice (SpecAugment, Park et al.,
+            arXiv 1904.08779).
+        band_mask: the same of its frequency axis, where it has one.
+        mixup: clips and their labels are averaged with those of another clip of the batch, with weights from
+            Beta(mixup, mixup) (Zhang et al., arXiv 1710.09412); the larger weight is the clip's own.
     """
 
-    def __init__(self, gain_db: float = 0.0, noise_snr_db: Sequence[float] | None = None, speed: float = 0.0) -> None:
+    def __init__(
+        self,
+        shift: float = 0.0,
+        gain_db: float = 0.0,
+        noise_snr_db: Sequence[float] | None = None,
+        speed: float = 0.0,
+        time_mask: float = 0.0,
+        band_mask: float = 0.0,
+        mixup: float = 0.0,
+    ) -> None:
         super().__init__()
+        self.shift = shift
         self.gain_db = gain_db
         self.noise_snr_db = None if noise_snr_db is None else (noise_snr_db[0], noise_snr_db[1])
         self.speed = speed
+        self.time_mask, self.band_mask, self.mixup = time_mask, band_mask, mixup
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """Changed waveforms (B, 1, T) of waveforms (B, 1, T)."""
+        """Changed waveforms (B, 1, T) of waveforms (B, 1, T); in evaluation mode the same ones."""
         if not self.training:
             return waveform
+        if self.shift:
+            waveform = turned(waveform, _uniform(-self.shift, self.shift, waveform))
         if self.speed:
             waveform = at_speed(waveform, _uniform(1 - self.speed, 1 + self.speed, waveform))
         if self.noise_snr_db is not None:
@@ -41,6 +64,47 @@ class Augmentation(nn.Module):
         if self.gain_db:
             waveform = waveform * 10 ** (_uniform(-self.gain_db, self.gain_db, waveform) / 20)
         return waveform
+
+    @property
+    def masks(self) -> bool:
+        """Whether `masked` does anything."""
+        return bool(self.time_mask or self.band_mask)
+
+    def masked(self, input: Tensor, silence: Tensor) -> Tensor:
+        """Inputs (B, 1, T) or (B, channels, F, N) with silence (1, ...) where they are masked."""
+        kept = torch.ones_like(input[:, :1])
+        for _ in range(MASKS):
+            if self.time_mask:
+                kept = mask_along_axis_iid(kept, round(self.time_mask * input.shape[-1]), 0.0, axis=input.dim() - 1)
+            if self.band_mask and input.dim() == 4:
+                kept = mask_along_axis_iid(kept, round(self.band_mask * input.shape[2]), 0.0, axis=2)
+        return torch.where(kept > 0, input, silence)
+
+    def mixed(self, input: Tensor, label: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+        """Inputs (B, ...), each averaged with another one of the batch, and the share of every class in them.
+
+        Args:
+            label: (B,) int64.
+            classes: how many there are.
+
+        Returns:
+            input (B, ...) and target (B, classes); both as they were given where `mixup` is 0.
+        """
+        if not self.mixup:
+            return input, label
+        share = torch.distributions.Beta(self.mixup, self.mixup).sample((len(input),)).to(input.device)  # (B,)
+        share = torch.maximum(share, 1 - share)
+        other = torch.randperm(len(input), device=input.device)
+        own = share.to(input.dtype).view(-1, *[1] * (input.dim() - 1))
+        target = nn.functional.one_hot(label, classes).to(share)
+        return torch.lerp(input[other], input, own), torch.lerp(target[other], target, share[:, None])
+
+
+def turned(waveform: Tensor, share: Tensor) -> Tensor:
+    """Waveforms (B, 1, T), each turned to later by its share (B, 1, 1) of their length."""
+    samples = waveform.shape[-1]
+    time = torch.arange(samples, device=waveform.device)  # (T,)
+    return waveform.gather(-1, (time - (share.float() * samples).round().long()) % samples)
 
 
 def at_speed(waveform: Tensor, factor: Tensor) -> Tensor:

@@ -35,7 +35,7 @@ class Classifier(LightningModule):
     Args:
         front_end: makes the network's view of the waveforms, on the device.
         network: the classifier proper; relevance is of its input.
-        augmentation: changes training waveforms, (B, 1, T) -> (B, 1, T).
+        augmentation: changes training waveforms and inputs.
         classes: class names, in the order of the logits.
         optimizer: an optimizer's `_target_` and arguments, as in `conf/optimizer`.
         schedule: a learning-rate schedule's, stepped after each batch; `total_steps` is filled in if named.
@@ -47,7 +47,7 @@ class Classifier(LightningModule):
         self,
         front_end: nn.Module,
         network: nn.Module,
-        augmentation: nn.Module,
+        augmentation: Augmentation,
         classes: list[str],
         optimizer: dict[str, Any],
         schedule: dict[str, Any],
@@ -91,8 +91,13 @@ class Classifier(LightningModule):
         torch.manual_seed(int(state[0]))
 
     def training_step(self, batch: Batch) -> Tensor:
-        logits = self(self.augmentation(batch["waveform"]))
-        loss = self.training_loss(logits, batch["label"])
+        waveform = self.augmentation(batch["waveform"])
+        input = self.front_end(waveform)
+        if self.augmentation.masks:
+            input = self.augmentation.masked(input, silence=self.front_end(torch.zeros_like(waveform[:1])))
+        input, target = self.augmentation.mixed(input, batch["label"], len(self.classes))
+        logits = self.network(input).float()
+        loss = self.training_loss(logits, target)
         self._observe("train", logits, batch["label"], loss)
         return loss
 

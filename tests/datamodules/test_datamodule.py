@@ -191,6 +191,21 @@ def test_mistakes(opened):
         opened(name="mood", label="mood")
 
 
+def test_the_sound_task_serves_any_corpus_with_a_class(cache_dir, spoken_folder):
+    from tests.test_config import composed
+
+    pattern = r'data.pattern="say-(?P<class>\d)-by-(?P<speaker>[^-]+)"'
+    config: Any = OmegaConf.to_container(
+        composed("data=folder", f"data.root={spoken_folder}", pattern, "task=sound", "fold=4"), resolve=True
+    )
+    module = AudioDataModule.from_config(config)
+    module.setup()
+    assert module.classes == ["0", "1", "2"]
+    assert {name: len(speakers) for name, speakers in module.speakers().items()} == {
+        "train": 3, "validation": 1, "test": 1,
+    }  # fmt: skip
+
+
 def test_built_from_the_configuration(cache_dir):
     from tests.test_config import composed
 

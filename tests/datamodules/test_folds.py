@@ -156,13 +156,49 @@ def test_a_fold_out_of_range(fold: int) -> None:
         split(audiomnist(), "digit", fold, published=PUBLISHED_FOLDS["digit"])
 
 
+def test_the_group_after_may_validate(caplog: pytest.LogCaptureFixture) -> None:
+    published = [["a"], ["b", "c"], ["d"], ["e"]]
+    clips = corpus(dict.fromkeys("abcde", ""))
+    options = {"published": published, "validates": 1, "first_fold": 1}
+    for fold, test, validation, train in ((0, "a", "bc", "de"), (2, "d", "e", "abc"), (3, "e", "a", "bcd")):
+        with caplog.at_level(logging.INFO):
+            parts = split(clips, "digit", fold, **options)
+        assert [speakers_of(clips, part) for part in (parts.test, parts.validation, parts.train)] == [
+            set(test), set(validation), set(train),
+        ]  # fmt: skip
+    assert [record.message for record in caplog.records] == [
+        "fold=0 tests on the published fold 1, validates on 2",
+        "fold=2 tests on the published fold 3, validates on 4",
+        "fold=3 tests on the published fold 4, validates on 1",
+    ]
+    with pytest.raises(NoSuchFold, match=r"fold=4 does not exist: .* 0 to 3, which are the published 1 to 4"):
+        split(clips, "digit", 4, **options)
+
+
+def test_published_folds_of_which_nothing_is_there(caplog: pytest.LogCaptureFixture) -> None:
+    options = {"published": [["a"], ["b"], ["c"], ["d"]], "validates": 1, "first_fold": 1}
+    clips = corpus(dict.fromkeys("abd", ""))
+    split(clips, "digit", 0, **options)
+    assert "nothing of the published fold 3 is under data.root: training goes without" in caplog.text
+    for fold in (1, 2):
+        with pytest.raises(Mistake, match=rf"for fold={fold}: it tests on the published fold {fold + 1} and validates"):
+            split(clips, "digit", fold, **options)
+
+
+def test_messages_have_the_corpuss_word_for_speakers(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(Mistake, match=r"too few sources for folds: .* comes from 2, and 3 .*; add sources or"):
+        split(corpus(dict.fromkeys("ab", "")), "digit", 0, unit="source")
+    split(corpus(dict.fromkeys("abcd", "")), "digit", 0, unit="source")
+    assert "4 folds instead of 5: digit '0' has 4 sources" in caplog.text
+
+
 def test_too_few_speakers_or_classes() -> None:
     for speakers in ("a", "ab"):
-        with pytest.raises(Mistake, match=rf"digit '0' is spoken by {len(speakers)}, and 3 are needed"):
+        with pytest.raises(Mistake, match=rf"digit '0' comes from {len(speakers)}, and 3 are needed"):
             split(corpus(dict.fromkeys(speakers, "")), "digit", 0)
     with pytest.raises(Mistake, match="only the class 'male'"):
         split(corpus(dict.fromkeys("abcdef", "male")), "sex", 0, balance=True)
-    with pytest.raises(Mistake, match="sex 'female' is spoken by 2"):
+    with pytest.raises(Mistake, match="sex 'female' comes from 2"):
         split(corpus(dict.fromkeys("abcdef", "male") | dict.fromkeys("xy", "female")), "sex", 0, balance=True)
     with pytest.raises(Mistake, match="no class"):
         split([], "digit", 0)

@@ -117,6 +117,17 @@ def test_cut_takes_the_loudest_window() -> None:
     assert len(clip.samples) == 8000
 
 
+def test_cut_counts_from_the_recordings_start_after_trimming() -> None:
+    noise = np.random.default_rng(0).standard_normal(20000)
+    noise -= noise.mean()
+    samples = np.concatenate([np.zeros(4000), 0.05 * noise[:8000], 0.2 * noise[8000:], np.zeros(3000)])
+    samples -= samples.mean()
+    clip = prepare(samples[:, None], 8000, ClipSettings(highpass_hz=None, trim_db=25))
+    energies = [np.sum(samples[i : i + 8000] ** 2) for i in range(len(samples) - 8000 + 1)]
+    assert clip.cut and clip.start == np.argmax(energies) > 12000 - 100
+    assert np.abs(clip.samples - samples[clip.start : clip.start + 8000] * 32768).max() < 0.51
+
+
 def test_too_loud_recordings_are_scaled_rather_than_clipped() -> None:
     samples = 3 * word(8000)
     clip = prepare(samples[:, None], 8000, ClipSettings(seconds=5, highpass_hz=None, trim_db=None)).samples
@@ -146,6 +157,39 @@ def test_any_recording_becomes_a_clip_or_is_bad(length: int, channels: int, rate
     assert 0.05 * 8000 <= len(clip.samples) <= 1600
     assert 0 <= clip.start <= at_target - len(clip.samples) + 1
     assert not clip.cut or len(clip.samples) == 1600
+
+
+def test_short_clips_are_repeated_until_full_and_cut_there() -> None:
+    settings_ = ClipSettings(seconds=0.001, min_seconds=0, highpass_hz=None, trim_db=None, short="repeat")  # 8 samples
+    short = np.array([0.5, -0.25, -0.25])[:, None]
+    clip = prepare(short, 8000, settings_)
+    assert clip.samples.tolist() == [16384, -8192, -8192, 16384, -8192, -8192, 16384, -8192]
+    assert clip.samples.dtype == np.int16 and (clip.start, clip.cut) == (0, False)
+    full = np.array([1, -1, 2, -2, 3, -3, 4, -4])[:, None] / 16
+    assert prepare(full, 8000, settings_).samples.tolist() == [2048, -2048, 4096, -4096, 6144, -6144, 8192, -8192]
+    assert prepare(np.concatenate([full, full / 8]), 8000, settings_).samples.tolist() == [
+        2048, -2048, 4096, -4096, 6144, -6144, 8192, -8192,
+    ]  # fmt: skip
+    padded = ClipSettings(seconds=0.001, min_seconds=0, highpass_hz=None, trim_db=None)
+    assert prepare(short, 8000, padded).samples.tolist() == [16384, -8192, -8192]
+
+
+def test_half_a_sample_too_few_is_not_too_short() -> None:
+    settings_ = ClipSettings(22050, highpass_hz=None, trim_db=None, min_seconds=0.05)  # 1102.5 samples
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, (1102, 1))
+    assert len(prepare(samples, 22050, settings_).samples) == 1102
+    with pytest.raises(BadRecording, match="too short"):
+        prepare(samples[1:], 22050, settings_)
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 16000, 22050, 44100, 48000, 96000])
+@pytest.mark.parametrize("target", [8000, 16000, 22050, 32000, 44100])
+def test_what_lasts_just_min_seconds_is_kept(rate: int, target: int) -> None:
+    settings_ = ClipSettings(target, highpass_hz=None, trim_db=None, min_seconds=0.05)
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, (-(-rate // 20), 1))
+    assert len(prepare(samples, rate, settings_).samples) == pytest.approx(0.05 * target, abs=target / rate + 1)
+    with pytest.raises(BadRecording, match=r"too short: under 0\.05 s"):
+        prepare(samples[: -rate // 500], rate, settings_)
 
 
 def test_bad_samples() -> None:
@@ -203,8 +247,11 @@ def test_files_that_are_no_recordings(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("sample_rate", 8), ("seconds", 0), ("min_seconds", 2), ("highpass_hz", 4000), ("highpass_hz", 0), ("trim_db", 0)],
-)
-def test_impossible_settings(option: str, value: float) -> None:
+    [
+        ("sample_rate", 8), ("seconds", 0), ("min_seconds", 2), ("highpass_hz", 4000), ("highpass_hz", 0),
+        ("trim_db", 0), ("short", "loop"), ("short", None),
+    ],
+)  # fmt: skip
+def test_impossible_settings(option: str, value: float | str | None) -> None:
     with pytest.raises(Mistake, match=f"data.clip.{option}"):
         ClipSettings(**{option: value})

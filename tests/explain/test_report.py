@@ -16,12 +16,29 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from src.explain.report import ClipPanel, Note, Picture, Section, Sound, write_report
+from src.explain.report import ClipPanel, Note, Part, Picture, Section, Sound, write_report
 from tests.browser import CHROMIUM, Browser
 
 HOSTILE = "<script>injected = 1</script>\"'&amp;\udcff\n.wav"
 HOSTILE_AS_TEXT = "<script>injected = 1</script>\"'&amp;\\udcff\\n.wav"
-TEXT_TAGS = ("title", "h1", "h2", "h3", "dd", "li", "td", "th", "summary", "p", "span", "script", "style", "option")
+TEXT_TAGS = (
+    "title",
+    "h1",
+    "h2",
+    "h3",
+    "dt",
+    "dd",
+    "a",
+    "li",
+    "td",
+    "th",
+    "summary",
+    "p",
+    "span",
+    "script",
+    "style",
+    "option",
+)
 
 
 def picture(**options) -> Picture:
@@ -88,8 +105,9 @@ def test_pictures_and_sounds_come_back_as_they_were_given(tmp_path):
     axes = [(plate["data-left"], plate["data-right"]) for plate in page.all("div") if "data-left" in plate]
     assert axes == [("0.1", "0.9")]
     for audio, expected in zip(page.all("audio"), sounds, strict=True):
-        wav = content(audio["src"], "audio/wav")
-        assert wav.getvalue() == expected.wav and soundfile.read(wav)[0].shape == (8000,)
+        found, rate = soundfile.read(content(audio["src"], "audio/flac"), dtype="int16")
+        given, given_rate = soundfile.read(io.BytesIO(expected.wav), dtype="int16")
+        assert rate == given_rate and found.shape == (8000,) and np.array_equal(found, given)
         assert audio["preload"] == "none" and "controls" in audio and expected.name in audio["aria-label"]
 
 
@@ -113,8 +131,9 @@ def test_page_asks_nobody_for_anything(tmp_path):
 
 def test_hostile_names_appear_as_text_wherever_they_stand(tmp_path):
     def page_of(name):
-        clip = ClipPanel(name, name, name, name, name, {name: 1.0}, pictures=[picture()], sounds=[sound(name)])
-        section = Section(name, [name], [replace(picture(), alt=name, caption=name)], pd.DataFrame({name: [name]}))
+        clip = ClipPanel(name, name, name, name, name, {name: 1.0}, remarks=[name], sounds=[sound(name)])
+        part, drawn = Part(name, [name], [(name, name)]), [replace(picture(), alt=name, caption=name)]
+        section = Section(name, [name], drawn, pd.DataFrame({name: [name]}), [part])
         about = {"title": name, "facts": {name: name}, "findings": [name], "sections": [section]}
         return write(tmp_path, **about, notes=[Note(name, [name])], guide=[name], clips=[clip])
 
@@ -144,6 +163,28 @@ def test_each_clip_has_a_card_that_says_whether_it_was_recognised(tmp_path):
     assert [card["data-prediction"] for card in cards] == ["yes", "no", "yes"]
     assert page.texts["option"][:4] == ["any", "no label (1)", "right (1)", "wrong (1)"]
     assert page.texts["option"][4:] == ["any", "yes (2)", "any", "no (1)", "yes (2)"]
+
+
+def test_parts_fold_and_lead_to_their_clips(tmp_path):
+    parts = [Part("dog", ["It barks.", "Loudly."], [("most typical of dog", "b.wav"), ("odd", "a.wav")], [picture()])]
+    parts.append(Part("rain"))
+    for unfolded in (True, False):
+        section = Section("Class averages", parts=parts, unfolded=unfolded)
+        page = write(tmp_path, sections=[section], clips=[panel("a.wav"), panel("b.wav", remarks=["typical", "first"])])
+        folds = page.all("details")
+        assert page.texts["summary"] == ["dog", "rain"] and [("open" in fold) for fold in folds] == [unfolded] * 2
+        assert page.texts["p"][:2] == ["It barks.", "Loudly."]
+        links = {link["href"] for link in page.all("a") if link["href"].startswith("#clip-")}
+        headings = {heading["id"]: text for heading, text in zip(page.all("h3"), page.texts["h3"], strict=True)}
+        assert [headings[link.removeprefix("#")] for link in sorted(links)] == ["a.wav", "b.wav"]
+        assert page.texts["a"][2:] == ["most typical of dog", "odd"]
+        assert page.texts["span"] == ["✓ right", "✓ right", "typical", "first"]
+
+
+@pytest.mark.parametrize(("options", "word"), [({}, "Speaker"), ({"unit": "source"}, "Source")])
+def test_cards_say_what_a_speaker_is(tmp_path, options, word):
+    page = write(tmp_path, clips=[panel()], **options)
+    assert page.texts["dt"][1] == word and page.texts["dd"][1] == "ada"
 
 
 def test_numbers_that_are_none_are_dashes(tmp_path):
@@ -177,7 +218,8 @@ def test_a_page_that_cannot_be_written_leaves_the_earlier_one(tmp_path):
 def test_page_in_a_browser(tmp_path, request):
     pictures, sounds = [picture(time_axis=(0.1, 0.9))], [sound("original"), sound("positive")]
     clips = [panel(HOSTILE, pictures=pictures, sounds=sounds), panel("b.wav", prediction="no", sounds=sounds)]
-    write(tmp_path, clips=clips, sections=[Section("Curves", pictures=pictures)])
+    parts = [Part("dog", links=[("most typical", HOSTILE)])]
+    write(tmp_path, clips=clips, sections=[Section("Curves", pictures=pictures, parts=parts)])
     browser = Browser(CHROMIUM, tmp_path / "profile")
     request.addfinalizer(browser.process.wait)
     request.addfinalizer(browser.process.kill)  # before it is waited for
@@ -198,6 +240,14 @@ def test_page_in_a_browser(tmp_path, request):
         const playing = [...document.querySelectorAll("audio")].some((player) => !player.paused);
         return [cards.map((card) => card.checkVisibility()), document.querySelector("output").value, playing];
     """) == [[False, True], "1 of 2 clips", False]  # fmt: skip
+    assert browser.run("""
+        const card = document.querySelector(".clip"), again = document.querySelector("select[name=verdict]");
+        document.querySelector(".links a").click();
+        again.value = "wrong";
+        again.dispatchEvent(new Event("change", { bubbles: true }));
+        document.querySelector(".links a").click();
+        return [card.checkVisibility(), document.querySelector("output").value];
+    """) == [True, "2 of 2 clips"], "a link shows the clip that the filters hid"  # fmt: skip
     image = "const image = document.images[0]; await image.decode();"
     assert browser.run(f"{image} return [image.naturalWidth, typeof injected]") == [200, "undefined"]
     assert browser.of("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded") == []

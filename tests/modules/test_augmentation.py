@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from src.modules.augmentation import Augmentation, at_speed, noise_for
+from src.modules.augmentation import Augmentation, at_speed, noise_for, turned
 
-ALL: dict[str, Any] = {"gain_db": 6.0, "noise_snr_db": (10.0, 30.0), "speed": 0.1}
+ALL: dict[str, Any] = {"gain_db": 6.0, "noise_snr_db": (10.0, 30.0), "speed": 0.1, "shift": 1.0}
 
 
 def words(clips: int = 3) -> Tensor:
@@ -139,3 +139,52 @@ def test_what_leaves_the_frame_is_lost_and_silence_comes_in() -> None:
     torch.testing.assert_close(slow, torch.ones(1, 8000))
     assert not fast[0, :1990].any() and not fast[0, 6010:].any()
     torch.testing.assert_close(fast[0, 2010:5990], torch.ones(3980))
+
+
+def test_turning_is_numpys_roll() -> None:
+    shares = as_factor(0.25, -0.1, 1.0)
+    expected = [np.roll(clip, shift) for clip, shift in zip(words()[:, 0].numpy(), (2000, -800, 8000), strict=True)]
+    np.testing.assert_array_equal(turned(words(), shares)[:, 0], expected)
+
+
+def test_shifts_stay_within_their_share() -> None:
+    torch.manual_seed(0)
+    pulse = torch.zeros(500, 1, 1000)
+    pulse[..., 500] = 1
+    places = Augmentation(shift=0.2).train()(pulse).argmax(-1)
+    assert 300 <= int(places.min()) < 320 and 680 < int(places.max()) <= 700
+
+
+@pytest.mark.parametrize("shape", [(200, 1, 64, 64), (200, 1, 640)])
+def test_masks_silence_bands_and_times_of_each_clip(shape: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    silence = torch.full((1, *shape[1:]), -80.0)
+    masked = Augmentation(time_mask=0.25, band_mask=0.125).masked(torch.zeros(shape), silence)
+    silent = (masked == -80).flatten(0, 1).numpy()  # (B, ...)
+    assert ((masked == 0) | (masked == -80)).all()
+    columns = silent.reshape(len(silent), -1, shape[-1]).all(1).sum(1)  # of each clip
+    assert 0.3 * shape[-1] < columns.max() <= 0.5 * shape[-1]  # two of up to a quarter, which may overlap
+    assert abs(columns.mean() - 0.225 * shape[-1]) < 0.03 * shape[-1]  # half of each on average, less what overlaps
+    if len(shape) == 4:
+        rows = silent.all(2).sum(1)
+        assert 0.15 * 64 < rows.max() <= 0.25 * 64
+        assert (silent == (silent.all(1, keepdims=True) | silent.all(2, keepdims=True))).all()  # nothing else
+    assert len(np.unique(silent.reshape(len(silent), -1), axis=0)) > 150  # each clip its own
+
+
+def test_mixing_keeps_shares_of_inputs_and_labels_together() -> None:
+    torch.manual_seed(0)
+    label = torch.arange(400) % 4
+    input = torch.nn.functional.one_hot(label, 4).float().view(400, 1, 4, 1)
+    mixed, target = Augmentation(mixup=0.4).mixed(input, label, classes=4)
+    torch.testing.assert_close(mixed.view(400, 4), target)
+    torch.testing.assert_close(target.sum(1), torch.ones(400))
+    own = target.gather(1, label[:, None])
+    assert float(own.min()) >= 0.5 and 0.6 < float(own.mean()) < 0.95
+
+
+def test_without_mixing_labels_stay_what_they_are() -> None:
+    label = torch.tensor([2, 0])
+    input = torch.rand(2, 1, 8)
+    found = Augmentation().mixed(input, label, classes=3)
+    assert found[0] is input and found[1] is label and not Augmentation().masks

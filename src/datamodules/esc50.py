@@ -1,0 +1,34 @@
+"""ESC-50: 2 000 environmental sounds of 5 s in 50 classes (Piczak, ACM Multimedia 2015), and ESC-10 in it."""
+
+from pathlib import Path
+
+from src.datamodules.excerpts import Excerpts
+
+
+class ESC50(Excerpts):
+    """`<root>/meta/esc50.csv` and `<root>/audio/<fold>-<source>-<take>-<target>.wav` (or another format's ending).
+
+    Args:
+        root: the repository's folder.
+        esc10: only the 400 recordings of the ten classes that are easy to tell apart.
+    """
+
+    table = "meta/esc50.csv"
+    columns = ("filename", "src_file", "fold", "category")
+    folds = 5
+    home = "a copy of github.com/karolpiczak/ESC-50"
+
+    def __init__(self, root: str | Path, esc10: bool = False) -> None:
+        super().__init__(root)
+        self.esc10 = esc10
+        self.name = "ESC-10" if esc10 else "ESC-50"
+
+    def folder(self, fold: int) -> str:
+        return "audio"
+
+    def includes(self, row: dict[str, str]) -> bool:
+        return not self.esc10 or row.get("esc10", "").lower() == "true"
+
+    def identity(self) -> dict[str, object]:
+        """With the choice of recordings: caches of both are kept."""
+        return {**super().identity(), "esc10": self.esc10}

@@ -1,0 +1,146 @@
+"""Excerpts of longer recordings with published folds, as corpora of environmental sounds have them."""
+
+import os
+from abc import abstractmethod
+from itertools import compress
+from operator import not_
+from pathlib import Path
+from typing import NamedTuple
+
+from src.datamodules.clips import Clip, Corpus
+from src.datamodules.folder import ENDINGS, warn_of_left_out
+from src.datamodules.table import read_table
+from src.mistake import Mistake
+
+
+class Excerpt(NamedTuple):
+    """A row of the table."""
+
+    path: str  # relative to the root; the file itself may have another ending, as in a converted copy
+    source: str  # the recording that it is cut from
+    fold: int  # as published, from 1
+    label: str
+
+
+class Excerpts(Corpus):
+    """A table under `root` names each excerpt with its class, its published fold and its source.
+
+    Excerpts of one source sound alike and are in one fold, so the source is their `Clip.speaker`. The class is the
+    label "class". Rows whose file is not there are clips all the same, which the cache skips and lists.
+
+    Args:
+        root: the folder that holds the table and the recordings.
+
+    Attributes:
+        name: of the corpus.
+        home: where a copy is to be had.
+        table: path of the table under `root`.
+        columns: of the table: the file's name, the source, the fold and the class.
+        folds: how many are published.
+    """
+
+    unit = "source"
+    validates = 1
+    first_fold = 1
+
+    name: str
+    home: str
+    table: str
+    columns: tuple[str, str, str, str]
+    folds: int
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root).expanduser()
+
+    @abstractmethod
+    def folder(self, fold: int) -> str:
+        """Where the recordings of a published fold are, relative to `root`."""
+
+    def includes(self, row: dict[str, str]) -> bool:
+        """Whether a row of the table, column -> cell, is wanted."""
+        return True
+
+    def clips(self) -> list[Clip]:
+        """See `Corpus.clips`; sorted by path. Raises Mistake also where the table is not what it should be."""
+        excerpts, unwanted = self._excerpts()
+        files = self._files()
+        known, by_stem = set(files), {_stem(path): path for path in reversed(files)}
+        named = {_stem(excerpt.path) for excerpt in [*excerpts, *unwanted]}
+        unnamed = [path for path in files if _stem(path) not in named]
+        warn_of_left_out(unnamed, len(files), f"under data.root are not named in {self.table}")
+        paths = [e.path if e.path in known else by_stem.get(_stem(e.path), e.path) for e in excerpts]
+        clips = [Clip(path, e.source, {"class": e.label}) for path, e in zip(paths, excerpts, strict=True)]
+        return sorted(clips, key=lambda clip: clip.path)
+
+    def published_folds(self, task: str) -> list[list[str]]:
+        """Sources of each published fold, the same for every task; none where the table has no row of a fold."""
+        excerpts, _ = self._excerpts()
+        return [sorted({e.source for e in excerpts if e.fold == fold}) for fold in range(1, self.folds + 1)]
+
+    def _excerpts(self) -> tuple[list[Excerpt], list[Excerpt]]:
+        """The rows that are wanted, and the others."""
+        if not os.path.isfile(self.root / self.table):
+            raise Mistake(
+                f"there is no readable {self.table} under data.root={self.root}: point data.root to {self.home}"
+            )
+        name = f"{self.table} under data.root={self.root}"
+        columns, rows = read_table(self.root / self.table, name)
+        if lacking := [column for column in self.columns if column not in columns]:
+            raise Mistake(
+                f"{name} has no column '{lacking[0]}', only {', '.join(columns) or 'an empty line'}: fetch it again"
+            )
+        excerpts = [self._excerpt(row, f"row {number} of {name}") for number, row in enumerate(rows, 1)]
+        wanted = [self.includes(row) for row in rows]
+        if not any(wanted):
+            raise Mistake(f"{name} names no recordings of {self.name}: fetch it again")
+        _check(excerpts, name)
+        return list(compress(excerpts, wanted)), list(compress(excerpts, map(not_, wanted)))
+
+    def _excerpt(self, row: dict[str, str], name: str) -> Excerpt:
+        if empty := [column for column in self.columns if not row[column]]:
+            raise Mistake(f"{name} has no {empty[0]}: mend the row, or fetch the table again")
+        file, source, fold, label = (row[column] for column in self.columns)
+        if not fold.isdecimal() or not 1 <= int(fold) <= self.folds:
+            raise Mistake(
+                f"{name} has the {self.columns[2]} '{fold}', which is not a whole number from 1 to {self.folds}: mend "
+                "the row, or fetch the table again"
+            )
+        return Excerpt(f"{self.folder(int(fold))}/{file}", source, int(fold), label)
+
+    def _files(self) -> list[str]:
+        """Paths of all recordings, sorted, relative to `root`."""
+        folders = sorted({self.folder(fold) for fold in range(1, self.folds + 1)})
+        found = []
+        for folder in folders:
+            try:
+                names = os.listdir(self.root / folder)
+            except FileNotFoundError:
+                continue  # somebody kept some of the folds
+            except OSError as error:
+                raise Mistake(f"data.root={self.root} cannot be read: {folder}: {error.strerror}") from error
+            recordings = [n for n in names if not n.startswith(".") and os.path.splitext(n)[1].lower() in ENDINGS]
+            found += [f"{folder}/{name}" for name in recordings]
+        if not found:
+            raise Mistake(
+                f"there are no recordings in {folders[0]} under data.root={self.root}: point data.root to {self.home}"
+            )
+        return sorted(found)
+
+
+def _stem(path: str) -> str:
+    return os.path.splitext(path)[0]
+
+
+def _check(excerpts: list[Excerpt], name: str) -> None:
+    stems: set[str] = set()
+    fold_of: dict[str, int] = {}
+    for excerpt in excerpts:
+        if _stem(excerpt.path) in stems:
+            raise Mistake(f"{name} names {excerpt.path} more than once: keep one of its rows, or fetch the table again")
+        stems.add(_stem(excerpt.path))
+        other = fold_of.setdefault(excerpt.source, excerpt.fold)
+        if other != excerpt.fold:
+            raise Mistake(
+                f"{name} puts the source {excerpt.source} into the folds {other} and {excerpt.fold}, where it would be "
+                "both trained on and tested: mend its rows, or fetch the table again"
+            )

@@ -1,0 +1,32 @@
+"""Tables of comma-separated values, as people and their spreadsheets write them."""
+
+import csv
+from pathlib import Path
+
+from src.mistake import Mistake
+
+
+def read_table(path: Path, name: str) -> tuple[list[str], list[dict[str, str]]]:
+    """The columns and rows of a CSV file in UTF-8, with or without a byte order mark, its lines ended in any way.
+
+    Args:
+        name: of the table, for the message.
+
+    Returns:
+        The columns' names, and column -> cell of each row; without the spaces around them. Empty lines are no rows.
+
+    Raises:
+        Mistake: no such file, not UTF-8, or rows that do not have a cell for each column.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, skipinitialspace=True, strict=True)
+            columns, rows = list(reader.fieldnames or []), list(reader)
+    except OSError as error:
+        raise Mistake(f"{name} cannot be read: {error.strerror}") from error
+    except (ValueError, csv.Error) as error:
+        raise Mistake(f"{name} is not a CSV table in UTF-8: {error}") from error
+    for number, row in enumerate(rows, 1):
+        if None in row or None in row.values():  # how DictReader shows too many and too few cells
+            raise Mistake(f"{name} is not a CSV table: row {number} does not have {len(columns)} cells")
+    return [c.strip() for c in columns], [{c.strip(): cell.strip() for c, cell in row.items()} for row in rows]

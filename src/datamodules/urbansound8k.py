@@ -1,0 +1,16 @@
+"""UrbanSound8K: 8 732 sounds of the city, up to 4 s, in 10 classes (Salamon et al., ACM Multimedia 2014)."""
+
+from src.datamodules.excerpts import Excerpts
+
+
+class UrbanSound8K(Excerpts):
+    """`<root>/metadata/UrbanSound8K.csv` and `<root>/audio/fold<1 to 10>/<name>.wav` (or another format's ending)."""
+
+    name = "UrbanSound8K"
+    home = "a copy of it (urbansounddataset.weebly.com), with the folders audio and metadata"
+    table = "metadata/UrbanSound8K.csv"
+    columns = ("slice_file_name", "fsID", "fold", "class")
+    folds = 10
+
+    def folder(self, fold: int) -> str:
+        return f"audio/fold{fold}"

@@ -1,0 +1,106 @@
+"""The run folder of an explanation: filled by one process at a time, and gone on with while nothing has changed."""
+
+import hashlib
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import yaml
+from filelock import FileLock, Timeout
+
+from src import run_folder
+from src.config import read
+from src.explain.explainer import Question, lay_out
+from src.explain.source import Source
+from src.mistake import Mistake
+from src.modules.classifier import Classifier
+
+log = logging.getLogger(__name__)
+
+COMPLETE, INCOMPLETE = "relevance.h5", "relevance.part.h5"
+MOST_NAMED = 3  # options that differ, in a message
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keeps other processes out of the folder.
+
+    Raises:
+        Mistake: one is in it.
+    """
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise Mistake(
+            f"another process is explaining into {folder}; wait for it, or name another folder with hydra.run.dir."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def prepare(folder: Path, config: dict[str, Any], source: Source, classifier: Classifier, question: Question) -> None:
+    """Claims the folder and lays out its relevance file, unless the same run left them there.
+
+    Raises:
+        Mistake: the folder holds another run, or one of another checkpoint or other recordings; or there is no room.
+    """
+    now, before = digest(config, source), digest_in(folder)
+    held = read(folder) if (folder / "config.yaml").exists() else None
+    if held is not None and "attribution" in held and (changed := differences(held, config)):
+        raise Mistake(
+            f"{folder} holds an explanation with another {', '.join(changed)}; name another folder with hydra.run.dir."
+        )
+    if before is not None and before != now:
+        raise Mistake(
+            f"{folder} holds an explanation from before its checkpoint or its recordings were changed; name another"
+            " folder with hydra.run.dir."
+        )
+    run_folder.claim(folder, config, resume=held == config)
+    if before is not None:
+        log.info("Going on with the run in %s.", folder)
+        return
+    try:
+        about = {"config": yaml.safe_dump(config, sort_keys=False), "digest": now}
+        lay_out(folder / INCOMPLETE, source, classifier, question, about)
+    except OSError as error:
+        raise Mistake(
+            f"{folder} has no room for the relevance of {len(source.clips)} clips ({error.strerror or error});"
+            " make room, set limit=…, or name another folder with hydra.run.dir."
+        ) from error
+
+
+def digest(config: dict[str, Any], source: Source) -> str:
+    """Changes with the checkpoint's bytes and with the clips: what they are called and how they sound."""
+    with open(config["checkpoint"], "rb") as file:
+        found = hashlib.file_digest(file, "sha256")
+    for number, clip in zip(source.dataset.clips, source.clips, strict=True):
+        found.update(repr((clip.path, clip.speaker, sorted(clip.labels.items()))).encode(errors="surrogateescape"))
+        found.update(source.dataset.cache.samples(int(number)).tobytes())
+    return found.hexdigest()
+
+
+def digest_in(folder: Path) -> str | None:
+    """That of the relevance file in a folder; None where there is none."""
+    for name in (COMPLETE, INCOMPLETE):
+        if (folder / name).exists():
+            with h5py.File(folder / name) as file:
+                return str(file.attrs.get("digest", ""))
+    return None
+
+
+def differences(held: dict[str, Any], config: dict[str, Any], within: str = "") -> list[str]:
+    """Options in which two configurations differ, the first few."""
+    found: list[str] = []
+    for name in dict.fromkeys([*held, *config]):
+        old, new = held.get(name), config.get(name)
+        if isinstance(old, dict) and isinstance(new, dict) and old.get("name") == new.get("name"):
+            found += differences(old, new, f"{within}{name}.")
+        elif old != new:
+            found.append(within + name)
+    return found[:MOST_NAMED]

@@ -1,0 +1,75 @@
+"""A small convolutional network on mel spectrograms, that of the Audio-LRP project."""
+
+from collections import OrderedDict
+
+from torch import Tensor, nn
+
+from src.mistake import Mistake
+
+
+class MelCNN(nn.Module):
+    """Six convolutions in pairs, a pool after the second, fourth and sixth, and two dense layers.
+
+    With 3 channels and 10 classes it has the 1 958 730 parameters of the original, whose pools are TensorFlow's
+    "same": where an even length is halved, that is a last window which hangs over the end; the 9 before the last pool
+    are padded on both sides.
+
+    Every activation is a module of its own, registered in the order of the forward pass: attribution
+    rules are tied to modules, and what they call the first layer is the first one registered.
+
+    Args:
+        classes: number of logits.
+        channels: of the input. The original has 3, as its spectrograms are pictures in colour; a grey one needs 1.
+    """
+
+    size = 64  # rows and columns of the input
+
+    def __init__(self, classes: int, channels: int = 1) -> None:
+        super().__init__()
+        self.channels = channels
+        self.layers = nn.Sequential(
+            OrderedDict(
+                conv1=nn.Conv2d(channels, 32, kernel_size=3),  # 64 -> 62
+                relu1=nn.ReLU(),
+                conv2=nn.Conv2d(32, 64, kernel_size=3),  # 60
+                relu2=nn.ReLU(),
+                pool1=nn.MaxPool2d(kernel_size=3, stride=2, ceil_mode=True),  # 30
+                dropout1=nn.Dropout(0.25),
+                conv3=nn.Conv2d(64, 64, kernel_size=3),  # 28
+                relu3=nn.ReLU(),
+                conv4=nn.Conv2d(64, 64, kernel_size=3),  # 26
+                relu4=nn.ReLU(),
+                pool2=nn.MaxPool2d(kernel_size=3, stride=2, ceil_mode=True),  # 13
+                dropout2=nn.Dropout(0.5),
+                conv5=nn.Conv2d(64, 128, kernel_size=3),  # 11
+                relu5=nn.ReLU(),
+                conv6=nn.Conv2d(128, 128, kernel_size=3),  # 9
+                relu6=nn.ReLU(),
+                pool3=nn.MaxPool2d(kernel_size=3, stride=2, padding=1),  # 5
+                dropout3=nn.Dropout(0.5),
+                flatten=nn.Flatten(),
+                fc1=nn.Linear(128 * 5 * 5, 512),
+                relu7=nn.ReLU(),
+                dropout4=nn.Dropout(0.5),
+                fc2=nn.Linear(512, classes),
+            )
+        )
+        for layer in self.layers:
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                nn.init.zeros_(layer.get_parameter("bias"))
+        nn.init.normal_(self.layers.get_submodule("fc2").get_parameter("weight"), std=0.01)  # small logits at first
+
+    def forward(self, spectrogram: Tensor) -> Tensor:
+        """Logits (B, classes) of spectrograms (B, channels, 64, 64).
+
+        Raises:
+            Mistake: the spectrograms have another shape.
+        """
+        shape = (self.channels, self.size, self.size)
+        if spectrogram.shape[1:] != shape:
+            raise Mistake(
+                f"MelCNN was built for spectrograms of the shape {shape}, not {tuple(spectrogram.shape[1:])}: choose"
+                f" model.network.channels={spectrogram.shape[1]}, or another model.front_end"
+            )
+        return self.layers(spectrogram)

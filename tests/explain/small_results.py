@@ -1,0 +1,75 @@
+"""A complete relevance file of a few clips, made by hand."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import h5py
+import numpy as np
+from torch import Tensor
+
+from src.datamodules.clips import Clip
+from src.datamodules.datamodule import ClipDataset
+from src.explain.attribution import GradientXInput
+from src.explain.explainer import Question
+from src.explain.panels import View
+from src.explain.results import Results
+from src.explain.source import Source
+
+RATE, ROWS, COLUMNS = 1000, 4, 10  # ten columns of 0.1 s
+FREQUENCIES, TIMES = np.array([100.0, 200.0, 400.0, 800.0]), np.arange(COLUMNS) / 10
+SILENCE = -80.0
+
+
+def front_end(waveform: Tensor) -> Tensor:
+    """(B, 1, 4, 10) of (B, 1, 1000): the peak of each tenth of a second in every row, -80 for silence."""
+    peak = waveform.abs().reshape(-1, 1, 1, COLUMNS, 100).amax(-1)
+    return peak.masked_fill(peak == 0, SILENCE).expand(-1, -1, ROWS, -1)
+
+
+def small_view() -> View:
+    """Of spectrograms."""
+    classifier: Any = SimpleNamespace(front_end=front_end, device="cpu")
+    return View(RATE, FREQUENCIES, TIMES, classifier)
+
+
+def wave_view() -> View:
+    classifier: Any = SimpleNamespace(front_end=lambda waveform: waveform, device="cpu")
+    return View(RATE, None, None, classifier)
+
+
+def clip(onset: float, seconds: float = 0.2, level: float = 0.5) -> np.ndarray:
+    """A waveform (1000,) with a sound that begins after so many seconds."""
+    waveform = np.zeros(RATE)
+    waveform[round(onset * RATE) : round((onset + seconds) * RATE)] = level
+    return waveform
+
+
+def small_results(
+    folder: Path,
+    relevance: np.ndarray,
+    label: list[int],
+    probability: list[list[float]],
+    classes: list[str],
+    waveforms: list[np.ndarray] | None = None,
+) -> Results:
+    """Results of N clips, called `<row>.wav`.
+
+    Args:
+        folder: for the file.
+        relevance: (N, 1000) or (N, 4, 10).
+        label: N classes.
+        probability: (N, C).
+        classes: C names.
+        waveforms: N of (1000,); None: sounds from the start.
+    """
+    logits = np.log(np.maximum(np.array(probability), 1e-9))
+    with h5py.File(folder / "relevance.h5", "w") as file:
+        file["relevance"], file["prediction"] = relevance[:, None].astype(np.float32), logits
+        file["label"], file["target"], file["logit"] = np.array(label), logits.argmax(1), logits.max(1)
+    memory = [np.round(32768 * waveform).astype(np.int16) for waveform in waveforms or [clip(0.0)] * len(label)]
+    cache: Any = SimpleNamespace(samples=memory.__getitem__)
+    dataset = ClipDataset(cache, np.arange(len(label)), np.array(label), RATE, lambda: np.zeros(len(label)))
+    clips = [Clip(f"{row}.wav", f"source {row}") for row in range(len(label))]
+    question = Question(GradientXInput(), "predicted")
+    return Results(folder / "relevance.h5", Source(dataset, clips, [], "source"), question, classes, seed=0)
