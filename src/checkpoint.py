@@ -10,7 +10,7 @@ import pickle
 import zlib
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile, ZipFile
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import torch
 from hydra.utils import get_object
@@ -94,7 +94,7 @@ def open_checkpoint(path: str | Path, option: str = "ckpt_path") -> dict[str, An
     damaged = (
         f"{option}={path} cannot be read (truncated, damaged or not a checkpoint); use the run's other checkpoint."
     )
-    if not is_whole(path):
+    if is_zipfile(path) and not is_whole(path):
         raise Mistake(damaged)
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
@@ -117,7 +117,7 @@ def open_checkpoint(path: str | Path, option: str = "ckpt_path") -> dict[str, An
 
 
 def is_whole(path: Path) -> bool:
-    """Whether all bytes of a checkpoint, which is a ZIP archive, are as they were written: PyTorch does not look."""
+    """Whether all bytes in a ZIP archive, which checkpoints are, are as they were written: PyTorch does not look."""
     try:
         with ZipFile(path) as archive:
             return archive.testzip() is None

@@ -68,6 +68,7 @@ def explain(config: dict[str, Any], folder: Path) -> run_folder.Metrics:
         prepare(folder, config, source, classifier, question)
         if not (folder / COMPLETE).exists():
             ask(trainer, folder, source, classifier, question, config["data"]["batch_size"])
+        log.info("Drawing the report.")
         results = Results(folder / COMPLETE, source, question, classifier.classes, config["seed"])
         shape = tuple(silence_of(classifier, source.dataset.length).shape[1:])
         view = View.of(classifier, trained["data"]["clip"]["sample_rate"], shape)
@@ -188,6 +189,8 @@ def ask(
 ) -> None:
     """Fills and completes the relevance file; all processes take part."""
     explainer = Explainer(classifier, source, question, folder / INCOMPLETE, batch_size)
+    if trainer.is_global_zero:
+        log.info("Explaining %d clips.", len(source.clips))
     with processes_of(trainer, folder, "explain"):
         try:
             trainer.predict(explainer, return_predictions=False)
