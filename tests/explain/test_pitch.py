@@ -62,7 +62,7 @@ def test_a_tone_moves_and_keeps_its_level_and_place(hertz: float, factor: float)
 @settings(max_examples=8, deadline=None)
 @given(hertz=st.floats(100, 2000), factor=st.floats(0.5, 1.9))
 def test_any_tone_moves_by_any_factor(hertz: float, factor: float) -> None:
-    # within a tenth of a semitone: windows are joined at whole samples, which may move a tone by a few tenths of a percent
+    # within a tenth of a semitone: windows are joined at whole samples, which moves a tone by a few tenths of a percent
     assert loudest_hertz(at_pitch(tone(hertz), factor, RATE)) == pytest.approx(factor * hertz, rel=6e-3, abs=1)
 
 
