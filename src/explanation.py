@@ -79,12 +79,11 @@ def explain(config: dict[str, Any], folder: Path) -> run_folder.Metrics:
     return metrics
 
 
-def of_run(folder: Path, config: dict[str, Any]) -> run_folder.Metrics:
+def of_run(folder: Path, config: dict[str, Any]) -> None:
     """Explains the best checkpoint of a run with each attribution of `explain_by`, as `python explain.py` would.
 
     The explanations are in `explanation/<attribution>` of the run folder; `metrics.json` gets their perturbation areas
-    and conservation errors, under the attributions' names. Those of an earlier best checkpoint, from before the run was
-    resumed, are made anew.
+    and conservation errors, under the attributions' names. Those from before the run was resumed are made anew.
 
     Args:
         folder: of the run, which is complete.
@@ -98,17 +97,15 @@ def of_run(folder: Path, config: dict[str, Any]) -> run_folder.Metrics:
     for name in config["explain_by"]:
         options = compose("explain", [f"attribution={name}"])
         options.checkpoint, options.seed = str(checkpoint), config["seed"]
-        options.data.cache_dir = config["data"]["cache_dir"]
+        options.data.cache_dir, options.data.root = config["data"]["cache_dir"], config["data"].get("root")
         options.trainer.enable_progress_bar = config["trainer"]["enable_progress_bar"]
         own = folder / "explanation" / name
-        if own.exists() and own.stat().st_mtime < checkpoint.stat().st_mtime:
-            shutil.rmtree(own)
-        own.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(own, ignore_errors=True)
+        own.mkdir(parents=True)
         log.info("Explaining by %s.", name)
         metrics = explain(check_explanation(options), own)
         found |= {f"{name}/{metric}": value for metric, value in metrics.items() if metric.startswith(OF_RELEVANCE)}
     run_folder.add_metrics(folder, found)
-    return found
 
 
 def trained_config(card: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:

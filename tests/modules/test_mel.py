@@ -94,7 +94,7 @@ def test_relevance_is_spread_over_its_band_and_column_alone() -> None:
     [
         ({"high_hz": 12000.0}, "half of data.clip.sample_rate"),
         ({"low_hz": 5000.0, "high_hz": 400.0}, "must be below high_hz=400"),
-        ({"hop_seconds": 0.5}, "choose a shorter one"),
+        ({"hop_seconds": 0.5}, "at most one of 64 columns"),
         ({"floor": 0.0}, "below 0 dB"),
     ],
 )

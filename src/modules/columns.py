@@ -1,0 +1,76 @@
+"""Spectrograms in decibels whose columns share a clip evenly: what mel and constant-Q spectrograms have in common."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool1d
+
+from src.mistake import Mistake
+
+
+class ColumnSpectrogram(nn.Module, ABC):
+    """Decibels below the clip's loudest row and column, on a scale where silence is 0 and the loudest is 1.
+
+    Power is averaged in time into columns of equal length. Blind to level: `gain * waveform` gives the same input.
+    Differentiable where it is above the floor; phases and what is inside a bin are lost, so it cannot be inverted.
+
+    Args:
+        sample_rate: of the waveforms, in hertz.
+        seconds: their length.
+        columns: how many share the clip.
+        hop_seconds: from one frame to the next; not more than a column.
+        floor: decibels, what counts as silence.
+
+    Raises:
+        Mistake: there is no such spectrogram.
+    """
+
+    def __init__(self, sample_rate: int, seconds: float, columns: int, hop_seconds: float, floor: float) -> None:
+        super().__init__()
+        self.sample_rate, self.samples = sample_rate, round(seconds * sample_rate)
+        self.columns, self.hop, self.floor = columns, round(hop_seconds * sample_rate), floor
+        if not 1 <= self.hop <= self.samples / columns:
+            raise Mistake(
+                f"model.front_end.hop_seconds={hop_seconds:g} must be at least a sample and at most one of {columns}"
+                f" columns of clips of {self.samples} samples; choose another."
+            )
+        if floor >= 0:
+            raise Mistake(f"model.front_end.floor={floor:g} must be below 0 dB, the loudest of the clip.")
+
+    @property
+    @abstractmethod
+    def frequencies(self) -> Tensor:
+        """Centre of each row, (F,), in hertz."""
+
+    @abstractmethod
+    def power(self, waveform: Tensor) -> Tensor:
+        """Power (B, F, frames) of waveforms (B, 1, T), its frames centred on samples 0, hop, 2 * hop, ..."""
+
+    @property
+    def frames(self) -> int:
+        """Of a clip, before they are averaged."""
+        return self.samples // self.hop + 1
+
+    @property
+    def times(self) -> Tensor:
+        """Centre of each column, (columns,), in seconds from the clip's start."""
+        frame = (torch.arange(self.columns) + 0.5) * self.frames / self.columns - 0.5
+        return frame * self.hop / self.sample_rate
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Spectrograms (B, 1, F, columns) of waveforms (B, 1, T).
+
+        Raises:
+            Mistake: the waveforms have another length.
+        """
+        if waveform.shape[-1] != self.samples:
+            raise Mistake(
+                f"the spectrogram was built for clips of {self.samples} samples, not {waveform.shape[-1]}: choose"
+                " model.front_end.seconds as long as data.clip.seconds"
+            )
+        with torch.autocast(waveform.device.type, enabled=False):
+            power = adaptive_avg_pool1d(self.power(waveform.float()), self.columns)  # (B, F, columns)
+            loudest = power.amax(dim=(-2, -1), keepdim=True).clamp(min=torch.finfo(power.dtype).tiny)
+            decibels = 10 * torch.log10((power / loudest).clamp(min=10 ** (self.floor / 10)))
+            return (1 - decibels / self.floor).unsqueeze(1).to(waveform.dtype)
