@@ -22,7 +22,7 @@ BAR_INCHES = 2.0
 WIDE_BAR = (1.035, 0, 0.045, 1)  # a colour bar beside one of three panels
 
 
-def plot_class_averages(averages: ClassAverages, classes: Sequence[str], title: str = "") -> Figure:
+def plot_class_averages(averages: ClassAverages, classes: Sequence[str]) -> Figure:
     """Mean relevance of each class: of the clips that were recognised and, below them, of those that were not.
 
     Relevance of spectrograms lies over the mean of what the network was shown. Each panel has a scale of its own: rain
@@ -31,12 +31,11 @@ def plot_class_averages(averages: ClassAverages, classes: Sequence[str], title: 
     Args:
         averages: of C classes.
         classes: their names.
-        title: of the figure.
     """
     across, down = min(len(classes), ACROSS), -(-len(classes) // ACROSS)
     height = 0.75 + 2.7 * down  # inches
-    figure = new_figure(title, height)
-    figure.subplots_adjust(wspace=0.08, hspace=0.22, top=1 - (0.35 if title else 0.05) / height)
+    figure = new_figure("", height)
+    figure.subplots_adjust(wspace=0.08, hspace=0.22, top=1 - 0.05 / height)
     grid = figure.subplots(3 * down, across, squeeze=False, height_ratios=(0.2, 1, 1) * down)
     panels: Any = grid.reshape(down, 3, across).swapaxes(1, 2).reshape(-1, 3)  # (C or more, 3): name, right, wrong
     for number, wrongly in np.ndindex(averages.clips.shape):
@@ -62,17 +61,16 @@ def plot_class_averages(averages: ClassAverages, classes: Sequence[str], title: 
     return figure
 
 
-def plot_class(averages: ClassAverages, label: int, title: str = "") -> Figure:
+def plot_class(averages: ClassAverages, label: int) -> Figure:
     """One class of spectrograms: the mean of what the network was shown, the mean of its relevance, and both.
 
     Args:
         averages: of all classes.
         label: the class.
-        title: of the figure.
     """
-    figure = new_figure(title, height=5.2)
+    figure = new_figure("", height=5.2)
     grid = figure.subplots(2, 3)
-    figure.subplots_adjust(wspace=0.06, hspace=0.2, top=1 - (0.6 if title else 0.3) / 5.2)
+    figure.subplots_adjust(wspace=0.06, hspace=0.2, top=1 - 0.3 / 5.2)
     for wrongly, (shown, relevant, both) in enumerate(grid):
         group = label, wrongly
         for axes, text in ((shown, "what the network was shown"), (relevant, "relevance"), (both, "both")):

@@ -117,7 +117,7 @@ def test_one_class_shows_input_relevance_and_both():
 def test_names_are_shown_as_they_are():
     texts = [
         text._preprocess_math(text.get_text())
-        for text in plot_class_averages(averages(1), [HOSTILE], "a $title$").findobj(matplotlib.text.Text)
+        for text in plot_class_averages(averages(1), [HOSTILE]).findobj(matplotlib.text.Text)
     ]
     assert not any(is_math for _, is_math in texts)
     assert HOSTILE in [text for text, _ in texts]
