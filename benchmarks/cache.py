@@ -130,7 +130,6 @@ def compare(name: str, root: Path, resampler: str, count: int, rounds: int) -> t
 
 def clips_of(name: str, root: Path, count: int) -> tuple[AudioDataModule, list[Clip]]:
     """The corpus as it is configured, and `count` clips spread over it."""
-    config.register_resolvers()
     with initialize_config_dir(str(config.CONF), version_base="1.3"):
         cfg = compose("train", overrides=[f"data={name}", f"data.root={root.absolute()}"])
     datamodule = AudioDataModule.from_config(config.check(cfg))

@@ -16,7 +16,6 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from src import config
 from src.complaint import sentence
 from src.mistake import Mistake, NoSuchFold
 from src.summary import FAILED, LEFT_OUT
@@ -75,7 +74,6 @@ def start(main: Callable[[], Any], program: str) -> None:
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # hands Hydra's own errors to us rather than printing them
     find_src_from_anywhere()
-    config.register_resolvers()
     flags, overrides = sorted_arguments(sys.argv[1:])
     sys.argv[1:] = flags + overrides
     try:

@@ -54,23 +54,20 @@ EXPLANATION_NUMBERS: list[tuple[str, type, float, float, bool]] = [
 ]
 
 
-def register_resolvers() -> None:
-    """Makes known what the configuration computes: `${run_dir:…}`, `${hydra_subdir:…}` and `${samples:…}`."""
-    OmegaConf.register_new_resolver("samples", lambda seconds, rate: round(seconds * rate), replace=True)
-    # the first two let a resumed run keep its folder
-    OmegaConf.register_new_resolver("run_dir", run_folder_of, replace=True)
-    # a resumed run keeps the record of how it was started
-    OmegaConf.register_new_resolver(
-        "hydra_subdir", lambda ckpt_path: None if run_folder_of(ckpt_path, None) else ".hydra", replace=True
-    )
-
-
 def run_folder_of(ckpt_path: str | None, otherwise: str | None) -> str | None:
     """The run folder that holds a checkpoint, or `otherwise` where there is none."""
     path = Path(ckpt_path).expanduser().absolute() if ckpt_path else None
     if path and path.is_file() and path.parent.name == "checkpoints":
         return str(path.parents[1])
     return otherwise
+
+
+# What the configuration computes. The first two let a resumed run keep its folder and the record of how it was started.
+OmegaConf.register_new_resolver("run_dir", run_folder_of, replace=True)
+OmegaConf.register_new_resolver(
+    "hydra_subdir", lambda ckpt_path: None if run_folder_of(ckpt_path, None) else ".hydra", replace=True
+)
+OmegaConf.register_new_resolver("samples", lambda seconds, rate: round(seconds * rate), replace=True)
 
 
 def plain(cfg: DictConfig) -> dict[str, Any]:

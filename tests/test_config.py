@@ -18,7 +18,6 @@ from src.modules.classifier import OPTIMIZER_OPTIONS
 
 
 def composed(*overrides: str):
-    config.register_resolvers()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(config.CONF), version_base="1.3"):
         return compose("train", overrides=list(overrides))

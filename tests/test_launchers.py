@@ -45,7 +45,6 @@ def test_without_the_extra_one_sentence_says_how_to_get_it(train_here, monkeypat
 
 @pytest.mark.parametrize("preset", ["cores", "processes", "slurm"])
 def test_presets_compose_and_refuse_unknown_options(train_here, preset):
-    config.register_resolvers()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(config.CONF), version_base="1.3"):
         cfg = compose("train", overrides=[f"hydra/launcher={preset}"], return_hydra_config=True)
