@@ -32,12 +32,20 @@ SAFE_CLASSES = (Corpus, nn.Module, torch.optim.Optimizer, torch.optim.lr_schedul
 
 
 class KeepBest(ModelCheckpoint):
-    """Keeps `best.ckpt`, the weights of the highest val/accuracy (the earliest of equals): to test and to explain."""
+    """Keeps `best.ckpt`, the weights of the highest val/accuracy: to test and to explain.
+
+    Of equals it keeps the latest, as accuracy on a few clips comes back to the same value again and again, and one that
+    an early epoch reached by chance, at a high learning rate, holds less on other clips.
+    """
 
     def __init__(self, folder: Path) -> None:
         super().__init__(
             folder, "best", monitor="val/accuracy", mode="max", save_weights_only=True, enable_version_counter=False
         )
+
+    def check_monitor_top_k(self, trainer: Trainer, current: torch.Tensor | None = None) -> bool:
+        higher = super().check_monitor_top_k(trainer, current)
+        return higher or (current is not None and bool(current == self.best_model_score))
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         # Lightning forgets the best score of a run folder that was moved since

@@ -51,3 +51,9 @@ def test_explaining(network: str) -> None:
         [ratio] = re.findall(rf"{network} +{name}.* ([\d.]+) \(", shown)
         assert float(ratio) > 0
     assert ("pip install quantus" in shown) == (network == "alexnet" and not find_spec("quantus"))
+
+
+def test_fourier() -> None:
+    shown = measured("benchmarks.fourier", "--samples", "501", "--batch", "2", "--rounds", "1")
+    [difference] = re.findall(r"largest difference: (\S+)", shown)
+    assert float(difference) < 1e-5

@@ -53,6 +53,13 @@ def test_the_run_folder_holds_everything(train_here, tmp_path, capsys):
     assert classifier(torch.zeros(1, 1, 8000)).shape == (1, 2)
 
 
+def test_best_is_the_latest_of_equals(train_here, tmp_path):
+    """Without learning, every epoch's val/accuracy is the same."""
+    assert train_here(*TINY, "optimizer.lr=0", "trainer.max_epochs=3", "hydra.run.dir=run") == ""
+    kept = torch.load(tmp_path / "run/checkpoints/best.ckpt", weights_only=True)
+    assert kept["epoch"] == 2
+
+
 def test_foreign_recordings_train_at_the_first_try(train_here, tmp_path, spoken_folder):
     said = train_here(
         "data=folder", f"data.root={spoken_folder}", SPOKEN_PATTERN, "task=label", "task.label=digit",
