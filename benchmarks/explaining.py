@@ -173,7 +173,7 @@ def stream(case: Case) -> np.ndarray:
     """Relevance of all clips, by way of Lightning and the file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "relevance.h5"
-        lay_out(path, case.source, case.classifier, case.question, {})
+        lay_out(path, case.source, case.question, {})
         explainer = Explainer(case.classifier, case.source, case.question, path, len(case.batches[0]["label"]))
         explanation.make_trainer(case.trainer, Path(folder)).predict(explainer, return_predictions=False)
         with h5py.File(path) as file:

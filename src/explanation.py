@@ -22,7 +22,7 @@ from src.build import build_named
 from src.checkpoint import KEY, classifier_of, open_checkpoint
 from src.config import check_explanation
 from src.explain import page, perturbation
-from src.explain.attribution import relevance_of
+from src.explain.domain import Domain
 from src.explain.explainer import Explainer, Perturbation, Question, inputs_of, silence_of, targets
 from src.explain.panels import View
 from src.explain.results import Results
@@ -65,13 +65,14 @@ def explain(config: dict[str, Any], folder: Path) -> run_folder.Metrics:
         ask(trainer, folder, source, classifier, question, config["data"]["batch_size"])
         return {}
     with locked(folder):
-        prepare(folder, config, source, classifier, question)
+        prepare(folder, config, source, question)
         if not (folder / COMPLETE).exists():
             ask(trainer, folder, source, classifier, question, config["data"]["batch_size"])
         log.info("Drawing the report.")
         results = Results(folder / COMPLETE, source, question, classifier.classes, config["seed"])
-        shape = tuple(silence_of(classifier, source.dataset.length).shape[1:])
-        view = View.of(classifier, trained["data"]["clip"]["sample_rate"], shape)
+        asked = question.domain.classifier
+        shape = tuple(silence_of(asked, source.dataset.length).shape[1:])
+        view = View.of(asked, trained["data"]["clip"]["sample_rate"], shape)
         page.write(folder, results, view, facts(config, trained, results), config["clips"])
         metrics = {**results.metrics, "seconds": round(time.monotonic() - started, 1)}
         run_folder.write_metrics(folder, metrics)
@@ -149,15 +150,17 @@ def question_of(config: dict[str, Any], trained: dict[str, Any], classifier: Cla
         raise Mistake("intervention=… needs labels, which input=… does not have; leave one of them out.")
     asked: dict[str, Any] = {"target": target if target in ("predicted", "true") else classes.index(target)}
     asked["attribution"] = build_named(config["attribution"], "attribution")
+    rate = trained["data"]["clip"]["sample_rate"]
+    domain: Domain = build_named(config["domain"], "domain", classifier, source.dataset.length, rate)
+    asked["domain"] = domain
     fractions = perturbation.checked(config["perturbation"]["fractions"])
     if labelled:
-        silence = silence_of(classifier, source.dataset.length)
-        passes = partial(inputs_of, classifier, source.dataset, config["data"]["batch_size"])
+        silence = silence_of(domain.classifier, source.dataset.length)
+        passes = partial(inputs_of, domain.classifier, source.dataset, config["data"]["batch_size"])
         fill = build_named(config["fill"], "fill", silence, passes)
         seeds = [config["seed"] + number for number in range(config["perturbation"]["random_orders"])]
         asked["perturbation"] = Perturbation(fractions, seeds, fill)
     if config.get("intervention"):
-        rate = trained["data"]["clip"]["sample_rate"]
         asked["intervention"] = build_named(config["intervention"], "intervention", rate)
     question = Question(**asked)
     try_out(question, classifier, source)
@@ -172,13 +175,14 @@ def try_out(question: Question, classifier: Classifier, source: Source) -> None:
     """
     batch = source.dataset.__getitems__([0])
     with torch.no_grad():
-        input = classifier.front_end(batch["waveform"])
-        logits = classifier.network(input)
+        input = question.domain.classifier.front_end(batch["waveform"])
+        logits = question.domain.classifier.network(input)
         if not logits.isfinite().all():
             raise Mistake("the checkpoint's network gives logits that are not finite; choose one with finite weights.")
         if question.intervention is not None:
             question.intervention(classifier, batch["waveform"], batch["label"])
-    relevance_of(question.attribution, classifier.network, input, targets(question.target, logits, batch["label"]))
+    target = targets(question.target, logits, batch["label"])
+    question.domain.relevance(question.attribution, batch["waveform"], input, target)
 
 
 def ask(

@@ -16,7 +16,6 @@ from src.config import read
 from src.explain.explainer import Question, lay_out
 from src.explain.source import Source
 from src.mistake import Mistake
-from src.modules.classifier import Classifier
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +43,7 @@ def locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def prepare(folder: Path, config: dict[str, Any], source: Source, classifier: Classifier, question: Question) -> None:
+def prepare(folder: Path, config: dict[str, Any], source: Source, question: Question) -> None:
     """Claims the folder and lays out its relevance file, unless the same run left them there.
 
     Raises:
@@ -67,7 +66,7 @@ def prepare(folder: Path, config: dict[str, Any], source: Source, classifier: Cl
         return
     try:
         about = {"config": yaml.safe_dump(config, sort_keys=False), "digest": now}
-        lay_out(folder / INCOMPLETE, source, classifier, question, about)
+        lay_out(folder / INCOMPLETE, source, question, about)
     except OSError as error:
         raise Mistake(
             f"{folder} has no room for the relevance of {len(source.clips)} clips ({error.strerror or error});"

@@ -25,6 +25,9 @@ class Attribution(Protocol):
 
         It is float32 (float64 if the input is), detached and on the input's device, and does not depend on which
         clips share a batch. The network's modes, parameters and gradients are left as they are.
+
+        What matters to other domains (`domain.py`) a class says of itself: `asks_logits_only` if it takes complex
+        inputs, too, and gives real relevance of them; `is_slope` if its values are not shares of the logit.
         """
         ...
 
@@ -79,6 +82,8 @@ def input_gradient(network: nn.Module, input: Tensor, target: Tensor) -> Tensor:
 class Gradient:
     """How much the logit changes with each value (Simonyan et al., arXiv 1312.6034), with its sign."""
 
+    is_slope = True
+
     def __call__(self, network: nn.Module, input: Tensor, target: Tensor) -> Tensor:
         with explaining(network, input, target) as (input, target):
             return input_gradient(network, input, target)
@@ -130,6 +135,8 @@ class SmoothGrad:
         seed: of the noise.
     """
 
+    is_slope = True
+
     def __init__(self, noise: float = 0.1, samples: int = 25, seed: int = 0) -> None:
         check_option("noise", noise, float, low=0)
         check_option("samples", samples, int, low=1)
@@ -161,6 +168,8 @@ class Occlusion:
         baseline: the value that hides.
     """
 
+    asks_logits_only = True
+
     def __init__(
         self,
         window: float | Sequence[float] = 0.1,
@@ -176,7 +185,7 @@ class Occlusion:
     def __call__(self, network: nn.Module, input: Tensor, target: Tensor) -> Tensor:
         with explaining(network, input, target) as (input, target), torch.no_grad():
             whole = target_logit(network, input, target)  # (B,)
-            total, hidings = torch.zeros_like(input), torch.zeros_like(input[:1])
+            total, hidings = torch.zeros_like(input.real), torch.zeros_like(input[:1].real)
             for region in self._regions(input.shape[2:]):
                 hidden = input.clone()
                 hidden[region] = self.baseline
@@ -204,6 +213,8 @@ class Amplitude:
         baseline: the value of nothing.
     """
 
+    asks_logits_only = True
+
     def __init__(self, baseline: float = 0.0) -> None:
         check_option("baseline", baseline, float)
         self.baseline = baseline
@@ -216,6 +227,8 @@ class Amplitude:
 class Random:
     """Control: Gaussian noise, whatever the network. A clip's noise follows from its values and the seed."""
 
+    asks_logits_only = True
+
     def __init__(self, seed: int = 0) -> None:
         check_option("seed", seed, int, low=0)
         self.seed = seed
@@ -226,7 +239,7 @@ class Random:
 
     def _draw(self, clip: Tensor) -> Tensor:
         generator = torch.Generator().manual_seed(zlib.crc32(clip.numpy().tobytes(), self.seed))
-        return torch.randn(clip.shape, generator=generator, dtype=clip.dtype)
+        return torch.randn(clip.shape, generator=generator, dtype=clip.real.dtype)
 
 
 def check_option(option: str, value: Any, kind: type, low: float = -1e9, nullable: bool = False) -> None:

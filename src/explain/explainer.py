@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from src.datamodules.datamodule import Batch, ClipDataset, loader
-from src.explain.attribution import Attribution, relevance_of
+from src.explain.attribution import Attribution
+from src.explain.domain import Domain
 from src.explain.fill import Fill
 from src.explain.interventions import Intervention
 from src.explain.perturbation import Outcome, perturb, scores_of
@@ -57,12 +58,14 @@ class Question:
 
     Args:
         attribution: gives the relevance.
+        domain: what it is of.
         target: class whose logit is explained; "predicted" and "true" differ from clip to clip.
         perturbation: tests the relevance; None where labels are not known.
         intervention: changes the clips; None: none does.
     """
 
     attribution: Attribution
+    domain: Domain
     target: int | str
     perturbation: Perturbation | None = None
     intervention: Intervention | None = None
@@ -72,7 +75,7 @@ class Explainer(LightningModule):
     """`trainer.predict` answers the question for the clips that are not done yet, and fills the file's rows.
 
     Args:
-        classifier: in evaluation mode.
+        classifier: the trained one, in evaluation mode.
         source: the clips.
         question: what is asked of them.
         path: the file, made by `lay_out`.
@@ -82,6 +85,7 @@ class Explainer(LightningModule):
     def __init__(self, classifier: Classifier, source: Source, question: Question, path: Path, batch_size: int) -> None:
         super().__init__()
         self.classifier, self.source, self.question, self.batch_size = classifier, source, question, batch_size
+        self.asked = question.domain.classifier  # a module of this one, for Lightning to move
         self.file = RelevanceFile(path)
         self.row_of = {int(clip): row for row, clip in enumerate(source.dataset.clips)}
 
@@ -92,15 +96,14 @@ class Explainer(LightningModule):
 
     def predict_step(self, batch: Batch) -> None:
         waveform, label = batch["waveform"], batch["label"]  # (B, 1, T), (B,)
-        input = self.classifier.front_end(waveform)  # (B, ...)
-        logits = self.classifier.network(input).float()  # (B, C)
+        input = self.asked.front_end(waveform)  # (B, ...)
+        logits = self.asked.network(input).float()  # (B, C)
         target = targets(self.question.target, logits, label)  # (B,)
-        relevance = relevance_of(self.question.attribution, self.classifier.network, input, target)  # (B, ...)
-        values = {"relevance": relevance, "prediction": logits, "logit": logits.gather(1, target[:, None])[:, 0]}
-        values["target"] = target
+        relevance, apart = self.question.domain.relevance(self.question.attribution, waveform, input, target)
+        values = {"relevance": relevance, "apart": apart, "prediction": logits}
+        values |= {"target": target, "logit": logits.gather(1, target[:, None])[:, 0]}
         if self.question.perturbation is not None:
-            network = self.classifier.network
-            outcome = self.question.perturbation(network, input, label, relevance, batch["clip"])
+            outcome = self.question.perturbation(self.asked.network, input, label, relevance, batch["clip"])
             values["perturbation/correct"] = torch.from_numpy(outcome.correct)
             values["perturbation/probability"] = torch.from_numpy(outcome.probability)
         if self.question.intervention is not None:
@@ -133,16 +136,17 @@ def inputs_of(classifier: Classifier, dataset: ClipDataset, batch_size: int) -> 
             yield classifier.front_end(batch["waveform"].to(classifier.device))
 
 
-def lay_out(path: Path, source: Source, classifier: Classifier, question: Question, attributes: dict[str, str]) -> None:
+def lay_out(path: Path, source: Source, question: Question, attributes: dict[str, str]) -> None:
     """Makes the relevance file of an `Explainer`, with all rows still to be filled.
 
     Raises:
         OSError: no room.
     """
+    classifier = question.domain.classifier
     shape = tuple(silence_of(classifier, source.dataset.length).shape[1:])
     logits = np.dtype((np.float32, len(classifier.classes)))
     columns: dict[str, np.dtype[Any]] = {"relevance": np.dtype((np.float32, shape)), "prediction": logits}
-    columns |= {"target": np.dtype(np.int64), "logit": np.dtype(np.float32)}
+    columns |= {"target": np.dtype(np.int64), "logit": np.dtype(np.float32), "apart": np.dtype(np.float32)}
     if question.perturbation is not None:
         curves = (len(question.perturbation.orders), len(question.perturbation.fractions))
         columns["perturbation/correct"] = np.dtype((np.uint8, curves))

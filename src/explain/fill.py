@@ -44,8 +44,8 @@ class Zero(Fill):
 class Noise(Fill):
     """White Gaussian noise about silence, as strong as the clip is where it is not silent.
 
-    It is kept within the clip's own range, so that no spectrogram falls below its floor. The draw behind it is the same
-    for every clip; another seed shows what depends on it.
+    Real noise is kept within the clip's own range, so that no spectrogram falls below its floor. The draw behind it is
+    the same for every clip; another seed shows what depends on it.
 
     Args:
         seed: of the draw.
@@ -60,8 +60,11 @@ class Noise(Fill):
         inner = tuple(range(1, input.dim()))
         level = input - silence  # (B, ...)
         active = (level != 0).sum(inner, keepdim=True).clamp(min=1)  # (B, 1, ...)
-        rms = (level.square().sum(inner, keepdim=True) / active).sqrt()
-        draw = torch.randn(input.shape[1:], generator=torch.Generator().manual_seed(self.seed)).to(input)
+        rms = (level.abs().square().sum(inner, keepdim=True) / active).sqrt()
+        kind = torch.complex64 if input.is_complex() else torch.float32
+        draw = torch.randn(input.shape[1:], generator=torch.Generator().manual_seed(self.seed), dtype=kind).to(input)
+        if input.is_complex():  # which has no range
+            return silence + rms * draw
         lowest, highest = input.amin(inner, keepdim=True), input.amax(inner, keepdim=True)
         return (silence + rms * draw).clamp(lowest, highest)
 
@@ -71,9 +74,12 @@ class Mean(Fill):
 
     def __init__(self, silence: Tensor, inputs: Callable[[], Iterable[Tensor]]) -> None:
         super().__init__(silence, inputs)
-        total, clips = torch.zeros_like(silence, dtype=torch.float64, device="cpu"), 0
+        total, clips = (
+            torch.zeros_like(silence, dtype=torch.promote_types(silence.dtype, torch.float64), device="cpu"),
+            0,
+        )
         for batch in inputs():
-            total += batch.double().sum(0, keepdim=True).cpu()
+            total += batch.to("cpu", total.dtype).sum(0, keepdim=True)
             clips += len(batch)
         self.mean = (total / max(clips, 1)).to(silence)  # (1, ...)
 

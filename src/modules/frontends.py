@@ -96,6 +96,13 @@ class DecibelSpectrogram(nn.Module):
             scaled = decibels if self.raw_decibels else 1 - decibels / self.floor
         return scaled.to(waveform.dtype)
 
+    def spread(self, relevance: Tensor) -> Tensor:
+        """Relevance of the bins, (..., 227, 227), in its place among those of the whole transform, (..., 228, 229).
+
+        The transform is that with this object's `window` and `hop`; what the crop dropped has none.
+        """
+        return nn.functional.pad(relevance, (self.first_frame, 0, 0, self.window // 2 + 1 - self.size))
+
     def _magnitude(self, waveform: Tensor) -> Tensor:
         # Rounding in a float32 transform reaches 0.0025 dB near the floor. MPS has no float64.
         precision = torch.float32 if waveform.device.type == "mps" else torch.float64

@@ -71,5 +71,6 @@ def small_results(
     cache: Any = SimpleNamespace(samples=memory.__getitem__)
     dataset = ClipDataset(cache, np.arange(len(label)), np.array(label), RATE, lambda: np.zeros(len(label)))
     clips = [Clip(f"{row}.wav", f"source {row}") for row in range(len(label))]
-    question = Question(GradientXInput(), "predicted")
+    nowhere: Any = None  # nothing is asked any more
+    question = Question(GradientXInput(), nowhere, "predicted")
     return Results(folder / "relevance.h5", Source(dataset, clips, [], "source"), question, classes, seed=0)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,7 +15,7 @@ def section_of(tmp_path, classes: int, shape: tuple[int, ...] = (ROWS, COLUMNS),
     relevance = np.random.default_rng(0).standard_normal((3 * classes, *shape))
     names = [f"class {number}" for number in range(classes)]
     results = small_results(tmp_path, relevance, label.tolist(), np.eye(classes)[said].tolist(), names)
-    results.question = results.question.__class__(results.question.attribution, target)
+    results.question = replace(results.question, target=target)
     (tmp_path / "figures").mkdir()
     return class_section(tmp_path, results, wave_view() if len(shape) == 1 else small_view())
 
