@@ -234,6 +234,7 @@ def facts(config: dict[str, Any], trained: dict[str, Any], results: Results) -> 
         "clips": f"{len(results.label)}"
         + (f" of {config['input']}" if config["input"] else f" of test {results.source.unit}s"),
         "attribution": config["attribution"]["name"],
+        "domain": config["domain"]["name"],
         "target": config["target"],
     }
     if config.get("intervention"):
@@ -243,6 +244,8 @@ def facts(config: dict[str, Any], trained: dict[str, Any], results: Results) -> 
         found["accuracy"] = f"{100 * results.metrics['test/accuracy']:.1f} %"
     if (error := results.metrics.get("conservation_error/median")) is not None:
         found["conservation error"] = f"{error:.2g} in the median (0: the relevance sums to the logit)"
+    if (share := results.metrics.get("apart/median")) is not None:
+        found["kept apart"] = f"{100 * share:.2g} % of the logit in the median: relevance of silence"
     return found
 
 

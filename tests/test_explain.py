@@ -369,3 +369,24 @@ def test_a_run_explains_itself_at_the_end(train_here, explain_here, tmp_path):
         assert metrics[f"lrp_epsilon/{name}"] == again[name]
     assert metrics["amplitude/perturbation/area/relevance"] == again["perturbation/area/amplitude"]
     assert (tmp_path / "run/explanation/amplitude/report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("model", "domain", "shape"),
+    [("audionet", "frequency", (4001,)), ("audionet", "time_frequency", (229, 72)), ("alexnet", "time", (8000,))],
+)
+def test_relevance_in_another_domain(
+    explain_here: Here, trained: Trained, tmp_path: Path, model, domain, shape
+) -> None:
+    options = [f"domain={domain}", "attribution=lrp_epsilon_plus_flat"]
+    assert explain_here(f"checkpoint={trained(model, 'sex')}", *QUICK, *options) == ""
+    run = tmp_path / "run"
+    with h5py.File(run / "relevance.h5") as file:
+        assert file["relevance"].shape == (6, 1, *shape)
+        total = file["relevance"][:].astype(float).reshape(6, -1).sum(1) + file["apart"][:]
+        assert np.abs(total - file["logit"][:]).max() < 0.02 * np.abs(file["logit"][:]).max()
+    curves, metrics = pd.read_csv(run / "curves.csv"), metrics_of(run)
+    assert (curves.query("fraction == 0")["accuracy"] - metrics["test/accuracy"]).abs().max() < 1e-6
+    report = (run / "report.html").read_text()
+    assert report.count("<audio") == len(list((run / "audio").glob("*.wav")))
+    assert f"<dd>{domain}</dd>" in report

@@ -177,7 +177,7 @@ class Occlusion:
         baseline: float = 0.0,
     ) -> None:
         for option, extent in (("window", window), ("stride", stride)):
-            for each in _each(extent, dimensions=1):
+            for each in per_dimension(extent, dimensions=1):
                 check_option(option, each, float, low=1e-6)
         check_option("baseline", baseline, float)
         self.window, self.stride, self.baseline = window, stride, baseline
@@ -247,13 +247,14 @@ def check_option(option: str, value: Any, kind: type, low: float = -1e9, nullabl
     check_number({"attribution": {option: value}}, f"attribution.{option}", kind, low, 1e9, nullable)
 
 
-def _each(extent: float | Sequence[float], dimensions: int) -> list[float]:
+def per_dimension(extent: float | Sequence[float], dimensions: int) -> list[float]:
+    """One extent per dimension, of one for each or one for all."""
     return list(extent) if isinstance(extent, Sequence) and not isinstance(extent, str) else [extent] * dimensions
 
 
 def _counts(option: str, extent: float | Sequence[float], sizes: Sequence[int]) -> list[int]:
     """Extents in values, (D,), within dimensions of these sizes, (D,)."""
-    extents = _each(extent, len(sizes))
+    extents = per_dimension(extent, len(sizes))
     if len(extents) != len(sizes):
         raise Mistake(f"attribution.{option}={extent} names {len(extents)} dimensions; the input has {len(sizes)}.")
     counts = [each if each >= 1 else each * size for each, size in zip(extents, sizes, strict=True)]

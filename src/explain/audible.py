@@ -5,7 +5,7 @@ multiplied with them; relevance of a spectrogram is a gain on the clip's short-t
 """
 
 import io
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +21,7 @@ from src.modules.frontends import DecibelSpectrogram
 
 PEAK = 0.97  # of full scale
 FADE_SECONDS = 0.005
+SMOOTHING_HZ = 8.0
 BACKGROUND_DB = -20.0  # the original under the blend, beside the relevance over it
 # A heatmap this quiet beside the clip, at gains of up to 1, holds only what a method that gives no such relevance
 # rounds to, or what lies on near silence. Brought to the clip's loudness, it would be heard as if it meant something.
@@ -47,6 +48,7 @@ def sounds(
     frequencies: np.ndarray | None = None,
     times: np.ndarray | None = None,
     front_end: Spreading | None = None,
+    of_spectrum: bool = False,
 ) -> dict[str, np.ndarray]:
     """A clip and its audible heatmaps, by name, all equally loud.
 
@@ -63,7 +65,7 @@ def sounds(
 
     Args:
         waveform: (T,) in [-1, 1].
-        relevance: of the waveform, (T,), or of a spectrogram, (F, N).
+        relevance: of the waveform, (T,), of a spectrogram, (F, N), or of its Fourier transform, (T // 2 + 1,).
         sample_rate: in hertz.
         smoothing: seconds, the standard deviation of a Gaussian over which relevance of samples is averaged before it
             is heard. 0 is the published form: it jumps from sample to sample, which is heard as crackling at every
@@ -74,6 +76,9 @@ def sounds(
         times: (N,) of its columns, in seconds from the clip's start, ascending; None: as above.
         front_end: of mel spectrograms and the like, whose bins are made of many of a transform's: relevance is heard
             through that transform, as `as_gain` has it, instead.
+        of_spectrum: the relevance is of the Fourier transform, and a gain on that, averaged over a Gaussian of 8 Hz:
+            gains that jump from coefficient to coefficient would smear the sound over the whole clip, as it is it
+            stays within 20 ms.
 
     Returns:
         float32, (T,); left and right (T, 2).
@@ -92,10 +97,13 @@ def sounds(
         gain, size, hop = as_gain(gain, front_end), front_end.window, front_end.hop
     elif gain.ndim == 2:
         gain = on_transform(gain, len(clip), sample_rate, frequencies, times)
+    elif of_spectrum:
+        gain = gaussian_filter1d(gain, SMOOTHING_HZ * len(clip) / sample_rate)
     elif smoothing > 0:
         gain = gaussian_filter1d(gain, smoothing * sample_rate, mode="nearest")
     gain = gain / np.abs(gain).max(initial=np.finfo(np.float64).tiny)
-    positive, negative = (heard(clip, np.maximum(part, 0), size, hop) for part in (gain, -gain))
+    hear = partial(filtered, clip) if of_spectrum else partial(heard, clip, size=size, hop=hop)
+    positive, negative = (hear(np.maximum(part, 0)) for part in (gain, -gain))
     original, target = _faded(clip, sample_rate), loudness(_faded(clip, sample_rate), sample_rate)
     parts = {
         "positive": positive,
@@ -128,6 +136,16 @@ def heard(
         sound = clip * gain
     else:
         raise ValueError(f"relevance of shape {gain.shape} is not of a clip of {len(clip)} samples")
+    return audible_beside(clip, sound)
+
+
+def filtered(clip: np.ndarray, gain: np.ndarray) -> np.ndarray:
+    """The clip (T,) with gains in 0..1 of the coefficients of its Fourier transform (T // 2 + 1,)."""
+    return audible_beside(clip, np.fft.irfft(np.fft.rfft(clip) * gain, n=len(clip)))
+
+
+def audible_beside(clip: np.ndarray, sound: np.ndarray) -> np.ndarray:
+    """The sound, or silence where it is negligible beside the clip."""
     is_negligible = np.abs(sound).max(initial=0) <= NEGLIGIBLE * np.abs(clip).max(initial=0)
     return np.zeros_like(clip) if is_negligible else sound
 

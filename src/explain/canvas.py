@@ -17,8 +17,9 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 from scipy.ndimage import gaussian_filter1d
 
-PERCENTILES = {"ms": 97.0, "bin": 99.5}  # of absolute relevance, where colours end: one burst would leave all else pale
-SMOOTHING_MS = 5.0  # in time, relevance is seen as an average over a Gaussian with this standard deviation
+PERCENTILES = {"ms": 97.0, "Hz": 99.0, "bin": 99.5}  # of |relevance|, where colours end: a burst would leave all pale
+# along one axis, relevance is seen as an average over a Gaussian with this standard deviation
+SMOOTHING = {"ms": 5.0, "Hz": 8.0}
 WIDTH, LEFT, RIGHT = 9.0, 0.09, 0.885  # inches; shares of them where axes start and end
 BAR = (1.012, 0, 0.016, 1)  # where a colour bar stands, in shares of its axes: they keep their own place
 MOST_CHARACTERS = 100  # of a title as wide as the figure
@@ -53,10 +54,10 @@ def colour_limit(relevance: np.ndarray, unit: str) -> float:
     return float(np.percentile(np.abs(relevance), PERCENTILES[unit])) or float(np.abs(relevance).max()) or 1.0
 
 
-def per_ms(relevance: np.ndarray, seconds: float) -> np.ndarray:
-    """Relevance (..., N), spread over so many seconds, as a smooth density with the same sum."""
-    rate = relevance.shape[-1] / (1000 * seconds)
-    return rate * gaussian_filter1d(relevance.astype(float), SMOOTHING_MS * rate)
+def density(relevance: np.ndarray, extent: float, unit: str) -> np.ndarray:
+    """Relevance (..., N), spread over so many ms or Hz, as a smooth density per ms or Hz with the same sum."""
+    rate = relevance.shape[-1] / extent
+    return rate * gaussian_filter1d(relevance.astype(float), SMOOTHING[unit] * rate)
 
 
 def edges(centres: np.ndarray) -> tuple[float, float]:

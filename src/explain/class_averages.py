@@ -19,23 +19,26 @@ class ClassAverages:
 
     Args:
         clips: (C, 2), how many these are means of.
-        relevance: (C, 2, T) or (C, 2, F, N), mean of what `for_average` returns; zeros where there are no clips.
-        times: (T,) or (N,) of the columns, in seconds from the onset.
+        relevance: (C, 2, T), (C, 2, F) or (C, 2, F, N), mean of what `for_average` returns; zeros where there are no
+            clips.
+        places: (T,) or (N,) of the columns, in seconds from the onset; (F,) of a spectrum, in hertz.
         onsets: where each of the clips begins, in seconds.
-        spectrogram: (C, 2, F, N), mean of the network's inputs, aligned; None for waveforms.
-        frequencies: (F,) of the rows, in hertz; None for waveforms.
+        spectrogram: (C, 2, F, N), mean of the network's inputs, aligned; None for waveforms and spectra.
+        frequencies: (F,) of the rows, in hertz; None for waveforms and spectra.
         by_row, by_column: (C, F) and (C, N), mean positive relevance of recognised clips, summed over the other axis;
-            None for waveforms.
+            None for waveforms and spectra.
+        unit: what relevance is a density over, where it is seen: "ms", "Hz" or, of spectrograms, "bin".
     """
 
     clips: np.ndarray
     relevance: np.ndarray
-    times: np.ndarray
+    places: np.ndarray
     onsets: np.ndarray
     spectrogram: np.ndarray | None = None
     frequencies: np.ndarray | None = None
     by_row: np.ndarray | None = None
     by_column: np.ndarray | None = None
+    unit: str = "ms"
 
 
 def onset_of(waveform: np.ndarray, sample_rate: int) -> float:
@@ -44,7 +47,7 @@ def onset_of(waveform: np.ndarray, sample_rate: int) -> float:
 
 
 def aligned(
-    values: np.ndarray, onset: float, times: np.ndarray, outside: float | np.ndarray = 0.0, scale: float = 1.0
+    values: np.ndarray, onset: float, times: np.ndarray | None, outside: float | np.ndarray = 0.0, scale: float = 1.0
 ) -> np.ndarray:
     """Values of a clip, shifted in time so that its sound begins `LEAD_SECONDS` after the first column.
 
@@ -54,13 +57,15 @@ def aligned(
     Args:
         values: (..., N) at `times`.
         onset: where the sound begins, in seconds.
-        times: (N,), evenly spaced, in seconds.
+        times: (N,), evenly spaced, in seconds; None: there is no time in the values, and nothing is shifted.
         outside: stands for what would come from beyond the clip's ends.
         scale: that values are multiplied with.
 
     Returns:
         float64, (..., N).
     """
+    if times is None:
+        return values * float(scale)
     count = len(times)
     step = float(times[-1] - times[0]) / (count - 1)
     shift = min(count, max(-count, round((onset - LEAD_SECONDS - float(times[0])) / step)))
@@ -71,7 +76,7 @@ def aligned(
     return shifted
 
 
-def for_average(relevance: np.ndarray, onset: float, times: np.ndarray) -> np.ndarray:
+def for_average(relevance: np.ndarray, onset: float, times: np.ndarray | None) -> np.ndarray:
     """What a clip adds to the average of its class: its relevance, aligned and over its absolute sum.
 
     Over its sum, every clip counts alike, however large its logit or ill conserved its relevance.
@@ -115,10 +120,10 @@ class SpectrogramMeans:
 def class_averages(results: Results, view: View) -> ClassAverages:
     """Averages of all clips, whose labels are known, in one pass; memory does not grow with the number of clips."""
     samples, classes, shape = results.source.dataset.length, len(results.classes), results.relevance(0).shape
-    times = np.arange(samples) / view.sample_rate if view.times is None else view.times
+    times = times_of(results, view)
     relevance, onsets = Means((classes, 2), shape), np.zeros(len(results.label))
-    more = None if view.frequencies is None else SpectrogramMeans(classes, *shape)
-    silence = view.inputs(np.zeros((1, samples), np.float32))[0]  # (T,) or (F, N)
+    more = SpectrogramMeans(classes, *shape) if len(shape) == 2 else None
+    silence = view.inputs(np.zeros((1, samples), np.float32))[0]  # (T,), (F,) or (F, N)
     for rows in results.batches():
         waveforms, found = results.waveforms(rows), results.relevances(rows)
         inputs = waveforms if more is None else view.inputs(waveforms)
@@ -129,9 +134,19 @@ def class_averages(results: Results, view: View) -> ClassAverages:
             relevance.add((label, wrong), added)
             if more is not None:
                 more.add(label, wrong, added, aligned(inputs[place], onsets[row], times, silence))
+    if times is None:
+        assert view.frequencies is not None
+        return ClassAverages(relevance.count, relevance(), view.frequencies, onsets, unit="Hz")
     columns = np.arange(shape[-1]) * (times[1] - times[0]) - LEAD_SECONDS
     averages = ClassAverages(relevance.count, relevance(), columns, onsets)
     if more is None:
         return averages
     positive = {"by_row": more.by_row(), "by_column": more.by_column()}
-    return replace(averages, spectrogram=more.inputs(), frequencies=view.frequencies, **positive)
+    return replace(averages, spectrogram=more.inputs(), frequencies=view.frequencies, unit="bin", **positive)
+
+
+def times_of(results: Results, view: View) -> np.ndarray | None:
+    """Seconds of the relevance's last axis, from the clip's start; None where that is not time."""
+    if view.features == "samples":
+        return np.arange(results.source.dataset.length) / view.sample_rate
+    return view.times

@@ -9,6 +9,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.ticker import MaxNLocator
 from scipy.ndimage import gaussian_filter
 
 from src.explain import canvas
@@ -57,7 +58,7 @@ def plot_class_averages(averages: ClassAverages, classes: Sequence[str]) -> Figu
     colours = ScalarMappable(Normalize(-1, 1), canvas.RELEVANCE_MAP)
     top = panels[0, 1].get_position().y1
     place = figure.add_axes((canvas.RIGHT + 0.01, top - BAR_INCHES / height, 0.013, BAR_INCHES / height))
-    canvas.colour_bar(place, colours, "relevance, scaled in each panel,", unit_of(averages))
+    canvas.colour_bar(place, colours, "relevance, scaled in each panel,", averages.unit)
     return figure
 
 
@@ -80,7 +81,7 @@ def plot_class(averages: ClassAverages, label: int) -> Figure:
             draw_relevant(relevant, averages, group)
             draw_shown(both, averages, group)
             colours = draw_relevant(both, averages, group)
-            canvas.colour_bar(both.inset_axes(WIDE_BAR), colours, "share of relevance", unit_of(averages))
+            canvas.colour_bar(both.inset_axes(WIDE_BAR), colours, "share of relevance", averages.unit)
         for axes in (shown, relevant, both):
             if not averages.clips[group]:
                 draw_none(axes, averages)
@@ -108,20 +109,17 @@ def draw_relevant(axes: Axes, averages: ClassAverages, group: tuple[int, int], r
     """The mean relevance, smoothed; `relative`: to where its colours end."""
     mean = averages.relevance[group]
     if mean.ndim == 1:
-        seen = canvas.per_ms(mean, len(mean) * float(averages.times[1] - averages.times[0]))[None]  # (1, T)
+        step = float(averages.places[1] - averages.places[0]) * (1000 if averages.unit == "ms" else 1)
+        seen = canvas.density(mean, len(mean) * step, averages.unit)[None]  # (1, T)
     else:
         seen = gaussian_filter(mean, [SMOOTHING * size for size in mean.shape], mode="nearest")
-    limit = canvas.colour_limit(seen, unit_of(averages))
+    limit = canvas.colour_limit(seen, averages.unit)
     scale = limit if relative else 1.0
     return canvas.draw_relevance(axes, seen / scale, extent_of(averages), limit / scale)
 
 
 def extent_of(averages: ClassAverages) -> Extent:
-    return cells(1 if averages.frequencies is None else len(averages.frequencies), averages.times)
-
-
-def unit_of(averages: ClassAverages) -> str:
-    return "ms" if averages.frequencies is None else "bin"
+    return cells(1 if averages.frequencies is None else len(averages.frequencies), averages.places)
 
 
 def draw_ticks(axes: Axes, averages: ClassAverages, left: bool, bottom: bool) -> None:
@@ -133,9 +131,12 @@ def draw_ticks(axes: Axes, averages: ClassAverages, left: bool, bottom: bool) ->
         axes.set_yticks([])
     if not bottom:
         axes.set_xticks([])
+    elif averages.unit == "Hz":  # the ends of neighbours would meet
+        axes.xaxis.set_major_locator(MaxNLocator(4, prune="both"))
 
 
 def name_axes(figure: Figure, averages: ClassAverages) -> None:
     if averages.frequencies is not None:
         figure.supylabel("hertz", fontsize=10, x=0.01)
-    figure.supxlabel("seconds from the onset", fontsize=10, y=0.1 / figure.get_figheight(), va="bottom")
+    along = "hertz" if averages.unit == "Hz" else "seconds from the onset"
+    figure.supxlabel(along, fontsize=10, y=0.1 / figure.get_figheight(), va="bottom")

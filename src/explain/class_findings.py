@@ -28,7 +28,7 @@ def class_findings(averages: ClassAverages, label: int, name: str) -> str:
     if not averages.by_row[label].any():
         return f"{name}: there is no positive relevance of {recognised}."
     rows, columns = shortest_half(averages.by_row[label]), shortest_half(averages.by_column[label])
-    where = f"{band(rows, averages.frequencies)}, and half of it {interval(columns, averages.times)}"
+    where = f"{band(rows, averages.frequencies)}, and half of it {interval(columns, averages.places)}"
     return f"{name}: half of the positive relevance of {recognised} {where}."
 
 

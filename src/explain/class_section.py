@@ -39,14 +39,15 @@ def explained(results: Results, averages: ClassAverages) -> list[str]:
     """How to read the averages."""
     target = results.question.target
     whose = RELEVANCE_OF[target] if isinstance(target, str) else results.classes[target]
+    aligned = "" if averages.unit == "Hz" else ", aligned to where their sounds begin"
     text = [
-        "Mean relevance of the clips of each class, right predictions above wrong ones, aligned to where their sounds"
-        f" begin. Red speaks for {whose}, blue against it, and every clip counts alike. Each panel has a scale of its"
+        f"Mean relevance of the clips of each class, right predictions above wrong ones{aligned}."
+        f" Red speaks for {whose}, blue against it, and every clip counts alike. Each panel has a scale of its"
         " own: compare where relevance lies, not how much of it there is."
     ]
     if averages.spectrogram is not None:
         text.append(
-            "Grey is the mean of what the network was shown of the same clips, the darker the louder. Relevance is"
+            "Grey is the mean spectrogram of the same clips, the darker the louder. Relevance is"
             " smoothed over a 64th of each axis, so that means of few clips are less speckled."
         )
     if len(results.classes) > MOST_CLASSES:

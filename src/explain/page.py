@@ -21,6 +21,10 @@ GUIDE = (
     " that class, the negative one as far as it speaks against it; the blend has the quiet original underneath. All"
     " sounds of a clip are equally loud: compare what is heard, not how much of it there is."
 )
+OF_SPECTRUM = (
+    "Relevance is of the frequencies of the whole clip; it is drawn and heard averaged over a Gaussian of 8 hertz. When"
+    " in the clip the network listens to them it does not say: domain=time_frequency shows that."
+)
 
 
 def write(folder: Path, results: Results, view: View, facts: Mapping[str, object], clips: int) -> None:
@@ -61,7 +65,7 @@ def write(folder: Path, results: Results, view: View, facts: Mapping[str, object
         findings=findings,
         sections=sections,
         notes=notes(results),
-        guide=[GUIDE],
+        guide=[GUIDE, OF_SPECTRUM] if view.features == "frequencies" else [GUIDE],
         clips=[panel(folder, results, view, row, remarks[row]) for row in shown],
         unit=results.source.unit,
     )

@@ -16,13 +16,13 @@ from src.explain.canvas import (
     cells,
     colour_bar,
     colour_limit,
+    density,
     draw_grey,
     draw_relevance,
     edges,
     literal,
     name_rows,
     new_figure,
-    per_ms,
 )
 
 Metrics = Mapping[str, float]
@@ -40,6 +40,7 @@ def plot_clip(
     spectrogram: np.ndarray | None = None,
     frequencies: np.ndarray | None = None,
     times: np.ndarray | None = None,
+    shown: str = "the network's input",
 ) -> Figure:
     """A clip's waveform above its spectrogram, with relevance: what a report shows of any network.
 
@@ -54,6 +55,7 @@ def plot_clip(
         spectrogram: (F, N), the network's input; for relevance (F, N).
         frequencies: (F,) of the rows, in hertz, ascending; for relevance (F, N).
         times: (N,) of the columns, in seconds from the clip's start, evenly spaced; for relevance (F, N).
+        shown: what the spectrogram is.
 
     Raises:
         ValueError: the relevance is (F, N), and one of these is missing.
@@ -70,7 +72,7 @@ def plot_clip(
     else:
         _draw_waveform(above, waveform, sample_rate, relevance.sum(0), times)
         low, high = float(spectrogram.min()), float(spectrogram.max())
-        caption = f"grey: the network's input, {low:.3g} to {high:.3g}".replace("-", "−")
+        caption = f"grey: {shown}, {low:.3g} to {high:.3g}".replace("-", "−")
         draw_grey(below, spectrogram, cells(len(spectrogram), times), low, high)
         image = draw_relevance(below, relevance, cells(len(relevance), times), colour_limit(relevance, "bin"))
         colour_bar(below.inset_axes(BAR), image, "relevance", "bin")
@@ -167,8 +169,8 @@ def _draw_waveform(axes: Axes, waveform: np.ndarray, rate: int, relevance: np.nd
     """The waveform (T,) in front of its relevance (N,) at `times`, per millisecond."""
     start, stop = edges(times)
     peak = max(float(np.abs(waveform).max()), 1e-9)
-    density = per_ms(relevance, stop - start)
-    image = draw_relevance(axes, density[None], (start, stop, -1.1 * peak, 1.1 * peak), colour_limit(density, "ms"))
+    seen = density(relevance, 1000 * (stop - start), "ms")
+    image = draw_relevance(axes, seen[None], (start, stop, -1.1 * peak, 1.1 * peak), colour_limit(seen, "ms"))
     colour_bar(axes.inset_axes(BAR), image, "relevance", "ms")
     pieces = np.array_split(waveform, min(len(waveform), 1000))  # a screen has no room for more
     low, high = (np.array([extreme(piece) for piece in pieces]) for extreme in (np.min, np.max))

@@ -41,6 +41,7 @@ class Results:
             self.label: np.ndarray = file["label"][:]  # (N,)
             self.target: np.ndarray = file["target"][:]  # (N,)
             self.logit: np.ndarray = file["logit"][:]  # (N,)
+            self.apart: np.ndarray = file["apart"][:]  # (N,) relevance that cannot be seen in the domain
             self.changed: np.ndarray | None = file["intervention"][:].argmax(1) if "intervention" in file else None
             self.outcome: Outcome | None = None
             if question.perturbation is not None:
@@ -64,10 +65,15 @@ class Results:
 
     @property
     def conservation_error(self) -> np.ndarray:
-        """|sum of the relevance - logit| / |logit|, (N,); NaN for attributions that do not mean to sum to it."""
+        """|sum of the relevance and what is kept apart - logit| / |logit|, (N,); NaN where it is not meant to be 0."""
         if not isinstance(self.question.attribution, CONSERVING):
             return np.full(len(self.logit), np.nan)
-        return np.abs(self.total - self.logit) / np.maximum(np.abs(self.logit), np.finfo(np.float32).tiny)
+        return np.abs(self.total + self.apart - self.logit) / self.magnitude
+
+    @property
+    def magnitude(self) -> np.ndarray:
+        """|logit|, (N,), above zero."""
+        return np.maximum(np.abs(self.logit), np.finfo(np.float32).tiny)
 
     @cached_property
     def curves(self) -> pd.DataFrame | None:
@@ -88,6 +94,8 @@ class Results:
         if not np.isnan(error).any():
             found["conservation_error/median"] = float(np.median(error))
             found["conservation_error/highest"] = float(error.max())
+        if self.apart.any():
+            found["apart/median"] = float(np.median(np.abs(self.apart) / self.magnitude))
         if self.outcome is not None and self.question.perturbation is not None:
             found |= areas(self.outcome, self.question.perturbation.fractions, self.bootstrap)
         if self.changed is not None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from src.explain.canvas import per_ms
-from src.explain.class_averages import ClassAverages, aligned
+from src.explain.canvas import density
+from src.explain.class_averages import ClassAverages, aligned, times_of
 from src.explain.panels import View
 from src.explain.results import Results
 
@@ -67,13 +67,14 @@ def examples(results: Results, view: View, averages: ClassAverages) -> list[Exam
 def similarities(results: Results, view: View, averages: ClassAverages) -> np.ndarray:
     """Cosine between each clip's aligned relevance and the mean of its class's recognised clips, (N,).
 
-    Relevance of samples changes its sign within milliseconds, so it is compared as it is seen: smoothed.
+    Relevance of samples changes its sign within milliseconds, that of frequencies within a few hertz, so it is compared
+    as it is seen: smoothed.
     """
-    samples = results.source.dataset.length
-    times = np.arange(samples) / view.sample_rate if view.times is None else view.times
+    times = times_of(results, view)
+    extent = float(averages.places[-1] - averages.places[0]) * (1000 if averages.unit == "ms" else 1)
 
     def direction(relevance: np.ndarray) -> np.ndarray:
-        seen = per_ms(relevance, samples / view.sample_rate) if relevance.ndim == 1 else relevance
+        seen = density(relevance, extent, averages.unit) if relevance.ndim == 1 else relevance
         return seen.ravel() / (np.linalg.norm(seen) or 1.0)
 
     means = [direction(mean) for mean in averages.relevance[:, 0]]

@@ -67,6 +67,7 @@ def small_results(
     with h5py.File(folder / "relevance.h5", "w") as file:
         file["relevance"], file["prediction"] = relevance[:, None].astype(np.float32), logits
         file["label"], file["target"], file["logit"] = np.array(label), logits.argmax(1), logits.max(1)
+        file["apart"] = np.zeros(len(label), np.float32)
     memory = [np.round(32768 * waveform).astype(np.int16) for waveform in waveforms or [clip(0.0)] * len(label)]
     cache: Any = SimpleNamespace(samples=memory.__getitem__)
     dataset = ClipDataset(cache, np.arange(len(label)), np.array(label), RATE, lambda: np.zeros(len(label)))

@@ -27,7 +27,7 @@ from src.modules.classifier import lay_channels_last
 from tests.conftest import ROOT
 
 CHOICES = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((ROOT / "conf/attribution").glob("*.yaml"))}
-CHEAP = {"steps": 2, "samples": 2, "window": 0.5, "stride": 0.5}
+CHEAP = {"steps": 2, "samples": 2, "window": 0.5, "stride": 0.5, "masks": 4}
 TARGET = torch.tensor([2, 0, 1])
 
 
@@ -68,8 +68,8 @@ def logits(network: nn.Module, input: Tensor, target: Tensor = TARGET) -> Tensor
 def test_each_choice_is_named_as_its_file():
     assert set(CHOICES) == {
         "lrp_epsilon", "lrp_epsilon_plus", "lrp_epsilon_plus_flat", "lrp_alpha2_beta1", "lrp_alpha2_beta1_flat",
-        "lrp_box", "gradient", "gradient_x_input", "integrated_gradients", "smoothgrad", "occlusion", "amplitude",
-        "random",
+        "lrp_box", "gradient", "gradient_x_input", "integrated_gradients", "smoothgrad", "occlusion", "rise",
+        "amplitude", "random",
     }  # fmt: skip
     assert all(node["name"] == name for name, node in CHOICES.items())
 

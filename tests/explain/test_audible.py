@@ -298,3 +298,19 @@ def test_real_words_are_heard_at_their_own_level():
             levels = [decibels_apart(sound, found["original"]) for sound in found.values() if sound.any()]
             np.testing.assert_allclose(levels, 0, atol=0.01)
             assert max(np.abs(sound).max() for sound in found.values()) <= 0.97 + 1e-6
+
+
+def test_relevance_of_frequencies_is_heard_at_them():
+    """Of two tones one after the other, that with relevance is heard, where it sounds."""
+    rate, seconds = 8000, np.arange(8000) / 8000
+    first = np.where(seconds < 0.5, np.sin(2 * np.pi * 400 * seconds), 0)
+    second = np.where(seconds >= 0.5, np.sin(2 * np.pi * 2000 * seconds), 0)
+    relevance = np.zeros(4001)
+    relevance[350:450], relevance[1950:2050] = 1, -1
+    found = sounds(0.3 * (first + second), relevance, rate, of_spectrum=True)
+    middle = slice(500, 3500)
+    for name, tone, other in (("positive", first, second), ("negative", second, first)):
+        where = middle if name == "positive" else slice(4500, 7500)
+        heard = found[name][where]
+        assert np.corrcoef(heard, tone[where])[0, 1] > 0.99
+        assert np.abs(np.corrcoef(found[name], other)[0, 1]) < 0.05

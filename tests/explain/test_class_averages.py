@@ -78,7 +78,7 @@ def test_right_and_wrong_predictions_are_averaged_apart(tmp_path):
     np.testing.assert_allclose(averages.by_column[1, :2], normal[3].clip(0).sum(0), atol=1e-7)
     assert not averages.by_row[2].any()
     np.testing.assert_allclose(averages.onsets, onsets)
-    np.testing.assert_allclose(averages.times, TIMES - LEAD_SECONDS)
+    np.testing.assert_allclose(averages.places, TIMES - LEAD_SECONDS)
     assert averages.frequencies is FREQUENCIES
 
 
@@ -106,4 +106,4 @@ def test_waveforms_have_relevance_in_time_only(tmp_path):
     expected[30:130] = 0.01  # from the onset, 30 ms after the start
     np.testing.assert_allclose(averages.relevance[0, 0], expected)
     assert averages.spectrogram is None and averages.by_row is None
-    assert averages.times[0] == -LEAD_SECONDS and averages.times[1] - averages.times[0] == pytest.approx(1 / RATE)
+    assert averages.places[0] == -LEAD_SECONDS and averages.places[1] - averages.places[0] == pytest.approx(1 / RATE)

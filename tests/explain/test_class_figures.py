@@ -18,7 +18,7 @@ def averages(classes: int) -> ClassAverages:
     random = np.random.default_rng(0)
     relevance, shown = random.standard_normal((classes, 2, 64, 64)), random.uniform(0, 1, (classes, 2, 64, 64))
     clips, ones = np.full((classes, 2), 3), np.ones((classes, 64))
-    return ClassAverages(clips, relevance, TIMES, np.zeros(9), shown, FREQUENCIES, ones, ones)
+    return ClassAverages(clips, relevance, TIMES, np.zeros(9), shown, FREQUENCIES, ones, ones, unit="bin")
 
 
 def waves(classes: int) -> ClassAverages:
