@@ -3,11 +3,13 @@
     python -m benchmarks.explaining
     python -m benchmarks.explaining --networks alexnet --clips 64 --rounds 7 --threads 1
 
-Fresh networks on synthetic clips; orders, fractions and fill are those of `conf/explain.yaml`. Three comparisons:
+Fresh networks on synthetic clips; orders, fractions and fill are those of `conf/explain.yaml`. The comparisons:
 
     LRP over zennit by hand          `trainer.predict`, from its start and with clips in the cache, to the relevance
                                      file, perturbing nothing, against zennit's own EpsilonPlus on the same batches,
                                      ready in memory, hooks registered once. Front ends run on both sides.
+    LRP over a forward pass          relevance of one batch, against its bare pass: one over the ratio is what LRP
+                                     costs in forward passes. The line after it has the same of zennit by hand.
     curves over bare passes          all orders of one batch, from its relevance to what each clip is taken for, against
                                      as many passes of the intact batch through the network. Front ends on neither.
     LRP and a curve over Quantus     relevance of a quarter batch, and its removal with the most relevant first, against
@@ -24,6 +26,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
@@ -41,6 +44,7 @@ from zennit.composites import EpsilonPlus
 
 from src import config, explanation, memory, training
 from src.datamodules.datamodule import AudioDataModule, Batch, loader
+from src.explain.attribution import Attribution
 from src.explain.explainer import Explainer, Perturbation, Question, lay_out
 from src.explain.perturbation import perturb
 from src.explain.source import Source
@@ -119,11 +123,11 @@ class Case:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two ways to the same array, or to none where there is nothing to check."""
+    """Two ways to the same array; one gives none where there is nothing to check."""
 
     name: str
     clips: int
-    ours: Callable[[], np.ndarray]
+    ours: Callable[[], np.ndarray | None]
     others: Callable[[], np.ndarray | None]
 
 
@@ -134,6 +138,11 @@ def comparisons(case: Case) -> Iterator[Comparison]:
     with torch.no_grad():
         input = case.classifier.front_end(batch["waveform"])  # (B, ...)
         relevance = case.question.attribution(network, input, network(input).argmax(1))
+
+    passing = partial(pass_bare, network, input, 1)
+    for name, asked in (("LRP", case.question.attribution), ("zennit", by_zennit)):
+        explained = partial(explain_batch, asked, network, input)
+        yield Comparison(f"{name} over a forward pass", len(input), explained, passing)
 
     def curves() -> np.ndarray:
         return case.perturbation(network, input, batch["label"], relevance, batch["clip"]).probability
@@ -189,6 +198,15 @@ def call_zennit(case: Case) -> np.ndarray:
                 input = case.classifier.front_end(batch["waveform"])
             relevance.append(gradient(input, lambda logits: logit_of(logits, logits.argmax(1)))[1].cpu().numpy())
     return np.concatenate(relevance)
+
+
+def explain_batch(attribution: Attribution, network: nn.Module, input: Tensor) -> None:
+    attribution(network, input, torch.zeros(len(input), dtype=torch.int64, device=input.device))
+
+
+def by_zennit(network: nn.Module, input: Tensor, target: Tensor) -> Tensor:
+    with attributor(network) as gradient:
+        return gradient(input, lambda logits: logit_of(logits, target))[1]
 
 
 def attributor(network: nn.Module) -> Gradient:

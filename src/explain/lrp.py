@@ -1,21 +1,21 @@
 """Layer-wise relevance propagation: the logit, handed back layer by layer to what it was made of.
 
 Bach et al., PLoS ONE 10(7), 2015; Montavon et al., "Layer-Wise Relevance Propagation: An Overview", 2019. The rules are
-zennit's; here is which layer takes which.
+zennit's, those that take most of the time rewritten in `rules.py`; here is which layer takes which.
 """
 
-from typing import Any, ClassVar
 from weakref import WeakSet
 
 import torch
 from torch import Tensor, nn
 from zennit import rules
 from zennit.composites import SpecialFirstLayerMapComposite, layer_map_base
-from zennit.core import BasicHook, stabilize
-from zennit.types import Convolution, Linear
+from zennit.core import BasicHook, Hook
+from zennit.types import Activation, Convolution, Linear
 
 from src.explain.attribution import check_option, explaining
 from src.explain.forward_check import ForwardCheck
+from src.explain.rules import AlphaBeta, Epsilon, Pass
 from src.mistake import Mistake
 
 ROUNDING = 1e-3  # by which an input may exceed its bounds
@@ -74,16 +74,21 @@ class LRP:
         self.known: WeakSet[nn.Module] = WeakSet()  # networks that were found to be right
 
         zero_params = ["bias"] if zero_bias else None
-        rule: dict[str | None, BasicHook] = {
-            "epsilon": rules.Epsilon(epsilon, zero_params=zero_params),
-            "plus": ZPlus(zero_params=zero_params),
-            "alpha2_beta1": Alpha2Beta1(2, 1, zero_params=zero_params),
+        rule: dict[str | None, Hook] = {
+            "epsilon": Epsilon(epsilon, zero_params),
+            "plus": AlphaBeta(1, 0, zero_params),
+            "alpha2_beta1": AlphaBeta(2, 1, zero_params),
             "flat": rules.Flat(zero_params=zero_params),
             "box": z_box(low, high, zero_params),
         }
         first, convolution = COMPOSITES[composite]
         self.composite = SpecialFirstLayerMapComposite(
-            layer_map=[*layer_map_base(), (Convolution, rule[convolution]), (nn.Linear, rule["epsilon"])],
+            layer_map=[
+                (Activation, Pass()),
+                *layer_map_base(),
+                (Convolution, rule[convolution]),
+                (nn.Linear, rule["epsilon"]),
+            ],
             first_map=[(Linear, rule[first])] if first else [],
         )
 
@@ -115,32 +120,6 @@ class LRP:
             raise Mistake(f"attribution.low={self.low} is above the input's lowest value, {lowest:g}; lower it.")
         if self.high is not None and (highest := input.amax().item()) > self.high + ROUNDING:
             raise Mistake(f"attribution.high={self.high} is below the input's highest value, {highest:g}; raise it.")
-
-
-class NonNegative(BasicHook):
-    """Leaves out the terms of negative inputs where there are none, as behind a ReLU: same relevance, half the work."""
-
-    terms: ClassVar[dict[int, int]]  # which of zennit's terms are those of positive inputs: their share of relevance
-
-    def backward(self, module: nn.Module, grad_input: Any, grad_output: Any) -> Any:
-        input = self.stored_tensors["input"][0].detach()
-        if (input < 0).any():
-            return super().backward(module, grad_input, grad_output)
-        relevance = torch.zeros_like(input)
-        for index, share in self.terms.items():
-            leaf = input.detach().requires_grad_()
-            with self.param_modifiers[index](module), torch.enable_grad():
-                output = module.forward(leaf)
-            relevance += share * (input * torch.autograd.grad(output, leaf, grad_output[0] / stabilize(output))[0])
-        return (relevance,)
-
-
-class ZPlus(NonNegative, rules.ZPlus):
-    terms: ClassVar = {0: 1}
-
-
-class Alpha2Beta1(NonNegative, rules.AlphaBeta):
-    terms: ClassVar = {0: 2, 2: -1}
 
 
 def z_box(low: float | None, high: float | None, zero_params: list[str] | None) -> BasicHook:
