@@ -47,6 +47,10 @@ def explained(results: Results, averages: ClassAverages) -> list[str]:
     ]
     if averages.spectrogram is not None:
         text.append(
+            "What all classes share, such as less relevance towards the edges, is the network's doing rather than a"
+            " sign of any class: look for what tells them apart."
+        )
+        text.append(
             "Grey is the mean spectrogram of the same clips, the darker the louder. Relevance is"
             " smoothed over a 64th of each axis, so that means of few clips are less speckled."
         )

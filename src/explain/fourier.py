@@ -53,8 +53,8 @@ class Fourier:
             Together they are the sum of the samples' relevance.
         """
         q, apart = quotient(waveform, relevance, epsilon)
-        products = (self.transform(waveform) * self.transform(q).conj()).real
-        return products * pairs(self.samples, products) / self.samples, apart
+        products = real_product(self.transform(waveform), self.transform(q))
+        return products * (pairs(self.samples, products) / self.samples), apart
 
 
 class ShortTimeFourier:
@@ -126,8 +126,8 @@ class ShortTimeFourier:
             (..., M // 2 + 1, frames), and what is kept apart, (...): together, the sum of the samples' relevance.
         """
         q, apart = quotient(waveform, relevance, epsilon)
-        products = (self.transform(waveform) * self.transform(q / self.overlap.to(q)).conj()).real
-        return products * pairs(self.size, products)[:, None] / self.size, apart
+        products = real_product(self.transform(waveform), self.transform(q / self.overlap.to(q)))
+        return products * (pairs(self.size, products) / self.size)[:, None], apart
 
     def of_samples(self, waveform: Tensor, relevance: Tensor) -> tuple[Tensor, Tensor]:
         """Relevance of the coefficients' amplitudes handed back to the samples, the other way round.
@@ -167,10 +167,15 @@ def quotient(waveform: Tensor, relevance: Tensor, epsilon: float) -> tuple[Tenso
     Returns:
         (..., N), and what is kept apart, (...): the relevance of zeros, and what the stabiliser absorbs of others.
     """
-    peak = waveform.abs().amax(-1, keepdim=True)
-    stabilised = waveform + epsilon * peak * waveform.sign()
-    q = torch.where(waveform == 0, 0, relevance / torch.where(waveform == 0, 1, stabilised))
-    return q, (relevance - waveform * q).sum(-1)
+    amplitude = waveform.abs()
+    least = torch.finfo(waveform.dtype).tiny ** 0.5  # where all of a clip is silent
+    q = relevance * waveform.sign() / (amplitude + (epsilon * amplitude.amax(-1, keepdim=True)).clamp(min=least))
+    return q, torch.addcmul(relevance, waveform, q, value=-1).sum(-1)
+
+
+def real_product(one: Tensor, other: Tensor) -> Tensor:
+    """Real part of one coefficient times the other's conjugate."""
+    return torch.addcmul(one.real * other.real, one.imag, other.imag)
 
 
 def pairs(samples: int, like: Tensor) -> Tensor:
