@@ -24,6 +24,7 @@ from src.config import check_explanation
 from src.explain import page, perturbation
 from src.explain.domain import Domain
 from src.explain.explainer import Explainer, Perturbation, Question, inputs_of, silence_of, targets
+from src.explain.measures import Measures
 from src.explain.panels import View
 from src.explain.results import Results
 from src.explain.source import Source, recordings, test_clips
@@ -35,7 +36,13 @@ from src.training import hush
 
 log = logging.getLogger(__name__)
 
-OF_RELEVANCE = ("perturbation/", "conservation_error/")  # how metrics begin that an attribution decides
+OF_RELEVANCE = (
+    "perturbation/",
+    "conservation_error/",
+    "complexity/",
+    "faithfulness/",
+    "localisation/",
+)  # how metrics begin that an attribution decides
 
 
 def explain(config: dict[str, Any], folder: Path) -> run_folder.Metrics:
@@ -153,6 +160,7 @@ def question_of(config: dict[str, Any], trained: dict[str, Any], classifier: Cla
     rate = trained["data"]["clip"]["sample_rate"]
     domain: Domain = build_named(config["domain"], "domain", classifier, source.dataset.length, rate)
     asked["domain"] = domain
+    asked["measures"] = Measures(domain, source, asked["target"], rate)
     fractions = perturbation.checked(config["perturbation"]["fractions"])
     if labelled:
         silence = silence_of(domain.classifier, source.dataset.length)

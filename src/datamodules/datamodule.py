@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler
 from src.build import build
 from src.datamodules.cache import Cache, open_cache
 from src.datamodules.clips import Clip, Corpus
+from src.datamodules.confound import Confound
 from src.datamodules.folds import Split, split, split_of
 from src.datamodules.recording import ClipSettings
 from src.mistake import Mistake
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 
 Batch = dict[str, torch.Tensor]
 # of `data`; the rest are the corpus's own
-SHARED_OPTIONS = ("name", "clip", "cache_dir", "batch_size", "epochs", "shift")
+SHARED_OPTIONS = ("name", "clip", "cache_dir", "batch_size", "epochs", "shift", "confound")
 
 
 class ClipDataset(Dataset[Batch]):
@@ -34,6 +35,7 @@ class ClipDataset(Dataset[Batch]):
         labels: (N,) class of each.
         length: samples of a waveform, T.
         places: gives, for each of the N clips, where in the silence it lies: 0 at the start, 1 at the end.
+        confound: what is planted into some of them, `planted` (N,) bool.
     """
 
     def __init__(
@@ -43,8 +45,11 @@ class ClipDataset(Dataset[Batch]):
         labels: np.ndarray,
         length: int,
         places: Callable[[], np.ndarray],
+        confound: Confound | None = None,
     ) -> None:
         self.cache, self.clips, self.labels, self.length, self.places = cache, clips, labels, length, places
+        self.confound = confound
+        self.planted = np.array([bool(confound and confound.carried_by(cache.clips[clip])) for clip in clips], bool)
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -55,7 +60,10 @@ class ClipDataset(Dataset[Batch]):
         for waveform, index in zip(waveforms, indices, strict=True):
             samples = self.cache.samples(self.clips[index])
             offset = round(places[index] * (self.length - len(samples)))
-            np.divide(samples, 32768, out=waveform[0, offset : offset + len(samples)], dtype=np.float32)
+            end = offset + len(samples)
+            np.divide(samples, 32768, out=waveform[0, offset:end], dtype=np.float32)
+            if self.confound and self.planted[index]:
+                self.confound.plant(waveform[0], offset, end, self.cache.clips[self.clips[index]])
         return {
             "waveform": torch.from_numpy(waveforms),
             "label": torch.from_numpy(self.labels[indices]),
@@ -79,6 +87,7 @@ class AudioDataModule(LightningDataModule):
         batch_size: clips per step, over all processes.
         seed: of the order and the places of training clips.
         speakers: of "train", "validation" and "test", as a checkpoint has them, instead of what the fold says.
+        confound: what is planted into clips of all splits.
     """
 
     def __init__(
@@ -91,10 +100,12 @@ class AudioDataModule(LightningDataModule):
         batch_size: int,
         seed: int,
         speakers: dict[str, list[str]] | None = None,
+        confound: Confound | None = None,
     ) -> None:
         super().__init__()
         self.corpus, self.task, self.fold, self.settings = corpus, task, fold, settings
         self.cache_dir, self.batch_size, self.seed, self.given_speakers = cache_dir, batch_size, seed, speakers
+        self.confound = confound
 
     @classmethod
     def from_config(cls, config: dict[str, Any], speakers: dict[str, list[str]] | None = None) -> "AudioDataModule":
@@ -109,6 +120,7 @@ class AudioDataModule(LightningDataModule):
             batch_size=data["batch_size"],
             seed=config["seed"],
             speakers=speakers,
+            confound=Confound.from_config(config),
         )
 
     def setup(self, stage: str | None = None) -> None:
@@ -130,6 +142,8 @@ class AudioDataModule(LightningDataModule):
         self.cache = open_cache(self.corpus, clips, self.settings, self.cache_dir)
         self.clips: list[Clip] = self.cache.clips
         self.classes = self._classes()
+        if self.confound:
+            self.confound.check(self.classes)
         self.split = self._split(label)
         self._warn_of_unlabelled()
 
@@ -227,7 +241,7 @@ class AudioDataModule(LightningDataModule):
         numbers = {name: number for number, name in enumerate(self.classes)}
         labels = np.array([numbers[self.clips[index].labels[self.task["label"]]] for index in members], np.int64)
         length = round(self.settings.seconds * self.settings.sample_rate)
-        return ClipDataset(self.cache, np.asarray(members, np.int64), labels, length, places)
+        return ClipDataset(self.cache, np.asarray(members, np.int64), labels, length, places, self.confound)
 
     def _epoch_places(self) -> np.ndarray:
         epoch = self.trainer.current_epoch if self.trainer else 0

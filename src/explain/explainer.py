@@ -16,6 +16,7 @@ from src.explain.attribution import Attribution
 from src.explain.domain import Domain
 from src.explain.fill import Fill
 from src.explain.interventions import Intervention
+from src.explain.measures import Measures
 from src.explain.perturbation import Outcome, perturb, scores_of
 from src.explain.relevance_file import RelevanceFile
 from src.explain.source import Source
@@ -60,6 +61,7 @@ class Question:
         attribution: gives the relevance.
         domain: what it is of.
         target: class whose logit is explained; "predicted" and "true" differ from clip to clip.
+        measures: what is measured of the relevance; None: nothing.
         perturbation: tests the relevance; None where labels are not known.
         intervention: changes the clips; None: none does.
     """
@@ -67,6 +69,7 @@ class Question:
     attribution: Attribution
     domain: Domain
     target: int | str
+    measures: Measures | None = None
     perturbation: Perturbation | None = None
     intervention: Intervention | None = None
 
@@ -102,6 +105,10 @@ class Explainer(LightningModule):
         relevance, apart = self.question.domain.relevance(self.question.attribution, waveform, input, target)
         values = {"relevance": relevance, "apart": apart, "prediction": logits}
         values |= {"target": target, "logit": logits.gather(1, target[:, None])[:, 0]}
+        rows = np.array([self.row_of[clip] for clip in batch["clip"].tolist()])
+        if self.question.measures is not None:
+            silence = self.asked.front_end(torch.zeros_like(waveform[:1]))
+            values |= self.question.measures(input, relevance, silence, rows)
         if self.question.perturbation is not None:
             outcome = self.question.perturbation(self.asked.network, input, label, relevance, batch["clip"])
             values["perturbation/correct"] = torch.from_numpy(outcome.correct)
@@ -109,7 +116,6 @@ class Explainer(LightningModule):
         if self.question.intervention is not None:
             changed = self.question.intervention(self.classifier, waveform, label)
             values["intervention"] = self.classifier.network(changed).float()
-        rows = np.array([self.row_of[clip] for clip in batch["clip"].tolist()])
         self.file.fill(rows, {name: value.cpu().numpy() for name, value in values.items()})
 
     def on_predict_end(self) -> None:
@@ -151,6 +157,8 @@ def lay_out(path: Path, source: Source, question: Question, attributes: dict[str
         curves = (len(question.perturbation.orders), len(question.perturbation.fractions))
         columns["perturbation/correct"] = np.dtype((np.uint8, curves))
         columns["perturbation/probability"] = np.dtype((np.float32, curves))
+    if question.measures is not None:
+        columns |= {name: np.dtype(np.float32) for name in question.measures.names}
     if question.intervention is not None:
         columns["intervention"] = logits
     known = {

@@ -43,6 +43,8 @@ class Results:
             self.logit: np.ndarray = file["logit"][:]  # (N,)
             self.apart: np.ndarray = file["apart"][:]  # (N,) relevance that cannot be seen in the domain
             self.changed: np.ndarray | None = file["intervention"][:].argmax(1) if "intervention" in file else None
+            names = question.measures.names if question.measures is not None else []
+            self.measured: dict[str, np.ndarray] = {name: file[name][:] for name in names}  # (N,) each
             self.outcome: Outcome | None = None
             if question.perturbation is not None:
                 correct, probability = (file[f"perturbation/{name}"][:] for name in ("correct", "probability"))
@@ -96,11 +98,22 @@ class Results:
             found["conservation_error/highest"] = float(error.max())
         if self.apart.any():
             found["apart/median"] = float(np.median(np.abs(self.apart) / self.magnitude))
+        for name, values in self.measured.items():
+            found |= self.mean(name, values)
         if self.outcome is not None and self.question.perturbation is not None:
             found |= areas(self.outcome, self.question.perturbation.fractions, self.bootstrap)
         if self.changed is not None:
             found |= compare(self.label, self.predicted, self.changed, self.bootstrap)
         return found
+
+    def mean(self, name: str, values: np.ndarray) -> dict[str, float]:
+        """Mean of a clip's values (N,) as metrics, without those that are not a number; none where all are."""
+        kept = ~np.isnan(values)
+        if not kept.any():
+            return {}
+        speakers = [clip.speaker for clip, known in zip(self.source.clips, kept, strict=True) if known]
+        bootstrap = self.bootstrap if kept.all() else SpeakerBootstrap(speakers, seed=self.seed)
+        return bootstrap.described(name, values[kept].mean(dtype=float), bootstrap.means(values[kept]))
 
     def relevance(self, row: int) -> np.ndarray:
         """Of one clip, in the shape of the network's input without its channel: (T,) or (frequencies, times)."""

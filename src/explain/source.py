@@ -1,6 +1,7 @@
 """The clips that are explained: a checkpoint's test clips, or recordings of one's own."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from src.datamodules.clips import Clip, Corpus
 from src.datamodules.datamodule import AudioDataModule, ClipDataset
 from src.datamodules.folder import audio_files
 from src.datamodules.recording import ClipSettings
+from src.datamodules.synthetic import Cue
 from src.mistake import Mistake
 
 log = logging.getLogger(__name__)
@@ -26,12 +28,14 @@ class Source:
         clips: N of them.
         skipped: path and reason of each recording that could not be used.
         unit: what a clip's `speaker` is called in its corpus.
+        cues: where the cues of a clip lie, if its corpus knows.
     """
 
     dataset: ClipDataset
     clips: list[Clip]
     skipped: list[tuple[str, str]]
     unit: str = "speaker"
+    cues: Callable[[Clip], list[Cue]] | None = None
 
     @property
     def labels(self) -> np.ndarray:
@@ -112,7 +116,8 @@ def test_clips(config: dict[str, Any], speakers: dict[str, list[str]], limit: in
     members = limited(members, limit, seed)
     cache: Cache = datamodule.cache
     clips = [datamodule.clips[i] for i in members]
-    return Source(datamodule.evaluation_dataset(members), clips, cache.skipped, unit)
+    cues = getattr(datamodule.corpus, "cues", None)
+    return Source(datamodule.evaluation_dataset(members), clips, cache.skipped, unit, cues)
 
 
 def limited(members: np.ndarray, limit: int | None, seed: int) -> np.ndarray:

@@ -1,0 +1,96 @@
+"""What is measured of each clip's relevance, beside the curves: names and values, as files and tables have them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from src.explain import metrics
+from src.explain.domain import Domain
+from src.explain.ground_truth import beginning, cue_mask
+from src.explain.source import Source
+
+COMPLEXITY = {"complexity/entropy": metrics.entropy, "complexity/gini": metrics.gini}
+FAITHFULNESS = ("increase", "drop", "gain", "faithfulness", "fidelity_in")  # of `metrics.masked`
+LOCALISATION = {
+    "mass": metrics.mass_accuracy,
+    "rank": metrics.rank_accuracy,
+    "pointing": metrics.pointing_game,
+    "chance": metrics.chance,
+}
+CUES = ("harmonic", "formant", "frication")  # how the names of synthetic clips' cues begin
+
+
+class Measures:
+    """The measures that apply to a run, each a value per clip; see `metrics` for what they are.
+
+    - complexity of any relevance.
+    - faithfulness of relevance for the predicted class: what the network makes of the relevant part alone.
+    - localisation in cues, where the corpus knows them and relevance lies in time and frequency, and in a planted
+      confound, of the clips that carry it. Which cue a network ought to listen to is not for these numbers to say.
+      `chance` is what relevance without a place would have of each.
+
+    Args:
+        domain: where relevance is looked at.
+        source: the clips.
+        target: of the question.
+        sample_rate: of the clips, in hertz.
+    """
+
+    def __init__(self, domain: Domain, source: Source, target: int | str, sample_rate: int) -> None:
+        self.domain, self.source, self.sample_rate = domain, source, sample_rate
+        self.predicted = target == "predicted"
+        front_end = domain.classifier.front_end
+        self.axes = [
+            torch.as_tensor(getattr(front_end, name)).cpu().numpy()
+            for name in ("frequencies", "times")
+            if hasattr(front_end, name)
+        ]
+        self.places = self._places()
+        self.names = list(COMPLEXITY)
+        if self.predicted:
+            self.names += [f"faithfulness/{name}" for name in FAITHFULNESS]
+        self.names += [f"localisation/{name}/{place}" for place in self.places for name in LOCALISATION]
+
+    def _places(self) -> list[str]:
+        """Where relevance may be found to lie."""
+        confound = self.source.dataset.confound
+        found: list[str] = []
+        moved = confound is not None and confound.kind == "lead_in"  # from where the corpus knows its cues to be
+        if self.source.cues is not None and len(self.axes) == 2 and not moved:
+            found += CUES
+        steps = np.diff(self.axes[0]) if self.axes else np.ones(1)
+        if confound is not None and np.allclose(steps, steps[0]):  # of other rows its region is not known
+            found.append("confound")
+        return found
+
+    def __call__(self, input: Tensor, relevance: Tensor, silence: Tensor, rows: np.ndarray) -> dict[str, Tensor]:
+        """Values (B,) of each name.
+
+        Args:
+            input, relevance: (B, ...).
+            silence: (1, ...) what the front end makes of digital silence.
+            rows: (B,) of the source's clips.
+        """
+        found = {name: measure(relevance) for name, measure in COMPLEXITY.items()}
+        if self.predicted:
+            values = metrics.masked(self.domain.classifier.network, input, relevance, silence)
+            found |= {f"faithfulness/{name}": values[name] for name in FAITHFULNESS}
+        for place in self.places:
+            masks = np.stack([self._mask(int(row), place, relevance.shape[2:]) for row in rows])
+            mask = torch.from_numpy(masks)[:, None].to(relevance.device)  # (B, 1, ...)
+            found |= {f"localisation/{name}/{place}": ask(relevance, mask) for name, ask in LOCALISATION.items()}
+        return found
+
+    def _mask(self, row: int, place: str, shape: Sequence[int]) -> np.ndarray:
+        """Which features of a clip lie at a place, bool of the relevance's shape; none where the clip has none."""
+        dataset = self.source.dataset
+        if place == "confound":
+            if not dataset.planted[row]:
+                return np.zeros(tuple(shape), bool)
+            assert dataset.confound is not None
+            return dataset.confound.region(dataset.length).mask(*self.axes)
+        assert self.source.cues is not None
+        cues = [cue for cue in self.source.cues(self.source.clips[row]) if cue.name.startswith(place)]
+        return cue_mask(cues, beginning(dataset, row, self.sample_rate), *self.axes)

@@ -1,0 +1,295 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from scipy.special import softmax
+from torch import Tensor, nn
+
+from src.explain.bootstrap import SpeakerBootstrap
+from src.explain.fill import Silence, Zero
+from src.explain.metrics import (
+    curve_over_energy,
+    energy_removed,
+    entropy,
+    gini,
+    masked,
+    mass_accuracy,
+    pointing_game,
+    rank_accuracy,
+)
+from src.explain.perturbation import areas, ranks, scores_of
+
+LOCALISATION = [rank_accuracy, mass_accuracy, pointing_game]
+RELEVANCE = torch.tensor(
+    [[[[-5, 2, -4, 3], [-3, 4, -2, 5], [-1, 6, 0, 7]]], [[[1, -5, 2, -4], [3, -3, 4, -2], [5, -1, 6, 0]]]]
+).float()  # (2, 1, 3, 4)
+MASK = torch.tensor(
+    [[[[0, 0, 0, 0], [0, 1, 1, 0], [0, 1, 1, 0]]], [[[1, 1, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]]]]
+).bool()  # (2, 1, 3, 4)
+ZEROS = torch.zeros(1, 2)
+
+
+def draw(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def close(values: Tensor, expected: list[float], tolerance: float = 1e-6) -> None:
+    np.testing.assert_allclose(values, expected, rtol=tolerance, atol=1e-7)
+
+
+def test_numbers_are_those_of_quantus():
+    """Of Quantus 0.6.0, for RELEVANCE and MASK: abs=True for the first two, else abs=False, and normalise=False."""
+    close(entropy(RELEVANCE), [2.287172674400269, 2.2696438954189864])  # Complexity
+    close(gini(RELEVANCE), [0.32142833809556476, 0.33796257314869393], 2e-6)  # Sparseness, which adds 1e-7 to each
+    close(rank_accuracy(RELEVANCE, MASK), [0.5, 0])  # RelevanceRankAccuracy
+    # RelevanceMassAccuracy, of RELEVANCE.clip(0): it would take negative relevance from both the mask's and the sum
+    close(mass_accuracy(RELEVANCE, MASK), [0.37037043374478695, 0.1428573142855086], 4e-6)
+    close(pointing_game(RELEVANCE, MASK), [0, 0])  # PointingGame
+    around = MASK.clone()
+    around[0, 0, 2, 3] = True
+    close(pointing_game(RELEVANCE, around), [1, 0])
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(-9, 9), min_size=1, max_size=20).filter(any))
+def test_complexity_follows_from_its_definition(values):
+    relevance = torch.tensor([values], dtype=torch.float32)
+    magnitude, n = np.abs(np.array(values, float)), len(values)
+    assert entropy(relevance).item() == pytest.approx(stats.entropy(magnitude), abs=1e-5)
+    difference = np.abs(magnitude[:, None] - magnitude).mean()  # half of it, over the mean, is the Gini index
+    assert gini(relevance).item() == pytest.approx(difference / 2 / magnitude.mean(), abs=1e-5)
+    assert -1e-6 <= entropy(relevance).item() <= math.log(n) + 1e-6
+    assert -1e-6 <= gini(relevance).item() <= 1 - 1 / n + 1e-6
+
+
+@pytest.mark.parametrize("n", [1, 5, 8000])
+def test_complexity_of_the_simplest_and_the_most_complex_relevance(n):
+    relevance = torch.stack([torch.full((n,), -0.3), torch.eye(n)[n // 2] * 7])
+    close(entropy(relevance), [math.log(n), 0], 1e-5)
+    np.testing.assert_allclose(gini(relevance), [0, 1 - 1 / n], atol=1e-5)
+
+
+def test_no_relevance_is_neither_simple_nor_complex():
+    relevance = torch.stack([torch.zeros(6), torch.ones(6)])
+    assert entropy(relevance).isnan().tolist() == gini(relevance).isnan().tolist() == [True, False]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.integers(-4, 4), st.booleans()), min_size=1, max_size=12), st.randoms())
+def test_scale_and_order_of_the_features_do_not_matter(features, random):
+    def of(features: list[tuple[int, bool]], scale: float) -> list[Tensor]:
+        relevance = torch.tensor([[value for value, _ in features]]) * scale
+        mask = torch.tensor([[inside for _, inside in features]])
+        return [entropy(relevance), gini(relevance), *(metric(relevance, mask) for metric in LOCALISATION)]
+
+    shuffled = random.sample(features, len(features))
+    for given_, other in zip(of(features, 1.0), of(shuffled, 1e-6), strict=True):
+        assert given_.shape == (1,)
+        torch.testing.assert_close(given_, other, equal_nan=True)
+
+
+def test_localisation_worked_out_by_hand():
+    relevance = torch.tensor([[5.0, 4, 3, -2, -9], [5, 4, 3, -2, -9], [1, 1, 1, 1, 0]])
+    mask = torch.tensor([[1, 0, 1, 0, 0], [0, 0, 0, 1, 1], [0, 1, 0, 0, 1]]).bool()
+    close(
+        rank_accuracy(relevance, mask), [1 / 2, 0, 1 / 4]
+    )  # of four alike, one in the mask, and two places: half a hit
+    close(mass_accuracy(relevance, mask), [8 / 12, 0, 1 / 4])
+    close(pointing_game(relevance, mask), [1, 0, 1 / 4])
+
+
+@pytest.mark.parametrize("metric", LOCALISATION)
+def test_localisation_knows_all_and_nothing(metric):
+    relevance, whole = draw(4, 1, 5, 6), torch.ones(4, 1, 5, 6, dtype=torch.bool)
+    relevance[3] = -relevance[3].abs()
+    assert metric(relevance, whole)[:3].tolist() == [1, 1, 1]
+    assert metric(relevance, whole)[3].isnan()
+    assert metric(relevance, ~whole).isnan().all()
+    positive = relevance > 0
+    assert metric(relevance, positive)[:3].tolist() == [1, 1, 1]
+    assert metric(relevance, ~positive)[:3].tolist() == [0, 0, 0] or metric is rank_accuracy
+
+
+@pytest.mark.parametrize("metric", LOCALISATION)
+def test_random_relevance_is_in_place_as_often_as_the_mask_is_large(metric):
+    mask = torch.arange(20) % 5 == 0
+    found = metric(draw(4000, 20), mask.expand(4000, 20))
+    assert found.mean() == pytest.approx(0.2, abs=0.025)
+
+
+def linear(*weights: list[float]) -> nn.Linear:
+    network = nn.Linear(len(weights[0]), len(weights), bias=False)
+    network.weight = nn.Parameter(torch.tensor(weights))
+    return network
+
+
+def test_masked_answers_worked_out_by_hand():
+    network = linear([1.0, 1.0, 1.0], [0.0, 0.0, 0.0])
+    input = torch.tensor([[2.0, 1.0, -2.0], [2.0, 1.0, -2.0], [-2.0, -1.0, 2.0]])  # logits 1, 1, -1 against 0
+    relevance = torch.tensor([[4.0, 2.0, -3.0], [-1.0, 0.0, 4.0], [8.0, 4.0, -8.0]])
+    answers = masked(network, input, relevance, torch.zeros(1, 3))
+    # m = (1, 1/2, 0), (0, 0, 1), (1, 1/2, 0); masked in, the logit is 2.5, -2, -2.5, and masked out -1.5, 3, 1.5
+    p = 1 / (1 + math.exp(-1))
+    o = [1 / (1 + math.exp(-logit)) for logit in (2.5, -2, 2.5)]
+    left = [1 / (1 + math.exp(-logit)) for logit in (-1.5, 3, -1.5)]
+    close(answers["increase"], [1, 0, 1])
+    close(answers["drop"], [0, (p - o[1]) / p, 0])
+    close(answers["gain"], [(o[0] - p) / (1 - p), 0, (o[2] - p) / (1 - p)])
+    close(answers["faithfulness"], [p - each for each in left])
+    close(answers["fidelity_in"], [1, 0, 1])
+
+
+def test_masked_about_a_silence_that_is_not_zero():
+    network = linear([1.0, 0.0], [0.0, 1.0])
+    answers = masked(
+        network, torch.tensor([[-10.0, -30.0]]), torch.tensor([[1.0, 0.0]]), torch.tensor([[-80.0, -80.0]])
+    )
+    close(answers["faithfulness"], [1])  # logits -10 and -30; masked out -80 and -30
+    close(answers["gain"], [1 - math.exp(20 - 70)])  # masked in, -10 and -80
+    assert answers["increase"].tolist() == [1]  # although in float32 both probabilities are 1
+    assert answers["drop"].tolist() == [0]
+
+
+def test_masked_where_probabilities_round_to_one():
+    answers = masked(linear([1.0, 1.0], [0.0, 0.0]), torch.tensor([[41.0, -1.0]]), torch.tensor([[1.0, -1.0]]), ZEROS)
+    close(answers["gain"], [1 - math.exp(-1)], 1e-5)  # logits 40 and 41
+
+
+def test_relevance_that_is_nowhere_positive_keeps_nothing():
+    network, input = linear([1.0, 2.0], [0.0, 0.0]), torch.tensor([[1.0, 1.0]])
+    answers = masked(network, input, torch.tensor([[-1.0, 0.0]]), ZEROS)
+    p = 1 / (1 + math.exp(-3))
+    assert answers["faithfulness"].tolist() == answers["gain"].tolist() == answers["increase"].tolist() == [0]
+    close(answers["drop"], [(p - 0.5) / p])
+
+
+class OfSpectrum(nn.Module):
+    """A linear network of the signals (B, 16) whose Fourier coefficients (B, 9) it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = draw(16, 3, seed=5)
+
+    def forward(self, coefficients: Tensor) -> Tensor:
+        return torch.fft.irfft(coefficients, 16) @ self.weight
+
+
+def test_masked_of_complex_inputs():
+    network, input = OfSpectrum(), torch.fft.rfft(draw(4, 16))
+    relevance = draw(4, 9, seed=2)
+    answers = masked(network, input, relevance, torch.zeros(1, 9))
+    kept = relevance.clip(0).double().numpy()
+    kept /= kept.max(1, keepdims=True)
+    probabilities = []
+    for of in (np.ones_like(kept), kept, 1 - kept):
+        signal = np.fft.irfft(input.numpy() * of, 16)
+        probabilities.append(softmax(signal @ network.weight.numpy(), axis=1))
+    chosen = probabilities[0].argmax(1)
+    p, o, left = (each[np.arange(4), chosen] for each in probabilities)
+    expected = {"increase": p < o, "drop": np.maximum(p - o, 0) / p, "gain": np.maximum(o - p, 0) / (1 - p)}
+    expected |= {"faithfulness": p - left, "fidelity_in": probabilities[1].argmax(1) == chosen}
+    assert list(answers) == list(expected)
+    for name, values in expected.items():
+        np.testing.assert_allclose(answers[name], values, rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+def test_counts_worked_out_by_hand():
+    input = torch.tensor([[3.0, 1.0, 0.0, -2.0, -2.0, 1.0]]) - 80  # energies 9, 1, 0, 4, 4, 1 of 19 in all
+    floor = torch.full((1, 6), -80.0)
+    fractions = [0, 0.4, 0.5, 0.75, 1]  # 0, 7.6, 9.5, 14.25, 19
+
+    def counts(*order: int) -> list[int]:
+        return energy_removed(input, floor, torch.tensor([order]).argsort().int(), fractions)[0].tolist()
+
+    assert counts(0, 3, 4, 1, 5, 2) == [0, 1, 2, 3, 5]  # 9, 13, 17, 18, 19, 19
+    assert counts(2, 1, 5, 3, 4, 0) == [0, 5, 5, 6, 6]  # 0, 1, 2, 6, 10, 19
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(-5, 5), min_size=1, max_size=15), st.randoms())
+def test_counts_are_the_least_that_remove_enough(values, random):
+    input = torch.tensor([values], dtype=torch.float32) * (3 + 4j)  # squares are exact
+    order = random.sample(range(len(values)), len(values))
+    eighths = list(range(9))
+    found = energy_removed(input, torch.zeros(1, 1), torch.tensor([order]).argsort(), [e / 8 for e in eighths])
+    energy = [values[feature] ** 2 for feature in order]
+    for eighth, count in zip(eighths, found[0].tolist(), strict=True):
+        enough = [k for k in range(len(values) + 1) if 8 * sum(energy[:k]) >= eighth * sum(energy)]
+        assert count == enough[0]
+
+
+def test_all_energy_is_all_of_it_however_faint():
+    input = torch.tensor([[1.0, 1e-12, 0.0, 1e-15, 0.0], [0.0, 0.0, 0.0, 0.0, 0.0]])
+    counts = energy_removed(input, torch.zeros(1, 5), torch.arange(5).expand(2, 5), [0, 0.5, 1])
+    assert counts.tolist() == [[0, 1, 4], [0, 0, 0]]
+
+
+def test_curves_over_energy_are_those_of_single_clips_by_hand():
+    network, input, label = OfSpectrum(), torch.fft.rfft(draw(5, 16)), torch.tensor([0, 1, 2, 0, 1])
+    fill = Silence(torch.zeros(1, 9), list)
+    scores = scores_of(input, draw(5, 9, seed=1), fill.silence, torch.arange(5), seeds=(0, 1))
+    fractions = [0, 0.3, 0.8, 1]
+    deletion, insertion = curve_over_energy(network, input, label, scores, fractions, fill)
+    names = ("relevance", "least relevant", "amplitude", "random", "random")
+    assert deletion.orders == insertion.orders == names
+    assert deletion.correct.shape == insertion.probability.shape == (5, 5, 4)
+    assert deletion.correct.dtype == bool and insertion.probability.dtype == np.float32
+
+    flat = [*(scores[name] for name in names[:3]), *scores["random"]]
+    for clip in range(5):
+        for row, of_order in enumerate(flat):
+            order = np.argsort(-of_order[clip].numpy(), kind="stable")
+            whole = input[clip].numpy().astype(complex)
+            energy = np.abs(whole[order]) ** 2
+            for column, fraction in enumerate(fractions):
+                count = next(k for k in range(10) if energy[:k].sum() >= fraction * energy.sum() * (1 - 1e-6))
+                emptied = whole.copy()
+                emptied[order[:count]] = 0
+                for outcome, left in ((deletion, emptied), (insertion, whole - emptied)):
+                    logits = np.fft.irfft(left, 16) @ network.weight.numpy()
+                    probability = softmax(logits)[label[clip]]
+                    assert outcome.probability[clip, row, column] == pytest.approx(probability, rel=1e-4)
+                    if left.any():  # silence is of no class
+                        assert outcome.correct[clip, row, column] == (logits.argmax() == label[clip])
+
+
+def test_all_energy_gone_is_silence_and_none_the_input():
+    network, input, label = nn.Linear(50, 3), draw(4, 50), torch.tensor([0, 1, 2, 2])
+    input[:, 20:40] = 0.3
+    fill = Silence(torch.full((1, 50), 0.3), list)
+    deletion, insertion = curve_over_energy(network, input, label, {"relevance": draw(4, 50, seed=1)}, [0, 1], fill)
+    whole, empty = (
+        network(of).softmax(1).gather(1, label[:, None]).detach().numpy() for of in (input, torch.full((4, 50), 0.3))
+    )
+    np.testing.assert_allclose(deletion.probability[:, 0], np.hstack([whole, empty]), rtol=1e-6)
+    np.testing.assert_allclose(insertion.probability[:, 0], np.hstack([empty, whole]), rtol=1e-6)
+
+
+def test_energy_is_above_silence_whatever_fills():
+    input, floor = torch.tensor([[-80.0, -79.0, -77.0]]), torch.full((1, 3), -80.0)
+    network, label = linear([0.01, 0.02, 0.03], [0.0, 0.0, 0.0]), torch.tensor([0])
+    deletion, _ = curve_over_energy(network, input, label, {"relevance": input}, [0.5], Zero(floor, list))
+    logit = -80 * 0.01 - 79 * 0.02  # the last has nine tenths of the energy, and becomes zero
+    assert deletion.probability.item() == pytest.approx(1 / (1 + math.exp(-logit)), rel=1e-5)
+
+
+def test_curves_over_energy_have_areas():
+    network, input, label = nn.Linear(50, 3), draw(4, 50), torch.tensor([0, 1, 2, 2])
+    relevance = input * network.weight[label].detach()
+    scores = {"relevance": relevance, "random": [draw(4, 50, seed=1)], "amplitude": input.abs()}
+    fractions = [0, 0.25, 0.5, 0.75, 1]
+    deletion, insertion = curve_over_energy(network, input, label, scores, fractions, Silence(torch.zeros(1, 50), list))
+    bootstrap = SpeakerBootstrap(["a", "b", "c", "d"])
+    for control in ("random", "amplitude"):
+        name = f"perturbation/probability_area/{control}_minus_relevance"
+        assert areas(deletion, fractions, bootstrap)[name] > 0 > areas(insertion, fractions, bootstrap)[name]
+
+
+def test_order_of_equal_scores_is_that_of_ranks():
+    input = torch.ones(1, 4)
+    rank = ranks(torch.zeros(1, 4))
+    assert energy_removed(input, torch.zeros(1, 4), rank, [0.25, 0.5]).tolist() == [[1, 2]]
