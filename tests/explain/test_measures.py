@@ -28,15 +28,9 @@ def source_of(cache_dir):
         cache = open_cache(corpus, clips, settings, cache_dir)
         planted = None
         if confound:
-            options = {
-                "column": "sex",
-                "label": "male",
-                "probability": 1.0,
-                "level_db": -10.0,
-                "seconds": 0.3,
-                "seed": 0,
-            }
-            planted = Confound(**options, sample_rate=RATE, **confound)
+            tied = {"column": "digit", "label": "0", "probability": 1.0}  # the first of the three clips carries it
+            options = {"level_db": -10.0, "seconds": 0.3, "seed": 0, "sample_rate": RATE}
+            planted = Confound(**tied, **options, **confound)
         dataset = ClipDataset(cache, np.arange(3), np.zeros(3, np.int64), RATE, lambda: np.full(3, 0.5), planted)
         return Source(dataset, clips, [], "speaker", corpus.cues)
 
