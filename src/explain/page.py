@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pandas as pd
 from rich.console import Console
 from rich.progress import track
 
@@ -16,6 +17,7 @@ from src.explain.report import ClipPanel, Note, Picture, Section, write_report
 from src.explain.results import Results
 from src.explain.typical import Example
 
+ENDS = ("low", "high")
 GUIDE = (
     "Red is relevance for the explained class, blue against it. The positive sound is the clip as far as it speaks for"
     " that class, the negative one as far as it speaks against it; the blend has the quiet original underneath. All"
@@ -44,6 +46,8 @@ def write(folder: Path, results: Results, view: View, facts: Mapping[str, object
         write_curves(folder / "curves.csv", results.curves)
         findings += curve_findings(results.curves, view.features, results.metrics, unit=results.source.unit)
         sections.append(curves(folder, results, view))
+    if results.measured:
+        sections.append(measures(results))
     if results.changed is not None:
         findings += intervention_findings(
             results.metrics, results.label, results.predicted, results.changed, results.classes
@@ -87,6 +91,28 @@ def curves(folder: Path, results: Results, view: View) -> Section:
         text += " Random removal spares silence, and is averaged over its seeds."
     alt = "Accuracy over the fraction of the input that is removed, by relevance and in the control orders"
     return Section("Removing what is relevant", [text], [Picture(png, alt)], results.curves)
+
+
+def measures(results: Results) -> Section:
+    """What was measured of the relevance, a row each."""
+    rows = [
+        {"measure": name, "mean": results.metrics[name], **{end: results.metrics.get(f"{name}_{end}") for end in ENDS}}
+        for name in results.measured
+        if name in results.metrics
+    ]
+    text = [
+        "Complexity: on how few features relevance lies (entropy in nats, the lower; Gini index, the higher).",
+        "Faithfulness: what the network makes of the relevant part alone, and of all but that (drop: the lower; the"
+        " others: the higher).",
+        f"They compare attributions of one checkpoint. Intervals of 95 % are from resampling {results.source.unit}s.",
+    ]
+    if any(name.startswith("localisation") for name in results.measured):
+        text.insert(
+            2,
+            "Localisation: how much of the positive relevance (mass), of the most relevant features (rank) and of the"
+            " clips' most relevant one (pointing) lies in a cue or a planted confound, and how much would by chance.",
+        )
+    return Section("Measures", text, table=pd.DataFrame(rows))
 
 
 def intervention(folder: Path, results: Results) -> Section:
