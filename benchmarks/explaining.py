@@ -6,8 +6,8 @@
 Fresh networks on synthetic clips; orders, fractions and fill are those of `conf/explain.yaml`. The comparisons:
 
     LRP over zennit by hand          `trainer.predict`, from its start and with clips in the cache, to the relevance
-                                     file, perturbing nothing, against zennit's own EpsilonPlus on the same batches,
-                                     ready in memory, hooks registered once. Front ends run on both sides.
+                                     file, perturbing and measuring nothing, against zennit's own EpsilonPlus on the
+                                     same batches, ready in memory, hooks registered once. Front ends run on both.
     LRP over a forward pass          relevance of one batch, against its bare pass: one over the ratio is what LRP
                                      costs in forward passes. The line after it has the same of zennit by hand.
     curves over bare passes          all orders of one batch, from its relevance to what each clip is taken for, against
@@ -115,7 +115,7 @@ class Case:
                 {name: part.to(device) for name, part in batch.items()}
                 for batch in loader(source.dataset, batch_size, range(len(members)))
             ],
-            replace(question, perturbation=None),
+            replace(question, perturbation=None, measures=None),
             question.perturbation,
             {**run["trainer"], "enable_progress_bar": False},
         )
