@@ -26,7 +26,9 @@ def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str])
     checked = config.check_explanation(cfg)
     from src import explanation  # only now: it takes seconds to import, and wrong options should not wait
 
-    return explanation.explain(checked, folder).get("perturbation/area/relevance")
+    metrics = explanation.explain(checked, folder)
+    explanation.show(metrics, folder)
+    return metrics.get("perturbation/area/relevance")
 
 
 def cli() -> None:

@@ -83,7 +83,6 @@ def explain(config: dict[str, Any], folder: Path) -> run_folder.Metrics:
         page.write(folder, results, view, facts(config, trained, results), config["clips"])
         metrics = {**results.metrics, "seconds": round(time.monotonic() - started, 1)}
         run_folder.write_metrics(folder, metrics)
-    show(metrics, folder)
     return metrics
 
 
@@ -112,6 +111,7 @@ def of_run(folder: Path, config: dict[str, Any]) -> None:
         own.mkdir(parents=True)
         log.info("Explaining by %s.", name)
         metrics = explain(check_explanation(options), own)
+        show(metrics, own)
         found |= {f"{name}/{metric}": value for metric, value in metrics.items() if metric.startswith(OF_RELEVANCE)}
     run_folder.add_metrics(folder, found)
 

@@ -14,6 +14,7 @@ import pytest
 import soundfile
 from hydra.core.global_hydra import GlobalHydra
 
+import benchmark
 import explain
 import train
 
@@ -66,6 +67,13 @@ def explain_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..
     """`python explain.py ...`, likewise."""
     monkeypatch.chdir(tmp_path)
     return partial(run_program, explain)
+
+
+@pytest.fixture
+def benchmark_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """`python benchmark.py ...`, likewise."""
+    monkeypatch.chdir(tmp_path)
+    return partial(run_program, benchmark)
 
 
 @pytest.fixture(scope="session")

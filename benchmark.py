@@ -1,0 +1,36 @@
+"""Compares attributions on one checkpoint and the same clips.
+
+    python benchmark.py checkpoint=outputs/DATE/TIME/checkpoints/best.ckpt
+    python benchmark.py checkpoint=… domains=[input,frequency,time_frequency] limit=50
+    python benchmark.py checkpoint=… attribution=mine
+
+`python benchmark.py --help` lists the options; `conf/benchmark.yaml` explains each.
+"""
+
+from pathlib import Path
+
+import hydra
+from omegaconf import DictConfig
+
+from src import command_line, config
+
+
+@hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="benchmark")
+def main(cfg: DictConfig) -> float | None:
+    return command_line.job(cfg, run)
+
+
+def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str]) -> float | None:
+    """Explains by every attribution, and writes the leaderboard."""
+    from src import leaderboard  # only now: it takes seconds to import, and --help should not wait
+
+    leaderboard.benchmark(cfg, folder)
+    return None
+
+
+def cli() -> None:
+    command_line.start(main, "benchmark")
+
+
+if __name__ == "__main__":
+    cli()

@@ -1,0 +1,136 @@
+"""Every attribution in every domain, on one checkpoint and the same clips: one table and one page.
+
+There is no single score. Each measure has its own best, and ties with it: attributions whose mean, over the same
+resamples of the speakers, is not told apart from the best one's. Features differ from domain to domain, so attributions
+are compared within a domain.
+"""
+
+import itertools
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+import yaml
+from hydra import compose
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.table import Table
+from scipy.integrate import trapezoid
+
+from src import explanation
+from src.checkpoint import open_checkpoint
+from src.config import CONF, check_explanation
+from src.explain.leaderboard_page import write
+from src.explain.ranking import Entry, table_of
+from src.mistake import Mistake
+
+log = logging.getLogger(__name__)
+
+SHARED = ("checkpoint", "target", "limit", "clips", "seed", "perturbation", "fill", "data", "trainer")
+GROUPS = ("complexity/", "faithfulness/", "localisation/")
+
+
+def benchmark(cfg: DictConfig, folder: Path) -> None:
+    """Explains by every attribution in every domain, in `<domain>/<attribution>`, and writes the leaderboard.
+
+    `leaderboard.csv`, `leaderboard.md` and `leaderboard.html` are written anew after each.
+
+    Raises:
+        Mistake: an unknown name, or what the checkpoint cannot be asked at all.
+    """
+    attributions = names(cfg, "attributions")
+    check_known("attributions", "attribution", attributions)
+    if cfg.get("attribution"):
+        attributions = [*(name for name in attributions if name != cfg.attribution.name), cfg.attribution.name]
+    domains = names(cfg, "domains")
+    check_known("domains", "domain", domains)
+    open_checkpoint(str(cfg.checkpoint), "checkpoint")  # rather than once for each
+    entries: list[Entry] = []
+    left_out: list[str] = []
+    for domain, attribution in itertools.product(domains, attributions):
+        log.info("%s in the domain %s", attribution, domain)
+        own = folder / domain / attribution
+        own.mkdir(parents=True, exist_ok=True)
+        try:
+            explanation.explain(configured(cfg, domain, attribution), own)
+        except Mistake as mistake:
+            log.warning("It is left out: %s", mistake)
+            left_out.append(f"{attribution} in the domain {domain}: {mistake}")
+            continue
+        entries.append(entry_of(own / explanation.COMPLETE, domain, attribution))
+        write(folder, entries, left_out, str(cfg.checkpoint), cfg.seed)
+    if not entries:
+        raise Mistake(f"no attribution could be asked; the first said: {left_out[0]}")
+    show(table_of(entries, cfg.seed), folder)
+
+
+def configured(cfg: DictConfig, domain: str, attribution: str) -> dict[str, Any]:
+    """What `python explain.py` is given for one attribution in one domain."""
+    is_own = bool(cfg.get("attribution")) and attribution == cfg.attribution.name
+    node = compose("explain", [f"domain={domain}", *([] if is_own else [f"attribution={attribution}"])])
+    OmegaConf.set_struct(node, False)
+    if is_own:
+        node.attribution = cfg.attribution
+    for name in SHARED:
+        node[name] = cfg[name]
+    return check_explanation(node)
+
+
+def names(cfg: DictConfig, option: str) -> list[str]:
+    """The names of an option that takes a list, or one."""
+    value = OmegaConf.to_container(cfg)[option]  # type: ignore[index, call-overload]
+    found = [str(name) for name in value] if isinstance(value, list) else [str(value)]
+    if not found:
+        raise Mistake(f"{option} is empty; name at least one.")
+    return found
+
+
+def check_known(option: str, group: str, chosen: Sequence[str]) -> None:
+    known = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+    for name in chosen:
+        if name not in known:
+            raise Mistake(
+                f"{option} has {name}, which is unknown; choose from {', '.join(known)}, or add"
+                f" conf/{group}/{name}.yaml."
+            )
+
+
+def entry_of(path: Path, domain: str, attribution: str) -> Entry:
+    """Reads what a complete relevance file says of every clip.
+
+    Deletion is the area under the clip's curve as the most relevant features are removed, by trapezoids over the share
+    of features that is gone: 1 where nothing is lost.
+    """
+    values: dict[str, np.ndarray] = {}
+    with h5py.File(path) as file:
+
+        def note(name: str, column: Any) -> None:
+            if name.startswith(GROUPS) and isinstance(column, h5py.Dataset):
+                values[name] = column[:]
+
+        file.visititems(note)
+        if "perturbation" in file:
+            fractions = yaml.safe_load(file.attrs["config"])["perturbation"]["fractions"]
+            span = fractions[-1] - fractions[0] or 1.0
+            for name, source in (("accuracy", "correct"), ("probability", "probability")):
+                curve = file[f"perturbation/{source}"][:, 0].astype(float)  # (N, F), the most relevant first
+                values[f"deletion/{name}"] = trapezoid(curve, fractions, axis=1) / span
+        speakers = [str(name) for name in file["speaker"].asstr()[:]]
+    return Entry(domain, attribution, {name: np.asarray(values[name], float) for name in sorted(values)}, speakers)
+
+
+def show(table: pd.DataFrame, folder: Path) -> None:
+    """Prints deletion, which all domains and attributions have, and where the rest is."""
+    printed = Table("domain", "attribution", "deletion: accuracy", "probability", box=None)
+    wide = table.pivot(index=["domain", "attribution"], columns="measure", values="mean").reset_index()
+    if "deletion/accuracy" in wide:
+        for row in wide.sort_values("deletion/accuracy").to_dict("records"):
+            shares = (f"{row[f'deletion/{name}']:.3f}" for name in ("accuracy", "probability"))
+            printed.add_row(row["domain"], row["attribution"], *shares)
+    console = Console()
+    console.print(printed)
+    console.print(f"Leaderboard: {folder / 'leaderboard.html'}", soft_wrap=True, highlight=False, markup=False)
