@@ -91,7 +91,15 @@ def test_make_targets_exist():
 
 
 def test_every_command_is_of_a_known_kind():
-    known = ("make ", "source .venv/", "python train.py", "python explain.py", "pip install", "wandb ")
+    known = (
+        "make ",
+        "source .venv/",
+        "python train.py",
+        "python explain.py",
+        "python benchmark.py",
+        "pip install",
+        "wandb ",
+    )
     assert [command for command in commands() if not command.startswith(known)] == []
 
 
@@ -145,3 +153,14 @@ def test_explanation_runs(command, trained, explain_here, tmp_path):
     assert explain_here(*arguments, *short) == ""
     reports = len(list((tmp_path / "run").rglob("report.html")))
     assert reports == (5 if "-m" in arguments else 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [command for command in commands() if command.startswith("python benchmark.py")])
+def test_benchmark_runs(command, trained, benchmark_here, tmp_path):
+    checkpoints = tmp_path / "outputs/DATE/TIME/checkpoints"
+    checkpoints.mkdir(parents=True)
+    shutil.copy(trained("audionet", "sex"), checkpoints / "best.ckpt")
+    short = ["limit=2", "clips=0", "perturbation.fractions=[0,0.1]", "hydra.run.dir=run"]
+    assert benchmark_here(*shlex.split(command)[2:], *short) == ""
+    assert (tmp_path / "run/leaderboard.html").exists()
