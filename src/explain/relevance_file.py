@@ -1,14 +1,16 @@
 """A data set's relevance in one HDF5 file, `relevance.h5`, filled row by row, a row per clip.
 
-    relevance     (N, *shape of the input)  float32   also linked as `attribution`, ViRelAy's name for it
+    relevance     (N, *shape of the domain's coefficients, which are the network's input in the domain "input")
+                                            float32   also linked as `attribution`, ViRelAy's name for it
+    apart         (N,)                      float32   relevance of silence, which no coefficient of the domain carries
     prediction    (N, C)                    float32   logits, in the order of the attribute `classes`
     label         (N,)                      int64     class of the clip; -1 where it is not known
     target        (N,)                      int64     class whose logit is explained
-    logit         (N,)                      float32   that logit, which the relevance ought to sum to
+    logit         (N,)                      float32   that logit, which relevance and what is apart ought to sum to
     path, speaker (N,)                      strings
     done          (N,)                      uint8     1 for rows that are filled
 
-and whatever else is said per clip, in groups. The attributes of the file are the run's configuration, as YAML, and
+and whatever else is said per clip, in groups: curves, measures. The attributes of the file are the run's configuration, as YAML, and
 the class names.
 
 All rows are laid out when the file is made; from then on only values change, which needs no HDF5. So a run that is
