@@ -1,7 +1,7 @@
 """A data set's relevance in one HDF5 file, `relevance.h5`, filled row by row, a row per clip.
 
-    relevance     (N, *shape of the domain's coefficients, which are the network's input in the domain "input")
-                                            float32   also linked as `attribution`, ViRelAy's name for it
+    relevance     (N, *shape)               float32   of the network's input, or of the coefficients of a domain;
+                                                      also linked as `attribution`, ViRelAy's name for it
     apart         (N,)                      float32   relevance of silence, which no coefficient of the domain carries
     prediction    (N, C)                    float32   logits, in the order of the attribute `classes`
     label         (N,)                      int64     class of the clip; -1 where it is not known
