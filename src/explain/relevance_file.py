@@ -10,8 +10,8 @@
     path, speaker (N,)                      strings
     done          (N,)                      uint8     1 for rows that are filled
 
-and whatever else is said per clip, in groups: curves, measures. The attributes of the file are the run's configuration, as
-YAML, and the class names.
+and whatever else is said per clip, in groups: curves, measures. The attributes of the file are the run's
+configuration, as YAML, and the class names.
 
 All rows are laid out when the file is made; from then on only values change, which needs no HDF5. So a run that is
 killed leaves a file that can be read and filled on, and several processes fill it at the same time.
