@@ -37,6 +37,7 @@ from src.training import hush
 log = logging.getLogger(__name__)
 
 OF_RELEVANCE = (
+    "cost/",
     "perturbation/",
     "conservation_error/",
     "complexity/",

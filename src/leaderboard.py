@@ -31,7 +31,7 @@ from src.mistake import Mistake
 log = logging.getLogger(__name__)
 
 SHARED = ("checkpoint", "target", "limit", "clips", "seed", "perturbation", "fill", "data", "trainer")
-GROUPS = ("complexity/", "faithfulness/", "localisation/")
+GROUPS = ("cost/", "complexity/", "faithfulness/", "localisation/")
 
 
 def benchmark(cfg: DictConfig, folder: Path) -> None:

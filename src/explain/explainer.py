@@ -1,9 +1,10 @@
 """Streams clips through front end, network, attribution and perturbation into a relevance file."""
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -21,6 +22,8 @@ from src.explain.perturbation import Outcome, perturb, scores_of
 from src.explain.relevance_file import RelevanceFile
 from src.explain.source import Source
 from src.modules.classifier import Classifier
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -100,15 +103,19 @@ class Explainer(LightningModule):
     def predict_step(self, batch: Batch) -> None:
         waveform, label = batch["waveform"], batch["label"]  # (B, 1, T), (B,)
         input = self.asked.front_end(waveform)  # (B, ...)
-        logits = self.asked.network(input).float()  # (B, C)
+        logits, forward = timed(lambda: self.asked.network(input).float())  # (B, C)
         target = targets(self.question.target, logits, label)  # (B,)
-        relevance, apart = self.question.domain.relevance(self.question.attribution, waveform, input, target)
+        (relevance, apart), seconds = timed(
+            lambda: self.question.domain.relevance(self.question.attribution, waveform, input, target)
+        )
         values = {"relevance": relevance, "apart": apart, "prediction": logits}
         values |= {"target": target, "logit": logits.gather(1, target[:, None])[:, 0]}
         rows = np.array([self.row_of[clip] for clip in batch["clip"].tolist()])
         if self.question.measures is not None:
             silence = self.asked.front_end(torch.zeros_like(waveform[:1]))
             values |= self.question.measures(input, relevance, silence, rows)
+            values["cost/passes"] = torch.full((len(rows),), seconds / forward)
+            values["cost/milliseconds"] = torch.full((len(rows),), 1000 * seconds / len(rows))
         if self.question.perturbation is not None:
             outcome = self.question.perturbation(self.asked.network, input, label, relevance, batch["clip"])
             values["perturbation/correct"] = torch.from_numpy(outcome.correct)
@@ -120,6 +127,16 @@ class Explainer(LightningModule):
 
     def on_predict_end(self) -> None:
         self.file.close()
+
+
+def timed(ask: Callable[[], Found]) -> tuple[Found, float]:
+    """What is found, and how many seconds it takes."""
+    wait = torch.cuda.synchronize if torch.cuda.is_initialized() else lambda: None
+    wait()
+    started = time.perf_counter()
+    found = ask()
+    wait()
+    return found, time.perf_counter() - started
 
 
 def targets(target: int | str, logits: Tensor, label: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from src.explain.domain import Domain
 from src.explain.ground_truth import beginning, cue_mask
 from src.explain.source import Source
 
+COST = ("cost/passes", "cost/milliseconds")  # which the explainer tells
 COMPLEXITY = {"complexity/entropy": metrics.entropy, "complexity/gini": metrics.gini}
 FAITHFULNESS = ("increase", "drop", "gain", "faithfulness", "fidelity_in")  # of `metrics.masked`
 LOCALISATION = {
@@ -25,6 +26,7 @@ CUES = ("harmonic", "formant", "frication")  # how the names of synthetic clips'
 class Measures:
     """The measures that apply to a run, each a value per clip; see `metrics` for what they are.
 
+    - cost per clip, as the time that a forward pass of the same batch takes and in milliseconds.
     - complexity of any relevance.
     - faithfulness of relevance for the predicted class: what the network makes of the relevant part alone.
     - localisation in cues, where the corpus knows them and relevance lies in time and frequency, and in a planted
@@ -48,7 +50,7 @@ class Measures:
             if hasattr(front_end, name)
         ]
         self.places = self._places()
-        self.names = list(COMPLEXITY)
+        self.names = [*COST, *COMPLEXITY]
         if self.predicted:
             self.names += [f"faithfulness/{name}" for name in FAITHFULNESS]
         self.names += [f"localisation/{name}/{place}" for place in self.places for name in LOCALISATION]
@@ -66,7 +68,7 @@ class Measures:
         return found
 
     def __call__(self, input: Tensor, relevance: Tensor, silence: Tensor, rows: np.ndarray) -> dict[str, Tensor]:
-        """Values (B,) of each name.
+        """Values (B,) of each name but those of cost.
 
         Args:
             input, relevance: (B, ...).

@@ -101,6 +101,7 @@ def measures(results: Results) -> Section:
         if name in results.metrics
     ]
     text = [
+        "Cost: of relevance alone, as forward passes of the same batch and in milliseconds per clip, on this machine.",
         "Complexity: on how few features relevance lies (entropy in nats, the lower; Gini index, the higher).",
         "Faithfulness: what the network makes of the relevant part alone, and of all but that (drop: the lower; the"
         " others: the higher).",
@@ -108,7 +109,7 @@ def measures(results: Results) -> Section:
     ]
     if any(name.startswith("localisation") for name in results.measured):
         text.insert(
-            2,
+            3,
             "Localisation: how much of the positive relevance (mass), of the most relevant features (rank) and of the"
             " clips' most relevant one (pointing) lies in a cue or a planted confound, and how much would by chance.",
         )

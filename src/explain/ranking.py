@@ -9,7 +9,14 @@ import pandas as pd
 
 from src.explain.bootstrap import SpeakerBootstrap
 
-LOWER_IS_BETTER = ("deletion/accuracy", "deletion/probability", "complexity/entropy", "faithfulness/drop")
+LOWER_IS_BETTER = (
+    "cost/passes",
+    "cost/milliseconds",
+    "deletion/accuracy",
+    "deletion/probability",
+    "complexity/entropy",
+    "faithfulness/drop",
+)
 
 
 @dataclass(frozen=True)
