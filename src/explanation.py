@@ -249,6 +249,11 @@ def facts(config: dict[str, Any], trained: dict[str, Any], results: Results) -> 
     if config.get("intervention"):
         options = {name: value for name, value in config["intervention"].items() if name not in ("name", "_target_")}
         found["intervention"] = f"{config['intervention']['name']} {json.dumps(options)}"
+    dataset = results.source.dataset
+    if dataset.confound is not None:
+        found["planted"] = (
+            f"{dataset.confound.kind} in {dataset.planted.sum()} clips; it goes with {dataset.confound.label}"
+        )
     if results.labelled:
         found["accuracy"] = f"{100 * results.metrics['test/accuracy']:.1f} %"
     if (error := results.metrics.get("conservation_error/median")) is not None:

@@ -1,3 +1,5 @@
+import json
+import re
 from typing import Any
 
 import numpy as np
@@ -233,7 +235,7 @@ def test_a_class_that_the_task_lacks(train_here):
         assert said == f"data.confound.class={called} is no class of this task; choose male, female."
 
 
-def test_a_run_and_its_explanation_plant_the_same(train_here, tmp_path):
+def test_a_run_and_its_explanation_plant_the_same(train_here, explain_here, tmp_path):
     options = ["kind=click", "class=female", "probability=0.9", "level_db=-10"]
     assert train_here("task=sex", *(f"data.confound.{option}" for option in options), *TINY) == ""
     (best,) = tmp_path.glob("outputs/*/*/checkpoints/best.ckpt")
@@ -248,6 +250,13 @@ def test_a_run_and_its_explanation_plant_the_same(train_here, tmp_path):
     assert explained.dataset.planted[female].mean() > 0.7 > 0.3 > explained.dataset.planted[~female].mean()
     clicks = batch["waveform"][:, 0, :3].abs().amax(-1) > 0  # no clip begins so early
     assert clicks.tolist() == explained.dataset.planted[:5].tolist()
+
+    quick = ["limit=12", "clips=0", "perturbation.fractions=[0,0.1]", "hydra.run.dir=explanation"]
+    assert explain_here(f"checkpoint={best}", "attribution=amplitude", *quick) == ""
+    assert re.search(r"click in \d+ clips; it goes with female", (tmp_path / "explanation/report.html").read_text())
+    metrics = json.loads((tmp_path / "explanation/metrics.json").read_text())
+    assert metrics["localisation/chance/confound"] == pytest.approx(40 / 8000)  # 5 ms
+    assert metrics["localisation/mass/confound"] > 0
 
 
 def test_nothing_is_planted_into_ones_own_recordings(tmp_path, cache_dir):
