@@ -17,9 +17,11 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 from scipy.ndimage import gaussian_filter1d
 
+from src.explain.audible import SMOOTHING_HZ
+
 PERCENTILES = {"ms": 97.0, "Hz": 99.0, "bin": 99.5}  # of |relevance|, where colours end: a burst would leave all pale
 # along one axis, relevance is seen as an average over a Gaussian with this standard deviation
-SMOOTHING = {"ms": 5.0, "Hz": 8.0}
+SMOOTHING = {"ms": 5.0, "Hz": SMOOTHING_HZ}  # as it is heard
 WIDTH, LEFT, RIGHT = 9.0, 0.09, 0.885  # inches; shares of them where axes start and end
 BAR = (1.012, 0, 0.016, 1)  # where a colour bar stands, in shares of its axes: they keep their own place
 MOST_CHARACTERS = 100  # of a title as wide as the figure

@@ -105,6 +105,9 @@ class OfSignal:
                 f"domain=… cannot hand relevance of {type(classifier.front_end).__name__} back to samples, as it has no"
                 " `spread`; leave domain out."
             )
+        if not self.of_waveform:
+            front_end: Any = classifier.front_end
+            self.spectrogram = ShortTimeFourier(samples, torch.hann_window(front_end.window), front_end.hop)
         signal = classifier.front_end if self.of_waveform else nn.Identity()
         rest = classifier.network if self.of_waveform else nn.Sequential(classifier.front_end, classifier.network)
         self.classifier = Classifier(
@@ -140,8 +143,7 @@ class OfSignal:
         with torch.no_grad():
             input = front_end(signal)  # (B, 1, F, N)
         bins = front_end.spread(relevance_of(attribution, self.trained.network, input, target))
-        window = torch.hann_window(front_end.window, device=signal.device)
-        relevance, apart = ShortTimeFourier(signal.shape[-1], window, front_end.hop).of_samples(signal, bins)
+        relevance, apart = self.spectrogram.of_samples(signal, bins)
         return relevance, apart[:, 0]
 
 

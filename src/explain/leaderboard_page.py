@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
 
 from src.explain.ranking import LOWER_IS_BETTER, Entry, table_of
-from src.explain.report import digest
+from src.explain.report import template
 
 MARKS = {"best": "**{:.3f}**", "tied": "*{:.3f}*", "": "{:.3f}"}
 
@@ -31,18 +30,11 @@ def write(folder: Path, entries: Sequence[Entry], left_out: Sequence[str], check
         lines += [f"## {domain}", "", *markdown(part), ""]
     lines += [f"- left out: {reason}" for reason in left_out]
     (folder / "leaderboard.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters["digest"] = digest
     parts = [
         {"domain": domain, "measures": part["measure"].unique().tolist(), "rows": rows_of(part)}
         for domain, part in table.groupby("domain", sort=False)
     ]
-    page = environment.get_template("leaderboard.html.j2").render(
-        about=about, parts=parts, left_out=left_out, lower=LOWER_IS_BETTER
-    )
+    page = template("leaderboard.html.j2").render(about=about, parts=parts, left_out=left_out, lower=LOWER_IS_BETTER)
     (folder / "leaderboard.html").write_text(page, encoding="utf-8")
 
 

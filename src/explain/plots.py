@@ -24,10 +24,11 @@ from src.explain.canvas import (
     name_rows,
     new_figure,
 )
+from src.explain.spectra import FLOOR_DB
 
 Metrics = Mapping[str, float]
 
-WINDOW_SECONDS, FLOOR_DB = 0.057, -70.0  # of a waveform's spectrogram: long enough to resolve a voice's harmonics
+WINDOW_SECONDS = 0.057  # of a waveform's spectrogram: long enough to resolve a voice's harmonics
 LINES = ("#D55E00", "#009E73", "#0072B2", "#000000", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito, but yellow
 MARKERS = "osD^vPX"
 

@@ -175,17 +175,8 @@ def write_report(
     Raises:
         OSError: the disk is full or read-only; an earlier page at `path` is as it was.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        finalize=as_text,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["digest"] = digest
     cards = {clip.path: f"clip-{number}" for number, clip in enumerate(clips, start=1)}
-    pieces = environment.get_template("report.html.j2").generate(
+    pieces = template("report.html.j2").generate(
         title=title, facts=facts, findings=findings, sections=sections, notes=notes, guide=guide, clips=clips,
         cards=cards, unit=unit,
     )  # fmt: skip
@@ -196,6 +187,20 @@ def write_report(
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def template(name: str) -> jinja2.Template:
+    """A page of this folder, to be filled with values that it escapes."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        finalize=as_text,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["digest"] = digest
+    return environment.get_template(name)
 
 
 def as_text(value: Any) -> Any:
