@@ -45,8 +45,9 @@ from zennit.composites import EpsilonPlus
 from src import config, explanation, memory, training
 from src.datamodules.datamodule import AudioDataModule, Batch, loader
 from src.explain.attribution import Attribution
-from src.explain.explainer import Explainer, Perturbation, Question, lay_out
+from src.explain.explainer import Explainer, lay_out
 from src.explain.perturbation import perturb
+from src.explain.question import Perturbation, Question, question_of
 from src.explain.source import Source
 from src.modules.classifier import Classifier
 
@@ -104,7 +105,7 @@ class Case:
         members = datamodule.split.test[:clips]
         source = Source(datamodule.evaluation_dataset(members), [datamodule.clips[i] for i in members], [])
         classifier = Classifier.from_config(trained, datamodule.classes).eval()
-        question = explanation.question_of(run, trained, classifier, source)
+        question = question_of(run, trained, classifier, source)
         assert question.perturbation is not None
         device = torch.device("cuda" if torch.cuda.is_available() and run["trainer"]["accelerator"] != "cpu" else "cpu")
         return cls(
@@ -255,7 +256,7 @@ def flip_pixels(case: Case, input: Tensor, label: Tensor, steps: int) -> np.ndar
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that the first steps change little
         flipping = quantus.PixelFlipping(
-            features_in_step=input[0].numel() // steps, normalise=False, perturb_baseline=0.0, disable_warnings=True
+            features_in_step=input[0].numel() // steps, normalise=False, perturb_baseline=0.0, disable_warnings=True  # type: ignore[arg-type]
         )
         probability = flipping(
             case.classifier.network,

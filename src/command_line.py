@@ -23,7 +23,8 @@ from src.summary import FAILED, LEFT_OUT
 log = logging.getLogger(__name__)
 
 PATHS = (
-    "checkpoint", "ckpt_path", "input", "data.root", "data.csv", "data.cache_dir", "hydra.run.dir", "hydra.sweep.dir",
+    "checkpoint", "control", "ckpt_path", "input", "data.root", "data.csv", "data.cache_dir",
+    "hydra.run.dir", "hydra.sweep.dir",
 )  # fmt: skip
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 

@@ -50,6 +50,7 @@ EXPLANATION_NUMBERS: list[tuple[str, type, float, float, bool]] = [
     ("limit", int, 1, 10**9, True),
     ("seed", int, 0, 2**32 - 1, False),
     ("perturbation.random_orders", int, 0, 1000, False),
+    ("checks", int, 0, 10**6, False),
     ("data.batch_size", int, 1, 10**6, False),
 ]
 
@@ -110,6 +111,10 @@ def check(cfg: DictConfig) -> dict[str, Any]:
     classes = config["task"]["classes"]
     if classes is not None and (not isinstance(classes, list) or len(set(map(str, classes))) < 2):
         raise Mistake(f"task.classes={classes} is not a list of two or more different names.")
+    if config["data"].get("shuffle_labels", False) not in (True, False):
+        raise Mistake(f"data.shuffle_labels={config['data']['shuffle_labels']} is neither true nor false.")
+    if "attributions" in config:
+        raise Mistake("experiment=leaderboard is for python benchmark.py checkpoint=…; leave it out to train.")
     attributions = sorted(path.stem for path in (CONF / "attribution").glob("*.yaml"))
     for name in config.get("explain_by") or []:  # checkpoints from before it was an option have none
         if name not in attributions:
@@ -141,6 +146,7 @@ def check_explanation(cfg: DictConfig) -> dict[str, Any]:
     for holder, name in (
         (config, "checkpoint"),
         (config, "input"),
+        (config, "control"),
         (config["data"], "root"),
         (config["data"], "cache_dir"),
     ):

@@ -4,11 +4,9 @@ import json
 import logging
 import shutil
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from hydra import compose
 from pytorch_lightning import Trainer, seed_everything
 from pytorch_lightning.callbacks import RichProgressBar
@@ -18,14 +16,13 @@ from rich.console import Console
 from rich.table import Table
 
 from src import memory, run_folder
-from src.build import build_named
 from src.checkpoint import KEY, classifier_of, open_checkpoint
 from src.config import check_explanation
-from src.explain import page, perturbation
-from src.explain.domain import Domain
-from src.explain.explainer import Explainer, Perturbation, Question, inputs_of, silence_of, targets
-from src.explain.measures import Measures
+from src.explain import page
+from src.explain.explainer import Explainer
+from src.explain.inputs import silence_of
 from src.explain.panels import View
+from src.explain.question import Question, question_of
 from src.explain.results import Results
 from src.explain.source import Source, recordings, test_clips
 from src.explanation_folder import COMPLETE, INCOMPLETE, locked, prepare
@@ -43,6 +40,9 @@ OF_RELEVANCE = (
     "complexity/",
     "faithfulness/",
     "localisation/",
+    "sanity/",
+    "robustness/",
+    "control/",
 )  # how metrics begin that an attribution decides
 
 
@@ -141,57 +141,6 @@ def source_of(config: dict[str, Any], trained: dict[str, Any], speakers: dict[st
     if config["input"]:
         return recordings(config["input"], trained, config["data"]["cache_dir"], config["limit"], config["seed"])
     return test_clips(trained, speakers, config["limit"], config["seed"])
-
-
-def question_of(config: dict[str, Any], trained: dict[str, Any], classifier: Classifier, source: Source) -> Question:
-    """What is asked of every clip.
-
-    Raises:
-        Mistake: an unknown target, or one that needs labels which the clips do not have.
-    """
-    labelled, classes, target = bool((source.labels >= 0).all()), classifier.classes, config["target"]
-    if target not in ("predicted", "true", *classes):
-        raise Mistake(f"target={target} is unknown; choose predicted, true, or one of {', '.join(classes)}.")
-    if not labelled and target == "true":
-        raise Mistake("target=true needs labels, which input=… does not have; choose predicted, or a class by name.")
-    if not labelled and config.get("intervention"):
-        raise Mistake("intervention=… needs labels, which input=… does not have; leave one of them out.")
-    asked: dict[str, Any] = {"target": target if target in ("predicted", "true") else classes.index(target)}
-    asked["attribution"] = build_named(config["attribution"], "attribution")
-    rate = trained["data"]["clip"]["sample_rate"]
-    domain: Domain = build_named(config["domain"], "domain", classifier, source.dataset.length, rate)
-    asked["domain"] = domain
-    asked["measures"] = Measures(domain, source, asked["target"], rate)
-    fractions = perturbation.checked(config["perturbation"]["fractions"])
-    if labelled:
-        silence = silence_of(domain.classifier, source.dataset.length)
-        passes = partial(inputs_of, domain.classifier, source.dataset, config["data"]["batch_size"])
-        fill = build_named(config["fill"], "fill", silence, passes)
-        seeds = [config["seed"] + number for number in range(config["perturbation"]["random_orders"])]
-        asked["perturbation"] = Perturbation(fractions, seeds, fill)
-    if config.get("intervention"):
-        asked["intervention"] = build_named(config["intervention"], "intervention", rate)
-    question = Question(**asked)
-    try_out(question, classifier, source)
-    return question
-
-
-def try_out(question: Question, classifier: Classifier, source: Source) -> None:
-    """Asks the question of the first clip: what this network cannot be asked is better known now.
-
-    Raises:
-        Mistake: it cannot be asked, or its answer is of no use.
-    """
-    batch = source.dataset.__getitems__([0])
-    with torch.no_grad():
-        input = question.domain.classifier.front_end(batch["waveform"])
-        logits = question.domain.classifier.network(input)
-        if not logits.isfinite().all():
-            raise Mistake("the checkpoint's network gives logits that are not finite; choose one with finite weights.")
-        if question.intervention is not None:
-            question.intervention(classifier, batch["waveform"], batch["label"])
-    target = targets(question.target, logits, batch["label"])
-    question.domain.relevance(question.attribution, batch["waveform"], input, target)
 
 
 def ask(

@@ -13,7 +13,8 @@ from filelock import FileLock, Timeout
 
 from src import run_folder
 from src.config import read
-from src.explain.explainer import Question, lay_out
+from src.explain.explainer import lay_out
+from src.explain.question import Question
 from src.explain.source import Source
 from src.mistake import Mistake
 

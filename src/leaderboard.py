@@ -25,13 +25,14 @@ from src import explanation
 from src.checkpoint import open_checkpoint
 from src.config import CONF, check_explanation
 from src.explain.leaderboard_page import write
-from src.explain.ranking import Entry, table_of
+from src.explain.ranking import GROUPS, Entry
 from src.mistake import Mistake
 
 log = logging.getLogger(__name__)
 
-SHARED = ("checkpoint", "target", "limit", "clips", "seed", "perturbation", "fill", "data", "trainer")
-GROUPS = ("cost/", "complexity/", "faithfulness/", "localisation/")
+SHARED = (
+    "checkpoint", "target", "limit", "clips", "seed", "perturbation", "checks", "control", "fill", "data", "trainer",
+)  # fmt: skip
 
 
 def benchmark(cfg: DictConfig, folder: Path) -> None:
@@ -62,10 +63,10 @@ def benchmark(cfg: DictConfig, folder: Path) -> None:
             left_out.append(f"{attribution} in the domain {domain}: {mistake}")
             continue
         entries.append(entry_of(own / explanation.COMPLETE, domain, attribution))
-        write(folder, entries, left_out, str(cfg.checkpoint), cfg.seed)
+        table = write(folder, entries, left_out, str(cfg.checkpoint), cfg.seed)
     if not entries:
         raise Mistake(f"no attribution could be asked; the first said: {left_out[0]}")
-    show(table_of(entries, cfg.seed), folder)
+    show(table, folder)
 
 
 def configured(cfg: DictConfig, domain: str, attribution: str) -> dict[str, Any]:
@@ -106,21 +107,31 @@ def entry_of(path: Path, domain: str, attribution: str) -> Entry:
     of features that is gone: 1 where nothing is lost.
     """
     values: dict[str, np.ndarray] = {}
+    curves: dict[str, tuple[Sequence[float], np.ndarray]] = {}
     with h5py.File(path) as file:
 
         def note(name: str, column: Any) -> None:
-            if name.startswith(GROUPS) and isinstance(column, h5py.Dataset):
+            if isinstance(column, h5py.Dataset) and name.split("/")[0] in GROUPS:
                 values[name] = column[:]
 
         file.visititems(note)
+        asked = yaml.safe_load(file.attrs["config"])["perturbation"]
         if "perturbation" in file:
-            fractions = yaml.safe_load(file.attrs["config"])["perturbation"]["fractions"]
+            fractions = asked["fractions"]
             span = fractions[-1] - fractions[0] or 1.0
             for name, source in (("accuracy", "correct"), ("probability", "probability")):
                 curve = file[f"perturbation/{source}"][:, 0].astype(float)  # (N, F), the most relevant first
                 values[f"deletion/{name}"] = trapezoid(curve, fractions, axis=1) / span
-        speakers = [str(name) for name in file["speaker"].asstr()[:]]
-    return Entry(domain, attribution, {name: np.asarray(values[name], float) for name in sorted(values)}, speakers)
+        for name in ("energy/deletion", "energy/insertion"):
+            if name in file:
+                curves[name] = (asked["energies"], file[name][:])
+        if "cascade" in file:
+            similar = file["cascade"][:]  # (N, layers)
+            curves["cascade"] = (range(similar.shape[1] + 1), np.insert(similar, 0, 1.0, axis=1))
+        speakers, clips = ([str(name) for name in file[column].asstr()[:]] for column in ("speaker", "path"))
+        is_spectrogram = domain == "input" and file["relevance"].ndim == 4  # whose energy is not the signal's
+    measured = {name: np.asarray(values[name], float) for name in sorted(values)}
+    return Entry(domain, attribution, measured, speakers, curves, clips, path.parent, not is_spectrogram)
 
 
 def show(table: pd.DataFrame, folder: Path) -> None:

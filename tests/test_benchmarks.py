@@ -57,3 +57,10 @@ def test_fourier() -> None:
     shown = measured("benchmarks.fourier", "--samples", "501", "--batch", "2", "--rounds", "1")
     [difference] = re.findall(r"largest difference: (\S+)", shown)
     assert float(difference) < 1e-5
+
+
+def test_curves() -> None:
+    size = ["--clips", "3", "--batch", "2", "--orders", "2", "--fractions", "2", "--threads", "1"]
+    shown = measured("benchmarks.curves", *size)
+    [ratio] = re.findall(r"2 orders x 2 fractions x 3 clips .* ([\d.]+) \(", shown)
+    assert float(ratio) > 0

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 Batch = dict[str, torch.Tensor]
 # of `data`; the rest are the corpus's own
-SHARED_OPTIONS = ("name", "clip", "cache_dir", "batch_size", "epochs", "shift", "confound")
+SHARED_OPTIONS = ("name", "clip", "cache_dir", "batch_size", "epochs", "shift", "confound", "shuffle_labels")
 
 
 class ClipDataset(Dataset[Batch]):
@@ -88,6 +88,7 @@ class AudioDataModule(LightningDataModule):
         seed: of the order and the places of training clips.
         speakers: of "train", "validation" and "test", as a checkpoint has them, instead of what the fold says.
         confound: what is planted into clips of all splits.
+        shuffle_labels: training clips get each other's, so that there is nothing to learn but the clips themselves.
     """
 
     def __init__(
@@ -101,11 +102,12 @@ class AudioDataModule(LightningDataModule):
         seed: int,
         speakers: dict[str, list[str]] | None = None,
         confound: Confound | None = None,
+        shuffle_labels: bool = False,
     ) -> None:
         super().__init__()
         self.corpus, self.task, self.fold, self.settings = corpus, task, fold, settings
         self.cache_dir, self.batch_size, self.seed, self.given_speakers = cache_dir, batch_size, seed, speakers
-        self.confound = confound
+        self.confound, self.shuffle_labels = confound, shuffle_labels
 
     @classmethod
     def from_config(cls, config: dict[str, Any], speakers: dict[str, list[str]] | None = None) -> "AudioDataModule":
@@ -121,6 +123,7 @@ class AudioDataModule(LightningDataModule):
             seed=config["seed"],
             speakers=speakers,
             confound=Confound.from_config(config),
+            shuffle_labels=data.get("shuffle_labels", False),  # checkpoints from before it was an option have none
         )
 
     def setup(self, stage: str | None = None) -> None:
@@ -149,6 +152,8 @@ class AudioDataModule(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Batch]:
         dataset = self._dataset(self.split.train, self._epoch_places)
+        if self.shuffle_labels:
+            dataset.labels = np.random.default_rng(self.seed).permutation(dataset.labels)
         sampler: DistributedSampler[Batch] = DistributedSampler(
             dataset, num_replicas=self._processes, rank=self._rank, shuffle=True, seed=self.seed
         )  # Lightning tells it each epoch, so the order depends on (seed, epoch) alone, also after a resume

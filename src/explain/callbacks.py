@@ -21,10 +21,11 @@ from src.datamodules.datamodule import AudioDataModule, Batch
 from src.explain import plots
 from src.explain.attribution import relevance_of
 from src.explain.bootstrap import SpeakerBootstrap
-from src.explain.explainer import Perturbation, inputs_of, silence_of
+from src.explain.inputs import inputs_of, silence_of
 from src.explain.interventions import compare, paper_of
 from src.explain.panels import View, audible, file_name, picture
 from src.explain.perturbation import Outcome, areas, checked, summarise, write_curves
+from src.explain.question import Perturbation
 from src.modules.classifier import Classifier
 
 

@@ -1,19 +1,46 @@
 """A leaderboard as files: every number in a table, and a page to sort by any of them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from src.explain.ranking import LOWER_IS_BETTER, Entry, table_of
-from src.explain.report import template
+from src.explain import plots
+from src.explain.leaderboard_figures import plot_cascade, plot_energy
+from src.explain.ranking import FOR_COMPARISON, LOWER_IS_BETTER, Entry, table_of
+from src.explain.report import Picture, Sound, template
 
-MARKS = {"best": "**{:.3f}**", "tied": "*{:.3f}*", "": "{:.3f}"}
+MARKS = {"best": "**{:.3f}**", "tied": "*{:.3f}*", "fails": "{:.3f} ✗", "": "{:.3f}"}
+ENERGY = (
+    "The network's probability for the clip's own class as more and more of the clip's energy is removed, the most"
+    " relevant features first (above), and as nothing but these is left (below). Energy is the same in every domain, so"
+    " that these curves, unlike shares of the features, can be compared across domains; a spectrogram in decibels, the"
+    " input of some networks, is the exception. Grey: amplitude and random, the controls."
+)
+CASCADE = (
+    "Layers lose what they learnt, from the last to the first: how much does the relevance still resemble that of the"
+    " trained network (Spearman's rank correlation)? A method that stays up does not explain what was learnt."
+)
 
 
-def write(folder: Path, entries: Sequence[Entry], left_out: Sequence[str], checkpoint: str, seed: int) -> None:
-    """`leaderboard.csv`, a row per number; `leaderboard.md` and `leaderboard.html`, a table per domain."""
+@dataclass(frozen=True)
+class Panel:
+    """What one attribution in one domain says of the clip that all are shown by."""
+
+    domain: str
+    attribution: str
+    picture: Picture
+    sounds: Sequence[Sound]
+
+
+def write(folder: Path, entries: Sequence[Entry], left_out: Sequence[str], checkpoint: str, seed: int) -> pd.DataFrame:
+    """`leaderboard.csv`, a row per number; `leaderboard.md` and `leaderboard.html`, a table per domain.
+
+    Returns:
+        See `ranking.table_of`.
+    """
     table = table_of(entries, seed)
     table.to_csv(folder / "leaderboard.csv", index=False, float_format="%.6g")
     clips, speakers = len(entries[0].speakers), len(set(entries[0].speakers))
@@ -23,7 +50,7 @@ def write(folder: Path, entries: Sequence[Entry], left_out: Sequence[str], check
         "",
         about,
         "",
-        "**Best** of its domain; *tied* with it (95 % intervals over speakers).",
+        "**Best** of its domain; *tied* with it (95 % intervals over speakers); ✗ fails.",
         "",
     ]
     for domain, part in table.groupby("domain", sort=False):
@@ -34,8 +61,13 @@ def write(folder: Path, entries: Sequence[Entry], left_out: Sequence[str], check
         {"domain": domain, "measures": part["measure"].unique().tolist(), "rows": rows_of(part)}
         for domain, part in table.groupby("domain", sort=False)
     ]
-    page = template("leaderboard.html.j2").render(about=about, parts=parts, left_out=left_out, lower=LOWER_IS_BETTER)
+    clip, original, panels = side_by_side(entries)
+    page = template("leaderboard.html.j2").render(
+        about=about, parts=parts, left_out=left_out, lower=LOWER_IS_BETTER, for_comparison=FOR_COMPARISON,
+        figures=figures(entries), clip=clip, original=original, panels=panels,
+    )  # fmt: skip
     (folder / "leaderboard.html").write_text(page, encoding="utf-8")
+    return table
 
 
 def markdown(part: pd.DataFrame) -> list[str]:
@@ -54,3 +86,38 @@ def rows_of(part: pd.DataFrame) -> dict[str, dict[str, Any]]:
         str(attribution): {row["measure"]: row for row in own.to_dict("records")}
         for attribution, own in part.groupby("attribution", sort=False)
     }
+
+
+def figures(entries: Sequence[Entry]) -> list[Picture]:
+    """Those that the entries have curves for."""
+    known = {name for entry in entries for name in entry.curves}
+    found = []
+    if "energy/deletion" in known:
+        found.append(Picture(plots.png(plot_energy(entries), dpi=120), "Probability over removed energy", ENERGY))
+    if "cascade" in known:
+        found.append(Picture(plots.png(plot_cascade(entries), dpi=120), "Similarity over randomised layers", CASCADE))
+    return found
+
+
+def side_by_side(entries: Sequence[Entry]) -> tuple[str, Sound | None, list[Panel]]:
+    """The first clip that all reports show, its path and sound, and what each attribution says of it."""
+    drawn = [
+        {path.name.split("-")[0]: path for path in sorted(entry.folder.glob("figures/[0-9]*-*.png"))}
+        for entry in entries
+    ]
+    common = sorted(set.intersection(*(set(pictures) for pictures in drawn)))
+    if not common:
+        return "", None, []
+    row = common[0]
+    panels = []
+    for entry, pictures in zip(entries, drawn, strict=True):
+        picture = Picture(pictures[row].read_bytes(), f"Relevance by {entry.attribution}, {entry.domain}")
+        heard = [sound_of(entry, row, name) for name in ("positive", "negative")]
+        panels.append(Panel(entry.domain, entry.attribution, picture, heard))
+    return entries[0].clips[int(row)], sound_of(entries[0], row, "original"), panels
+
+
+def sound_of(entry: Entry, row: str, name: str) -> Sound:
+    """One of the sounds that an explanation left of a clip."""
+    [path] = entry.folder.glob(f"audio/{row}-*-{name}.wav")
+    return Sound(name, path.read_bytes())

@@ -11,7 +11,7 @@ from src.explain.domain import Domain
 from src.explain.ground_truth import beginning, cue_mask
 from src.explain.source import Source
 
-COST = ("cost/passes", "cost/milliseconds")  # which the explainer tells
+COST = ("cost/passes", "cost/milliseconds", "cost/megabytes")  # which the explainer tells
 COMPLEXITY = {"complexity/entropy": metrics.entropy, "complexity/gini": metrics.gini}
 FAITHFULNESS = ("increase", "drop", "gain", "faithfulness", "fidelity_in")  # of `metrics.masked`
 LOCALISATION = {
@@ -26,7 +26,7 @@ CUES = ("harmonic", "formant", "frication")  # how the names of synthetic clips'
 class Measures:
     """The measures that apply to a run, each a value per clip; see `metrics` for what they are.
 
-    - cost per clip, as the time that a forward pass of the same batch takes and in milliseconds.
+    - cost per clip, as the time that a forward pass of the same batch takes, in milliseconds, and in megabytes.
     - complexity of any relevance.
     - faithfulness of relevance for the predicted class: what the network makes of the relevant part alone.
     - localisation in cues, where the corpus knows them and relevance lies in time and frequency, and in a planted
@@ -53,7 +53,8 @@ class Measures:
         self.names = [*COST, *COMPLEXITY]
         if self.predicted:
             self.names += [f"faithfulness/{name}" for name in FAITHFULNESS]
-        self.names += [f"localisation/{name}/{place}" for place in self.places for name in LOCALISATION]
+        self.localisation = [f"localisation/{name}/{place}" for place in self.places for name in LOCALISATION]
+        self.names += self.localisation
 
     def _places(self) -> list[str]:
         """Where relevance may be found to lie."""
@@ -79,6 +80,11 @@ class Measures:
         if self.predicted:
             values = metrics.masked(self.domain.classifier.network, input, relevance, silence)
             found |= {f"faithfulness/{name}": values[name] for name in FAITHFULNESS}
+        return found | self.localise(relevance, rows)
+
+    def localise(self, relevance: Tensor, rows: np.ndarray) -> dict[str, Tensor]:
+        """Values (B,) of localisation, of relevance (B, ...)."""
+        found: dict[str, Tensor] = {}
         for place in self.places:
             masks = np.stack([self._mask(int(row), place, relevance.shape[2:]) for row in rows])
             mask = torch.from_numpy(masks)[:, None].to(relevance.device)  # (B, 1, ...)

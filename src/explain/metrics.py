@@ -4,18 +4,15 @@
     localisation    `rank_accuracy`, `mass_accuracy`, `pointing_game`, `chance`: does it lie where it
                     is known to belong?
     faithfulness    `masked`: does the network still know the class by what is relevant alone, and not by the rest?
-                    `curve_over_energy`: how much sound must go until it no longer does?
+    stability       `similarity`: is it the same as other relevance?
 
 Relevance is real, (B, ...), also that of complex inputs. A clip's values do not depend on its batch.
 """
 
-from collections.abc import Sequence
-
+import numpy as np
 import torch
+from scipy.stats import rankdata
 from torch import Tensor, nn
-
-from src.explain.fill import Fill
-from src.explain.perturbation import Outcome, Scores, ranks
 
 
 def entropy(relevance: Tensor) -> Tensor:
@@ -151,59 +148,14 @@ def masked(network: nn.Module, input: Tensor, relevance: Tensor, silence: Tensor
     }
 
 
-def energy_removed(input: Tensor, silence: Tensor, rank: Tensor, fractions: Sequence[float]) -> Tensor:
-    """How many features, in an order, make up a share of the input's energy, (B, F) int64.
+def similarity(one: Tensor, other: Tensor) -> Tensor:
+    """Spearman's rank correlation of each clip's relevance with other relevance of it, (B,) of (B, ...) and (B, ...).
 
-    The least number, so that the energy sum |input - silence|^2 of those that are left is not more than 1 - fraction of
-    all: none for 0, and for 1 all but the last that are silent.
-
-    Args:
-        input: (B, ...), real or complex.
-        silence: (1, ...).
-        rank: (B, ...) of each feature in the order, as of `perturbation.ranks`.
-        fractions: F, from 0 to 1.
+    From -1, where what was the most relevant is the least, over 0, where they have nothing in common, to 1, where their
+    order is the same; equal features share their ranks. 0 where all features of either are alike.
     """
-    energy = (input - silence.to(input)).abs().square().flatten(1)  # (B, n)
-    ordered = torch.empty_like(energy).scatter_(1, rank.flatten(1).long(), energy)
-    left = ordered.flip(1).cumsum(1)  # (B, n) of the last 1, 2, ...: summed from there, the faintest still count
-    total = left[:, -1:]
-    share = torch.tensor(fractions, dtype=energy.dtype, device=energy.device)  # (F,)
-    return energy.shape[1] - torch.searchsorted(left, total - total * share, right=True)
-
-
-@torch.inference_mode()
-def curve_over_energy(
-    network: nn.Module, input: Tensor, label: Tensor, scores: Scores, fractions: Sequence[float], fill: Fill
-) -> tuple[Outcome, Outcome]:
-    """What the network knows where shares of the energy are removed, and where nothing else is left.
-
-    Deletion and insertion (Petsiuk et al., arXiv 1806.07421) over the share of the energy, see `energy_removed`, that
-    the first features in each order have. A feature is a different thing in each domain, and its share of all features
-    no scale to compare domains by; the share of the signal's energy is. (Spectrograms in decibels do not have that:
-    theirs is the sum of squared decibels above silence.)
-
-    Args: as for `perturbation.perturb`.
-
-    Returns:
-        Of deletion, where lower is better, and of insertion, where higher is.
-    """
-    named = [(name, given) for name, of in scores.items() for given in ([of] if isinstance(of, Tensor) else of)]
-    filled = fill(input)
-    kinds: tuple[list[Tensor], list[Tensor]] = ([], [])  # logits (B, C), order by order, of each fraction
-    for _, given in named:
-        rank = ranks(given)
-        for count in energy_removed(input, fill.silence, rank, fractions).unbind(1):
-            first = rank < count.view(-1, *[1] * (input.dim() - 1))
-            for answers, changed in zip(kinds, ((filled, input), (input, filled)), strict=True):
-                answers.append(network(torch.where(first, *changed)).float())
-    names = tuple(name for name, _ in named)
-    deletion, insertion = (_outcome(names, torch.stack(answers, 1), label) for answers in kinds)
-    return deletion, insertion
-
-
-def _outcome(names: tuple[str, ...], logits: Tensor, label: Tensor) -> Outcome:
-    """Of logits (B, O * F, C) for the labels (B,)."""
-    correct = logits.argmax(2) == label[:, None]
-    probability = logits.softmax(2).gather(2, label[:, None, None].expand(-1, logits.shape[1], 1))
-    shape = len(label), len(names), -1
-    return Outcome(names, correct.view(shape).cpu().numpy(), probability.view(shape).cpu().numpy())
+    ranked = [rankdata(each.flatten(1).cpu().numpy(), axis=1) for each in (one, other)]  # (B, n)
+    first, second = (rank - rank.mean(1, keepdims=True) for rank in ranked)
+    size = np.sqrt((first**2).sum(1) * (second**2).sum(1))
+    correlation = np.divide((first * second).sum(1), size, out=np.zeros(len(size)), where=size > 0)
+    return torch.from_numpy(correlation.astype(np.float32)).to(one.device)

@@ -58,7 +58,8 @@ def write(folder: Path, results: Results, view: View, facts: Mapping[str, object
         section, examples = class_section(folder, results, view)
         sections.append(section)
     standing_out = {example.row for example in examples}
-    rows = results.in_order({*results.chosen(max(0, clips - len(standing_out))), *standing_out})
+    chosen = results.chosen(max(1, clips - len(standing_out)) if clips else 0)  # the same of any attribution
+    rows = results.in_order({*chosen, *standing_out})
     remarks = {row: [example.remark(results) for example in examples if example.row == row] for row in rows}
     console = Console(stderr=True)
     shown = track(rows, "drawing clips", console=console, disable=not console.is_terminal, transient=True)

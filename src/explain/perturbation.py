@@ -59,8 +59,8 @@ class Outcome:
         return {name: values[:, names == name].mean(1, dtype=np.float64) for name in dict.fromkeys(self.orders)}
 
 
-def checked(fractions: Any) -> list[float]:
-    """The fractions of `perturbation.fractions`.
+def checked(fractions: Any, option: str = "perturbation.fractions") -> list[float]:
+    """The fractions of an option.
 
     Raises:
         Mistake: they are no list of numbers within 0 and 1, each larger than the one before.
@@ -68,12 +68,9 @@ def checked(fractions: Any) -> list[float]:
     listed = isinstance(fractions, Iterable) and not isinstance(fractions, str | Mapping)
     values = list(fractions) if listed else []
     if not values or not all(is_number(value) and 0 <= value <= 1 for value in values):
-        raise Mistake(
-            f"perturbation.fractions={fractions} is not a list of numbers from 0 to 1;"
-            " 0.01 removes one feature in a hundred."
-        )
+        raise Mistake(f"{option}={fractions} is not a list of numbers from 0 to 1; 0.01 is one part in a hundred.")
     if any(later <= earlier for earlier, later in pairwise(values)):
-        raise Mistake(f"perturbation.fractions={fractions} does not ascend; sort it and name each fraction once.")
+        raise Mistake(f"{option}={fractions} does not ascend; sort it and name each fraction once.")
     return [float(value) for value in values]
 
 

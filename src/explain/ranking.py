@@ -1,7 +1,8 @@
 """Which attribution is best by each measure, and which cannot be told apart from it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,20 @@ from src.explain.bootstrap import SpeakerBootstrap
 LOWER_IS_BETTER = (
     "cost/passes",
     "cost/milliseconds",
+    "cost/megabytes",
     "deletion/accuracy",
     "deletion/probability",
     "complexity/entropy",
     "faithfulness/drop",
+    "faithfulness/energy_deletion",
+    "across/energy_deletion",
 )
+FOR_COMPARISON = ("localisation/chance", "sanity/", "control/")  # how names begin that none is best by
+ACROSS = ("faithfulness/energy_deletion", "faithfulness/energy_insertion")  # on a scale that domains share
+GROUPS = (
+    "deletion", "across", "faithfulness", "localisation", "control", "sanity", "robustness", "complexity", "cost",
+)  # fmt: skip
+FAILS = 0.5  # sanity/all_layers: rank correlation with the relevance of a network that knows nothing
 
 
 @dataclass(frozen=True)
@@ -27,30 +37,46 @@ class Entry:
         domain, attribution: their names.
         values: (N,) of the clips, by measure.
         speakers: (N,) of the clips.
+        curves: places (F,) and values (N, F), by name.
+        clips: (N,) paths.
+        folder: of its explanation.
+        shares_scale: whether its energy is the signal's.
     """
 
     domain: str
     attribution: str
     values: dict[str, np.ndarray]
     speakers: list[str]
+    curves: dict[str, tuple[Sequence[float], np.ndarray]] = field(default_factory=dict)
+    clips: list[str] = field(default_factory=list)
+    folder: Path = Path()
+    shares_scale: bool = True
 
 
 def table_of(entries: Sequence[Entry], seed: int) -> pd.DataFrame:
     """A row per entry and measure: domain, attribution, measure, mean, low, high, rank.
 
     `rank` is "best", "tied" where the 95 % interval of the difference to the best of its domain includes none, or "".
-    Speakers are resampled; the resamples are the same for all, so that differences are paired.
+    Speakers are resampled; the resamples are the same for all, so that differences are paired. `across/…` is ranked
+    over all domains. `sanity/all_layers` is "fails" where it is above `FAILS`.
     """
     rows = []
-    for domain in dict.fromkeys(entry.domain for entry in entries):
+    domains = list(dict.fromkeys(entry.domain for entry in entries))
+    for domain in domains:
         group = [entry for entry in entries if entry.domain == domain]
         for measure in dict.fromkeys(name for entry in group for name in entry.values):
             rows += ranked([entry for entry in group if measure in entry.values], measure, seed)
-    return pd.DataFrame(rows, columns=["domain", "attribution", "measure", "mean", "low", "high", "rank"])
+    for measure in ACROSS:
+        sharing = [entry for entry in entries if entry.shares_scale and measure in entry.values]
+        if len({entry.domain for entry in sharing}) > 1:
+            rows += ranked(sharing, measure, seed, f"across/{measure.split('/')[1]}")
+    table = pd.DataFrame(rows, columns=["domain", "attribution", "measure", "mean", "low", "high", "rank"])
+    topic, place = table["measure"].str.split("/").str[0].map(GROUPS.index), table["domain"].map(domains.index)
+    return table.iloc[np.lexsort((topic.to_numpy(), place.to_numpy()))].reset_index(drop=True)  # and else as they came
 
 
-def ranked(group: Sequence[Entry], measure: str, seed: int) -> list[dict[str, Any]]:
-    """The rows of one measure in one domain."""
+def ranked(group: Sequence[Entry], measure: str, seed: int, name: str | None = None) -> list[dict[str, Any]]:
+    """The rows of one measure, of entries that are compared with each other."""
     values = np.stack([entry.values[measure] for entry in group], 1)  # (N, A)
     known = ~np.isnan(values).any(1)  # for some clips there is nothing to measure
     if not known.any():
@@ -62,11 +88,11 @@ def ranked(group: Sequence[Entry], measure: str, seed: int) -> list[dict[str, An
     behind = bootstrap.interval(resampled - resampled[:, best : best + 1])
     is_tied = (behind[0] <= 0) & (behind[1] >= 0)
     ranks = ["best" if number == best else "tied" if is_tied[number] else "" for number in range(len(group))]
-    if measure.startswith("localisation/chance"):
-        ranks = [""] * len(group)
+    if measure.startswith(FOR_COMPARISON):
+        ranks = ["fails" if measure == "sanity/all_layers" and mean > FAILS else "" for mean in means]
     return [
         {
-            "domain": entry.domain, "attribution": entry.attribution, "measure": measure,
+            "domain": entry.domain, "attribution": entry.attribution, "measure": name or measure,
             "mean": means[number], "low": low[number], "high": high[number], "rank": ranks[number],
         }
         for number, entry in enumerate(group)

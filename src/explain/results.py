@@ -12,10 +12,10 @@ from sklearn.metrics import balanced_accuracy_score
 
 from src.explain.attribution import GradientXInput, IntegratedGradients
 from src.explain.bootstrap import SpeakerBootstrap
-from src.explain.explainer import Question
 from src.explain.interventions import compare
 from src.explain.lrp import LRP
 from src.explain.perturbation import Outcome, areas, summarise
+from src.explain.question import Question
 from src.explain.source import Source
 
 CONSERVING = (LRP, GradientXInput, IntegratedGradients)
@@ -43,8 +43,7 @@ class Results:
             self.logit: np.ndarray = file["logit"][:]  # (N,)
             self.apart: np.ndarray = file["apart"][:]  # (N,) relevance that cannot be seen in the domain
             self.changed: np.ndarray | None = file["intervention"][:].argmax(1) if "intervention" in file else None
-            names = question.measures.names if question.measures is not None else []
-            self.measured: dict[str, np.ndarray] = {name: file[name][:] for name in names}  # (N,) each
+            self.measured: dict[str, np.ndarray] = {name: file[name][:] for name in question.measured}  # (N,) each
             self.outcome: Outcome | None = None
             if question.perturbation is not None:
                 correct, probability = (file[f"perturbation/{name}"][:] for name in ("correct", "probability"))

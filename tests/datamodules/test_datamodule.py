@@ -213,3 +213,27 @@ def test_built_from_the_configuration(cache_dir):
     module = AudioDataModule.from_config(config)
     assert module.corpus.repetitions == 2 and module.fold == 3
     assert module.settings == ClipSettings(**OmegaConf.load(CONF / "train.yaml").data.clip)
+
+
+def test_shuffled_labels_are_the_same_labels_of_other_training_clips(opened):
+    def labels(shuffle: bool, seed: int = 0) -> dict[str, dict[str, int]]:
+        module = opened(seed=seed)
+        module.shuffle_labels = shuffle
+        return {
+            name: {
+                module.clips[int(clip)].path: int(label)
+                for batch in batches
+                for clip, label in zip(batch["clip"], batch["label"], strict=True)
+            }
+            for name, batches in loaders(module).items()
+        }
+
+    known, shuffled = labels(False), labels(True)
+    assert {name: shuffled[name] for name in ("validation", "test")} == {
+        name: known[name] for name in ("validation", "test")
+    }
+    assert shuffled["train"].keys() == known["train"].keys()
+    assert sorted(shuffled["train"].values()) == sorted(known["train"].values())
+    same = np.mean([shuffled["train"][path] == label for path, label in known["train"].items()])
+    assert same < 0.6  # of three classes, a third would be by chance
+    assert labels(True)["train"] == shuffled["train"] != labels(True, seed=1)["train"]

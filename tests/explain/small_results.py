@@ -11,8 +11,8 @@ from torch import Tensor
 from src.datamodules.clips import Clip
 from src.datamodules.datamodule import ClipDataset
 from src.explain.attribution import GradientXInput
-from src.explain.explainer import Question
 from src.explain.panels import View
+from src.explain.question import Question
 from src.explain.results import Results
 from src.explain.source import Source
 

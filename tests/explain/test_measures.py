@@ -7,34 +7,10 @@ import pytest
 import torch
 
 from src.build import build_named
-from src.datamodules.cache import open_cache
-from src.datamodules.confound import Confound
-from src.datamodules.datamodule import ClipDataset
-from src.datamodules.recording import ClipSettings
-from src.datamodules.synthetic import Synthetic
-from src.explain.measures import Measures
-from src.explain.source import Source
+from src.explain.measures import COST, Measures
 from tests.explain.test_domain import classifier
 
 RATE = 8000
-
-
-@pytest.fixture
-def source_of(cache_dir):
-    def make(**confound: Any) -> Source:
-        corpus = Synthetic(1, 0, "pitch")
-        clips = [corpus.clips()[number] for number in (0, 137, 303)]
-        settings = ClipSettings(sample_rate=RATE, seconds=1.0, highpass_hz=60, trim_db=25, min_seconds=0.05)
-        cache = open_cache(corpus, clips, settings, cache_dir)
-        planted = None
-        if confound:
-            tied = {"column": "digit", "label": "0", "probability": 1.0}  # the first of the three clips carries it
-            options = {"level_db": -10.0, "seconds": 0.3, "seed": 0, "sample_rate": RATE}
-            planted = Confound(**tied, **options, **confound)
-        dataset = ClipDataset(cache, np.arange(3), np.zeros(3, np.int64), RATE, lambda: np.full(3, 0.5), planted)
-        return Source(dataset, clips, [], "speaker", corpus.cues)
-
-    return make
 
 
 def domain_of(name: str, kind: str) -> Any:
@@ -63,7 +39,7 @@ def test_names_are_those_of_what_is_measured(source_of, domain, kind, confound, 
         input = view.classifier.front_end(waveform)
         silence = view.classifier.front_end(torch.zeros_like(waveform[:1]))
         values = measures(input, input.abs(), silence, np.arange(3))
-        assert ["cost/passes", "cost/milliseconds", *values] == measures.names
+        assert [*COST, *values] == measures.names
         assert all(value.shape == (3,) for value in values.values())
 
 

@@ -9,19 +9,15 @@ from scipy import stats
 from scipy.special import softmax
 from torch import Tensor, nn
 
-from src.explain.bootstrap import SpeakerBootstrap
-from src.explain.fill import Silence, Zero
 from src.explain.metrics import (
-    curve_over_energy,
-    energy_removed,
     entropy,
     gini,
     masked,
     mass_accuracy,
     pointing_game,
     rank_accuracy,
+    similarity,
 )
-from src.explain.perturbation import areas, ranks, scores_of
 
 LOCALISATION = [rank_accuracy, mass_accuracy, pointing_game]
 RELEVANCE = torch.tensor(
@@ -197,99 +193,22 @@ def test_masked_of_complex_inputs():
         np.testing.assert_allclose(answers[name], values, rtol=1e-4, atol=1e-6, err_msg=name)
 
 
-def test_counts_worked_out_by_hand():
-    input = torch.tensor([[3.0, 1.0, 0.0, -2.0, -2.0, 1.0]]) - 80  # energies 9, 1, 0, 4, 4, 1 of 19 in all
-    floor = torch.full((1, 6), -80.0)
-    fractions = [0, 0.4, 0.5, 0.75, 1]  # 0, 7.6, 9.5, 14.25, 19
-
-    def counts(*order: int) -> list[int]:
-        return energy_removed(input, floor, torch.tensor([order]).argsort().int(), fractions)[0].tolist()
-
-    assert counts(0, 3, 4, 1, 5, 2) == [0, 1, 2, 3, 5]  # 9, 13, 17, 18, 19, 19
-    assert counts(2, 1, 5, 3, 4, 0) == [0, 5, 5, 6, 6]  # 0, 1, 2, 6, 10, 19
-
-
 @settings(max_examples=25, deadline=None)
-@given(st.lists(st.integers(-5, 5), min_size=1, max_size=15), st.randoms())
-def test_counts_are_the_least_that_remove_enough(values, random):
-    input = torch.tensor([values], dtype=torch.float32) * (3 + 4j)  # squares are exact
-    order = random.sample(range(len(values)), len(values))
-    eighths = list(range(9))
-    found = energy_removed(input, torch.zeros(1, 1), torch.tensor([order]).argsort(), [e / 8 for e in eighths])
-    energy = [values[feature] ** 2 for feature in order]
-    for eighth, count in zip(eighths, found[0].tolist(), strict=True):
-        enough = [k for k in range(len(values) + 1) if 8 * sum(energy[:k]) >= eighth * sum(energy)]
-        assert count == enough[0]
+@given(st.lists(st.tuples(st.integers(-4, 4), st.integers(-4, 4)), min_size=2, max_size=15))
+def test_similarity_is_spearmans(pairs):
+    one, other = (torch.tensor([values], dtype=torch.float32) for values in zip(*pairs, strict=True))
+    found = similarity(one.view(1, 1, -1), other.view(1, 1, -1))
+    constant = len(set(one[0].tolist())) == 1 or len(set(other[0].tolist())) == 1
+    expected = 0.0 if constant else stats.spearmanr(one[0], other[0]).statistic
+    assert found.item() == pytest.approx(expected, abs=1e-6)
 
 
-def test_all_energy_is_all_of_it_however_faint():
-    input = torch.tensor([[1.0, 1e-12, 0.0, 1e-15, 0.0], [0.0, 0.0, 0.0, 0.0, 0.0]])
-    counts = energy_removed(input, torch.zeros(1, 5), torch.arange(5).expand(2, 5), [0, 0.5, 1])
-    assert counts.tolist() == [[0, 1, 4], [0, 0, 0]]
-
-
-def test_curves_over_energy_are_those_of_single_clips_by_hand():
-    network, input, label = OfSpectrum(), torch.fft.rfft(draw(5, 16)), torch.tensor([0, 1, 2, 0, 1])
-    fill = Silence(torch.zeros(1, 9), list)
-    scores = scores_of(input, draw(5, 9, seed=1), fill.silence, torch.arange(5), seeds=(0, 1))
-    fractions = [0, 0.3, 0.8, 1]
-    deletion, insertion = curve_over_energy(network, input, label, scores, fractions, fill)
-    names = ("relevance", "least relevant", "amplitude", "random", "random")
-    assert deletion.orders == insertion.orders == names
-    assert deletion.correct.shape == insertion.probability.shape == (5, 5, 4)
-    assert deletion.correct.dtype == bool and insertion.probability.dtype == np.float32
-
-    flat = [*(scores[name] for name in names[:3]), *scores["random"]]
-    for clip in range(5):
-        for row, of_order in enumerate(flat):
-            order = np.argsort(-of_order[clip].numpy(), kind="stable")
-            whole = input[clip].numpy().astype(complex)
-            energy = np.abs(whole[order]) ** 2
-            for column, fraction in enumerate(fractions):
-                count = next(k for k in range(10) if energy[:k].sum() >= fraction * energy.sum() * (1 - 1e-6))
-                emptied = whole.copy()
-                emptied[order[:count]] = 0
-                for outcome, left in ((deletion, emptied), (insertion, whole - emptied)):
-                    logits = np.fft.irfft(left, 16) @ network.weight.numpy()
-                    probability = softmax(logits)[label[clip]]
-                    assert outcome.probability[clip, row, column] == pytest.approx(probability, rel=1e-4)
-                    if left.any():  # silence is of no class
-                        assert outcome.correct[clip, row, column] == (logits.argmax() == label[clip])
-
-
-def test_all_energy_gone_is_silence_and_none_the_input():
-    network, input, label = nn.Linear(50, 3), draw(4, 50), torch.tensor([0, 1, 2, 2])
-    input[:, 20:40] = 0.3
-    fill = Silence(torch.full((1, 50), 0.3), list)
-    deletion, insertion = curve_over_energy(network, input, label, {"relevance": draw(4, 50, seed=1)}, [0, 1], fill)
-    whole, empty = (
-        network(of).softmax(1).gather(1, label[:, None]).detach().numpy() for of in (input, torch.full((4, 50), 0.3))
-    )
-    np.testing.assert_allclose(deletion.probability[:, 0], np.hstack([whole, empty]), rtol=1e-6)
-    np.testing.assert_allclose(insertion.probability[:, 0], np.hstack([empty, whole]), rtol=1e-6)
-
-
-def test_energy_is_above_silence_whatever_fills():
-    input, floor = torch.tensor([[-80.0, -79.0, -77.0]]), torch.full((1, 3), -80.0)
-    network, label = linear([0.01, 0.02, 0.03], [0.0, 0.0, 0.0]), torch.tensor([0])
-    deletion, _ = curve_over_energy(network, input, label, {"relevance": input}, [0.5], Zero(floor, list))
-    logit = -80 * 0.01 - 79 * 0.02  # the last has nine tenths of the energy, and becomes zero
-    assert deletion.probability.item() == pytest.approx(1 / (1 + math.exp(-logit)), rel=1e-5)
-
-
-def test_curves_over_energy_have_areas():
-    network, input, label = nn.Linear(50, 3), draw(4, 50), torch.tensor([0, 1, 2, 2])
-    relevance = input * network.weight[label].detach()
-    scores = {"relevance": relevance, "random": [draw(4, 50, seed=1)], "amplitude": input.abs()}
-    fractions = [0, 0.25, 0.5, 0.75, 1]
-    deletion, insertion = curve_over_energy(network, input, label, scores, fractions, Silence(torch.zeros(1, 50), list))
-    bootstrap = SpeakerBootstrap(["a", "b", "c", "d"])
-    for control in ("random", "amplitude"):
-        name = f"perturbation/probability_area/{control}_minus_relevance"
-        assert areas(deletion, fractions, bootstrap)[name] > 0 > areas(insertion, fractions, bootstrap)[name]
-
-
-def test_order_of_equal_scores_is_that_of_ranks():
-    input = torch.ones(1, 4)
-    rank = ranks(torch.zeros(1, 4))
-    assert energy_removed(input, torch.zeros(1, 4), rank, [0.25, 0.5]).tolist() == [[1, 2]]
+def test_similarity_is_each_clips_own_and_knows_no_scale():
+    one, other = draw(3, 1, 40), draw(3, 1, 40, seed=1)
+    both = similarity(one, other)
+    assert both.shape == (3,)
+    for clip in range(3):
+        torch.testing.assert_close(similarity(one[clip : clip + 1], other[clip : clip + 1]), both[clip : clip + 1])
+    torch.testing.assert_close(similarity(one, 1e-9 * other.exp()), both)
+    close(similarity(one, one), [1, 1, 1])
+    close(similarity(one, -one), [-1, -1, -1])

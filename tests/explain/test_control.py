@@ -1,0 +1,62 @@
+"""A second network is asked the same question."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import spearmanr
+
+from src.explain.attribution import GradientXInput
+from src.explain.control import Control
+from src.explain.domain import Frequency, Input
+from src.explain.measures import Measures
+from src.mistake import Mistake
+from src.modules.classifier import Classifier
+from tests.explain.test_domain import RATE, classifier
+
+TARGET = torch.tensor([2, 0, 1])
+
+
+def other(classes: list[str] | None = None) -> Classifier:
+    """The small network of waveforms with other weights."""
+    made = classifier("waveform")
+    layers = [type(layer)(*arguments) for layer, arguments in zip(
+        made.network, [(1, 4, 9, 4), (), (6,), (), (24, 3)], strict=True)]  # fmt: skip
+    return Classifier(
+        made.front_end, torch.nn.Sequential(*layers), made.augmentation, classes or made.classes, {}, {}
+    ).eval()
+
+
+def test_its_relevance_is_compared_and_located(source_of):
+    source = source_of(kind="hum")
+    torch.manual_seed(3)
+    domain, second = (Frequency(made, RATE, RATE) for made in (classifier("waveform"), other()))
+    measures = Measures(domain, source, "predicted", RATE)
+    control = Control(second, classifier("waveform").classes, GradientXInput(), measures)
+    waveform, rows = source.dataset.__getitems__([0, 1, 2])["waveform"], np.arange(3)
+    relevance, again = (
+        each.relevance(GradientXInput(), waveform, each.classifier.front_end(waveform), TARGET)[0]
+        for each in (domain, second)
+    )
+    found = control(waveform, relevance, TARGET, rows)
+    assert list(found) == control.names
+    for clip in range(3):
+        expected = spearmanr(relevance[clip, 0], again[clip, 0]).statistic
+        assert found["control/similarity"][clip].item() == pytest.approx(expected, abs=1e-5)
+    for name, values in measures.localise(again, rows).items():
+        torch.testing.assert_close(found[name.replace("localisation", "control")], values, equal_nan=True)
+    itself = Control(domain, classifier("waveform").classes, GradientXInput(), measures)
+    torch.testing.assert_close(itself(waveform, relevance, TARGET, rows)["control/similarity"], torch.ones(3))
+
+
+def test_it_is_to_be_a_network_of_the_same_kind(source_of):
+    measures = Measures(Input(classifier("waveform"), RATE, RATE), source_of(), "predicted", RATE)
+    classes = classifier("waveform").classes
+    for made, message in (
+        (other(["x", "y", "z"]), "control=… tells x, y, z apart and the checkpoint a, b, c; choose a control"),
+        (
+            classifier("spectrogram"),
+            r"control=… has inputs of the shape \(1, 227, 227\) and the checkpoint of \(1, 8000\)",
+        ),
+    ):
+        with pytest.raises(Mistake, match=message):
+            Control(Input(made, RATE, RATE), classes, GradientXInput(), measures)
