@@ -24,7 +24,7 @@ def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str])
     """Explains by every attribution, and writes the leaderboard."""
     from src import leaderboard  # only now: it takes seconds to import, and --help should not wait
 
-    leaderboard.benchmark(cfg, folder)
+    leaderboard.benchmark(cfg, folder, sweep)
     return None
 
 

@@ -13,7 +13,7 @@ Fresh networks on synthetic clips; orders, fractions and fill are those of `conf
     curves over bare passes          all orders of one batch, from its relevance to what each clip is taken for, against
                                      as many passes of the intact batch through the network. Front ends on neither.
     LRP and a curve over Quantus     relevance of a quarter batch, and its removal with the most relevant first, against
-                                     PixelFlipping with zennit by hand; of spectrograms only, as it fails on waveforms.
+                                     PixelFlipping with zennit by hand; of spectrograms only.
                                      It goes to the end in equal steps that divide the input, so both sides take 227
                                      steps of 227 bins here. The curve of `explain.py` takes 10 passes.
 
@@ -27,7 +27,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib.util import find_spec
+from importlib import import_module
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -52,7 +52,7 @@ from src.explain.source import Source
 from src.modules.classifier import Classifier
 
 NETWORKS = ("audionet", "alexnet")
-NO_QUANTUS = "Quantus is not there to be measured: pip install quantus==0.6.0 (GPLv3; no part of this program)."
+NO_QUANTUS = "Quantus cannot be measured: it is not installed (pip install quantus==0.6.0), or its OpenCV lacks libGL."
 
 
 def main() -> None:
@@ -76,8 +76,17 @@ def main() -> None:
             spread = f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
             table.add_row(name, comparison.name, f"{median(ours):.3g}", f"{median(others):.3g}", spread)
     Console(width=110).print(table)
-    if "alexnet" in arguments.networks and not find_spec("quantus"):
+    if "alexnet" in arguments.networks and not has_quantus():
         print(NO_QUANTUS)
+
+
+def has_quantus() -> bool:
+    """Whether Quantus, which is no part of this program, can be asked."""
+    try:
+        import_module("quantus")
+    except ImportError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -150,7 +159,7 @@ def comparisons(case: Case) -> Iterator[Comparison]:
 
     passes = count_passes(network, curves)
     yield Comparison("curves over bare passes", len(input), curves, lambda: pass_bare(network, input, passes))
-    if input.dim() == 4 and find_spec("quantus"):
+    if input.dim() == 4 and has_quantus():
         few = slice(max(1, len(input) // 4))  # clips, for there are many steps
         some, label, steps = input[few], batch["label"][few], input.shape[-1]
         yield Comparison(
@@ -245,7 +254,7 @@ def perturb_in_steps(case: Case, input: Tensor, label: Tensor, steps: int) -> np
 
 def flip_pixels(case: Case, input: Tensor, label: Tensor, steps: int) -> np.ndarray:
     """The same, by Quantus."""
-    import quantus
+    quantus: Any = import_module("quantus")
 
     def explain(model: nn.Module, inputs: np.ndarray, targets: np.ndarray, **_: Any) -> np.ndarray:
         target = torch.from_numpy(targets).to(case.device)
@@ -256,7 +265,10 @@ def flip_pixels(case: Case, input: Tensor, label: Tensor, steps: int) -> np.ndar
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that the first steps change little
         flipping = quantus.PixelFlipping(
-            features_in_step=input[0].numel() // steps, normalise=False, perturb_baseline=0.0, disable_warnings=True  # type: ignore[arg-type]
+            features_in_step=input[0].numel() // steps,
+            normalise=False,
+            perturb_baseline=0.0,
+            disable_warnings=True,
         )
         probability = flipping(
             case.classifier.network,

@@ -21,9 +21,9 @@ from rich.console import Console
 from rich.table import Table
 from scipy.integrate import trapezoid
 
-from src import explanation
-from src.checkpoint import open_checkpoint
-from src.config import CONF, check_explanation
+from src import explanation, wandb_run
+from src.checkpoint import KEY, open_checkpoint
+from src.config import CONF, check_explanation, plain
 from src.explain.leaderboard_page import write
 from src.explain.ranking import GROUPS, Entry
 from src.mistake import Mistake
@@ -35,10 +35,13 @@ SHARED = (
 )  # fmt: skip
 
 
-def benchmark(cfg: DictConfig, folder: Path) -> None:
+def benchmark(cfg: DictConfig, folder: Path, sweep: Path | None = None) -> None:
     """Explains by every attribution in every domain, in `<domain>/<attribution>`, and writes the leaderboard.
 
-    `leaderboard.csv`, `leaderboard.md` and `leaderboard.html` are written anew after each.
+    Args:
+        cfg: as `conf/benchmark.yaml` has it.
+        folder: the run folder.
+        sweep: the folder of the multirun that this job belongs to, if any.
 
     Raises:
         Mistake: an unknown name, or what the checkpoint cannot be asked at all.
@@ -49,24 +52,46 @@ def benchmark(cfg: DictConfig, folder: Path) -> None:
         attributions = [*(name for name in attributions if name != cfg.attribution.name), cfg.attribution.name]
     domains = names(cfg, "domains")
     check_known("domains", "domain", domains)
-    open_checkpoint(str(cfg.checkpoint), "checkpoint")  # rather than once for each
+    trained = open_checkpoint(str(cfg.checkpoint), "checkpoint")[KEY]["config"]
+    if cfg.control:
+        open_checkpoint(str(cfg.control), "control")
+    network, task = trained["model"]["name"], trained["task"]["name"]
+    with wandb_run.finished():
+        logger = None
+        if cfg.get("logger") and cfg.logger.name == "wandb":  # now: a key that is refused is better known before
+            logger = wandb_run.open_run(plain(cfg), folder, sweep, f"leaderboard-{network}-{task}")
+        about = f"{network} on {task}, {trained['data']['name']}, fold {trained['fold']} ({cfg.checkpoint})"
+        table = compare(cfg, folder, list(itertools.product(domains, attributions)), about)
+        if logger is not None:
+            wandb_run.log_leaderboard(logger, table, folder / "leaderboard.html")
+    show(table, folder)
+
+
+def compare(cfg: DictConfig, folder: Path, asked: Sequence[tuple[str, str]], about: str) -> pd.DataFrame:
+    """Explains by each pair of a domain and an attribution, and writes the leaderboard anew after each.
+
+    Raises:
+        Mistake: the checkpoint cannot be asked any of it.
+    """
     entries: list[Entry] = []
     left_out: list[str] = []
-    for domain, attribution in itertools.product(domains, attributions):
+    table = pd.DataFrame()
+    configs = [configured(cfg, domain, attribution) for domain, attribution in asked]
+    for (domain, attribution), config in zip(asked, configs, strict=True):
         log.info("%s in the domain %s", attribution, domain)
         own = folder / domain / attribution
         own.mkdir(parents=True, exist_ok=True)
         try:
-            explanation.explain(configured(cfg, domain, attribution), own)
+            explanation.explain(config, own)
         except Mistake as mistake:
             log.warning("It is left out: %s", mistake)
             left_out.append(f"{attribution} in the domain {domain}: {mistake}")
             continue
         entries.append(entry_of(own / explanation.COMPLETE, domain, attribution))
-        table = write(folder, entries, left_out, str(cfg.checkpoint), cfg.seed)
+        table = write(folder, entries, left_out, about, cfg.seed)
     if not entries:
         raise Mistake(f"no attribution could be asked; the first said: {left_out[0]}")
-    show(table, folder)
+    return table
 
 
 def configured(cfg: DictConfig, domain: str, attribution: str) -> dict[str, Any]:

@@ -76,7 +76,8 @@ def make_trainer(config: dict[str, Any], folder: Path, sweep: Path | None, datam
         callbacks.append(RichProgressBar(leave=False))
     else:
         arguments["enable_progress_bar"] = False  # a log file wants lines: EpochTable writes them
-    logger = wandb_run.open_run(config, folder, sweep) if config["logger"]["name"] == "wandb" else False
+    name = f"{config['model']['name']}-{config['task']['name']}-{config['data']['name']}-fold{config['fold']}"
+    logger = wandb_run.open_run(config, folder, sweep, name) if config["logger"]["name"] == "wandb" else False
     # a job of a SLURM queue, too, is one task that starts the others itself
     plugins: list[Any] = [CheckpointFiles(config, datamodule.classes, datamodule.speakers()), LightningEnvironment()]
     try:

@@ -8,30 +8,32 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 import wandb
 from pytorch_lightning.loggers import WandbLogger
 
 from src.mistake import Mistake
 
 
-def open_run(config: dict[str, Any], folder: Path, sweep: Path | None) -> WandbLogger:
+def open_run(config: dict[str, Any], folder: Path, sweep: Path | None, name: str) -> WandbLogger:
     """A logger whose run lives in the run folder; a resumed run goes on with the same W&B run.
 
     Args:
         config: the resolved configuration; becomes the run's config.
         folder: the run folder.
         sweep: the folder of the multirun that this job belongs to, if any.
+        name: the run's.
 
     Raises:
         Mistake: W&B cannot start (a key that is refused, no connection in online mode).
     """
-    options = {name: value for name, value in config["logger"].items() if name != "name"}
+    options = {option: value for option, value in config["logger"].items() if option != "name"}
     os.environ.setdefault("WANDB_SILENT", "true")
     options["group"] = (
         str(options["group"]) if options["group"] else (f"{sweep.parent.name}/{sweep.name}" if sweep else None)
     )
     logger = WandbLogger(
-        name=f"{config['model']['name']}-{config['task']['name']}-{config['data']['name']}-fold{config['fold']}",
+        name=name,
         id=run_id(folder),
         save_dir=str(folder),
         mode=mode(),  # Lightning's own `offline` comes too late once a key was looked for
@@ -89,3 +91,8 @@ def log_results(
         }
     )
     logger.experiment.summary.update(metrics)
+
+
+def log_leaderboard(logger: WandbLogger, table: pd.DataFrame, page: Path) -> None:
+    """A leaderboard's numbers as a table, a row each, and its page."""
+    logger.experiment.log({"leaderboard": wandb.Table(dataframe=table), "page": wandb.Html(str(page), inject=False)})

@@ -1,8 +1,11 @@
 """`python benchmark.py`, as a user runs it."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -61,6 +64,8 @@ def test_a_method_of_ones_own_joins(benchmark_here: Here, trained: Trained, tmp_
         (["attributions=[random,magic]"], "attributions has magic, which is unknown; choose from amplitude, "),
         (["domains=[input,colour]"], "domains has colour, which is unknown; choose from frequency, input, time, "),
         (["attributions=[]"], "attributions is empty; name at least one."),
+        (["checks=-1"], "checks=-1 is not a whole number"),
+        (["control=nothing.ckpt"], "control=nothing.ckpt is not a file"),
         (["checkpoint=nothing.ckpt"], "checkpoint=nothing.ckpt is not a file"),
         (
             ["target=child", "attributions=random"],
@@ -71,3 +76,42 @@ def test_a_method_of_ones_own_joins(benchmark_here: Here, trained: Trained, tmp_
 def test_mistakes(benchmark_here: Here, trained: Trained, options: list[str], message: str) -> None:
     said = benchmark_here(f"checkpoint={trained('audionet', 'sex')}", *QUICK, *options)
     assert said.startswith(message) and "\n" not in said
+
+
+def test_all_that_is_asked_of_an_attribution(benchmark_here: Here, trained: Trained, tmp_path: Path) -> None:
+    """Checks, curves over energy, a control network, one clip side by side, and W&B."""
+    checkpoint = trained("audionet", "sex")
+    options = ["attributions=[gradient_x_input,amplitude]", "domains=[input,frequency]", "logger=wandb", "checks=3"]
+    quick = [option for option in QUICK if not option.startswith("clips")] + ["clips=1"]
+    assert benchmark_here(f"checkpoint={checkpoint}", f"control={checkpoint}", *options, *quick) == ""
+    table = pd.read_csv(tmp_path / "run/leaderboard.csv", keep_default_na=False)
+    means = table.set_index(["domain", "attribution", "measure"])["mean"]
+    ranks = table.set_index(["domain", "attribution", "measure"])["rank"]
+    for domain in ("input", "frequency"):
+        assert means[domain, "amplitude", "sanity/all_layers"] == pytest.approx(1)
+        assert ranks[domain, "amplitude", "sanity/all_layers"] == "fails"
+        assert ranks[domain, "gradient_x_input", "sanity/all_layers"] == ""
+        for attribution in ("amplitude", "gradient_x_input"):
+            assert means[domain, attribution, "control/similarity"] == pytest.approx(1)  # it is the same network
+            assert means[domain, attribution, "robustness/gain"] == pytest.approx(1, abs=0.02)  # which knows no gain
+            assert means[domain, attribution, "cost/megabytes"] > 0
+            for name in ("energy_deletion", "energy_insertion"):
+                assert (
+                    means[domain, attribution, f"across/{name}"] == means[domain, attribution, f"faithfulness/{name}"]
+                )
+            with h5py.File(tmp_path / f"run/{domain}/{attribution}/relevance.h5") as file:
+                assert file["cascade"].shape == (6, 9)
+                assert np.isfinite(file["cascade"][:]).all(1).sum() == 3
+                deletion, insertion = file["energy/deletion"][:], file["energy/insertion"][:]
+                np.testing.assert_allclose(deletion[:, 0], insertion[:, -1], atol=1e-3)  # all of the clip
+                energies = yaml.safe_load(file.attrs["config"])["perturbation"]["energies"]
+                area = np.trapezoid(deletion, energies, axis=1)
+                np.testing.assert_allclose(file["faithfulness/energy_deletion"][:], area, rtol=1e-4)
+    for name in ("energy_deletion", "energy_insertion"):  # one best of all domains
+        assert (table[table["measure"] == f"across/{name}"]["rank"] == "best").sum() == 1
+    page = (tmp_path / "run/leaderboard.html").read_text()
+    assert page.count("<img ") == 2 + 4 and page.count("<audio ") == 1 + 2 * 4
+    [kept] = (tmp_path / "run").glob("wandb/offline-run-*/files/media/table/leaderboard*.json")
+    columns, rows = (json.loads(kept.read_text())[name] for name in ("columns", "data"))
+    assert len(rows) == len(table) and set(table.columns) <= set(columns)
+    assert list(kept.parents[1].glob("html/page*.html"))

@@ -35,8 +35,15 @@ class Panel:
     sounds: Sequence[Sound]
 
 
-def write(folder: Path, entries: Sequence[Entry], left_out: Sequence[str], checkpoint: str, seed: int) -> pd.DataFrame:
+def write(folder: Path, entries: Sequence[Entry], left_out: Sequence[str], about: str, seed: int) -> pd.DataFrame:
     """`leaderboard.csv`, a row per number; `leaderboard.md` and `leaderboard.html`, a table per domain.
+
+    Args:
+        folder: to write them into.
+        entries: what there is to compare, all of the same clips.
+        left_out: what could not be asked, and why.
+        about: what is explained.
+        seed: of the intervals' resamples.
 
     Returns:
         See `ranking.table_of`.
@@ -44,7 +51,7 @@ def write(folder: Path, entries: Sequence[Entry], left_out: Sequence[str], check
     table = table_of(entries, seed)
     table.to_csv(folder / "leaderboard.csv", index=False, float_format="%.6g")
     clips, speakers = len(entries[0].speakers), len(set(entries[0].speakers))
-    about = f"{checkpoint}: {clips} clips of {speakers} speakers."
+    about = f"{about}: {clips} clips of {speakers} speakers."
     lines = [
         "# Leaderboard",
         "",
