@@ -63,7 +63,7 @@ def write(folder: Path, entries: Sequence[Entry], left_out: Sequence[str], about
     for domain, part in table.groupby("domain", sort=False):
         lines += [f"## {domain}", "", *markdown(part), ""]
     lines += [f"- left out: {reason}" for reason in left_out]
-    (folder / "leaderboard.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (folder / "leaderboard.md").write_text("\n".join(lines) + "\n", encoding="utf-8", errors="backslashreplace")
     parts = [
         {"domain": domain, "measures": part["measure"].unique().tolist(), "rows": rows_of(part)}
         for domain, part in table.groupby("domain", sort=False)
