@@ -119,8 +119,10 @@ class OfSignal:
         self, attribution: Attribution, waveform: Tensor, input: Tensor, target: Tensor
     ) -> tuple[Tensor, Tensor]:
         """See `Domain.relevance`. Methods that only ask for logits are asked of the coefficients themselves."""
-        if getattr(attribution, "asks_logits_only", False):
-            relevance = relevance_of(attribution, self.classifier.network, input, target)
+        is_input = self.of_waveform and isinstance(self.transform, Samples)
+        if is_input or getattr(attribution, "asks_logits_only", False):
+            network = self.trained.network if is_input else self.classifier.network
+            relevance = relevance_of(attribution, network, input, target)
             return relevance, relevance.new_zeros(len(relevance))
         if getattr(attribution, "is_slope", False):
             raise Mistake(
