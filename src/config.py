@@ -18,6 +18,8 @@ STEPS = tuple(
 )
 GROUPS = ("data", "task", "model", "optimizer")  # what a checkpoint is bound to
 
+PAGES = ("live",)  # of serve.py
+
 # option, type, lowest, highest, whether null is a value of it
 NUMBERS: list[tuple[str, type, float, float, bool]] = [
     ("fold", int, 0, 10**6, False),
@@ -152,6 +154,29 @@ def check_explanation(cfg: DictConfig) -> dict[str, Any]:
     ):
         if holder[name]:  # whoever reads the configuration later may stand elsewhere
             holder[name] = str(Path(str(holder[name])).expanduser().absolute())
+    return config
+
+
+def check_serving(cfg: DictConfig) -> dict[str, Any]:
+    """Resolves the configuration of `serve.py` into plain containers and checks its values.
+
+    Raises:
+        Mistake: the first value that is missing, of the wrong type or unknown.
+    """
+    config = plain(cfg)
+    if config["page"] not in PAGES:
+        raise Mistake(f"page={config['page']} is unknown; choose one of {', '.join(PAGES)}.")
+    check_number(config, "port", int, 0, 65535, False)
+    config["checkpoint"] = str(Path(str(config["checkpoint"])).expanduser().absolute())
+    for option in ("attributions", "domains"):
+        known = sorted(path.stem for path in (CONF / option[:-1]).glob("*.yaml"))
+        names = config[option] if isinstance(config[option], list) else [config[option]]
+        if not names:
+            raise Mistake(f"{option} is empty; name at least one.")
+        for name in names:
+            if name not in known:
+                raise Mistake(f"{option} has {name}, which is unknown; choose from {', '.join(known)}.")
+        config[option] = names
     return config
 
 

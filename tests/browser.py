@@ -11,10 +11,10 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 class Browser:
     """Headless Chromium, spoken to in the DevTools protocol over a pair of pipes."""
 
-    def __init__(self, program, profile):
+    def __init__(self, program, profile, *more):
         commands, self.writer = os.pipe()
         reader, answers = os.pipe()
-        options = f"--headless=new --no-sandbox --disable-gpu --mute-audio --user-data-dir={profile}"
+        options = f"--headless=new --no-sandbox --disable-gpu --mute-audio --user-data-dir={profile} {' '.join(more)}"
         command = f"exec {program} {options} --remote-debugging-pipe 3<&{commands} 4>&{answers}"
         inherited = {"pass_fds": (commands, answers), "stderr": subprocess.DEVNULL}
         self.process = subprocess.Popen(["bash", "-c", command], **inherited)
@@ -41,9 +41,9 @@ class Browser:
         message, _, self.unread = self.unread.partition(b"\0")
         return json.loads(message)
 
-    def open(self, path):
+    def open(self, place):
         loaded = len(self.of("Page.loadEventFired"))
-        self("Page.navigate", url=path.as_uri())
+        self("Page.navigate", url=place if isinstance(place, str) else place.as_uri())
         while len(self.of("Page.loadEventFired")) == loaded:
             self.events.append(self.receive())
 

@@ -189,10 +189,10 @@ def write_report(
         unfinished.unlink(missing_ok=True)
 
 
-def template(name: str) -> jinja2.Template:
-    """A page of this folder, to be filled with values that it escapes."""
+def template(name: str, folder: Path = Path(__file__).parent) -> jinja2.Template:
+    """A page of a folder, to be filled with values that it escapes."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        loader=jinja2.FileSystemLoader(folder),
         autoescape=True,
         finalize=as_text,
         undefined=jinja2.StrictUndefined,

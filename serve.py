@@ -1,0 +1,35 @@
+"""Serves pages for people: speak or drop a recording, see and hear why a network says what it says.
+
+    python serve.py checkpoint=outputs/DATE/TIME/checkpoints/best.ckpt
+
+`python serve.py --help` lists the options; `conf/serve.yaml` explains each.
+"""
+
+from pathlib import Path
+
+import hydra
+from omegaconf import DictConfig
+
+from src import command_line, config
+
+
+@hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="serve")
+def main(cfg: DictConfig) -> float | None:
+    return command_line.job(cfg, run)
+
+
+def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str]) -> float | None:
+    """Serves until it is interrupted."""
+    checked = config.check_serving(cfg)
+    from src.serve import server  # only now: it takes seconds to import, and wrong options should not wait
+
+    server.serve(checked)
+    return None
+
+
+def cli() -> None:
+    command_line.start(main, "serve")
+
+
+if __name__ == "__main__":
+    cli()

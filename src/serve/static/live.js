@@ -1,0 +1,115 @@
+"use strict";
+
+const LONGEST = 5000; // milliseconds of speech
+const part = (id) => document.getElementById(id);
+let recording = null; // the recorder, while it runs
+let sound = null; // the file that is explained
+let asked = 0; // how often: an answer that is late must not replace a newer one
+
+function say(words, isWrong = false) {
+  part("status").textContent = words;
+  part("status").classList.toggle("wrong", isWrong);
+}
+
+async function speak() {
+  if (recording) return stop();
+  try {
+    recording = await record((peak) => { part("level").value = peak; });
+  } catch (error) {
+    const refused = error.name === "NotAllowedError";
+    return say(refused ? "The browser did not allow the microphone; allow it, or choose a file." : "There is no microphone; choose a file.", true);
+  }
+  part("speak").textContent = "Stop";
+  part("speak").setAttribute("aria-pressed", "true");
+  part("level").hidden = false;
+  say("Listening. Say one word, then press Stop.");
+  const own = recording;
+  setTimeout(() => { if (recording === own) stop(); }, LONGEST);
+}
+
+async function stop() {
+  const own = recording;
+  recording = null;
+  part("speak").textContent = "Speak";
+  part("speak").setAttribute("aria-pressed", "false");
+  part("level").hidden = true;
+  sound = await own.stop();
+  explain();
+}
+
+async function explain() {
+  if (!sound) return;
+  const number = ++asked;
+  const options = new URLSearchParams();
+  for (const select of document.querySelectorAll("#choices select")) options.set(select.name, select.value);
+  say("The network is listening …");
+  try {
+    const response = await fetch(`/explain?${options}`, { method: "POST", body: sound, headers: { "Content-Type": "application/octet-stream" } });
+    const answer = await response.json();
+    if (number !== asked) return;
+    if (!response.ok) return say(answer.error ?? "The server did not understand that.", true);
+    show(answer);
+  } catch {
+    if (number === asked) say("The server cannot be reached; is it still running?", true);
+  }
+}
+
+function show(answer) {
+  const target = answer.target === answer.prediction ? "" : `, explained as ${answer.target}`;
+  part("verdict").textContent = `It hears: ${answer.prediction}${target}`;
+  part("probabilities").tBodies[0].replaceChildren(...answer.probabilities.map(([name, share]) => {
+    const row = document.createElement("tr"), head = row.appendChild(document.createElement("th"));
+    head.scope = "row";
+    head.textContent = name;
+    const bar = row.insertCell().appendChild(document.createElement("progress"));
+    bar.value = share;
+    bar.setAttribute("aria-label", name);
+    row.insertCell().textContent = share.toFixed(3);
+    row.classList.toggle("named", name === answer.prediction);
+    return row;
+  }));
+  const picture = part("picture");
+  [picture.src, picture.alt] = [answer.picture.uri, answer.picture.alt];
+  [picture.width, picture.height] = answer.picture.size;
+  part("cursor").hidden = true;
+  part("sounds").replaceChildren(...answer.sounds.map(({ name, uri }) => {
+    const label = document.createElement("label"), player = document.createElement("audio");
+    label.append(name, player);
+    [player.controls, player.src] = [true, uri];
+    player.addEventListener("play", () => follow(player, answer.picture.time_axis));
+    return label;
+  }));
+  part("answer").hidden = false;
+  part("verdict").focus({ preventScroll: true });
+  say(`${answer.seconds.toFixed(1)} seconds.${answer.cut ? " The recording is longer than a clip: its loudest part was listened to." : ""}`);
+}
+
+function follow(player, axis) {
+  for (const other of document.querySelectorAll("audio")) if (other !== player) other.pause();
+  if (!axis) return;
+  const cursor = part("cursor");
+  cursor.hidden = false;
+  const move = () => {
+    const passed = player.ended ? 1 : player.currentTime / player.duration || 0;
+    cursor.style.left = `${100 * (axis[0] + (axis[1] - axis[0]) * passed)}%`;
+    if (!player.paused) requestAnimationFrame(move);
+  };
+  move();
+}
+
+function take(files) {
+  if (!files.length) return;
+  sound = files[0];
+  explain();
+}
+
+part("speak").addEventListener("click", speak);
+part("file").addEventListener("change", (event) => { take(event.target.files); event.target.value = ""; });
+part("choices").addEventListener("change", explain);
+for (const name of ["dragover", "dragleave", "drop"]) {
+  part("source").addEventListener(name, (event) => {
+    event.preventDefault();
+    part("source").classList.toggle("over", name === "dragover");
+    if (name === "drop") take(event.dataTransfer.files);
+  });
+}

@@ -1,0 +1,215 @@
+"""The live page: what it is told, what is refused, and what a visitor with a microphone sees."""
+
+import base64
+import io
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from fastapi.testclient import TestClient
+from hydra import initialize_config_dir
+
+from src.checkpoint import classifier_of, open_checkpoint
+from src.config import CONF
+from src.datamodules.recording import ClipSettings, prepare
+from src.datamodules.synthetic import Synthetic
+from src.serve.listener import Listener
+from src.serve.server import application
+from src.serve.upload import MOST_BYTES
+from tests.browser import CHROMIUM, Browser
+from tests.conftest import ROOT
+
+CHOICES = {"attribution": "gradient_x_input", "domain": "input", "target": "predicted"}
+
+
+@pytest.fixture(scope="module")
+def listener(trained):
+    path = str(trained("audionet", "sex"))
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return Listener(path, ["gradient_x_input", "gradient"], ["input", "frequency"], torch.device("cpu"))
+
+
+@pytest.fixture
+def visitor(listener):
+    return TestClient(application(listener), base_url="http://127.0.0.1:8000")
+
+
+def word(rate: int = 48000) -> bytes:
+    """A synthetic digit, embedded in a second of silence, at another rate than the network's."""
+    corpus = Synthetic(1, 0, "both")
+    samples, own = corpus.read(corpus.clips()[7])
+    long = np.repeat(np.asarray(samples, np.float32) / (32768 if samples.dtype == np.int16 else 1), rate // own, 0)
+    soundfile.write(file := io.BytesIO(), long, rate, format="WAV")
+    return file.getvalue()
+
+
+def test_an_answer_is_the_networks_own(visitor, listener, trained):
+    content = word()
+    told = visitor.post("/explain", params=CHOICES, content=content)
+    assert told.status_code == 200
+    answer = told.json()
+    opened = open_checkpoint(trained("audionet", "sex"))
+    settings = ClipSettings(**listener.trained["data"]["clip"])
+    clip = prepare(soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)[0], 48000, settings).samples
+    waveform = torch.zeros(1, 1, 8000)
+    before = (8000 - len(clip)) // 2
+    waveform[0, 0, before : before + len(clip)] = torch.from_numpy(clip / np.float32(32768))
+    classifier = classifier_of(opened)
+    with torch.no_grad():
+        expected = classifier.network(classifier.front_end(waveform)).softmax(1)[0]
+    assert [name for name, _ in answer["probabilities"]] == listener.classes
+    np.testing.assert_allclose([share for _, share in answer["probabilities"]], expected, atol=1e-5)
+    assert answer["prediction"] == answer["target"] == listener.classes[int(expected.argmax())]
+    assert base64.b64decode(answer["picture"]["uri"].split(",")[1])[:4] == b"\x89PNG"
+    names = {sound["name"] for sound in answer["sounds"]}
+    assert {"original", "positive", "negative"} <= names
+    for sound in answer["sounds"]:
+        heard, rate = soundfile.read(io.BytesIO(base64.b64decode(sound["uri"].split(",")[1])))
+        assert rate == 8000 and len(heard) == 8000 and np.abs(heard).max() < 1
+
+
+def test_targets_and_domains_are_the_visitors_choice(visitor):
+    content = word()
+    for target in ("female", "male"):
+        told = visitor.post("/explain", params=CHOICES | {"target": target, "domain": "frequency"}, content=content)
+        assert told.json()["target"] == target and told.json()["picture"]["time_axis"] is None
+
+
+@pytest.mark.parametrize(
+    ("options", "content", "status", "message"),
+    [
+        ({}, b"hello", 422, "This is not a recording that can be read"),
+        ({}, bytes(MOST_BYTES + 1), 413, "larger than 20 MB"),
+        ({"attribution": "lrp_box"}, b"", 422, "Attribution is to be one of gradient_x_input, gradient."),
+        ({"domain": "../../etc"}, b"", 422, "Domain is to be one of input, frequency."),
+        ({"target": "child"}, b"", 422, "Target is to be one of predicted, male, female."),
+        ({"attribution": "gradient", "domain": "frequency"}, word(), 422, "Gradient says how the logit changes"),
+    ],
+)
+def test_what_cannot_be_answered_gets_a_sentence(visitor, options, content, status, message):
+    told = visitor.post("/explain", params=CHOICES | options, content=content)
+    assert told.status_code == status and message in told.json()["error"]
+
+
+def test_silence_is_nothing_to_listen_to(visitor):
+    soundfile.write(file := io.BytesIO(), np.zeros(8000), 8000, format="WAV")
+    told = visitor.post("/explain", params=CHOICES, content=file.getvalue())
+    assert told.status_code == 422 and "There is nothing to listen to (silent)" in told.json()["error"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"origin": "http://evil.example"}, {"sec-fetch-site": "cross-site"}, {"origin": "http://127.0.0.1:9999"},
+     {"origin": "null"}],
+)  # fmt: skip
+def test_other_sites_may_not_ask(visitor, headers):
+    assert visitor.post("/explain", params=CHOICES, content=word(), headers=headers).status_code == 403
+    assert visitor.post(
+        "/explain", params=CHOICES, content=word(), headers={"origin": "http://127.0.0.1:8000"}
+    ).is_success
+
+
+def test_other_names_for_this_machine_are_refused(visitor, listener):
+    assert visitor.get("/", headers={"host": "evil.example"}).status_code == 400
+    everybody = TestClient(application(listener, "0.0.0.0"), base_url="http://lab.example")
+    assert everybody.get("/").is_success
+
+
+def test_nothing_may_run_that_is_not_ours(visitor):
+    for place in ("/", "/static/live.js", "/nowhere"):
+        headers = visitor.get(place).headers
+        assert "default-src 'none'; script-src 'self'; style-src 'self'" in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+    page = visitor.get("/").text
+    assert "<script>" not in page and "<style" not in page and " style=" not in page and "onclick" not in page
+    assert visitor.get("/static/../server.py").status_code == visitor.get("/docs").status_code == 404
+
+
+@pytest.fixture
+def served(trained, tmp_path):
+    """`python serve.py`, as a user starts it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    choices = ["attributions=[lrp_epsilon_plus,gradient_x_input,gradient]", "domains=[input,frequency]"]
+    command = [
+        sys.executable,
+        str(ROOT / "serve.py"),
+        f"checkpoint={trained('audionet', 'sex')}",
+        f"port={port}",
+        *choices,
+    ]
+    program = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    address = f"http://127.0.0.1:{port}/"
+    try:
+        for _ in range(600):
+            assert program.poll() is None, program.stdout.read()
+            try:
+                urllib.request.urlopen(address, timeout=1)
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield address
+    finally:
+        program.terminate()
+        program.wait(10)
+    assert not list(tmp_path.glob("*.log")) and not (tmp_path / "outputs").exists()
+
+
+UNTIL = "const until = async (met) => { while (!met()) await new Promise((done) => setTimeout(done, 50)); };"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium on the PATH")
+def test_a_visitor_speaks_and_hears_why(served, tmp_path, request):
+    (tmp_path / "speech.wav").write_bytes(word())
+    microphone = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream",
+                  f"--use-file-for-fake-audio-capture={tmp_path / 'speech.wav'}")  # fmt: skip
+    browser = Browser(CHROMIUM, tmp_path / "profile", *microphone)
+    request.addfinalizer(browser.process.wait)
+    request.addfinalizer(browser.process.kill)  # before it is waited for
+    browser.open(served)
+    said = browser.run(UNTIL + """
+        const speak = document.getElementById("speak"), answer = document.getElementById("answer");
+        speak.focus();
+        speak.click();
+        await until(() => speak.getAttribute("aria-pressed") === "true");
+        await new Promise((done) => setTimeout(done, 1500));
+        const level = !document.getElementById("level").hidden;
+        speak.click();
+        await until(() => !answer.hidden);
+        await document.getElementById("picture").decode();
+        const status = document.getElementById("status").textContent;
+        const verdict = document.getElementById("verdict").textContent;
+        return [level, verdict, status, document.querySelectorAll("progress").length];
+    """)  # fmt: skip
+    assert said[0] and said[1] in ("It hears: female", "It hears: male") and "seconds" in said[2] and said[3] == 2
+    assert browser.run(UNTIL + """
+        const [first, second] = document.querySelectorAll("audio"), cursor = document.getElementById("cursor");
+        await first.play();
+        await until(() => parseFloat(cursor.style.left) > 12);
+        await second.play();
+        return [!cursor.hidden, first.paused, second.paused];
+    """) == [True, True, False]  # fmt: skip
+    assert browser.run(UNTIL + """
+        const [attribution, domain] = document.querySelectorAll("select");
+        const picture = document.getElementById("picture"), before = picture.src;
+        domain.value = "frequency";
+        domain.dispatchEvent(new Event("change", { bubbles: true }));
+        await until(() => picture.src !== before);
+        attribution.value = "gradient";
+        attribution.dispatchEvent(new Event("change", { bubbles: true }));
+        await until(() => document.getElementById("status").classList.contains("wrong"));
+        return document.getElementById("status").textContent.startsWith("Gradient says how the logit changes");
+    """)  # fmt: skip
+    refused = [entry for entry in browser.of("Log.entryAdded") if "422" not in entry["entry"]["text"]]
+    assert browser.of("Runtime.consoleAPICalled", "Runtime.exceptionThrown") == refused == []
+    asked = {sent["request"]["url"] for sent in browser.of("Network.requestWillBeSent")}
+    assert all(url.startswith((served, "data:")) for url in asked)
