@@ -11,6 +11,7 @@ import hydra
 from omegaconf import DictConfig
 
 from src import command_line, config
+from src.mistake import Mistake
 
 
 @hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="serve")
@@ -21,8 +22,12 @@ def main(cfg: DictConfig) -> float | None:
 def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str]) -> float | None:
     """Serves until it is interrupted."""
     checked = config.check_serving(cfg)
-    from src.serve import server  # only now: it takes seconds to import, and wrong options should not wait
-
+    try:
+        from src.serve import server  # only now: it takes seconds to import, and wrong options should not wait
+    except ModuleNotFoundError as error:
+        raise Mistake(
+            f"serve.py needs {error.name}, which is an extra; pip install '.[serve]' in the checkout."
+        ) from error
     server.serve(checked)
     return None
 

@@ -66,7 +66,7 @@ def chain(error: BaseException | None) -> Iterable[BaseException]:
 
 def options(overrides: Iterable[str] = (), program: str = "train") -> list[str]:
     """Every option that a program has, given the groups chosen on the command line (`data=folder`)."""
-    entries = yaml.safe_load((CONF / f"{program}.yaml").read_text(encoding="utf-8"))["defaults"]
+    entries = yaml.safe_load((CONF / f"{program}.yaml").read_text(encoding="utf-8")).get("defaults", [])
     groups = {group for entry in entries if isinstance(entry, dict) for group in entry}
     chosen = [text for text in overrides if text.split("=")[0] in groups and "," not in text]
     GlobalHydra.instance().clear()

@@ -16,6 +16,7 @@ from hydra.core.global_hydra import GlobalHydra
 
 import benchmark
 import explain
+import serve
 import train
 
 ROOT = Path(__file__).parents[1]
@@ -74,6 +75,13 @@ def benchmark_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[
     """`python benchmark.py ...`, likewise."""
     monkeypatch.chdir(tmp_path)
     return partial(run_program, benchmark)
+
+
+@pytest.fixture
+def serve_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """`python serve.py ...`, likewise; for what it refuses, as it would serve for ever."""
+    monkeypatch.chdir(tmp_path)
+    return partial(run_program, serve)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,8 @@
 """The web application: pages, what they ask, and what is refused."""
 
 import logging
+import os
+import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from src.explain.report import template
+from src.mistake import Mistake
 from src.serve.listener import Answer, Listener
 from src.serve.upload import MOST_BYTES, MOST_SECONDS, TOO_LARGE, BadUpload, decode
 from src.training import hush
@@ -37,14 +40,20 @@ def serve(config: dict[str, Any]) -> None:
     """Serves the page that a checked configuration describes, until it is interrupted.
 
     Raises:
-        Mistake: the checkpoint cannot be read or asked.
+        Mistake: the checkpoint cannot be read or asked, or nobody can be served there.
     """
     hush()
     trainer = Trainer(**config["trainer"], devices=1, logger=False, enable_checkpointing=False)
     device = trainer.strategy.root_device
     listener = Listener(config["checkpoint"], config["attributions"], config["domains"], device)
-    log.info("Listening at http://%s:%d (Ctrl-C ends it)", config["host"], config["port"])
-    uvicorn.run(application(listener, config["host"]), host=config["host"], port=config["port"], log_level="warning")
+    host, port = config["host"], config["port"]
+    try:
+        door = socket.create_server((host, port))
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise Mistake(f"host={host} port={port} cannot be served ({reason}); choose others.") from error
+    log.info("Listening at http://%s:%d (Ctrl-C ends it)", host, door.getsockname()[1])
+    uvicorn.Server(uvicorn.Config(application(listener, host), log_level="warning")).run([door])
 
 
 def application(listener: Listener, host: str = LOOPBACK[0]) -> FastAPI:

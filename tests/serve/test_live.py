@@ -131,6 +131,30 @@ def test_nothing_may_run_that_is_not_ours(visitor):
     assert visitor.get("/static/../server.py").status_code == visitor.get("/docs").status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["page=party"], "page=party is unknown; choose one of live."),
+        (["port=many"], "port=many is not a whole number of 0 or more"),
+        (["domains=[]"], "domains is empty; name at least one."),
+        (["attributions=[magic]"], "attributions has magic, which is unknown; choose from amplitude, "),
+        (["checkpoint=nothing.ckpt"], "is not a file; name a checkpoints/last.ckpt or best.ckpt of a run folder."),
+        (["prot=8001"], "prot is not an option (did you mean port?); --help lists them."),
+    ],
+)
+def test_mistakes_end_in_a_sentence(options, message, trained, serve_here):
+    said = serve_here(f"checkpoint={trained('audionet', 'sex')}", *options)
+    assert message in said and "\n" not in said
+
+
+def test_a_port_that_is_taken_is_named(trained, serve_here):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        few = ["attributions=[gradient]", "domains=[input]"]
+        said = serve_here(f"checkpoint={trained('audionet', 'sex')}", f"port={port}", *few)
+    assert said == f"host=127.0.0.1 port={port} cannot be served (Address already in use); choose others."
+
+
 @pytest.fixture
 def served(trained, tmp_path):
     """`python serve.py`, as a user starts it."""
