@@ -97,6 +97,7 @@ def test_every_command_is_of_a_known_kind():
         "python train.py",
         "python explain.py",
         "python benchmark.py",
+        "python serve.py",
         "pip install",
         "wandb ",
     )
