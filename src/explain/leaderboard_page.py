@@ -60,6 +60,8 @@ def write(folder: Path, entries: Sequence[Entry], left_out: Sequence[str], about
         "**Best** of its domain; *tied* with it (95 % intervals over speakers); ✗ fails.",
         "",
     ]
+    found = findings(table)
+    lines += [*found, ""] if found else []
     for domain, part in table.groupby("domain", sort=False):
         lines += [f"## {domain}", "", *markdown(part), ""]
     lines += [f"- left out: {reason}" for reason in left_out]
@@ -71,10 +73,38 @@ def write(folder: Path, entries: Sequence[Entry], left_out: Sequence[str], about
     clip, original, panels = side_by_side(entries)
     page = template("leaderboard.html.j2").render(
         about=about, parts=parts, left_out=left_out, lower=LOWER_IS_BETTER, for_comparison=FOR_COMPARISON,
-        figures=figures(entries), clip=clip, original=original, panels=panels,
+        figures=figures(entries), findings=found, clip=clip, original=original, panels=panels,
     )  # fmt: skip
     (folder / "leaderboard.html").write_text(page, encoding="utf-8")
     return table
+
+
+def findings(table: pd.DataFrame) -> list[str]:
+    """Which attributions find a planted confound, a sentence per domain that knows where it is.
+
+    One finds it whose share of positive relevance in it has its interval above chance, and above the share that the
+    control network, if there is one, has there.
+    """
+    sentences = []
+    for domain, part in table.groupby("domain", sort=False):
+        mean, low = (part.pivot(index="attribution", columns="measure", values=name) for name in ("mean", "low"))
+        if "localisation/mass/confound" not in mean:
+            continue
+        share, beyond = mean["localisation/mass/confound"], mean["localisation/chance/confound"]
+        if "control/mass/confound" in mean:
+            beyond = beyond.combine(mean["control/mass/confound"], max)
+        finds = low["localisation/mass/confound"] > beyond
+        words = {
+            name: f"{name} ({100 * share[name]:.1f} %, otherwise {100 * beyond[name]:.1f} %)"
+            for name in share.sort_values(ascending=False).index
+        }
+        found, missed = ([words[name] for name in words if finds[name] == is_found] for is_found in (True, False))
+        sentences.append(
+            f"In the domain {domain} the planted confound is found by {', '.join(found) or 'none'}; not by"
+            f" {', '.join(missed) or 'none'}. In brackets: the share of positive relevance in it, and what it would be"
+            " by chance or by the control network, whichever is more."
+        )
+    return sentences
 
 
 def markdown(part: pd.DataFrame) -> list[str]:

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from src.explain.leaderboard_figures import plot_cascade, plot_energy
-from src.explain.leaderboard_page import side_by_side, write
+from src.explain.leaderboard_page import findings, side_by_side, write
 from src.explain.ranking import Entry
 from tests.browser import CHROMIUM, Browser
 from tests.explain.test_report import HOSTILE, picture, sound
@@ -63,6 +63,24 @@ def test_measures_without_curves_or_clips_make_a_page(tmp_path):
     page = (tmp_path / "leaderboard.html").read_text()
     assert "<img" not in page and "<audio" not in page
     assert "yours: &lt;b&gt;no" in page and "about &lt;i&gt;it" in page
+
+
+def test_who_finds_a_confound_is_said_in_words(tmp_path):
+    def measured(name: str, share: float, control: float) -> Entry:
+        places = {
+            "localisation/mass/confound": share,
+            "localisation/chance/confound": 0.1,
+            "control/mass/confound": control,
+        }
+        values = {place: np.full(4, value) for place, value in places.items()}
+        return Entry("frequency", name, values, ["s", "s", "t", "t"])
+
+    entries = [measured("loud", 0.3, 0.3), measured("blind", 0.1, 0.05), measured("keen", 0.4, 0.12)]
+    table = write(tmp_path, entries, [], "about", 0)
+    [said] = findings(table)
+    assert "found by keen (40.0 %, otherwise 12.0 %); not by loud (30.0 %, otherwise 30.0 %), blind (10.0 %," in said
+    assert said in (tmp_path / "leaderboard.md").read_text() and said in (tmp_path / "leaderboard.html").read_text()
+    assert findings(table[table["measure"] != "localisation/mass/confound"]) == []
 
 
 @pytest.mark.slow
