@@ -1,0 +1,112 @@
+"""What participants answered, in SQLite: written before they are told so, and safe from a killed server."""
+
+import secrets
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS participants (
+    number INTEGER PRIMARY KEY,     -- from 0, in the order in which they came
+    token TEXT NOT NULL UNIQUE,     -- of their personal link; nothing else is known of them
+    started REAL NOT NULL
+);
+CREATE TABLE IF NOT EXISTS answers (
+    participant INTEGER NOT NULL REFERENCES participants(number),
+    trial INTEGER NOT NULL,
+    guess TEXT NOT NULL,            -- the class that they think the network predicted
+    rating INTEGER NOT NULL,        -- how well the explanation supports it
+    seconds REAL NOT NULL,          -- from when the trial was shown
+    answered REAL NOT NULL,
+    PRIMARY KEY (participant, trial)
+);
+"""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One participant's answer to one trial.
+
+    Args:
+        guess: the class that they think the network predicted.
+        rating: how well the explanation supports it.
+        seconds: from when the trial was shown to when it was answered.
+    """
+
+    trial: int
+    guess: str
+    rating: int
+    seconds: float
+
+
+class Store:
+    """A study's participants and answers.
+
+    Every call is a transaction of its own that is on the disk when it returns; any number of threads and processes may
+    call at once.
+
+    Args:
+        path: of the SQLite file; made if it is not there.
+
+    Raises:
+        sqlite3.OperationalError: it cannot be written, as where the disk is full; what was answered is still there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with self._connection() as connection:
+            connection.executescript(TABLES)
+
+    def join(self) -> tuple[int, str]:
+        """A new participant's number, and the token of their personal link, which cannot be guessed."""
+        token = secrets.token_urlsafe(24)
+        with self._connection() as connection:
+            made = connection.execute(
+                "INSERT INTO participants SELECT coalesce(max(number) + 1, 0), ?, ? FROM participants RETURNING number",
+                (token, time.time()),
+            )
+            [number] = made.fetchone()
+        return number, token
+
+    def participant(self, token: str) -> int | None:
+        """The number of the participant with this token, if there is one."""
+        with self._connection() as connection:
+            found = connection.execute("SELECT number FROM participants WHERE token = ?", (token,)).fetchone()
+        return None if found is None else int(found[0])
+
+    def answer(self, participant: int, answer: Answer) -> bool:
+        """Keeps an answer; whether it was the trial's first. A second one, as from a double click, changes nothing."""
+        row = (participant, answer.trial, answer.guess, answer.rating, answer.seconds, time.time())
+        with self._connection() as connection:
+            kept = connection.execute("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", row)
+            return kept.rowcount == 1
+
+    def answered(self, participant: int) -> int:
+        """How many trials a participant has answered, which is the number of the next."""
+        with self._connection() as connection:
+            [count] = connection.execute(
+                "SELECT count(*) FROM answers WHERE participant = ?", (participant,)
+            ).fetchone()
+        return int(count)
+
+    def answers(self) -> pd.DataFrame:
+        """All of them, a row each: participant, trial, guess, rating, seconds, answered."""
+        with self._connection() as connection:
+            return pd.read_sql_query("SELECT * FROM answers ORDER BY participant, trial", connection)
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        connection = sqlite3.connect(self.path, timeout=30)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            with connection:
+                yield connection
+        finally:
+            connection.close()

@@ -1,0 +1,92 @@
+import multiprocessing
+import os
+import random
+import signal
+import sqlite3
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from src.study.store import Answer, Store
+
+
+def test_what_was_answered_is_there_when_one_comes_back(tmp_path):
+    store = Store(tmp_path / "answers.sqlite")
+    (first, token), (second, other) = store.join(), store.join()
+    assert (first, second) == (0, 1) and token != other and len(token) >= 32
+    assert store.answer(first, Answer(0, "yes", 4, 1.5)) and store.answer(first, Answer(1, "no", 2, 0.5))
+    again = Store(tmp_path / "answers.sqlite")
+    assert again.participant(token) == first and again.participant(other) == second
+    assert again.answered(first) == 2 and again.answered(second) == 0
+    assert again.answers()[["trial", "guess", "rating", "seconds"]].values.tolist() == [
+        [0, "yes", 4, 1.5],
+        [1, "no", 2, 0.5],
+    ]
+
+
+@pytest.mark.parametrize("token", ["", "nobody", "' OR 1=1 --", "../answers.sqlite", None])
+def test_a_token_that_was_not_given_is_nobodys(tmp_path, token):
+    store = Store(tmp_path / "answers.sqlite")
+    store.join()
+    assert store.participant(token) is None
+
+
+def test_the_first_answer_stays(tmp_path):
+    store = Store(tmp_path / "answers.sqlite")
+    number, _ = store.join()
+    assert store.answer(number, Answer(0, "yes", 4, 1.5))
+    assert not store.answer(number, Answer(0, "no", 1, 9.0))
+    assert store.answers()["guess"].tolist() == ["yes"]
+    with pytest.raises(sqlite3.IntegrityError):  # of somebody who never joined
+        store.answer(7, Answer(0, "yes", 4, 1.5))
+
+
+def test_fifty_participants_at_once_lose_nothing(tmp_path):
+    path, trials = tmp_path / "answers.sqlite", 12
+    Store(path)
+
+    def take_part(_: int) -> int:
+        store = Store(path)
+        number, token = store.join()
+        for trial in range(trials):
+            assert store.participant(token) == number
+            store.answer(number, Answer(trial, f"class {number}", trial % 5, 0.1))
+            store.answer(number, Answer(trial, "a double click", 0, 0.0))
+        return number
+
+    with ThreadPoolExecutor(50) as pool:
+        numbers = list(pool.map(take_part, range(50)))
+    assert sorted(numbers) == list(range(50))
+    answers = Store(path).answers()
+    assert len(answers) == 50 * trials and not answers.duplicated(["participant", "trial"]).any()
+    assert (answers["guess"] == "class " + answers["participant"].astype(str)).all()
+
+
+def answer_until_killed(path: Path, told: Path) -> None:
+    store = Store(path)
+    number, _ = store.join()
+    with open(told, "ab", buffering=0) as file:
+        for trial in range(10**6):
+            store.answer(number, Answer(trial, "yes", 3, 0.1))
+            file.write(f"{number} {trial}\n".encode())
+
+
+def test_twenty_kills_lose_no_answer_that_was_confirmed(tmp_path):
+    path, told = tmp_path / "answers.sqlite", tmp_path / "told"
+    chance, context = random.Random(0), multiprocessing.get_context("fork")
+    for _ in range(20):
+        program = context.Process(target=answer_until_killed, args=(path, told))
+        program.start()
+        size = told.stat().st_size if told.exists() else 0
+        while not told.exists() or told.stat().st_size == size:
+            time.sleep(0.001)
+        time.sleep(chance.uniform(0, 0.03))
+        os.kill(program.pid, signal.SIGKILL)
+        program.join()
+    confirmed = {tuple(map(int, line.split())) for line in told.read_text().splitlines()}
+    answers = Store(path).answers()
+    kept = set(zip(answers["participant"].tolist(), answers["trial"].tolist(), strict=True))
+    assert confirmed <= kept and len(kept - confirmed) <= 20 and len(confirmed) >= 20
+    assert {participant for participant, _ in kept} == set(range(20))
