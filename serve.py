@@ -1,10 +1,12 @@
-"""Serves pages for people: speak or drop a recording, see and hear why a network says what it says.
+"""Serves pages for people: see and hear why a network says what it says, or record a corpus of spoken words.
 
     python serve.py checkpoint=outputs/DATE/TIME/checkpoints/best.ckpt
+    python serve.py page=record record.root=my_corpus
 
 `python serve.py --help` lists the options; `conf/serve.yaml` explains each.
 """
 
+from importlib import import_module
 from pathlib import Path
 
 import hydra
@@ -23,12 +25,13 @@ def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str])
     """Serves until it is interrupted."""
     checked = config.check_serving(cfg)
     try:
-        from src.serve import server  # only now: it takes seconds to import, and wrong options should not wait
+        # only now: it takes seconds to import, and wrong options should not wait
+        server, page = import_module("src.serve.server"), import_module(f"src.serve.{checked['page']}")
     except ModuleNotFoundError as error:
         raise Mistake(
             f"serve.py needs {error.name}, which is an extra; pip install '.[serve]' in the checkout."
         ) from error
-    server.serve(checked)
+    server.serve(page.page(checked), checked["host"], checked["port"])
     return None
 
 

@@ -1,5 +1,6 @@
 """Checks a configuration and says what is wrong in one sentence. Imports nothing heavy: `--help` must be quick."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ STEPS = tuple(
 )
 GROUPS = ("data", "task", "model", "optimizer")  # what a checkpoint is bound to
 
-PAGES = ("live",)  # of serve.py
+FORMS = ("visual", "audible", "both")  # of explanations in a study
+PAGES = ("live", "record", "study")  # of serve.py, each a module of src/serve
 
 # option, type, lowest, highest, whether null is a value of it
 NUMBERS: list[tuple[str, type, float, float, bool]] = [
@@ -167,7 +169,21 @@ def check_serving(cfg: DictConfig) -> dict[str, Any]:
     if config["page"] not in PAGES:
         raise Mistake(f"page={config['page']} is unknown; choose one of {', '.join(PAGES)}.")
     check_number(config, "port", int, 0, 65535, False)
-    config["checkpoint"] = str(Path(str(config["checkpoint"])).expanduser().absolute())
+    check_recording(config)
+    check_study(config)
+    record, study, data = (config[name] for name in ("record", "study", "data"))
+    needed = {
+        "live": {"checkpoint": config["checkpoint"]},
+        "record": {"record.root": record["root"]},
+        "study": {"checkpoint": config["checkpoint"], "study.name": study["name"]},
+    }[config["page"]]
+    for option, value in needed.items():
+        if not value:
+            raise Mistake(f"{option} has no value; set it with {option}=…")
+    paths = [(config, "checkpoint"), (config, "checkpoint_2"), (record, "root"), (study, "root"), (data, "root")]
+    for holder, name in [*paths, (data, "cache_dir")]:
+        if holder[name]:
+            holder[name] = str(Path(str(holder[name])).expanduser().absolute())
     for option in ("attributions", "domains"):
         known = sorted(path.stem for path in (CONF / option[:-1]).glob("*.yaml"))
         names = config[option] if isinstance(config[option], list) else [config[option]]
@@ -178,6 +194,41 @@ def check_serving(cfg: DictConfig) -> dict[str, Any]:
                 raise Mistake(f"{option} has {name}, which is unknown; choose from {', '.join(known)}.")
         config[option] = names
     return config
+
+
+def check_study(config: dict[str, Any]) -> None:
+    """Checks what is to be compared, and by how many clips. Its name becomes that of a folder."""
+    study = config["study"]
+    for option, low in (("clips", 2), ("training", 0), ("attention", 0), ("seed", 0)):
+        check_number(config, f"study.{option}", int, low, 10**6, False)
+    if study["name"] is not None and not re.fullmatch(r"[^\W_][\w-]*", str(study["name"])):
+        raise Mistake(f"study.name={study['name']} is not made of letters, digits, hyphens and underscores.")
+    conditions = study["conditions"] if isinstance(study["conditions"], list) else [study["conditions"]]
+    attributions = sorted(path.stem for path in (CONF / "attribution").glob("*.yaml"))
+    for name in conditions:
+        form, _, attribution = str(name).partition("/")
+        if name != "none" and (form not in FORMS or attribution not in attributions):
+            raise Mistake(
+                f"study.conditions has {name}, which is neither none nor one of {', '.join(FORMS)}, a slash and one of"
+                f" {', '.join(attributions)}."
+            )
+    if not conditions or len(set(conditions)) < len(conditions):
+        raise Mistake(f"study.conditions={conditions} is not a list of one or more different conditions.")
+    study["conditions"] = conditions
+
+
+def check_recording(config: dict[str, Any]) -> None:
+    """Checks what is to be recorded, and writes the words as texts. Words become names of files."""
+    check_number(config, "record.repetitions", int, 1, 999, False)
+    words = config["record"]["words"]
+    words = words if isinstance(words, list) else [words]
+    words = [str(word).lower() if isinstance(word, bool) else str(word) for word in words if word is not None]
+    unfit = [word for word in words if not re.fullmatch(r"[^\W_]+(-[^\W_]+)*", word) or len(word) > 40]
+    if unfit:
+        raise Mistake(f"record.words has {unfit[0]}, which is not made of up to 40 letters, digits and hyphens.")
+    if not words or len({word.casefold() for word in words}) < len(words):
+        raise Mistake(f"record.words={words} is not a list of one or more different words.")
+    config["record"]["words"] = words
 
 
 def check_number(config: dict[str, Any], option: str, kind: type, low: float, high: float, nullable: bool) -> None:

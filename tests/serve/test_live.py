@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from src.config import CONF
 from src.datamodules.recording import ClipSettings, prepare
 from src.datamodules.synthetic import Synthetic
 from src.serve.listener import Listener
-from src.serve.server import application
+from src.serve.live import application
 from src.serve.upload import MOST_BYTES
 from tests.browser import CHROMIUM, Browser
 from tests.conftest import ROOT
@@ -134,7 +135,7 @@ def test_nothing_may_run_that_is_not_ours(visitor):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["page=party"], "page=party is unknown; choose one of live."),
+        (["page=party"], "page=party is unknown; choose one of live, record"),
         (["port=many"], "port=many is not a whole number of 0 or more"),
         (["domains=[]"], "domains is empty; name at least one."),
         (["attributions=[magic]"], "attributions has magic, which is unknown; choose from amplitude, "),
@@ -155,21 +156,14 @@ def test_a_port_that_is_taken_is_named(trained, serve_here):
     assert said == f"host=127.0.0.1 port={port} cannot be served (Address already in use); choose others."
 
 
-@pytest.fixture
-def served(trained, tmp_path):
-    """`python serve.py`, as a user starts it."""
+@contextmanager
+def serving(folder, *options):
+    """The address of `python serve.py`, as a user starts it in a folder."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    choices = ["attributions=[lrp_epsilon_plus,gradient_x_input,gradient]", "domains=[input,frequency]"]
-    command = [
-        sys.executable,
-        str(ROOT / "serve.py"),
-        f"checkpoint={trained('audionet', 'sex')}",
-        f"port={port}",
-        *choices,
-    ]
-    program = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    command = [sys.executable, str(ROOT / "serve.py"), *options, f"port={port}"]
+    program = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     address = f"http://127.0.0.1:{port}/"
     try:
         for _ in range(600):
@@ -183,7 +177,14 @@ def served(trained, tmp_path):
     finally:
         program.terminate()
         program.wait(10)
-    assert not list(tmp_path.glob("*.log")) and not (tmp_path / "outputs").exists()
+    assert not list(folder.glob("*.log")) and not (folder / "outputs").exists()
+
+
+@pytest.fixture
+def served(trained, tmp_path):
+    choices = ["attributions=[lrp_epsilon_plus,gradient_x_input,gradient]", "domains=[input,frequency]"]
+    with serving(tmp_path, f"checkpoint={trained('audionet', 'sex')}", *choices) as address:
+        yield address
 
 
 UNTIL = "const until = async (met) => { while (!met()) await new Promise((done) => setTimeout(done, 50)); };"

@@ -27,26 +27,43 @@ function wavOf(blocks, rate) {
   return new Blob([view.buffer], { type: "audio/wav" });
 }
 
-// Records until `stop` is called; `heard` is told the peak of each block. Resolves to { stop }, and stop() to the WAV file.
-async function record(heard) {
+// Opens the microphone; `heard` is told the peak of each block. What comes between begin() and end() is a WAV file.
+async function openMicrophone(heard) {
   const plain = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
   const stream = await navigator.mediaDevices.getUserMedia({ audio: plain });
   const context = new AudioContext();
   await context.audioWorklet.addModule("/static/blocks.js");
   const node = new AudioWorkletNode(context, "blocks", { numberOfOutputs: 0, channelCount: 1, channelCountMode: "explicit" });
-  const blocks = [];
+  let blocks = null;
   node.port.onmessage = ({ data }) => {
-    blocks.push(data);
+    blocks?.push(data);
     heard(data.reduce((peak, sample) => Math.max(peak, Math.abs(sample)), 0));
   };
   const source = context.createMediaStreamSource(stream);
   source.connect(node);
   return {
-    async stop() {
+    begin() { blocks = []; },
+    end() {
+      const own = blocks;
+      blocks = null;
+      return wavOf(own, context.sampleRate);
+    },
+    async close() {
       source.disconnect();
       for (const track of stream.getTracks()) track.stop();
       await context.close();
-      return wavOf(blocks, context.sampleRate);
+    },
+  };
+}
+
+// Records until `stop` is called, which resolves to the WAV file.
+async function record(heard) {
+  const microphone = await openMicrophone(heard);
+  microphone.begin();
+  return {
+    async stop() {
+      await microphone.close();
+      return microphone.end();
     },
   };
 }

@@ -1,0 +1,79 @@
+"""`page=live`: speak or drop a recording, see and hear why a network says what it says."""
+
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse, JSONResponse
+from pytorch_lightning import Trainer
+from starlette.concurrency import run_in_threadpool
+
+from src.explain.report import template
+from src.serve.listener import Answer, Listener
+from src.serve.server import HERE, LOOPBACK, body_of, site
+from src.serve.upload import MOST_BYTES, MOST_SECONDS, BadUpload, decode
+from src.training import hush
+
+
+def page(config: dict[str, Any]) -> FastAPI:
+    """The application that a checked configuration describes.
+
+    Raises:
+        Mistake: the checkpoint cannot be read or asked.
+    """
+    hush()
+    trainer = Trainer(**config["trainer"], devices=1, logger=False, enable_checkpointing=False)
+    device = trainer.strategy.root_device
+    listener = Listener(config["checkpoint"], config["attributions"], config["domains"], device)
+    return application(listener, config["host"])
+
+
+def application(listener: Listener, host: str = LOOPBACK[0]) -> FastAPI:
+    """The application, with the listener that answers; see `site`."""
+    app = site(host)
+    page = template("live.html.j2", HERE)
+    task = listener.trained["task"]["name"]
+
+    @app.get("/")
+    def live() -> HTMLResponse:
+        return HTMLResponse(
+            page.render(
+                network=listener.trained["model"]["name"], task=task, corpus=listener.trained["data"]["name"],
+                attributions=list(listener.attributions), domains=list(listener.domains), classes=listener.classes,
+                seconds=MOST_SECONDS, megabytes=MOST_BYTES // 10**6,
+            )
+        )  # fmt: skip
+
+    @app.post("/explain")
+    async def explain(request: Request, attribution: str, domain: str, target: str) -> JSONResponse:
+        """The recording is the whole body: no name and no form comes with it."""
+        check_choice("attribution", attribution, listener.attributions)
+        check_choice("domain", domain, listener.domains)
+        check_choice("target", target, ["predicted", *listener.classes])
+        content = await body_of(request)
+        answer = await run_in_threadpool(lambda: listener(*decode(content), attribution, domain, target))
+        return JSONResponse(as_json(answer))
+
+    return app
+
+
+def check_choice(name: str, value: str, choices: Any) -> None:
+    if value not in choices:
+        raise BadUpload(f"{name.capitalize()} is to be one of {', '.join(choices)}.")
+
+
+def as_json(answer: Answer) -> dict[str, Any]:
+    """What the page is told."""
+    return {
+        "prediction": answer.prediction,
+        "target": answer.target,
+        "probabilities": list(answer.probabilities.items()),
+        "picture": {
+            "uri": answer.picture.uri,
+            "size": answer.picture.size,
+            "alt": answer.picture.alt,
+            "time_axis": answer.picture.time_axis,
+        },
+        "sounds": [{"name": sound.name, "uri": sound.uri} for sound in answer.sounds],
+        "cut": answer.cut,
+        "seconds": answer.seconds,
+    }

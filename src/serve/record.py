@@ -1,0 +1,151 @@
+"""`page=record`: people read words aloud, one after the other, and a corpus grows."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse, JSONResponse
+from starlette.concurrency import run_in_threadpool
+
+from src.explain.report import data_uri, template
+from src.mistake import Mistake
+from src.serve.record_corpus import NoSuchSession, OutOfTurn, RecordingFolder
+from src.serve.record_series import pieces
+from src.serve.record_session import MOST_LETTERS, OLDEST, Session
+from src.serve.record_take import Take, take
+from src.serve.server import HERE, LOOPBACK, body_of, site
+from src.serve.upload import BadUpload, decode
+
+SERIES = 10  # words that may be said in one go: they fit into the longest upload
+
+
+def page(config: dict[str, Any]) -> FastAPI:
+    """The application that a checked configuration describes.
+
+    Raises:
+        Mistake: the folder cannot be recorded to.
+    """
+    asked = config["record"]
+    folder = RecordingFolder(Path(asked["root"]), asked["words"], asked["repetitions"])
+    return application(folder, config["host"])
+
+
+def application(folder: RecordingFolder, host: str = LOOPBACK[0]) -> FastAPI:
+    """The application, with the folder it records to; see `site`.
+
+    Nothing that a visitor sends becomes part of a path: the token is looked up, and words are the session's.
+    """
+    app = site(host)
+    add_refusals(app)
+    shown = template("record.html.j2", HERE)
+
+    @app.get("/")
+    def form() -> HTMLResponse:
+        prompts = len(folder.words) * folder.repetitions
+        return HTMLResponse(shown.render(part="form", prompts=prompts, letters=MOST_LETTERS, oldest=OLDEST))
+
+    @app.post("/sessions")
+    async def begin(request: Request) -> JSONResponse:
+        answers = answers_in(await body_of(request))
+        session = await run_in_threadpool(folder.begin, answers)
+        return JSONResponse({"link": f"/session/{session.token}"}, 201)
+
+    @app.get("/session/{token}")
+    def stage(token: str) -> HTMLResponse:
+        try:
+            session = folder.session(token)
+        except NoSuchSession as reason:
+            return HTMLResponse(shown.render(part="lost", reason=str(reason)), 404)
+        return HTMLResponse(shown.render(part="session", pseudonym=session.pseudonym))
+
+    @app.get("/session/{token}/state")
+    def state(token: str) -> JSONResponse:
+        return JSONResponse(state_of(folder, folder.session(token)))
+
+    @app.post("/session/{token}/take")
+    async def listen(request: Request, token: str) -> JSONResponse:
+        """What would be kept of a recording, which is the whole body."""
+        await run_in_threadpool(folder.session, token)
+        content = await body_of(request)
+        return JSONResponse(await run_in_threadpool(lambda: as_json(chosen(content, None))))
+
+    @app.post("/session/{token}/series")
+    async def cut(request: Request, token: str) -> JSONResponse:
+        """What would be kept of a recording of several words."""
+        await run_in_threadpool(folder.session, token)
+        content = await body_of(request)
+        return JSONResponse(await run_in_threadpool(lambda: [as_json(piece) for piece in pieces(*decode(content))]))
+
+    @app.post("/session/{token}/keep")
+    async def keep(request: Request, token: str, place: int, piece: int | None = None) -> JSONResponse:
+        """The same recording again: it is the browser's until it is on the disk, so no crash in between loses it."""
+
+        def cut_and_kept() -> dict[str, Any]:
+            folder.keep(token, place, chosen(content, piece).wav)
+            return state_of(folder, folder.session(token))
+
+        await run_in_threadpool(folder.session, token)
+        content = await body_of(request)
+        return JSONResponse(await run_in_threadpool(cut_and_kept))
+
+    @app.delete("/session/{token}")
+    def delete(token: str) -> JSONResponse:
+        folder.delete(token)
+        return JSONResponse({})
+
+    return app
+
+
+def add_refusals(app: FastAPI) -> None:
+    """What cannot be done gets a sentence."""
+    for kind, status in ((NoSuchSession, 404), (OutOfTurn, 409), (Mistake, 500)):
+        app.exception_handler(kind)(lambda request, reason, status=status: JSONResponse({"error": str(reason)}, status))
+
+    @app.exception_handler(OSError)
+    def no_room(request: Request, error: Exception) -> JSONResponse:
+        reason = getattr(error, "strerror", None) or str(error)
+        sentence = f"The disk did not take this ({reason}); what was kept before is safe, and you can try again."
+        return JSONResponse({"error": sentence}, 507)
+
+
+def answers_in(content: bytes) -> dict[str, Any]:
+    try:
+        answers = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise BadUpload("This is not a filled form.") from error
+    if not isinstance(answers, dict):
+        raise BadUpload("This is not a filled form.")
+    return answers
+
+
+def state_of(folder: RecordingFolder, session: Session) -> dict[str, Any]:
+    """Where a session stands: how many prompts are done, and the places and words of those that are next."""
+    missing = folder.missing(session)
+    return {
+        "done": len(session.order) - len(missing),
+        "total": len(session.order),
+        "next": [{"place": place, "word": session.order[place][0]} for place in missing[:SERIES]],
+    }
+
+
+def chosen(content: bytes, piece: int | None) -> Take:
+    """The word of a recording, or one of several words."""
+    if piece is None:
+        return take(*decode(content))
+    found = pieces(*decode(content))
+    if not 0 <= piece < len(found):
+        raise BadUpload(f"This recording has no piece {piece}.")
+    return found[piece]
+
+
+def as_json(cut: Take) -> dict[str, Any]:
+    """What the page shows of a recording."""
+    return {
+        "sound": data_uri("audio/wav", cut.wav),
+        "envelope": cut.envelope,
+        "start": cut.start,
+        "stop": cut.stop,
+        "seconds": cut.seconds,
+        "advice": cut.advice,
+    }

@@ -1,0 +1,100 @@
+"""Who records what, and in which order: all that we know of a speaker beyond AudioMNIST's own metadata."""
+
+import json
+import random
+import secrets
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from src.serve.upload import BadUpload
+
+# AudioMNIST's keys of what a speaker may tell, and the values where only some can be chosen; `recordingdate` is ours
+QUESTIONS: dict[str, tuple[str, ...]] = {
+    "age": (),
+    "gender": ("female", "male"),
+    "accent": (),
+    "native speaker": ("yes", "no"),
+    "origin": (),
+    "recordingroom": (),
+}
+MOST_LETTERS = 100  # of an answer
+OLDEST = 120
+
+
+@dataclass(frozen=True)
+class Session:
+    """One speaker's, kept as JSON.
+
+    Args:
+        speaker: two digits.
+        token: the secret in the speaker's link.
+        pseudonym: known here only.
+        about: metadata under AudioMNIST's keys, as far as told.
+        order: of the prompts: words, each with the index of its repetition.
+    """
+
+    speaker: str
+    token: str
+    pseudonym: str
+    about: dict[str, Any]
+    order: list[tuple[str, int]]
+
+    def to_json(self) -> bytes:
+        return json.dumps(asdict(self), ensure_ascii=False).encode()
+
+    @classmethod
+    def read(cls, path: Path) -> "Session":
+        """Raises ValueError, TypeError or KeyError where the file is none of ours."""
+        known = json.loads(path.read_text(encoding="utf-8"))
+        return cls(
+            path.stem, str(known["token"]), known["pseudonym"], dict(known["about"]),
+            [(str(word), int(index)) for word, index in known["order"]],
+        )  # fmt: skip
+
+
+def begun(speaker: str, answers: dict[str, Any], words: list[str], repetitions: int) -> Session:
+    """A new session.
+
+    Every word comes once before any comes again, so that who stops early has said all about equally often.
+
+    Args:
+        speaker: two digits.
+        answers: to the page's form: `consent`, `pseudonym` and AudioMNIST's keys.
+
+    Raises:
+        BadUpload: an answer is missing or cannot be; says which.
+    """
+    if answers.get("consent") is not True:
+        raise BadUpload("Without your consent nothing is recorded; tick the box if you agree.")
+    pseudonym = text("pseudonym", answers.get("pseudonym", ""))
+    if not pseudonym:
+        raise BadUpload("A pseudonym is needed; any name will do that only you can tell is yours.")
+    about: dict[str, Any] = {}
+    for question, choices in QUESTIONS.items():
+        answer = text(question, answers.get(question, ""))
+        if answer and choices and answer not in choices:
+            raise BadUpload(f"The {question} is to be one of {', '.join(choices)}, or left out.")
+        if answer:
+            about[question] = years(answer) if question == "age" else answer
+    about["recordingdate"] = time.strftime("%y-%m-%d-%H-%M-%S")
+    chance = random.SystemRandom()
+    order = [(word, index) for index in range(repetitions) for word in chance.sample(words, len(words))]
+    return Session(speaker, secrets.token_urlsafe(), pseudonym, about, order)
+
+
+def text(question: str, answer: Any) -> str:
+    """An answer without needless spaces."""
+    if not isinstance(answer, str):
+        raise BadUpload(f"The {question} is to be a text.")
+    answer = " ".join(answer.split())
+    if len(answer) > MOST_LETTERS or not answer.isprintable():
+        raise BadUpload(f"The {question} is to be at most {MOST_LETTERS} letters that can be printed.")
+    return answer
+
+
+def years(answer: str) -> int:
+    if not (answer.isascii() and answer.isdecimal() and 0 < int(answer) <= OLDEST):
+        raise BadUpload(f"The age is to be a whole number from 1 to {OLDEST}, or left out.")
+    return int(answer)

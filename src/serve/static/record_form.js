@@ -1,0 +1,24 @@
+"use strict";
+
+const form = document.getElementById("form");
+const status_ = document.getElementById("status");
+
+function complain(words) {
+  status_.textContent = words;
+  status_.classList.toggle("wrong", Boolean(words));
+}
+
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const answers = Object.fromEntries(new FormData(form));
+  answers.consent = form.elements.consent.checked;
+  complain("");
+  try {
+    const response = await fetch("/sessions", { method: "POST", body: JSON.stringify(answers), headers: { "Content-Type": "application/json" } });
+    const answer = await response.json();
+    if (!response.ok) return complain(answer.error ?? "The server did not understand that.");
+    location.assign(answer.link);
+  } catch {
+    complain("The server cannot be reached; is it still running?");
+  }
+});

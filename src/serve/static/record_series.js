@@ -1,0 +1,77 @@
+"use strict";
+
+const MOST_TIME = 29000; // milliseconds: the server takes half a minute
+let recorder = null; // while it runs
+let series = null; // the recording that was cut
+
+async function recordSeries() {
+  if (recorder) return stopSeries();
+  say("");
+  try {
+    recorder = await record(() => {});
+  } catch {
+    return say("There is no microphone, or the browser did not allow it; allow it, or choose a file.", true);
+  }
+  part("record").textContent = "Stop";
+  part("record").setAttribute("aria-pressed", "true");
+  const own = recorder;
+  setTimeout(() => { if (recorder === own) stopSeries(); }, MOST_TIME);
+}
+
+async function stopSeries() {
+  const own = recorder;
+  recorder = null;
+  part("record").textContent = "Record them";
+  part("record").setAttribute("aria-pressed", "false");
+  cutSeries(await own.stop());
+}
+
+async function cutSeries(recording) {
+  series = recording;
+  say("The recording is being cut …");
+  const pieces = await sent("/series", series);
+  if (!pieces) return;
+  part("pieces").replaceChildren(...pieces.map(pieceOf));
+  part("keep_pieces").hidden = false;
+  say(`${pieces.length} pieces were found. Listen, and say which word each is; drop what is none.`);
+}
+
+function pieceOf(piece, number) {
+  const item = part("piece").content.firstElementChild.cloneNode(true);
+  const player = item.querySelector("audio"), choice = item.querySelector("select");
+  draw(piece, item.querySelector("svg"), player);
+  player.setAttribute("aria-label", `Piece ${number + 1}`);
+  item.querySelector("p").textContent = piece.advice;
+  item.dataset.piece = number;
+  choice.add(new Option("nothing: drop it", ""));
+  state.next.forEach(({ place, word }, later) => choice.add(new Option(`${word} (no. ${later + 1} of the series)`, place)));
+  choice.selectedIndex = number < state.next.length ? number + 1 : 0;
+  return item;
+}
+
+async function keepSeries() {
+  const items = [...part("pieces").children].filter((item) => item.querySelector("select").value !== "");
+  const places = items.map((item) => item.querySelector("select").value);
+  if (new Set(places).size < places.length) return say("Two pieces are said to be the same word; drop one of them.", true);
+  part("keep_pieces").disabled = true;
+  let kept = 0;
+  for (const [number, item] of items.entries()) {
+    const answer = await sent(`/keep?place=${places[number]}&piece=${item.dataset.piece}`, series);
+    if (!answer) break;
+    item.remove();
+    update(answer);
+    kept++;
+  }
+  part("keep_pieces").disabled = false;
+  if (kept < items.length) return;
+  part("pieces").replaceChildren();
+  part("keep_pieces").hidden = true;
+  say(`${kept} words are kept.`);
+}
+
+part("record").addEventListener("click", recordSeries);
+part("keep_pieces").addEventListener("click", keepSeries);
+part("file").addEventListener("change", (event) => {
+  if (event.target.files.length) cutSeries(event.target.files[0]);
+  event.target.value = "";
+});

@@ -1,0 +1,171 @@
+"""What a study shows and plays: test clips that networks got right and wrong, explained under every condition.
+
+`study.json` names the clips and what is compared; `materials/` has a picture and a sound of each clip and attribution,
+and the clip itself. Both are made once: whoever comes back, and every later participant, is shown the same.
+"""
+
+import hashlib
+import json
+import logging
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from hydra import compose
+from rich.console import Console
+from rich.progress import track
+
+from src.build import build_named
+from src.checkpoint import KEY, classifier_of, open_checkpoint
+from src.config import plain
+from src.datamodules.datamodule import loader
+from src.explain.attribution import relevance_of
+from src.explain.panels import View, audible, picture
+from src.explain.source import Source, test_clips
+from src.mistake import Mistake
+from src.modules.classifier import Classifier
+from src.study.plan import Condition
+
+log = logging.getLogger(__name__)
+
+MANIFEST = "study.json"
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class StudyClip:
+    """A test clip, what it is, and what the network took it for."""
+
+    path: str
+    label: str
+    prediction: str
+    checkpoint: str
+
+    @property
+    def is_right(self) -> bool:
+        return self.label == self.prediction
+
+
+@dataclass(frozen=True)
+class Materials:
+    """A study's clips, in the order of their numbers, and where their pictures and sounds lie."""
+
+    folder: Path
+    clips: list[StudyClip]
+    classes: list[str]
+
+    def picture(self, clip: int, attribution: str) -> Path:
+        return self.folder / f"materials/{clip:03d}-{attribution}.png"
+
+    def sound(self, clip: int, attribution: str) -> Path:
+        return self.folder / f"materials/{clip:03d}-{attribution}.wav"
+
+    def signal(self, clip: int) -> Path:
+        return self.folder / f"materials/{clip:03d}.wav"
+
+
+def prepared(
+    folder: Path, checkpoints: list[str], conditions: list[Condition], clips: int, seed: int, data: dict[str, Any]
+) -> Materials:
+    """A study's materials, made if they are not there.
+
+    Args:
+        folder: the study's.
+        checkpoints: whose networks are explained; each brings its share of the clips.
+        conditions: to be compared.
+        clips: how many; half of them, or as many as there are, such that a network got wrong.
+        seed: of their choice.
+        data: `{root, cache_dir}`, where the recordings lie now.
+
+    Raises:
+        Mistake: the folder holds another study, or a checkpoint cannot be used.
+    """
+    options = ("checkpoint", "checkpoint_2")
+    opened = [open_checkpoint(path, option) for path, option in zip(checkpoints, options, strict=False)]
+    classes = opened[0][KEY]["classes"]
+    if any(other[KEY]["classes"] != classes for other in opened):
+        raise Mistake("checkpoint_2=… tells other classes apart than checkpoint; compare networks of the same task.")
+    asked = {
+        "checkpoints": [hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in checkpoints],
+        "conditions": [condition.name for condition in conditions],
+        "clips": clips,
+        "seed": seed,
+    }
+    manifest = folder / MANIFEST
+    if manifest.exists():
+        held = json.loads(manifest.read_text(encoding="utf-8"))
+        if changed := [name for name, value in asked.items() if held["asked"].get(name) != value]:
+            raise Mistake(f"{folder} holds a study with other {', '.join(changed)}; choose another study.name.")
+        return Materials(folder, [StudyClip(**clip) for clip in held["chosen"]], classes)
+    attributions = sorted({condition.attribution for condition in conditions if condition.form != "none"})
+    materials = Materials(folder, [], classes)
+    (folder / "materials").mkdir(parents=True, exist_ok=True)
+    shares = [clips // len(opened) + (place < clips % len(opened)) for place in range(len(opened))]
+    for checkpoint, name, share in zip(opened, checkpoints, shares, strict=True):
+        add(materials, checkpoint, name, attributions, share, seed, data)
+    chosen = [asdict(clip) for clip in materials.clips]
+    unfinished = manifest.with_suffix(".part")  # at the end: what is killed before it is made anew
+    held = {"asked": asked, "classes": classes, "chosen": chosen}
+    unfinished.write_text(json.dumps(held, indent=1), encoding="utf-8")
+    unfinished.replace(manifest)
+    return materials
+
+
+def add(
+    materials: Materials, checkpoint: dict[str, Any], name: str, attributions: list[str], share: int, seed: int,
+    data: dict[str, Any],
+) -> None:  # fmt: skip
+    """Chooses a network's clips, and draws and sounds them."""
+    classifier, trained = classifier_of(checkpoint), checkpoint[KEY]["config"]
+    trained = {**trained, "data": {**trained["data"], "cache_dir": data["cache_dir"], "batch_size": BATCH}}
+    if data["root"]:
+        trained["data"]["root"] = data["root"]
+    trained["task"] = {**trained["task"], "classes": materials.classes}
+    source = test_clips(trained, checkpoint[KEY]["speakers"], None, seed)
+    predicted = predictions(classifier, source)
+    nodes = {each: plain(compose("explain", [f"attribution={each}"]).attribution) for each in attributions}
+    methods = {each: build_named(node, "attribution") for each, node in nodes.items()}
+    console = Console(stderr=True)
+    rows = chosen(source.labels, predicted, share, seed)
+    for row in track(rows, "explaining clips", console=console, disable=not console.is_terminal, transient=True):
+        number = len(materials.clips)
+        clip = source.clips[row].path, materials.classes[source.labels[row]], materials.classes[predicted[row]]
+        materials.clips.append(StudyClip(*clip, name))
+        waveform = source.dataset.__getitems__([row])["waveform"]  # (1, 1, T)
+        with torch.no_grad():
+            input = classifier.front_end(waveform)
+        view = View.of(classifier, trained["data"]["clip"]["sample_rate"], tuple(input.shape[1:]))
+        for each, method in methods.items():
+            relevance = relevance_of(method, classifier.network, input, torch.tensor([predicted[row]]))[0, 0].numpy()
+            heard = {sound.name: sound.wav for sound in audible(view, waveform[0, 0].numpy(), relevance)}
+            materials.picture(number, each).write_bytes(picture(view, waveform[0, 0].numpy(), relevance, "").png)
+            materials.sound(number, each).write_bytes(heard["positive"])
+        silent = np.zeros(input.shape[2:], np.float32)
+        signal = {sound.name: sound.wav for sound in audible(view, waveform[0, 0].numpy(), silent)}["original"]
+        materials.signal(number).write_bytes(signal)
+
+
+def predictions(classifier: Classifier, source: Source) -> np.ndarray:
+    """The class of each clip, (N,), as the network has it."""
+    found = []
+    for batch in loader(source.dataset, BATCH, range(len(source.clips))):
+        with torch.no_grad():
+            found.append(classifier.network(classifier.front_end(batch["waveform"])).argmax(1))
+    return torch.cat(found).numpy()
+
+
+def chosen(labels: np.ndarray, predicted: np.ndarray, count: int, seed: int) -> list[int]:
+    """Rows of so many clips, half of them wrong or as many as are, drawn by chance.
+
+    They come in turns, a right one first, so that any first few are of both kinds.
+    """
+    order = np.random.default_rng(seed).permutation(len(labels))
+    right, wrong = (order[(labels[order] == predicted[order]) == is_right].tolist() for is_right in (True, False))
+    few = min(len(wrong), count // 2)
+    kept = [*wrong[:few]], [*right[: count - few]]
+    rows = []
+    for place in range(max(map(len, kept))):
+        rows += [part[place] for part in reversed(kept) if place < len(part)]
+    return rows

@@ -1,0 +1,371 @@
+"""The recording page: what is kept and how, what is refused, and what a crash or a full disk leaves."""
+
+import errno
+import io
+import json
+import os
+from collections import Counter
+
+import numpy as np
+import pytest
+import soundfile
+from fastapi.testclient import TestClient
+
+from src.datamodules.audiomnist import AudioMNIST
+from src.mistake import Mistake
+from src.serve.record import application
+from src.serve.record_corpus import RecordingFolder
+from src.serve.upload import MOST_BYTES
+from tests.serve.test_record_take import spoken
+
+ADA = {
+    "consent": True, "pseudonym": "Ada", "age": "36", "gender": "female", "accent": " British\tEnglish ",
+    "native speaker": "yes", "origin": "Europe, England, London", "recordingroom": "",
+}  # fmt: skip
+
+
+def folder_of(root, words=("0", "1"), repetitions=2):
+    return RecordingFolder(root, list(words), repetitions)
+
+
+def visitor_of(folder):
+    return TestClient(application(folder), base_url="http://127.0.0.1:8000")
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / "corpus"
+
+
+@pytest.fixture
+def visitor(root):
+    return visitor_of(folder_of(root))
+
+
+def begin(visitor, **more):
+    told = visitor.post("/sessions", json=ADA | more)
+    assert told.status_code == 201, told.text
+    return told.json()["link"]
+
+
+def sound_of(samples):
+    soundfile.write(file := io.BytesIO(), samples, 48000, format="WAV")
+    return file.getvalue()
+
+
+def sound(**how):
+    return sound_of(spoken(**how))
+
+
+def keep(visitor, link, place=None, content=None):
+    place = visitor.get(f"{link}/state").json()["next"][0]["place"] if place is None else place
+    return visitor.post(f"{link}/keep", params={"place": place}, content=content or sound())
+
+
+def files_of(root):
+    return {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()} - {".lock"}
+
+
+def test_a_whole_session_is_read_back_as_audiomnist(visitor, root):
+    link = begin(visitor)
+    prompts = []
+    while upcoming := (state := visitor.get(f"{link}/state").json())["next"]:
+        assert (state["done"], state["total"], len(upcoming)) == (len(prompts), 4, 4 - len(prompts))
+        prompts.append(upcoming[0]["word"])
+        assert keep(visitor, link).status_code == 200
+    assert sorted(prompts[:2]) == sorted(prompts[2:]) == ["0", "1"]
+    clips = AudioMNIST(root).clips()
+    assert [clip.path for clip in clips] == [f"data/01/{digit}_01_{index}.wav" for digit in "01" for index in "01"]
+    assert {(clip.speaker, clip.labels["digit"], clip.labels["sex"]) for clip in clips} == {
+        ("01", "0", "female"), ("01", "1", "female"),
+    }  # fmt: skip
+    for clip in clips:
+        known = soundfile.info(root / clip.path)
+        assert (known.format, known.subtype, known.samplerate, known.channels) == ("WAV", "PCM_16", 48000, 1)
+        assert known.duration == pytest.approx(0.5, abs=0.06)
+    about = json.loads((root / "data/audioMNIST_meta.txt").read_text())["01"]
+    assert len(about.pop("recordingdate").split("-")) == 6
+    assert about == {"age": 36, "gender": "female", "accent": "British English", "native speaker": "yes",
+                     "origin": "Europe, England, London"}  # fmt: skip
+
+
+def test_what_is_shown_is_what_is_kept(visitor, root):
+    link, content = begin(visitor), sound()
+    shown = visitor.post(f"{link}/take", content=content).json()
+    assert not list(root.glob("data/*")), "nothing is kept before the speaker says so"
+    keep(visitor, link, content=content)
+    [path] = root.glob("data/01/*.wav")
+    heard = visitor.get(f"{link}/state").json()
+    assert heard["done"] == 1 and shown["sound"].startswith("data:audio/wav;base64,")
+    assert 0.25 < shown["start"] < 0.36 < 0.5 < shown["stop"] < 0.6
+    assert soundfile.info(path).duration == pytest.approx(shown["seconds"], abs=1e-3)
+
+
+def test_the_pseudonym_stays_apart(visitor, root):
+    link = begin(visitor, pseudonym="Nightingale")
+    keep(visitor, link)
+    told = [path for path in root.rglob("*") if path.is_file() and b"Nightingale" in path.read_bytes()]
+    assert told == [root / "sessions/01.json"] and told[0].parent.stat().st_mode & 0o77 == 0
+
+
+def test_speakers_get_the_next_free_number(root):
+    (root / "data/01").mkdir(parents=True)
+    (root / "data/audioMNIST_meta.txt").write_text('{"02": {"age": "1234", "gender": "male"}}')
+    visitor = visitor_of(folder_of(root))
+    links = [begin(visitor) for _ in range(2)]
+    for link in links:
+        keep(visitor, link)
+    assert {path.name for path in root.glob("data/*/")} == {"01", "03", "04"}
+    people = json.loads((root / "data/audioMNIST_meta.txt").read_text())
+    assert people["02"] == {"age": "1234", "gender": "male"} and people.keys() == {"02", "03", "04"}
+
+
+def test_a_corpus_of_99_speakers_is_full(visitor, root):
+    for number in range(1, 100):
+        (root / f"data/{number:02d}").mkdir()
+    told = visitor.post("/sessions", json=ADA)
+    assert told.status_code == 422 and told.json()["error"] == "This corpus is full: it has 99 speakers."
+
+
+def test_every_order_is_another_and_holds_every_word_as_often(root):
+    folder = folder_of(root, "0123456789", 3)
+    orders = [folder.begin(ADA).order for _ in range(3)]
+    assert len({tuple(order) for order in orders}) == 3
+    for order in orders:
+        assert Counter(word for word, _ in order) == dict.fromkeys("0123456789", 3) and len(set(order)) == 30
+
+
+def test_a_session_goes_on_after_a_restart(visitor, root):
+    link = begin(visitor)
+    keep(visitor, link)
+    before = visitor.get(f"{link}/state").json()
+    session = json.loads((root / "sessions/01.json").read_text())
+    later = visitor_of(folder_of(root, ["7"], 9))  # with other words for new speakers
+    assert later.get(f"{link}/state").json() == before
+    keep(later, link)
+    assert [(root / f"data/01/{word}_01_{index}.wav").exists() for word, index in session["order"]] == [
+        True, True, False, False,
+    ]  # fmt: skip
+    assert later.get(link).is_success and "Ada" in later.get(link).text
+
+
+def test_a_series_is_cut_shown_and_kept_piece_by_piece(visitor, root):
+    link = begin(visitor)
+    content = sound_of(np.concatenate([spoken(level=level) for level in (0.2, 0.4, 0.3)]))
+    told = visitor.post(f"{link}/series", content=content).json()
+    assert len(told) == 3 and all(piece["seconds"] == pytest.approx(0.5, abs=0.06) for piece in told)
+    for piece, place in ((2, 0), (0, 3)):
+        assert visitor.post(f"{link}/keep", params={"place": place, "piece": piece}, content=content).is_success
+    order = json.loads((root / "sessions/01.json").read_text())["order"]
+    for level, (word, index) in ((0.3, order[0]), (0.2, order[3])):
+        kept = soundfile.read(root / f"data/01/{word}_01_{index}.wav")[0]
+        assert kept.max() == pytest.approx(level, abs=2e-3)
+    assert [following["place"] for following in visitor.get(f"{link}/state").json()["next"]] == [1, 2]
+    for piece in (3, -1):
+        refused = visitor.post(f"{link}/keep", params={"place": 1, "piece": piece}, content=content)
+        assert refused.status_code == 422 and "has no piece" in refused.json()["error"]
+
+
+def test_a_word_sent_twice_counts_once(visitor, root):
+    link = begin(visitor)
+    assert keep(visitor, link, 0).status_code == 200
+    told = keep(visitor, link, 0)
+    assert told.status_code == 409 and "kept already" in told.json()["error"]
+    assert keep(visitor, link, 4).status_code == 409 and keep(visitor, link, -1).status_code == 409
+    assert visitor.get(f"{link}/state").json()["done"] == 1
+
+
+@pytest.mark.parametrize("where", ["replace", "fsync"])
+def test_a_crash_before_the_rename_leaves_nothing_half(visitor, root, monkeypatch, where):
+    link = begin(visitor)
+    keep(visitor, link)
+    before = files_of(root)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, where, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            folder_of(root).keep(link.split("/")[-1], 1, b"RIFF")
+    assert files_of(root) == before
+    assert keep(visitor, link).json()["done"] == 2
+
+
+def test_what_a_killed_program_left_is_swept(visitor, root):
+    link = begin(visitor)
+    keep(visitor, link)
+    before = files_of(root)
+    for place in ("data", "data/01", "sessions"):
+        (root / place / ".0123456789abcdef.unfinished").write_bytes(b"RIFF")
+    folder_of(root)
+    assert files_of(root) == before
+
+
+def test_a_full_disk_is_said_and_loses_nothing(visitor, root, monkeypatch):
+    link = begin(visitor)
+    keep(visitor, link)
+    before = {path: (root / path).read_bytes() for path in files_of(root)}
+
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        for told in (keep(visitor, link), visitor.post("/sessions", json=ADA)):
+            assert told.status_code == 507
+            assert told.json()["error"] == (
+                "The disk did not take this (No space left on device); what was kept before is safe, and you can"
+                " try again."
+            )
+    assert {path: (root / path).read_bytes() for path in files_of(root)} == before
+    assert keep(visitor, link).status_code == 200
+
+
+def test_deleting_removes_everything_of_one_speaker_and_nothing_else(visitor, root):
+    links = [begin(visitor, pseudonym=name) for name in ("Ada", "Bela")]
+    for link in links:
+        keep(visitor, link)
+        keep(visitor, link)
+    of_bela = {path for path in files_of(root) if "02" in path}
+    assert visitor.delete(links[0]).is_success
+    assert files_of(root) == of_bela | {"data/audioMNIST_meta.txt"}
+    assert not (root / "data/01").exists()
+    assert json.loads((root / "data/audioMNIST_meta.txt").read_text()).keys() == {"02"}
+    assert visitor.get(links[0]).status_code == visitor.delete(links[0]).status_code == 404
+    assert keep(visitor, links[0], 2).status_code == 404 and not (root / "data/01").exists()
+
+
+def test_an_interrupted_deletion_can_be_finished(visitor, root, monkeypatch):
+    link = begin(visitor)
+    keep(visitor, link)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError(errno.EIO, "Input/output error")))
+        assert visitor.delete(link).status_code == 507
+    assert visitor.delete(link).is_success
+    assert files_of(root) == {"data/audioMNIST_meta.txt"}
+
+
+@pytest.mark.parametrize("token", ["nobody", "01", "..%2f..%2fdata", "01.json", "%00", "é", "x" * 5000])
+def test_a_wrong_link_leads_nowhere(visitor, token):
+    begin(visitor)
+    page = visitor.get(f"/session/{token}")
+    assert page.status_code == 404
+    for told in (
+        visitor.get(f"/session/{token}/state"), visitor.post(f"/session/{token}/take", content=sound()),
+        visitor.post(f"/session/{token}/keep?place=0", content=sound()), visitor.delete(f"/session/{token}"),
+    ):  # fmt: skip
+        assert told.status_code == 404
+
+
+def test_paths_in_answers_go_nowhere(visitor, root, tmp_path):
+    link = begin(visitor, pseudonym="../../evil", speaker="../../evil", order=[["../evil", 0]], token="known")
+    assert keep(visitor, link).status_code == 200 and "known" not in link
+    assert {path.parts[0] for path in map(type(root), files_of(root))} == {"data", "sessions"}
+    assert [path.name for path in tmp_path.iterdir()] == ["corpus"]
+    assert {path.name[1:] for path in root.glob("data/01/*")} == {"_01_0.wav"}
+
+
+@pytest.mark.parametrize(
+    ("answers", "message"),
+    [
+        ({"consent": False}, "Without your consent nothing is recorded"),
+        ({"consent": "yes"}, "Without your consent"),
+        ({"pseudonym": "  "}, "A pseudonym is needed"),
+        ({"pseudonym": 7}, "The pseudonym is to be a text."),
+        ({"pseudonym": "x" * 101}, "at most 100 letters"),
+        ({"origin": "a\0b"}, "The origin is to be at most 100 letters that can be printed."),
+        ({"age": "1234"}, "The age is to be a whole number from 1 to 120, or left out."),
+        ({"age": "²"}, "The age is to be"),
+        ({"gender": "m"}, "The gender is to be one of female, male, or left out."),
+    ],
+)
+def test_answers_that_cannot_be_get_a_sentence(visitor, root, answers, message):
+    told = visitor.post("/sessions", json=ADA | answers)
+    assert told.status_code == 422 and message in told.json()["error"] and not files_of(root)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b"[" * 100_000])
+def test_what_is_no_form_gets_a_sentence(visitor, content):
+    assert visitor.post("/sessions", content=content).json() == {"error": "This is not a filled form."}
+
+
+def test_only_the_pseudonym_has_to_be_told(visitor, root):
+    link = visitor.post("/sessions", json={"consent": True, "pseudonym": "Ada"}).json()["link"]
+    keep(visitor, link)
+    assert json.loads((root / "data/audioMNIST_meta.txt").read_text())["01"].keys() == {"recordingdate"}
+    assert "sex" not in AudioMNIST(root).clips()[0].labels
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "message"),
+    [
+        (b"hello", 422, "not a recording"),
+        (bytes(MOST_BYTES + 1), 413, "larger than 20 MB"),
+        (sound(level=0, of=0.01, begins=0, lasts=0), 422, "Nothing was heard"),
+    ],
+)
+def test_what_is_no_word_gets_a_sentence(visitor, root, content, status, message):
+    link = begin(visitor)
+    for told in (visitor.post(f"{link}/take", content=content), keep(visitor, link, 0, content)):
+        assert told.status_code == status and message in told.json()["error"]
+    assert files_of(root) == {"sessions/01.json"}
+
+
+def test_other_sites_may_not_ask_and_nothing_may_run_that_is_not_ours(visitor):
+    link = begin(visitor)
+    foreign = {"origin": "http://evil.example"}
+    assert visitor.delete(link, headers=foreign).status_code == 403
+    assert visitor.post("/sessions", json=ADA, headers=foreign).status_code == 403
+    for place in ("/", link, "/session/nobody", "/static/record.js"):
+        headers = visitor.get(place).headers
+        assert "default-src 'none'; script-src 'self'; style-src 'self'" in headers["content-security-policy"]
+        page = visitor.get(place).text
+        assert "<script>" not in page and "<style" not in page and " style=" not in page and "onclick" not in page
+
+
+def test_what_speakers_write_is_escaped(visitor):
+    link = begin(visitor, pseudonym="<script>alert(1)</script>")
+    page = visitor.get(link).text
+    assert "&lt;script&gt;alert(1)" in page and "<script>alert" not in page
+
+
+def test_a_damaged_session_shuts_nobody_else_out(visitor, root):
+    links = [begin(visitor) for _ in range(2)]
+    (root / "sessions/01.json").write_text("{")
+    assert visitor.get(links[0]).status_code == 404 and visitor.get(links[1]).is_success
+    assert begin(visitor) and (root / "sessions/03.json").exists()
+
+
+@pytest.mark.parametrize("content", ["no json", "[]", "\ud800"])
+def test_metadata_that_are_not_audiomnists_are_not_overwritten(root, content):
+    (root / "data").mkdir(parents=True)
+    (root / "data/audioMNIST_meta.txt").write_text(content, errors="surrogatepass")
+    with pytest.raises(Mistake, match=r"audioMNIST_meta.txt is not the JSON file of AudioMNIST .*mend it or remove it"):
+        folder_of(root)
+
+
+def test_metadata_one_folder_up_are_added_to(root):
+    root.mkdir()
+    (root / "audioMNIST_meta.txt").write_text('{"01": {"gender": "male"}}')
+    visitor = visitor_of(folder_of(root))
+    keep(visitor, begin(visitor))
+    assert json.loads((root / "audioMNIST_meta.txt").read_text()).keys() == {"01", "02"}
+    assert AudioMNIST(root).clips()[0].labels["sex"] == "female"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "record.root has no value; set it with record.root=…"),
+        (["record.root=file"], "file is not a folder; name another one."),
+        (["record.root=/proc/corpus"], "record.root=/proc/corpus cannot be written to (No such file or directory)"),
+        (["record.root=c", "record.repetitions=0"], "record.repetitions=0 is not a whole number from 1 to 999."),
+        (["record.root=c", "record.words=[]"], "record.words=[] is not a list of one or more different words."),
+        (["record.root=c", "record.words=[a,A]"], "record.words=['a', 'A'] is not a list of one or more different"),
+        (["record.root=c", "record.words=[a_b]"], "record.words has a_b, which is not made of up to 40 letters"),
+        (["record.root=c", "record.words=['../x']"], "record.words has ../x, which is not made of"),
+        (["record=5"], "record"),
+        (["page=live"], "checkpoint has no value; set it with checkpoint=…"),
+    ],
+)
+def test_mistakes_end_in_a_sentence(options, message, serve_here, tmp_path):
+    (tmp_path / "file").touch()
+    said = serve_here("page=record", *options)
+    assert message in said and "\n" not in said and not (tmp_path / "c").exists()

@@ -1,0 +1,347 @@
+"""The study's page: what participants are shown and not told, and that no answer is lost."""
+
+import json
+import random
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from hydra import initialize_config_dir
+
+from src.config import CONF
+from src.mistake import Mistake
+from src.serve.study import Study, application, condition_of
+from src.study.materials import MANIFEST, Materials, chosen, prepared
+from src.study.store import Store
+from tests.browser import CHROMIUM, Browser
+from tests.conftest import ROOT
+
+NAMES = ["visual/gradient_x_input", "audible/gradient_x_input", "both/random", "none"]
+CONDITIONS = [condition_of(name) for name in NAMES]
+TRAINING, ATTENTION, CLIPS = 2, 1, 6
+TRIALS = TRAINING + ATTENTION + CLIPS
+
+
+def make(folder: Path, checkpoint: Path, cache: Path, **changed: Any) -> Materials:
+    asked = {"conditions": CONDITIONS, "clips": TRAINING + CLIPS, "seed": 0} | changed
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return prepared(folder, [str(checkpoint)], data={"root": None, "cache_dir": str(cache)}, **asked)
+
+
+@pytest.fixture(scope="module")
+def materials(trained, cache_dir, tmp_path_factory) -> Materials:
+    return make(tmp_path_factory.mktemp("studies") / "pilot", trained("audionet", "sex"), cache_dir)
+
+
+@pytest.fixture
+def study(materials, tmp_path) -> Study:
+    """With the materials of all tests and answers of its own."""
+    found = Study(materials, CONDITIONS, TRAINING, ATTENTION, 0)
+    found.store = Store(tmp_path / "answers.sqlite")
+    return found
+
+
+@pytest.fixture
+def visitor(study) -> TestClient:
+    return TestClient(application(study), base_url="http://127.0.0.1:8000")
+
+
+def join(visitor: TestClient) -> str:
+    told = visitor.post("/participants")
+    assert told.status_code == 201
+    return told.json()["link"]
+
+
+def given(trial: int, **changed: Any) -> dict[str, Any]:
+    return {"trial": trial, "guess": "male", "rating": 3, "seconds": 1.5} | changed
+
+
+def test_materials_are_made_once_and_kept(materials, trained, cache_dir):
+    assert len(materials.clips) == TRAINING + CLIPS and len({clip.path for clip in materials.clips}) == len(
+        materials.clips
+    )
+    files = sorted(materials.folder.glob("materials/*"))
+    assert len(files) == len(materials.clips) * (1 + 2 * 2)  # the clip; a picture and a sound by both attributions
+    before = [file.stat().st_mtime_ns for file in files]
+    again = make(materials.folder, trained("audionet", "sex"), cache_dir)
+    assert again == materials and [file.stat().st_mtime_ns for file in files] == before
+    for changed in ({"conditions": CONDITIONS[:2]}, {"clips": 4}, {"seed": 1}):
+        with pytest.raises(Mistake, match=f"holds a study with other {next(iter(changed))}; choose another study.name"):
+            make(materials.folder, trained("audionet", "sex"), cache_dir, **changed)
+
+
+def test_materials_whose_making_was_killed_are_made_anew(materials, trained, cache_dir, tmp_path):
+    (tmp_path / "materials").mkdir()
+    (tmp_path / "materials/000.wav").write_bytes(b"half")
+    again = make(tmp_path, trained("audionet", "sex"), cache_dir)
+    assert again.clips == materials.clips and (tmp_path / MANIFEST).exists()
+    for clip in range(len(again.clips)):
+        assert again.signal(clip).read_bytes() == materials.signal(clip).read_bytes()
+
+
+def test_half_of_the_clips_are_wrong_or_as_many_as_there_are():
+    labels = np.zeros(40, int)
+    for wrong, expected in ((20, 5), (3, 3), (0, 0)):
+        predicted = np.where(np.arange(40) < wrong, 1, 0)
+        rows = chosen(labels, predicted, 10, seed=0)
+        assert len(set(rows)) == 10 and sum(predicted[row] for row in rows) == expected
+        assert predicted[rows[0]] == 0 and (expected == 0 or predicted[rows[1]] == 1)  # the practice has both
+    assert chosen(labels, predicted, 10, 0) != chosen(labels, predicted, 10, 1)
+
+
+def test_a_participant_is_told_nothing_but_what_the_condition_allows(visitor, study):
+    link = join(visitor)
+    secret = {clip.path for clip in study.materials.clips} | {"prediction", "label", "gradient", "random"}
+    for number, trial in enumerate(study.plan(0)):
+        told = visitor.get(f"{link}/trial")
+        assert told.json()["number"] == number and told.json()["trials"] == TRIALS
+        assert not any(word in told.text for word in secret)
+        form = trial.condition.form
+        expected = ["signal"] + ["picture"] * (form in ("visual", "both")) + ["sound"] * (form in ("audible", "both"))
+        assert told.json()["parts"] == expected
+        for part in ("signal", "picture", "sound", "label"):
+            shown = visitor.get(f"{link}/trial/{number}/{part}")
+            assert shown.status_code == (200 if part in expected else 404)
+            if part in expected:
+                assert shown.content == study.file(trial, part).read_bytes()
+                assert not any(word in str(shown.headers) for word in (".wav", ".png", "materials"))
+        for other in (number - 1, number + 1, TRIALS, 10**6):
+            assert visitor.get(f"{link}/trial/{other}/signal").status_code == 404
+        answered = visitor.post(f"{link}/answer", json=given(number)).json()
+        assert ("feedback" in answered) == (trial.block == "training")
+    assert visitor.get(f"{link}/trial").json()["finished"]
+    assert visitor.post(f"{link}/answer", json=given(TRIALS)).status_code == 422
+    answers = study.store.answers()
+    assert answers["trial"].tolist() == list(range(TRIALS)) and set(answers["rating"]) == {3}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "not an answer"), (b"[]", "not an answer"), (b'{"trial": 0}', "not an answer"),
+        (b"\xff", "not an answer"),
+        (json.dumps(given(0, guess="child")).encode(), "Name one of male, female."),
+        (json.dumps(given(0, rating=6)).encode(), "Rate the explanation from 1 to 5."),
+        (json.dumps(given(0, seconds=-1)).encode(), "Rate the explanation"),
+        (b'{"trial": 0, "guess": "male", "rating": 3, "seconds": NaN}', "Rate the explanation"),
+        (json.dumps(given(-1)).encode(), "Rate the explanation"),
+        (json.dumps(given(3)).encode(), "not the trial whose turn it is"),
+    ],
+)  # fmt: skip
+def test_what_is_no_answer_is_refused(visitor, study, content, message):
+    told = visitor.post(f"{join(visitor)}/answer", content=content)
+    assert told.status_code == 422 and message in told.json()["error"]
+    assert study.store.answers().empty
+
+
+def test_a_double_click_is_one_answer(visitor, study):
+    link = join(visitor)
+    first = visitor.post(f"{link}/answer", json=given(0))
+    again = visitor.post(f"{link}/answer", json=given(0, guess="female"))
+    assert again.json() == first.json()
+    assert study.store.answers()["guess"].tolist() == ["male"]
+
+
+def test_nobody_answers_for_somebody_else(visitor, study):
+    mine, yours = join(visitor), join(visitor)
+    visitor.post(f"{mine}/answer", json=given(0))
+    assert visitor.get(f"{yours}/trial").json()["number"] == 0
+    for link in ("/participant/nobody", "/participant/0", "/participant/..%2f..%2fetc"):
+        assert visitor.get(link).status_code == visitor.get(f"{link}/trial").status_code == 404
+        assert visitor.post(f"{link}/answer", json=given(0)).status_code == 404
+    headers = {"origin": "http://evil.example"}
+    assert visitor.post(f"{mine}/answer", json=given(1), headers=headers).status_code == 403
+    assert len(study.store.answers()) == 1
+
+
+def test_a_full_disk_loses_no_earlier_answer(visitor, study, monkeypatch):
+    link = join(visitor)
+    visitor.post(f"{link}/answer", json=given(0))
+
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(study.store, "answer", full)
+    told = visitor.post(f"{link}/answer", json=given(1))
+    assert told.status_code == 507 and "All earlier ones are" in told.json()["error"]
+    monkeypatch.undo()
+    assert visitor.get(f"{link}/trial").json()["number"] == 1
+    assert visitor.post(f"{link}/answer", json=given(1)).status_code == 200
+
+
+def test_fifty_participants_at_once_finish(study):
+    app = application(study)
+
+    def take_part(_: int) -> str:
+        with TestClient(app, base_url="http://127.0.0.1:8000") as visitor:
+            link = join(visitor)
+            while not (told := visitor.get(f"{link}/trial").json())["finished"]:
+                for _ in range(2):  # an impatient one
+                    assert visitor.post(f"{link}/answer", json=given(told["number"])).status_code == 200
+        return link
+
+    with ThreadPoolExecutor(50) as pool:
+        links = list(pool.map(take_part, range(50)))
+    answers = study.store.answers()
+    assert len(set(links)) == 50 and len(answers) == 50 * TRIALS
+    assert (answers.groupby("participant")["trial"].apply(sorted).map(len) == TRIALS).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "study.name has no value; set it with study.name=…"),
+        (["study.name=../up"], "study.name=../up is not made of letters, digits, hyphens and underscores."),
+        (
+            ["study.name=pilot", "study.conditions=[visual/magic]"],
+            "study.conditions has visual/magic, which is neither",
+        ),
+        (
+            ["study.name=pilot", "study.conditions=[smell/random]"],
+            "study.conditions has smell/random, which is neither",
+        ),
+        (["study.name=pilot", "study.conditions=[]"], "study.conditions=[] is not a list of one or more different"),
+        (["study.name=pilot", "study.clips=1"], "study.clips=1 is not a whole number of 2 or more"),
+        (["study.name=pilot", "checkpoint_2=no.ckpt"], "is not a file; name a checkpoints/last.ckpt or best.ckpt"),
+    ],
+)
+def test_mistakes_end_in_a_sentence(options, message, trained, serve_here):
+    said = serve_here("page=study", f"checkpoint={trained('audionet', 'sex')}", *options)
+    assert message in said and "\n" not in said
+
+
+@pytest.fixture
+def start(trained, tmp_path) -> Iterator[Callable[[], tuple[subprocess.Popen[str], str]]]:
+    """Starts `python serve.py page=study` in a folder; the same study whenever it is started."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = ["page=study", "study.name=pilot", f"checkpoint={trained('audionet', 'sex')}", f"port={port}",
+               f"study.clips={CLIPS}", f"study.training={TRAINING}", f"study.attention={ATTENTION}",
+               "study.conditions=[visual/gradient_x_input,both/random]"]  # fmt: skip
+    programs = []
+
+    def started() -> tuple[subprocess.Popen[str], str]:
+        command = [sys.executable, str(ROOT / "serve.py"), *options]
+        program = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        programs.append(program)
+        address = f"http://127.0.0.1:{port}"
+        for _ in range(1200):
+            assert program.poll() is None, program.stdout.read()
+            try:
+                urllib.request.urlopen(address, timeout=1)
+                return program, address
+            except OSError:
+                time.sleep(0.1)
+        pytest.fail("the server does not start")
+
+    yield started
+    for program in programs:
+        program.kill()
+        program.wait(10)
+
+
+def post(address: str, content: object = None) -> Any:
+    request = urllib.request.Request(address, data=json.dumps(content).encode(), method="POST")
+    with urllib.request.urlopen(request, timeout=10) as told:
+        return json.load(told)
+
+
+def kill_at(program: subprocess.Popen[str], moment: float) -> None:
+    time.sleep(max(0, moment - time.monotonic()))
+    program.kill()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_twenty_kills_of_the_server_lose_no_answer(start, tmp_path):
+    chance, confirmed = random.Random(0), set()
+    for participant in range(20):
+        program, address = start()
+        link = post(f"{address}/participants")["link"]
+        last = time.monotonic() + chance.uniform(0, 0.2)
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(
+                lambda program=program, last=last: (time.sleep(max(0, last - time.monotonic())), program.kill())
+            )
+            try:
+                for trial in range(TRIALS):
+                    post(f"{address}{link}/answer", given(trial))
+                    confirmed.add((participant, trial))
+            except (OSError, HTTPException):
+                pass
+        program.wait(10)
+        assert program.returncode == -signal.SIGKILL
+    answers = Store(tmp_path / "studies/pilot/answers.sqlite").answers()
+    kept = set(zip(answers["participant"].tolist(), answers["trial"].tolist(), strict=True))
+    assert confirmed <= kept and len(kept - confirmed) <= 20 and len(confirmed) > 20
+
+
+TAKE_PART = """
+    const until = async (met) => { while (!met()) await new Promise((done) => setTimeout(done, 20)); };
+    const status = () => document.getElementById("status").textContent;
+    const step = async () => {
+        const before = status(), wanted = document.getElementById("wanted");
+        const [player] = document.querySelectorAll("audio");
+        await player.play();
+        if (!document.getElementById("figure").hidden) await document.getElementById("picture").decode();
+        const guess = wanted.hidden ? "male" : wanted.textContent.match(/answer (\\w+) here/)[1];
+        document.querySelector(`input[name=guess][value=${guess}]`).click();
+        document.querySelector("input[name=rating][value='4']").click();
+        document.querySelector("#answer button").click();
+        await until(() => status() !== before);
+    };
+    await until(() => status() !== "");
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium on the PATH")
+def test_one_finishes_and_another_leaves_and_comes_back(start, tmp_path, request):
+    _, address = start()
+    browser = Browser(CHROMIUM, tmp_path / "profile")
+    request.addfinalizer(browser.process.wait)
+    request.addfinalizer(browser.process.kill)  # before it is waited for
+
+    def begin() -> str:
+        browser.open(f"{address}/")
+        loaded = len(browser.of("Page.loadEventFired"))
+        browser.run("document.getElementById('begin').click()")
+        while len(browser.of("Page.loadEventFired")) == loaded:
+            browser.events.append(browser.receive())
+        return browser.run("return location.href")
+
+    begin()
+    finished = (
+        f"for (let step_ = 0; step_ < {TRIALS}; step_ += 1) await step(); return [status(), heading.textContent];"
+    )
+    assert browser.run(TAKE_PART + finished) == ["All your answers are kept. You can close this page.", "Thank you!"]
+    link = begin()
+    assert (
+        browser.run(TAKE_PART + "await step(); await step(); await step(); return status();") == f"Step 4 of {TRIALS}."
+    )
+    browser.open(f"{address}/")
+    browser.open(link)
+    assert browser.run(TAKE_PART + "return status();") == f"Step 4 of {TRIALS}."
+    rest = f"for (let number = 3; number < {TRIALS}; number += 1) await step(); return heading.textContent;"
+    assert browser.run(TAKE_PART + rest) == "Thank you!"
+    answers = Store(tmp_path / "studies/pilot/answers.sqlite").answers()
+    assert answers.groupby("participant").size().tolist() == [TRIALS, TRIALS]
+    assert (answers["seconds"] > 0).all() and set(answers["rating"]) == {4}
+    assert browser.of("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded") == []
+    asked = {sent["request"]["url"] for sent in browser.of("Network.requestWillBeSent")}
+    assert all(url.startswith((address, "data:")) for url in asked)
