@@ -32,10 +32,9 @@ def page(config: dict[str, Any]) -> FastAPI:
     folder = Path(asked["root"]) / asked["name"]
     conditions = [condition_of(name) for name in asked["conditions"]]
     checkpoints = [path for path in (config["checkpoint"], config["checkpoint_2"]) if path]
-    materials = prepared(
-        folder, checkpoints, conditions, asked["training"] + asked["clips"], asked["seed"], config["data"]
-    )
-    study = Study(materials, conditions, asked["training"], asked["attention"], asked["seed"])
+    options = {name: asked[name] for name in ("clips", "training", "attention", "seed")}
+    materials = prepared(folder, checkpoints, conditions, options, config["data"])
+    study = Study(materials, conditions, options["training"], options["attention"], options["seed"])
     return application(study, config["host"])
 
 

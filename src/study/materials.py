@@ -67,7 +67,7 @@ class Materials:
 
 
 def prepared(
-    folder: Path, checkpoints: list[str], conditions: list[Condition], clips: int, seed: int, data: dict[str, Any]
+    folder: Path, checkpoints: list[str], conditions: list[Condition], options: dict[str, int], data: dict[str, Any]
 ) -> Materials:
     """A study's materials, made if they are not there.
 
@@ -75,24 +75,24 @@ def prepared(
         folder: the study's.
         checkpoints: whose networks are explained; each brings its share of the clips.
         conditions: to be compared.
-        clips: how many; half of them, or as many as there are, such that a network got wrong.
-        seed: of their choice.
+        options: `{clips, training, attention, seed}` of the plan. Of all clips, to judge and to practise with, half are
+            such that a network got wrong, or as many as there are.
         data: `{root, cache_dir}`, where the recordings lie now.
 
     Raises:
         Mistake: the folder holds another study, or a checkpoint cannot be used.
     """
-    options = ("checkpoint", "checkpoint_2")
-    opened = [open_checkpoint(path, option) for path, option in zip(checkpoints, options, strict=False)]
+    named = zip(("checkpoint", "checkpoint_2"), checkpoints, strict=False)
+    opened = [open_checkpoint(path, option) for option, path in named]
     classes = opened[0][KEY]["classes"]
     if any(other[KEY]["classes"] != classes for other in opened):
         raise Mistake("checkpoint_2=… tells other classes apart than checkpoint; compare networks of the same task.")
     asked = {
         "checkpoints": [hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in checkpoints],
         "conditions": [condition.name for condition in conditions],
-        "clips": clips,
-        "seed": seed,
+        **options,
     }
+    clips, seed = options["clips"] + options["training"], options["seed"]
     manifest = folder / MANIFEST
     if manifest.exists():
         held = json.loads(manifest.read_text(encoding="utf-8"))

@@ -36,9 +36,10 @@ TRIALS = TRAINING + ATTENTION + CLIPS
 
 
 def make(folder: Path, checkpoint: Path, cache: Path, **changed: Any) -> Materials:
-    asked = {"conditions": CONDITIONS, "clips": TRAINING + CLIPS, "seed": 0} | changed
+    plan = {"clips": CLIPS, "training": TRAINING, "attention": ATTENTION, "seed": 0}
+    conditions = changed.pop("conditions", CONDITIONS)
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return prepared(folder, [str(checkpoint)], data={"root": None, "cache_dir": str(cache)}, **asked)
+        return prepared(folder, [str(checkpoint)], conditions, plan | changed, {"root": None, "cache_dir": str(cache)})
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +79,7 @@ def test_materials_are_made_once_and_kept(materials, trained, cache_dir):
     before = [file.stat().st_mtime_ns for file in files]
     again = make(materials.folder, trained("audionet", "sex"), cache_dir)
     assert again == materials and [file.stat().st_mtime_ns for file in files] == before
-    for changed in ({"conditions": CONDITIONS[:2]}, {"clips": 4}, {"seed": 1}):
+    for changed in ({"conditions": CONDITIONS[:2]}, {"clips": 4}, {"seed": 1}, {"attention": 2}, {"training": 1}):
         with pytest.raises(Mistake, match=f"holds a study with other {next(iter(changed))}; choose another study.name"):
             make(materials.folder, trained("audionet", "sex"), cache_dir, **changed)
 
