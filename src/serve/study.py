@@ -118,7 +118,9 @@ def application(study: Study, host: str = LOOPBACK[0]) -> FastAPI:
         given = answer_in(await body_of(request), study.materials.classes)
         if given.trial > current or given.trial >= len(plan):
             raise BadUpload("This is not the trial whose turn it is; load the page again.")
-        study.store.answer(participant_of(study, token), given)  # of one that was answered before, the first stays
+        study.store.answer(
+            participant_of(study, token), plan[given.trial], given
+        )  # of one that was answered before, the first stays
         told = as_json(study, plan, max(current, given.trial + 1))
         if plan[given.trial].block == "training":
             told["feedback"] = study.materials.clips[plan[given.trial].clip].prediction

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from src.study.plan import Trial
+
 TABLES = """
 CREATE TABLE IF NOT EXISTS participants (
     number INTEGER PRIMARY KEY,     -- from 0, in the order in which they came
@@ -19,6 +21,9 @@ CREATE TABLE IF NOT EXISTS participants (
 CREATE TABLE IF NOT EXISTS answers (
     participant INTEGER NOT NULL REFERENCES participants(number),
     trial INTEGER NOT NULL,
+    block TEXT NOT NULL,            -- training, main or attention
+    clip INTEGER NOT NULL,          -- a number of study.json's
+    condition TEXT NOT NULL,        -- how it was explained
     guess TEXT NOT NULL,            -- the class that they think the network predicted
     rating INTEGER NOT NULL,        -- how well the explanation supports it
     seconds REAL NOT NULL,          -- from when the trial was shown
@@ -33,6 +38,7 @@ class Answer:
     """One participant's answer to one trial.
 
     Args:
+        trial: its number in the participant's order.
         guess: the class that they think the network predicted.
         rating: how well the explanation supports it.
         seconds: from when the trial was shown to when it was answered.
@@ -79,11 +85,13 @@ class Store:
             found = connection.execute("SELECT number FROM participants WHERE token = ?", (token,)).fetchone()
         return None if found is None else int(found[0])
 
-    def answer(self, participant: int, answer: Answer) -> bool:
+    def answer(self, participant: int, trial: Trial, answer: Answer) -> bool:
         """Keeps an answer; whether it was the trial's first. A second one, as from a double click, changes nothing."""
-        row = (participant, answer.trial, answer.guess, answer.rating, answer.seconds, time.time())
+        shown = (participant, trial.number, trial.block, trial.clip, trial.condition.name)
+        row = (*shown, answer.guess, answer.rating, answer.seconds, time.time())
         with self._connection() as connection:
-            kept = connection.execute("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", row)
+            insert = "INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+            kept = connection.execute(insert, row)
             return kept.rowcount == 1
 
     def answered(self, participant: int) -> int:
@@ -95,7 +103,7 @@ class Store:
         return int(count)
 
     def answers(self) -> pd.DataFrame:
-        """All of them, a row each: participant, trial, guess, rating, seconds, answered."""
+        """All of them, a row each: participant, trial, block, clip, condition, guess, rating, seconds, answered."""
         with self._connection() as connection:
             return pd.read_sql_query("SELECT * FROM answers ORDER BY participant, trial", connection)
 

@@ -127,6 +127,10 @@ def test_a_participant_is_told_nothing_but_what_the_condition_allows(visitor, st
     assert visitor.post(f"{link}/answer", json=given(TRIALS)).status_code == 422
     answers = study.store.answers()
     assert answers["trial"].tolist() == list(range(TRIALS)) and set(answers["rating"]) == {3}
+    for column, values in (("block", [trial.block for trial in study.plan(0)]),
+                           ("clip", [trial.clip for trial in study.plan(0)]),
+                           ("condition", [trial.condition.name for trial in study.plan(0)])):  # fmt: skip
+        assert answers[column].tolist() == values
 
 
 @pytest.mark.parametrize(

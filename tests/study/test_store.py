@@ -9,18 +9,25 @@ from pathlib import Path
 
 import pytest
 
+from src.study.plan import Condition, Trial
 from src.study.store import Answer, Store
+
+
+def shown(number: int) -> Trial:
+    return Trial(number, "main", 10 + number, Condition("visual", "random"))
 
 
 def test_what_was_answered_is_there_when_one_comes_back(tmp_path):
     store = Store(tmp_path / "answers.sqlite")
     (first, token), (second, other) = store.join(), store.join()
     assert (first, second) == (0, 1) and token != other and len(token) >= 32
-    assert store.answer(first, Answer(0, "yes", 4, 1.5)) and store.answer(first, Answer(1, "no", 2, 0.5))
+    assert store.answer(first, shown(0), Answer(0, "yes", 4, 1.5)) and store.answer(
+        first, shown(1), Answer(1, "no", 2, 0.5)
+    )
     again = Store(tmp_path / "answers.sqlite")
     assert again.participant(token) == first and again.participant(other) == second
     assert again.answered(first) == 2 and again.answered(second) == 0
-    assert again.answers()[["trial", "guess", "rating", "seconds"]].values.tolist() == [
+    assert again.answers()[["trial", "block", "clip", "condition", "guess", "rating", "seconds"]].values.tolist() == [
         [0, "yes", 4, 1.5],
         [1, "no", 2, 0.5],
     ]
@@ -36,11 +43,11 @@ def test_a_token_that_was_not_given_is_nobodys(tmp_path, token):
 def test_the_first_answer_stays(tmp_path):
     store = Store(tmp_path / "answers.sqlite")
     number, _ = store.join()
-    assert store.answer(number, Answer(0, "yes", 4, 1.5))
-    assert not store.answer(number, Answer(0, "no", 1, 9.0))
+    assert store.answer(number, shown(0), Answer(0, "yes", 4, 1.5))
+    assert not store.answer(number, shown(0), Answer(0, "no", 1, 9.0))
     assert store.answers()["guess"].tolist() == ["yes"]
     with pytest.raises(sqlite3.IntegrityError):  # of somebody who never joined
-        store.answer(7, Answer(0, "yes", 4, 1.5))
+        store.answer(7, shown(0), Answer(0, "yes", 4, 1.5))
 
 
 def test_fifty_participants_at_once_lose_nothing(tmp_path):
@@ -52,8 +59,8 @@ def test_fifty_participants_at_once_lose_nothing(tmp_path):
         number, token = store.join()
         for trial in range(trials):
             assert store.participant(token) == number
-            store.answer(number, Answer(trial, f"class {number}", trial % 5, 0.1))
-            store.answer(number, Answer(trial, "a double click", 0, 0.0))
+            store.answer(number, shown(trial), Answer(trial, f"class {number}", trial % 5, 0.1))
+            store.answer(number, shown(trial), Answer(trial, "a double click", 0, 0.0))
         return number
 
     with ThreadPoolExecutor(50) as pool:
@@ -69,7 +76,7 @@ def answer_until_killed(path: Path, told: Path) -> None:
     number, _ = store.join()
     with open(told, "ab", buffering=0) as file:
         for trial in range(10**6):
-            store.answer(number, Answer(trial, "yes", 3, 0.1))
+            store.answer(number, shown(trial), Answer(trial, "yes", 3, 0.1))
             file.write(f"{number} {trial}\n".encode())
 
 
