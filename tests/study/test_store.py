@@ -21,15 +21,15 @@ def test_what_was_answered_is_there_when_one_comes_back(tmp_path):
     store = Store(tmp_path / "answers.sqlite")
     (first, token), (second, other) = store.join(), store.join()
     assert (first, second) == (0, 1) and token != other and len(token) >= 32
-    assert store.answer(first, shown(0), Answer(0, "yes", 4, 1.5)) and store.answer(
-        first, shown(1), Answer(1, "no", 2, 0.5)
-    )
+    assert store.answer(first, shown(0), Answer(0, "yes", 4, 1.5))
+    assert store.answer(first, shown(1), Answer(1, "no", 2, 0.5))
     again = Store(tmp_path / "answers.sqlite")
     assert again.participant(token) == first and again.participant(other) == second
     assert again.answered(first) == 2 and again.answered(second) == 0
-    assert again.answers()[["trial", "block", "clip", "condition", "guess", "rating", "seconds"]].values.tolist() == [
-        [0, "yes", 4, 1.5],
-        [1, "no", 2, 0.5],
+    answers = again.answers().drop(columns=["participant", "answered"])
+    assert answers.values.tolist() == [
+        [0, "main", 10, "visual/random", "yes", 4, 1.5],
+        [1, "main", 11, "visual/random", "no", 2, 0.5],
     ]
 
 
