@@ -99,6 +99,7 @@ def test_every_command_is_of_a_known_kind():
         "python explain.py",
         "python benchmark.py",
         "python serve.py",
+        "python study.py",
         "pip install",
         "wandb ",
     )

@@ -24,6 +24,7 @@ CREATE TABLE IF NOT EXISTS answers (
     block TEXT NOT NULL,            -- training, main or attention
     clip INTEGER NOT NULL,          -- a number of study.json's
     condition TEXT NOT NULL,        -- how it was explained
+    wanted TEXT,                    -- the class that an attention check asked for
     guess TEXT NOT NULL,            -- the class that they think the network predicted
     rating INTEGER NOT NULL,        -- how well the explanation supports it
     seconds REAL NOT NULL,          -- from when the trial was shown
@@ -87,10 +88,10 @@ class Store:
 
     def answer(self, participant: int, trial: Trial, answer: Answer) -> bool:
         """Keeps an answer; whether it was the trial's first. A second one, as from a double click, changes nothing."""
-        shown = (participant, trial.number, trial.block, trial.clip, trial.condition.name)
+        shown = (participant, trial.number, trial.block, trial.clip, trial.condition.name, trial.wanted)
         row = (*shown, answer.guess, answer.rating, answer.seconds, time.time())
         with self._connection() as connection:
-            insert = "INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+            insert = "INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
             kept = connection.execute(insert, row)
             return kept.rowcount == 1
 
@@ -103,7 +104,7 @@ class Store:
         return int(count)
 
     def answers(self) -> pd.DataFrame:
-        """All of them, a row each: participant, trial, block, clip, condition, guess, rating, seconds, answered."""
+        """All of them, a row each, with the columns of the table."""
         with self._connection() as connection:
             return pd.read_sql_query("SELECT * FROM answers ORDER BY participant, trial", connection)
 

@@ -1,0 +1,80 @@
+"""A study's results as files: the answers, tables, a figure and one page."""
+
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+from rich.console import Console
+
+from src.explain import plots
+from src.explain.report import Note, Picture, Section, write_report
+from src.study.analysis import CLIPS, LEAST_SECONDS, MOST_FAILED, compare, read, summarise
+
+COLOURS = {"all": "#000000", "right": "#0072B2", "wrong": "#D55E00"}
+MEASURED = {"correct": "guesses that are the network's prediction", "rating": "rating (1 to 5)"}
+RULES = (
+    f"Excluded are participants who failed more than {MOST_FAILED:.0%} of their attention checks, and those who took"
+    f" less than {LEAST_SECONDS:g} s for half of the trials. Practice and attention checks count for nothing."
+)
+GUESS = (
+    "A guess is correct if it is what the network predicted, also where that was wrong: an explanation that helps lets"
+    " people see what the network heard. Right and wrong are the network's predictions."
+)
+TESTS = (
+    "Two conditions at a time, by participants who met both: difference of their means with its 95 % interval, paired"
+    " t-test, Cohen's d_z, and p-values after Holm's correction for all rows of the table."
+)
+
+
+def write(folder: Path, seed: int) -> None:
+    """Writes `answers.csv`, `summary.csv`, `comparisons.csv`, `study.png` and `report.html`, and prints the summary.
+
+    Raises:
+        Mistake: there is nothing to analyse.
+    """
+    answers = read(folder)
+    counted = answers.counted
+    summary, comparisons = summarise(counted, seed), compare(counted)
+    answers.table.to_csv(folder / "answers.csv", index=False)
+    summary.to_csv(folder / "summary.csv", index=False, float_format="%.6g")
+    comparisons.to_csv(folder / "comparisons.csv", index=False, float_format="%.6g")
+    png = plots.png(plot(summary), dpi=130)
+    (folder / "study.png").write_bytes(png)
+    people = answers.table["participant"].nunique()
+    write_report(
+        folder / "report.html",
+        title="What people made of the explanations",
+        facts={
+            "study": folder.name,
+            "participants": f"{people}, of whom {len(answers.excluded)} are excluded",
+            "answers that count": len(counted),
+            "conditions": ", ".join(summary["condition"].unique()) if len(summary) else "none",
+        },
+        sections=[
+            Section("By condition", [GUESS, RULES], [Picture(png, "Guesses and ratings by condition")], summary),
+            Section("Differences", [TESTS], table=comparisons),
+        ],
+        notes=[Note(f"{len(answers.excluded)} participants are excluded.", [
+            f"participant {number}: {reason}" for number, reason in answers.excluded.items()
+        ])] if answers.excluded else [],
+    )  # fmt: skip
+    console = Console()
+    console.print(summary.to_string(index=False, float_format="%.3f"), highlight=False, soft_wrap=True)
+    console.print(f"Report: {folder / 'report.html'}", soft_wrap=True, highlight=False, markup=False)
+
+
+def plot(summary: pd.DataFrame) -> Figure:
+    """Means and 95 % intervals by condition, of all clips and of those that the network got right and wrong."""
+    figure = Figure((9, 3.4), layout="constrained")
+    conditions = list(summary["condition"].unique()) if len(summary) else []
+    for axes, (measure, words) in zip(figure.subplots(1, 2), MEASURED.items(), strict=True):
+        for place, kind in enumerate(CLIPS):
+            part = summary[summary["clips"] == kind]
+            x = [conditions.index(name) + 0.2 * (place - 1) for name in part["condition"]]
+            ends = [part[measure] - part[f"{measure}_low"], part[f"{measure}_high"] - part[measure]]
+            axes.errorbar(x, part[measure], ends, fmt="o", color=COLOURS[kind], capsize=2, label=kind)
+        axes.set_xticks(range(len(conditions)), conditions, rotation=20, ha="right", fontsize="small")
+        axes.set_ylabel(words)
+        axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(title="predictions", frameon=False, fontsize="small", bbox_to_anchor=(1, 1), loc="upper left")
+    return figure

@@ -1,0 +1,43 @@
+"""Says what participants of a study answered: tables, paired tests, a figure and one page.
+
+    python study.py results=studies/pilot
+    python study.py effect=0.5
+
+`python study.py --help` lists the options; `conf/study.yaml` explains each.
+"""
+
+from pathlib import Path
+
+import hydra
+from omegaconf import DictConfig
+
+from src import command_line, config
+from src.mistake import Mistake
+
+
+@hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="study")
+def main(cfg: DictConfig) -> float | None:
+    return command_line.job(cfg, run)
+
+
+def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str]) -> float | None:
+    """Analyses a study, or says how many participants one needs."""
+    checked = config.check_study_analysis(cfg)
+    try:
+        from src.study import analysis, page  # only now: it takes seconds to import
+    except ModuleNotFoundError as error:
+        raise Mistake(f"study.py needs {error.name}, an extra; pip install '.[serve]' in the checkout.") from error
+    if checked["effect"] is not None:
+        needed = analysis.participants_needed(checked["effect"], checked["power"], checked["alpha"])
+        print(f"{needed} participants, each of whom meets both conditions, for a paired t-test.")
+    else:
+        page.write(Path(checked["results"]), checked["seed"])
+    return None
+
+
+def cli() -> None:
+    command_line.start(main, "study")
+
+
+if __name__ == "__main__":
+    cli()
