@@ -46,6 +46,7 @@ def benchmark(cfg: DictConfig, folder: Path, sweep: Path | None = None) -> None:
     Raises:
         Mistake: an unknown name, or what the checkpoint cannot be asked at all.
     """
+    plain(cfg)  # says what has no value
     attributions = names(cfg, "attributions")
     check_known("attributions", "attribution", attributions)
     if cfg.get("attribution"):

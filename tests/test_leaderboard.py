@@ -119,3 +119,7 @@ def test_all_that_is_asked_of_an_attribution(benchmark_here: Here, trained: Trai
     columns, rows = (json.loads(kept.read_text())[name] for name in ("columns", "data"))
     assert len(rows) == len(table) and set(table.columns) <= set(columns)
     assert list(kept.parents[1].glob("html/page*.html"))
+
+
+def test_a_checkpoint_is_asked_for(benchmark_here: Here) -> None:
+    assert benchmark_here() == "checkpoint has no value; set it with checkpoint=…"
