@@ -187,6 +187,7 @@ def test_a_full_disk_loses_no_earlier_answer(visitor, study, monkeypatch):
     assert visitor.post(f"{link}/answer", json=given(1)).status_code == 200
 
 
+@pytest.mark.slow
 def test_fifty_participants_at_once_finish(study):
     app = application(study)
 

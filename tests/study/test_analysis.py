@@ -66,6 +66,7 @@ def test_what_was_put_in_is_found(tmp_path):
     assert (ratings["p_holm"] > 0.01).all()
 
 
+@pytest.mark.slow
 def test_nothing_is_found_where_nothing_was(tmp_path):
     """Of 24 studies of equal conditions, a twentieth of the p-values lies below 0.05, give or take."""
     p = []
