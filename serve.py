@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 
 from src import command_line, config
 from src.mistake import Mistake
+from src.serve import options
 
 
 @hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="serve")
@@ -23,7 +24,7 @@ def main(cfg: DictConfig) -> float | None:
 
 def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str]) -> float | None:
     """Serves until it is interrupted."""
-    checked = config.check_serving(cfg)
+    checked = options.check(cfg)
     try:
         # only now: it takes seconds to import, and wrong options should not wait
         server, page = import_module("src.serve.server"), import_module(f"src.serve.{checked['page']}")

@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 
 from src import command_line, config
 from src.mistake import Mistake
+from src.study import options
 
 
 @hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="study")
@@ -22,7 +23,7 @@ def main(cfg: DictConfig) -> float | None:
 
 def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str]) -> float | None:
     """Analyses a study, or says how many participants one needs."""
-    checked = config.check_study_analysis(cfg)
+    checked = options.check(cfg)
     try:
         from src.study import analysis, page  # only now: it takes seconds to import
     except ModuleNotFoundError as error:

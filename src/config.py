@@ -1,6 +1,5 @@
 """Checks a configuration and says what is wrong in one sentence. Imports nothing heavy: `--help` must be quick."""
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,6 @@ STEPS = tuple(
     f"trainer.{name}" for name in ("max_epochs", "max_steps", "accumulate_grad_batches", "limit_train_batches")
 )
 GROUPS = ("data", "task", "model", "optimizer")  # what a checkpoint is bound to
-
-FORMS = ("visual", "audible", "both")  # of explanations in a study
-PAGES = ("live", "record", "study")  # of serve.py, each a module of src/serve
 
 # option, type, lowest, highest, whether null is a value of it
 NUMBERS: list[tuple[str, type, float, float, bool]] = [
@@ -159,93 +155,24 @@ def check_explanation(cfg: DictConfig) -> dict[str, Any]:
     return config
 
 
-def check_serving(cfg: DictConfig) -> dict[str, Any]:
-    """Resolves the configuration of `serve.py` into plain containers and checks its values.
+def listed(config: dict[str, Any], option: str, group: str) -> list[str]:
+    """The choices of a group that an option names, in a list or one.
 
     Raises:
-        Mistake: the first value that is missing, of the wrong type or unknown.
+        Mistake: it names none, or one that there is not.
     """
-    config = plain(cfg)
-    if config["page"] not in PAGES:
-        raise Mistake(f"page={config['page']} is unknown; choose one of {', '.join(PAGES)}.")
-    check_number(config, "port", int, 0, 65535, False)
-    check_recording(config)
-    check_study(config)
-    record, study, data = (config[name] for name in ("record", "study", "data"))
-    needed = {
-        "live": {"checkpoint": config["checkpoint"]},
-        "record": {"record.root": record["root"]},
-        "study": {"checkpoint": config["checkpoint"], "study.name": study["name"]},
-    }[config["page"]]
-    for option, value in needed.items():
-        if not value:
-            raise Mistake(f"{option} has no value; set it with {option}=…")
-    paths = [(config, "checkpoint"), (config, "checkpoint_2"), (record, "root"), (study, "root"), (data, "root")]
-    for holder, name in [*paths, (data, "cache_dir")]:
-        if holder[name]:
-            holder[name] = str(Path(str(holder[name])).expanduser().absolute())
-    for option in ("attributions", "domains"):
-        known = sorted(path.stem for path in (CONF / option[:-1]).glob("*.yaml"))
-        names = config[option] if isinstance(config[option], list) else [config[option]]
-        if not names:
-            raise Mistake(f"{option} is empty; name at least one.")
-        for name in names:
-            if name not in known:
-                raise Mistake(f"{option} has {name}, which is unknown; choose from {', '.join(known)}.")
-        config[option] = names
-    return config
-
-
-def check_study_analysis(cfg: DictConfig) -> dict[str, Any]:
-    """Resolves the configuration of `study.py` into plain containers and checks its values.
-
-    Raises:
-        Mistake: the first value that is missing or out of range.
-    """
-    config = plain(cfg)
-    for option, high in (("effect", 100), ("power", 0.999), ("alpha", 0.999)):
-        check_number(config, option, float, 0.001, high, option == "effect")
-    check_number(config, "seed", int, 0, 2**32 - 1, False)
-    if config["effect"] is None and not config["results"]:
-        raise Mistake("results has no value; set it with results=…, or plan a study with effect=0.5")
-    if config["results"]:
-        config["results"] = str(Path(str(config["results"])).expanduser().absolute())
-    return config
-
-
-def check_study(config: dict[str, Any]) -> None:
-    """Checks what is to be compared, and by how many clips. Its name becomes that of a folder."""
-    study = config["study"]
-    for option, low in (("clips", 2), ("training", 0), ("attention", 0), ("seed", 0)):
-        check_number(config, f"study.{option}", int, low, 10**6, False)
-    if study["name"] is not None and not re.fullmatch(r"[^\W_][\w-]*", str(study["name"])):
-        raise Mistake(f"study.name={study['name']} is not made of letters, digits, hyphens and underscores.")
-    conditions = study["conditions"] if isinstance(study["conditions"], list) else [study["conditions"]]
-    attributions = sorted(path.stem for path in (CONF / "attribution").glob("*.yaml"))
-    for name in conditions:
-        form, _, attribution = str(name).partition("/")
-        if name != "none" and (form not in FORMS or attribution not in attributions):
+    value = config[option]
+    names = [str(name) for name in value] if isinstance(value, list) else [str(value)]
+    if not names:
+        raise Mistake(f"{option} is empty; name at least one.")
+    known = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+    for name in names:
+        if name not in known:
             raise Mistake(
-                f"study.conditions has {name}, which is neither none nor one of {', '.join(FORMS)}, a slash and one of"
-                f" {', '.join(attributions)}."
+                f"{option} has {name}, which is unknown; choose from {', '.join(known)}, or add"
+                f" conf/{group}/{name}.yaml."
             )
-    if not conditions or len(set(conditions)) < len(conditions):
-        raise Mistake(f"study.conditions={conditions} is not a list of one or more different conditions.")
-    study["conditions"] = conditions
-
-
-def check_recording(config: dict[str, Any]) -> None:
-    """Checks what is to be recorded, and writes the words as texts. Words become names of files."""
-    check_number(config, "record.repetitions", int, 1, 999, False)
-    words = config["record"]["words"]
-    words = words if isinstance(words, list) else [words]
-    words = [str(word).lower() if isinstance(word, bool) else str(word) for word in words if word is not None]
-    unfit = [word for word in words if not re.fullmatch(r"[^\W_]+(-[^\W_]+)*", word) or len(word) > 40]
-    if unfit:
-        raise Mistake(f"record.words has {unfit[0]}, which is not made of up to 40 letters, digits and hyphens.")
-    if not words or len({word.casefold() for word in words}) < len(words):
-        raise Mistake(f"record.words={words} is not a list of one or more different words.")
-    config["record"]["words"] = words
+    return names
 
 
 def check_number(config: dict[str, Any], option: str, kind: type, low: float, high: float, nullable: bool) -> None:

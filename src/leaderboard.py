@@ -23,7 +23,7 @@ from scipy.integrate import trapezoid
 
 from src import explanation, wandb_run
 from src.checkpoint import KEY, open_checkpoint
-from src.config import CONF, check_explanation, plain
+from src.config import check_explanation, listed, plain
 from src.explain.leaderboard_page import write
 from src.explain.ranking import GROUPS, Entry
 from src.mistake import Mistake
@@ -46,13 +46,10 @@ def benchmark(cfg: DictConfig, folder: Path, sweep: Path | None = None) -> None:
     Raises:
         Mistake: an unknown name, or what the checkpoint cannot be asked at all.
     """
-    plain(cfg)  # says what has no value
-    attributions = names(cfg, "attributions")
-    check_known("attributions", "attribution", attributions)
+    config = plain(cfg)
+    attributions, domains = listed(config, "attributions", "attribution"), listed(config, "domains", "domain")
     if cfg.get("attribution"):
         attributions = [*(name for name in attributions if name != cfg.attribution.name), cfg.attribution.name]
-    domains = names(cfg, "domains")
-    check_known("domains", "domain", domains)
     trained = open_checkpoint(str(cfg.checkpoint), "checkpoint")[KEY]["config"]
     if cfg.control:
         open_checkpoint(str(cfg.control), "control")
@@ -60,7 +57,7 @@ def benchmark(cfg: DictConfig, folder: Path, sweep: Path | None = None) -> None:
     with wandb_run.finished():
         logger = None
         if cfg.get("logger") and cfg.logger.name == "wandb":  # now: a key that is refused is better known before
-            logger = wandb_run.open_run(plain(cfg), folder, sweep, f"leaderboard-{network}-{task}")
+            logger = wandb_run.open_run(config, folder, sweep, f"leaderboard-{network}-{task}")
         about = f"{network} on {task}, {trained['data']['name']}, fold {trained['fold']} ({cfg.checkpoint})"
         table = compare(cfg, folder, list(itertools.product(domains, attributions)), about)
         if logger is not None:
@@ -105,25 +102,6 @@ def configured(cfg: DictConfig, domain: str, attribution: str) -> dict[str, Any]
     for name in SHARED:
         node[name] = cfg[name]
     return check_explanation(node)
-
-
-def names(cfg: DictConfig, option: str) -> list[str]:
-    """The names of an option that takes a list, or one."""
-    value = OmegaConf.to_container(cfg)[option]  # type: ignore[index, call-overload]
-    found = [str(name) for name in value] if isinstance(value, list) else [str(value)]
-    if not found:
-        raise Mistake(f"{option} is empty; name at least one.")
-    return found
-
-
-def check_known(option: str, group: str, chosen: Sequence[str]) -> None:
-    known = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
-    for name in chosen:
-        if name not in known:
-            raise Mistake(
-                f"{option} has {name}, which is unknown; choose from {', '.join(known)}, or add"
-                f" conf/{group}/{name}.yaml."
-            )
 
 
 def entry_of(path: Path, domain: str, attribution: str) -> Entry:

@@ -11,7 +11,6 @@ All are `metrics.similarity` to the clip's relevance, for the same class.
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -73,7 +72,7 @@ class Checks:
         found = {name: relevance.new_full((len(rows),), torch.nan) for name in ROBUSTNESS}
         if chosen.any():
             heard, known, asked = waveform[chosen], relevance[chosen], target[chosen]
-            for column, _ in enumerate(cascading(self.network)):
+            for column in cascading(self.network):
                 cascade[chosen, column] = similarity(known, self._relevance(heard, asked))
             shifted, columns = self._shifted(heard)
             moved = self._relevance(shifted, asked)
@@ -97,19 +96,7 @@ class Checks:
 
 def layers_of(network: nn.Module) -> list[nn.Module]:
     """Modules that have weights of their own, in the order of their registration."""
-    return [module for module in network.modules() if any(True for _ in module.parameters(recurse=False))]
-
-
-@contextmanager
-def unharmed(network: nn.Module) -> Iterator[None]:
-    """Gives the network its weights back."""
-    kept = [(parameter, parameter.detach().clone()) for parameter in network.parameters()]
-    try:
-        yield
-    finally:
-        with torch.no_grad():
-            for parameter, value in kept:
-                parameter.copy_(value)
+    return [module for module in network.modules() if next(module.parameters(recurse=False), None) is not None]
 
 
 def cascading(network: nn.Module, seed: int = 0) -> Iterator[int]:
@@ -119,13 +106,18 @@ def cascading(network: nn.Module, seed: int = 0) -> Iterator[int]:
     signals neither die out nor explode on their way, and it takes no word of the network's on how it was initialised.
     """
     generator = torch.Generator().manual_seed(seed)
-    with unharmed(network):
+    kept = [(parameter, parameter.detach().clone()) for parameter in network.parameters()]
+    try:
         for number, layer in enumerate(reversed(layers_of(network))):
             with torch.no_grad():
                 for parameter in layer.parameters(recurse=False):
                     places = torch.randperm(parameter.numel(), generator=generator).to(parameter.device)
                     parameter.copy_(parameter.flatten()[places].view_as(parameter))
             yield number
+    finally:
+        with torch.no_grad():
+            for parameter, value in kept:
+                parameter.copy_(value)
 
 
 def noisy(waveform: Tensor, clip: Tensor) -> Tensor:

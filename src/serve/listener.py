@@ -12,7 +12,7 @@ from hydra import compose
 from src.build import build_named
 from src.checkpoint import KEY, classifier_of, open_checkpoint
 from src.config import plain
-from src.datamodules.recording import BadRecording, ClipSettings, prepare
+from src.datamodules.recording import FULL_SCALE, BadRecording, ClipSettings, prepare
 from src.explain.domain import Domain
 from src.explain.panels import View, audible, picture
 from src.explain.report import Picture, Sound
@@ -66,11 +66,9 @@ class Listener:
         for name in domains:
             self.domains[name] = self._built("domain", name, self.classifier, self.length, self.settings.sample_rate)
             self.domains[name].classifier.to(device)
-        # the first visitor is not to wait for what is slow once
         noise = 0.1 * np.random.default_rng(0).standard_normal((self.length, 1)).astype(np.float32)
-        self(
-            noise, self.settings.sample_rate, attributions[0], domains[0], "predicted"
-        )  # the first visitor is not to wait
+        # what is slow once is slow now, and not for the first visitor
+        self(noise, self.settings.sample_rate, attributions[0], domains[0], "predicted")
 
     @property
     def classes(self) -> list[str]:
@@ -92,12 +90,10 @@ class Listener:
         try:
             prepared = prepare(samples, rate, self.settings)
         except BadRecording as reason:
-            raise BadUpload(
-                f"There is nothing to listen to ({reason}); speak louder or closer, or send another one."
-            ) from reason
+            raise BadUpload(f"There is nothing to listen to ({reason}); speak louder, or send another one.") from reason
         clip = np.zeros(self.length, np.float32)
         offset = (self.length - len(prepared.samples)) // 2
-        clip[offset : offset + len(prepared.samples)] = prepared.samples / np.float32(32768)
+        clip[offset : offset + len(prepared.samples)] = prepared.samples / np.float32(FULL_SCALE)
         view = self.domains[domain]
         with self.turn, torch.no_grad():
             waveform = torch.from_numpy(clip).view(1, 1, -1).to(self.classifier.device)  # (1, 1, T)

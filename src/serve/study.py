@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
+from starlette.concurrency import run_in_threadpool
 
 from src.explain.report import template
 from src.serve.server import HERE, LOOPBACK, body_of, site
@@ -30,17 +31,12 @@ def page(config: dict[str, Any]) -> FastAPI:
     hush()
     asked = config["study"]
     folder = Path(asked["root"]) / asked["name"]
-    conditions = [condition_of(name) for name in asked["conditions"]]
+    conditions = [Condition.of(name) for name in asked["conditions"]]
     checkpoints = [path for path in (config["checkpoint"], config["checkpoint_2"]) if path]
     options = {name: asked[name] for name in ("clips", "training", "attention", "seed")}
     materials = prepared(folder, checkpoints, conditions, options, config["data"])
     study = Study(materials, conditions, options["training"], options["attention"], options["seed"])
     return application(study, config["host"])
-
-
-def condition_of(name: str) -> Condition:
-    form, _, attribution = name.partition("/")
-    return Condition(form, attribution)  # type: ignore[arg-type]
 
 
 class Study:
@@ -101,12 +97,12 @@ def application(study: Study, host: str = LOOPBACK[0]) -> FastAPI:
 
     @app.get("/participant/{token}/trial")
     def trial(token: str) -> JSONResponse:
-        plan, number = whose(study, token)
+        _, plan, number = whose(study, token)
         return JSONResponse(as_json(study, plan, number))
 
     @app.get("/participant/{token}/trial/{number}/{part}")
     def material(token: str, number: int, part: str) -> FileResponse:
-        plan, current = whose(study, token)
+        _, plan, current = whose(study, token)
         file = study.file(plan[number], part) if number == current < len(plan) and part in PARTS else None
         if file is None:
             raise HTTPException(404)
@@ -114,32 +110,36 @@ def application(study: Study, host: str = LOOPBACK[0]) -> FastAPI:
 
     @app.post("/participant/{token}/answer")
     async def answer(request: Request, token: str) -> JSONResponse:
-        plan, current = whose(study, token)
-        given = answer_in(await body_of(request), study.materials.classes)
-        if given.trial > current or given.trial >= len(plan):
-            raise BadUpload("This is not the trial whose turn it is; load the page again.")
-        study.store.answer(
-            participant_of(study, token), plan[given.trial], given
-        )  # of one that was answered before, the first stays
-        told = as_json(study, plan, max(current, given.trial + 1))
-        if plan[given.trial].block == "training":
-            told["feedback"] = study.materials.clips[plan[given.trial].clip].prediction
-        return JSONResponse(told)
+        content = await body_of(request)
+        return JSONResponse(await run_in_threadpool(lambda: told_of(study, token, content)))
 
     return app
 
 
-def participant_of(study: Study, token: str) -> int:
-    number = study.store.participant(token)
-    if number is None:
+def whose(study: Study, token: str) -> tuple[int, list[Trial], int]:
+    """The participant with a token, their trials, and which is next."""
+    participant = study.store.participant(token)
+    if participant is None:
         raise HTTPException(404)
-    return number
+    return participant, study.plan(participant), study.store.answered(participant)
 
 
-def whose(study: Study, token: str) -> tuple[list[Trial], int]:
-    """The trials of the participant with a token, and which is next."""
-    number = participant_of(study, token)
-    return study.plan(number), study.store.answered(number)
+def told_of(study: Study, token: str, content: bytes) -> dict[str, Any]:
+    """Keeps an answer, unless there is one, and says what comes next.
+
+    Raises:
+        BadUpload: it is no answer, or not to a trial whose turn it is or was.
+    """
+    participant, plan, current = whose(study, token)
+    given = answer_in(content, study.materials.classes)
+    if given.trial > current or given.trial >= len(plan):
+        raise BadUpload("This is not the trial whose turn it is; load the page again.")
+    trial = plan[given.trial]
+    study.store.answer(participant, trial, given)
+    told = as_json(study, plan, max(current, given.trial + 1))
+    if trial.block == "training":
+        told["feedback"] = study.materials.clips[trial.clip].prediction
+    return told
 
 
 def as_json(study: Study, plan: list[Trial], number: int) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from src.mistake import Mistake
 from src.study.materials import MANIFEST
 from src.study.store import Store
 
-MEASURES = {"correct": "guesses of the prediction", "rating": "rating"}
+MEASURES = ("correct", "rating")
 CLIPS = ("all", "right", "wrong")  # as the network took them
 LEAST_SECONDS = 1.0  # in the median: nobody listens, looks and decides faster
 MOST_FAILED = 0.5  # of the attention checks
@@ -125,11 +125,5 @@ def compare(counted: pd.DataFrame) -> pd.DataFrame:
 
 
 def participants_needed(effect: float, power: float = 0.8, alpha: float = 0.05) -> int:
-    """How many participants a paired t-test needs to find an effect of this Cohen's d_z, two-sided.
-
-    Raises:
-        Mistake: an effect that nobody could find.
-    """
-    if not effect > 0:
-        raise Mistake(f"effect={effect} is not above 0; 0.2 is a small one, 0.5 a medium, 0.8 a large.")
+    """How many participants a two-sided paired t-test needs to find an effect of this Cohen's d_z, above 0."""
     return int(np.ceil(TTestPower().solve_power(effect_size=effect, power=power, alpha=alpha)))

@@ -20,12 +20,12 @@ from rich.progress import track
 from src.build import build_named
 from src.checkpoint import KEY, classifier_of, open_checkpoint
 from src.config import plain
-from src.datamodules.datamodule import loader
 from src.explain.attribution import relevance_of
+from src.explain.inputs import inputs_of
 from src.explain.panels import View, audible, picture
-from src.explain.source import Source, test_clips
+from src.explain.source import test_clips
+from src.explanation import trained_config
 from src.mistake import Mistake
-from src.modules.classifier import Classifier
 from src.study.plan import Condition
 
 log = logging.getLogger(__name__)
@@ -118,13 +118,12 @@ def add(
     data: dict[str, Any],
 ) -> None:  # fmt: skip
     """Chooses a network's clips, and draws and sounds them."""
-    classifier, trained = classifier_of(checkpoint), checkpoint[KEY]["config"]
-    trained = {**trained, "data": {**trained["data"], "cache_dir": data["cache_dir"], "batch_size": BATCH}}
-    if data["root"]:
-        trained["data"]["root"] = data["root"]
-    trained["task"] = {**trained["task"], "classes": materials.classes}
+    classifier = classifier_of(checkpoint)
+    trained = trained_config(checkpoint[KEY], {"data": {**data, "batch_size": BATCH}})
     source = test_clips(trained, checkpoint[KEY]["speakers"], None, seed)
-    predicted = predictions(classifier, source)
+    with torch.no_grad():
+        logits = [classifier.network(input) for input in inputs_of(classifier, source.dataset, BATCH)]  # (B, C) each
+    predicted = torch.cat(logits).argmax(1).numpy()  # (N,)
     nodes = {each: plain(compose("explain", [f"attribution={each}"]).attribution) for each in attributions}
     methods = {each: build_named(node, "attribution") for each, node in nodes.items()}
     console = Console(stderr=True)
@@ -145,15 +144,6 @@ def add(
         silent = np.zeros(input.shape[2:], np.float32)
         signal = {sound.name: sound.wav for sound in audible(view, waveform[0, 0].numpy(), silent)}["original"]
         materials.signal(number).write_bytes(signal)
-
-
-def predictions(classifier: Classifier, source: Source) -> np.ndarray:
-    """The class of each clip, (N,), as the network has it."""
-    found = []
-    for batch in loader(source.dataset, BATCH, range(len(source.clips))):
-        with torch.no_grad():
-            found.append(classifier.network(classifier.front_end(batch["waveform"])).argmax(1))
-    return torch.cat(found).numpy()
 
 
 def chosen(labels: np.ndarray, predicted: np.ndarray, count: int, seed: int) -> list[int]:

@@ -23,6 +23,12 @@ class Condition:
     form: Form
     attribution: str
 
+    @classmethod
+    def of(cls, name: str) -> "Condition":
+        """That with a name such as "visual/random" or "none"."""
+        form, _, attribution = name.partition("/")
+        return cls(form, attribution)  # type: ignore[arg-type]
+
     @property
     def name(self) -> str:
         return self.form if self.form == "none" else f"{self.form}/{self.attribution}"

@@ -79,7 +79,7 @@ def test_similarity_is_that_to_the_randomised_networks_gradient():
     found = check(Gradient())
     input = made.front_end(waveform)
     trained = Gradient()(made.network, input, TARGET)
-    for stage, _ in enumerate(cascading(made.network)):
+    for stage in cascading(made.network):
         other = Gradient()(made.network, input, TARGET)
         for clip in range(2):
             expected = spearmanr(trained[clip, 0], other[clip, 0]).statistic

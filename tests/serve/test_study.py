@@ -19,18 +19,20 @@ from typing import Any
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
-from hydra import initialize_config_dir
+from hydra import compose, initialize_config_dir
 
 from src.config import CONF
 from src.mistake import Mistake
-from src.serve.study import Study, application, condition_of
+from src.serve import options
+from src.serve.study import Study, application
 from src.study.materials import MANIFEST, Materials, chosen, prepared
+from src.study.plan import Condition
 from src.study.store import Store
 from tests.browser import CHROMIUM, Browser
 from tests.conftest import ROOT
 
 NAMES = ["visual/gradient_x_input", "audible/gradient_x_input", "both/random", "none"]
-CONDITIONS = [condition_of(name) for name in NAMES]
+CONDITIONS = [Condition.of(name) for name in NAMES]
 TRAINING, ATTENTION, CLIPS = 2, 1, 6
 TRIALS = TRAINING + ATTENTION + CLIPS
 
@@ -351,3 +353,9 @@ def test_one_finishes_and_another_leaves_and_comes_back(start, tmp_path, request
     assert browser.of("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded") == []
     asked = {sent["request"]["url"] for sent in browser.of("Network.requestWillBeSent")}
     assert all(url.startswith((address, "data:")) for url in asked)
+
+
+def test_a_name_of_digits_is_a_name():
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = compose("serve", ["page=study", "study.name=2026", "checkpoint=best.ckpt"])
+    assert options.check(cfg)["study"]["name"] == "2026"

@@ -1,0 +1,80 @@
+"""What `serve.py` is asked, checked before anything heavy is imported."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from src.config import CONF, check_number, listed, plain
+from src.mistake import Mistake
+
+FORMS = ("visual", "audible", "both")  # of explanations in a study
+PAGES = ("live", "record", "study")  # of serve.py, each a module of src/serve
+
+
+def check(cfg: DictConfig) -> dict[str, Any]:
+    """Resolves the configuration of `serve.py` into plain containers and checks its values.
+
+    Raises:
+        Mistake: the first value that is missing, of the wrong type or unknown.
+    """
+    config = plain(cfg)
+    if config["page"] not in PAGES:
+        raise Mistake(f"page={config['page']} is unknown; choose one of {', '.join(PAGES)}.")
+    check_number(config, "port", int, 0, 65535, False)
+    check_recording(config)
+    check_study(config)
+    record, study, data = (config[name] for name in ("record", "study", "data"))
+    needed = {
+        "live": {"checkpoint": config["checkpoint"]},
+        "record": {"record.root": record["root"]},
+        "study": {"checkpoint": config["checkpoint"], "study.name": study["name"]},
+    }[config["page"]]
+    for option, value in needed.items():
+        if not value:
+            raise Mistake(f"{option} has no value; set it with {option}=…")
+    paths = [(config, "checkpoint"), (config, "checkpoint_2"), (record, "root"), (study, "root"), (data, "root")]
+    for holder, name in [*paths, (data, "cache_dir")]:
+        if holder[name]:
+            holder[name] = str(Path(str(holder[name])).expanduser().absolute())
+    for option, group in (("attributions", "attribution"), ("domains", "domain")):
+        config[option] = listed(config, option, group)
+    return config
+
+
+def check_study(config: dict[str, Any]) -> None:
+    """Checks what is to be compared, and by how many clips. Its name becomes that of a folder."""
+    study = config["study"]
+    for option, low in (("clips", 2), ("training", 0), ("attention", 0), ("seed", 0)):
+        check_number(config, f"study.{option}", int, low, 10**6, False)
+    if study["name"] is not None and not re.fullmatch(r"[^\W_][\w-]*", str(study["name"])):
+        raise Mistake(f"study.name={study['name']} is not made of letters, digits, hyphens and underscores.")
+    if study["name"] is not None:
+        study["name"] = str(study["name"])  # YAML takes some for numbers
+    conditions = study["conditions"] if isinstance(study["conditions"], list) else [study["conditions"]]
+    attributions = sorted(path.stem for path in (CONF / "attribution").glob("*.yaml"))
+    for name in conditions:
+        form, _, attribution = str(name).partition("/")
+        if name != "none" and (form not in FORMS or attribution not in attributions):
+            raise Mistake(
+                f"study.conditions has {name}, which is neither none nor one of {', '.join(FORMS)}, a slash and one of"
+                f" {', '.join(attributions)}."
+            )
+    if not conditions or len(set(conditions)) < len(conditions):
+        raise Mistake(f"study.conditions={conditions} is not a list of one or more different conditions.")
+    study["conditions"] = conditions
+
+
+def check_recording(config: dict[str, Any]) -> None:
+    """Checks what is to be recorded, and writes the words as texts. Words become names of files."""
+    check_number(config, "record.repetitions", int, 1, 999, False)
+    words = config["record"]["words"]
+    words = words if isinstance(words, list) else [words]
+    words = [str(word).lower() if isinstance(word, bool) else str(word) for word in words if word is not None]
+    unfit = [word for word in words if not re.fullmatch(r"[^\W_]+(-[^\W_]+)*", word) or len(word) > 40]
+    if unfit:
+        raise Mistake(f"record.words has {unfit[0]}, which is not made of up to 40 letters, digits and hyphens.")
+    if not words or len({word.casefold() for word in words}) < len(words):
+        raise Mistake(f"record.words={words} is not a list of one or more different words.")
+    config["record"]["words"] = words

@@ -1,0 +1,26 @@
+"""What `study.py` is asked, checked before anything heavy is imported."""
+
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from src.config import check_number, plain
+from src.mistake import Mistake
+
+
+def check(cfg: DictConfig) -> dict[str, Any]:
+    """Resolves the configuration of `study.py` into plain containers and checks its values.
+
+    Raises:
+        Mistake: the first value that is missing or out of range.
+    """
+    config = plain(cfg)
+    for option, high in (("effect", 100), ("power", 0.999), ("alpha", 0.999)):
+        check_number(config, option, float, 0.001, high, option == "effect")
+    check_number(config, "seed", int, 0, 2**32 - 1, False)
+    if config["effect"] is None and not config["results"]:
+        raise Mistake("results has no value; set it with results=…, or plan a study with effect=0.5")
+    if config["results"]:
+        config["results"] = str(Path(str(config["results"])).expanduser().absolute())
+    return config
