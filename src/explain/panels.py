@@ -96,13 +96,18 @@ def picture(view: View, waveform: np.ndarray, relevance: np.ndarray, title: str)
 
 def audible(view: View, waveform: np.ndarray, relevance: np.ndarray) -> list[Sound]:
     """The clip's sounds, as WAV files."""
+    heard = sounds_of(view, waveform, relevance)
+    return [Sound(name, wav(samples, view.sample_rate)) for name, samples in heard.items()]
+
+
+def sounds_of(view: View, waveform: np.ndarray, relevance: np.ndarray) -> dict[str, np.ndarray]:
+    """The clip's sounds by name, see `sounds`."""
     grid: dict[str, Any] = {"frequencies": view.frequencies, "times": view.times}
     if hasattr(view.classifier.front_end, "spread"):
         grid["front_end"] = view.classifier.front_end
     if view.features == "frequencies":
         grid = {"of_spectrum": True}
-    found = sounds(waveform, relevance, view.sample_rate, **grid)
-    return [Sound(name, wav(samples, view.sample_rate)) for name, samples in found.items()]
+    return sounds(waveform, relevance, view.sample_rate, **grid)
 
 
 def file_name(path: str, sound: str = "") -> str:

@@ -135,6 +135,8 @@ def told_of(study: Study, token: str, content: bytes) -> dict[str, Any]:
     if given.trial > current or given.trial >= len(plan):
         raise BadUpload("This is not the trial whose turn it is; load the page again.")
     trial = plan[given.trial]
+    if (given.rating is None) != (trial.condition.form == "none"):
+        raise BadUpload("An explanation is to be rated, and nothing else; load the page again.")
     study.store.answer(participant, trial, given)
     told = as_json(study, plan, max(current, given.trial + 1))
     if trial.block == "training":
@@ -155,6 +157,9 @@ def as_json(study: Study, plan: list[Trial], number: int) -> dict[str, Any]:
         "block": trial.block,
         "wanted": trial.wanted,
         "parts": parts,
+        "time_axis": study.materials.clips[trial.clip].time_axes[trial.condition.attribution]
+        if "picture" in parts
+        else [],
     }
 
 
@@ -166,11 +171,14 @@ def answer_in(content: bytes, classes: list[str]) -> Answer:
     """
     try:
         given = json.loads(content)
-        answer = Answer(int(given["trial"]), str(given["guess"]), int(given["rating"]), float(given["seconds"]))
+        rating = None if given["rating"] is None else int(given["rating"])
+        answer = Answer(int(given["trial"]), str(given["guess"]), rating, float(given["seconds"]))
     except (ValueError, TypeError, KeyError) as error:
         raise BadUpload("This is not an answer.") from error
     if answer.guess not in classes:
         raise BadUpload(f"Name one of {', '.join(classes)}.")
-    if not 1 <= answer.rating <= SCALE or answer.trial < 0 or not 0 <= answer.seconds < math.inf:
+    if not (rating is None or 1 <= rating <= SCALE):
         raise BadUpload(f"Rate the explanation from 1 to {SCALE}.")
+    if answer.trial < 0 or not 0 <= answer.seconds < math.inf:
+        raise BadUpload("This is not an answer.")
     return answer

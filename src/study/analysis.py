@@ -59,6 +59,7 @@ def read(folder: Path) -> Answers:
         raise Mistake(f"results={folder} has no answers yet; come back when somebody has taken part.")
     table = table.join(clips[["path", "label", "prediction"]], on="clip")
     table["clips"] = np.where(table["label"] == table["prediction"], "right", "wrong")
+    table["rating"] = table["rating"].astype(float)
     table["correct"] = (table["guess"] == table["prediction"]).astype(float)
     excluded: dict[int, str] = {}
     for participant, own in table.groupby("participant"):
@@ -73,7 +74,8 @@ def read(folder: Path) -> Answers:
 def summarise(counted: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     """Per condition and kind of clips: participants, answers, and the mean of each measure with its 95 % interval.
 
-    Means are over participants, each by their own mean, and so are intervals: participants are resampled.
+    Means are over participants, each by their own mean, and so are intervals: participants are resampled. Where nothing
+    was explained there are no ratings. `seconds` is the median time of an answer.
     """
     rows = []
     for condition, kind in itertools.product(counted["condition"].unique(), CLIPS):
@@ -83,6 +85,7 @@ def summarise(counted: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
         own = part.groupby("participant")[list(MEASURES)].mean()
         bootstrap = SpeakerBootstrap([str(name) for name in own.index], seed=seed)
         row: dict[str, Any] = {"condition": condition, "clips": kind, "participants": len(own), "answers": len(part)}
+        row["seconds"] = part["seconds"].median()
         for measure in MEASURES:
             values = own[measure].to_numpy()
             low, high = bootstrap.interval(bootstrap.means(values))

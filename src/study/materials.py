@@ -21,8 +21,9 @@ from src.build import build_named
 from src.checkpoint import KEY, classifier_of, open_checkpoint
 from src.config import plain
 from src.explain.attribution import relevance_of
+from src.explain.audible import wav
 from src.explain.inputs import inputs_of
-from src.explain.panels import View, audible, picture
+from src.explain.panels import View, picture, sounds_of
 from src.explain.source import test_clips
 from src.explanation import trained_config
 from src.mistake import Mistake
@@ -36,12 +37,18 @@ BATCH = 64
 
 @dataclass(frozen=True)
 class StudyClip:
-    """A test clip, what it is, and what the network took it for."""
+    """A test clip, what it is, and what the network took it for.
+
+    Args:
+        checkpoint: whose network it was.
+        time_axes: attribution -> where the clip starts and ends, as shares of its picture's width.
+    """
 
     path: str
     label: str
     prediction: str
     checkpoint: str
+    time_axes: dict[str, list[float]]
 
     @property
     def is_right(self) -> bool:
@@ -130,20 +137,41 @@ def add(
     rows = chosen(source.labels, predicted, share, seed)
     for row in track(rows, "explaining clips", console=console, disable=not console.is_terminal, transient=True):
         number = len(materials.clips)
-        clip = source.clips[row].path, materials.classes[source.labels[row]], materials.classes[predicted[row]]
-        materials.clips.append(StudyClip(*clip, name))
         waveform = source.dataset.__getitems__([row])["waveform"]  # (1, 1, T)
         with torch.no_grad():
             input = classifier.front_end(waveform)
         view = View.of(classifier, trained["data"]["clip"]["sample_rate"], tuple(input.shape[1:]))
-        for each, method in methods.items():
-            relevance = relevance_of(method, classifier.network, input, torch.tensor([predicted[row]]))[0, 0].numpy()
-            heard = {sound.name: sound.wav for sound in audible(view, waveform[0, 0].numpy(), relevance)}
-            materials.picture(number, each).write_bytes(picture(view, waveform[0, 0].numpy(), relevance, "").png)
-            materials.sound(number, each).write_bytes(heard["positive"])
-        silent = np.zeros(input.shape[2:], np.float32)
-        signal = {sound.name: sound.wav for sound in audible(view, waveform[0, 0].numpy(), silent)}["original"]
-        materials.signal(number).write_bytes(signal)
+        relevance = {
+            each: relevance_of(method, classifier.network, input, torch.tensor([predicted[row]]))[0, 0].numpy()
+            for each, method in methods.items()
+        }
+        axes = show(materials, number, view, waveform[0, 0].numpy(), relevance)
+        clip = source.clips[row].path, materials.classes[source.labels[row]], materials.classes[predicted[row]]
+        materials.clips.append(StudyClip(*clip, name, axes))
+
+
+def show(
+    materials: Materials, number: int, view: View, waveform: np.ndarray, relevance: dict[str, np.ndarray]
+) -> dict[str, list[float]]:
+    """Draws and sounds one clip under each attribution; returns its `time_axes`.
+
+    All that is heard of a clip is equally loud, under all conditions: `sounds` makes an attribution's quieter alike
+    where one of them needs it, which here is done to all.
+    """
+    axes: dict[str, list[float]] = {}
+    for each, values in relevance.items():
+        drawn = picture(view, waveform, values, "")
+        materials.picture(number, each).write_bytes(drawn.png)
+        axes[each] = list(drawn.time_axis or ())
+    heard = {each: sounds_of(view, waveform, values) for each, values in relevance.items()}
+    peaks = {each: np.abs(sounds["original"]).max() for each, sounds in heard.items()}
+    for each, sounds in heard.items():
+        quieter = min(peaks.values()) / peaks[each]
+        materials.sound(number, each).write_bytes(wav(quieter * sounds["positive"], view.sample_rate))
+        materials.signal(number).write_bytes(wav(quieter * sounds["original"], view.sample_rate))
+    if not heard:
+        materials.signal(number).write_bytes(wav(waveform, view.sample_rate))
+    return axes
 
 
 def chosen(labels: np.ndarray, predicted: np.ndarray, count: int, seed: int) -> list[int]:

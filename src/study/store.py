@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS answers (
     condition TEXT NOT NULL,        -- how it was explained
     wanted TEXT,                    -- the class that an attention check asked for
     guess TEXT NOT NULL,            -- the class that they think the network predicted
-    rating INTEGER NOT NULL,        -- how well the explanation supports it
+    rating INTEGER,                 -- how well the explanation supports it; NULL where there was none
     seconds REAL NOT NULL,          -- from when the trial was shown
     answered REAL NOT NULL,
     PRIMARY KEY (participant, trial)
@@ -41,13 +41,13 @@ class Answer:
     Args:
         trial: its number in the participant's order.
         guess: the class that they think the network predicted.
-        rating: how well the explanation supports it.
+        rating: how well the explanation supports it; None where there was none.
         seconds: from when the trial was shown to when it was answered.
     """
 
     trial: int
     guess: str
-    rating: int
+    rating: int | None
     seconds: float
 
 

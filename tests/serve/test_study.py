@@ -18,10 +18,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 from fastapi.testclient import TestClient
 from hydra import compose, initialize_config_dir
 
 from src.config import CONF
+from src.explain.audible import loudness
 from src.mistake import Mistake
 from src.serve import options
 from src.serve.study import Study, application
@@ -72,6 +74,11 @@ def given(trial: int, **changed: Any) -> dict[str, Any]:
     return {"trial": trial, "guess": "male", "rating": 3, "seconds": 1.5} | changed
 
 
+def fitting(told: dict[str, Any]) -> dict[str, Any]:
+    """An answer to what was told; without a rating where nothing is explained."""
+    return given(told["number"], rating=None if told["parts"] == ["signal"] else 3)
+
+
 def test_materials_are_made_once_and_kept(materials, trained, cache_dir):
     assert len(materials.clips) == TRAINING + CLIPS and len({clip.path for clip in materials.clips}) == len(
         materials.clips
@@ -84,6 +91,16 @@ def test_materials_are_made_once_and_kept(materials, trained, cache_dir):
     for changed in ({"conditions": CONDITIONS[:2]}, {"clips": 4}, {"seed": 1}, {"attention": 2}, {"training": 1}):
         with pytest.raises(Mistake, match=f"holds a study with other {next(iter(changed))}; choose another study.name"):
             make(materials.folder, trained("audionet", "sex"), cache_dir, **changed)
+
+
+def test_what_is_heard_of_a_clip_is_equally_loud_under_all_conditions(materials):
+    for clip in range(len(materials.clips)):
+        signal, rate = soundfile.read(materials.signal(clip))
+        for attribution in ("gradient_x_input", "random"):
+            sound, _ = soundfile.read(materials.sound(clip, attribution))
+            assert loudness(sound, rate) == pytest.approx(loudness(signal, rate), rel=0.02)
+            start, stop = materials.clips[clip].time_axes[attribution]
+            assert 0 < start < stop < 1
 
 
 def test_materials_whose_making_was_killed_are_made_anew(materials, trained, cache_dir, tmp_path):
@@ -123,12 +140,16 @@ def test_a_participant_is_told_nothing_but_what_the_condition_allows(visitor, st
                 assert not any(word in str(shown.headers) for word in (".wav", ".png", "materials"))
         for other in (number - 1, number + 1, TRIALS, 10**6):
             assert visitor.get(f"{link}/trial/{other}/signal").status_code == 404
-        answered = visitor.post(f"{link}/answer", json=given(number)).json()
+        assert bool(told.json()["time_axis"]) == ("picture" in expected)
+        answered = visitor.post(f"{link}/answer", json=fitting(told.json())).json()
         assert ("feedback" in answered) == (trial.block == "training")
     assert visitor.get(f"{link}/trial").json()["finished"]
     assert visitor.post(f"{link}/answer", json=given(TRIALS)).status_code == 422
     answers = study.store.answers()
-    assert answers["trial"].tolist() == list(range(TRIALS)) and set(answers["rating"]) == {3}
+    assert answers["trial"].tolist() == list(range(TRIALS))
+    assert (answers["rating"].isna() == (answers["condition"] == "none")).all() and set(answers["rating"].dropna()) == {
+        3
+    }
     for column, values in (("block", [trial.block for trial in study.plan(0)]),
                            ("clip", [trial.clip for trial in study.plan(0)]),
                            ("condition", [trial.condition.name for trial in study.plan(0)])):  # fmt: skip
@@ -142,9 +163,10 @@ def test_a_participant_is_told_nothing_but_what_the_condition_allows(visitor, st
         (b"\xff", "not an answer"),
         (json.dumps(given(0, guess="child")).encode(), "Name one of male, female."),
         (json.dumps(given(0, rating=6)).encode(), "Rate the explanation from 1 to 5."),
-        (json.dumps(given(0, seconds=-1)).encode(), "Rate the explanation"),
-        (b'{"trial": 0, "guess": "male", "rating": 3, "seconds": NaN}', "Rate the explanation"),
-        (json.dumps(given(-1)).encode(), "Rate the explanation"),
+        (json.dumps(given(0, rating=None)).encode(), "An explanation is to be rated, and nothing else"),
+        (json.dumps(given(0, seconds=-1)).encode(), "not an answer"),
+        (b'{"trial": 0, "guess": "male", "rating": 3, "seconds": NaN}', "not an answer"),
+        (json.dumps(given(-1)).encode(), "not an answer"),
         (json.dumps(given(3)).encode(), "not the trial whose turn it is"),
     ],
 )  # fmt: skip
@@ -198,7 +220,7 @@ def test_fifty_participants_at_once_finish(study):
             link = join(visitor)
             while not (told := visitor.get(f"{link}/trial").json())["finished"]:
                 for _ in range(2):  # an impatient one
-                    assert visitor.post(f"{link}/answer", json=given(told["number"])).status_code == 200
+                    assert visitor.post(f"{link}/answer", json=fitting(told)).status_code == 200
         return link
 
     with ThreadPoolExecutor(50) as pool:
@@ -239,7 +261,7 @@ def start(trained, tmp_path) -> Iterator[Callable[[], tuple[subprocess.Popen[str
         port = free.getsockname()[1]
     options = ["page=study", "study.name=pilot", f"checkpoint={trained('audionet', 'sex')}", f"port={port}",
                f"study.clips={CLIPS}", f"study.training={TRAINING}", f"study.attention={ATTENTION}",
-               "study.conditions=[visual/gradient_x_input,both/random]"]  # fmt: skip
+               "study.conditions=[visual/gradient_x_input,both/random,none]"]  # fmt: skip
     programs = []
 
     def started() -> tuple[subprocess.Popen[str], str]:
@@ -287,7 +309,8 @@ def test_twenty_kills_of_the_server_lose_no_answer(start, tmp_path):
             )
             try:
                 for trial in range(TRIALS):
-                    post(f"{address}{link}/answer", given(trial))
+                    with urllib.request.urlopen(f"{address}{link}/trial", timeout=10) as told:
+                        post(f"{address}{link}/answer", fitting(json.load(told)))
                     confirmed.add((participant, trial))
             except (OSError, HTTPException):
                 pass
@@ -305,10 +328,14 @@ TAKE_PART = """
         const before = status(), wanted = document.getElementById("wanted");
         const [player] = document.querySelectorAll("audio");
         await player.play();
-        if (!document.getElementById("figure").hidden) await document.getElementById("picture").decode();
+        if (!document.getElementById("figure").hidden) {
+            await document.getElementById("picture").decode();
+            await until(() => !document.getElementById("cursor").hidden);
+        }
         const guess = wanted.hidden ? "male" : wanted.textContent.match(/answer (\\w+) here/)[1];
         document.querySelector(`input[name=guess][value=${guess}]`).click();
-        document.querySelector("input[name=rating][value='4']").click();
+        const rating = document.getElementById("rating");
+        if (!rating.disabled) rating.querySelector("[value='4']").click();
         document.querySelector("#answer button").click();
         await until(() => status() !== before);
     };
@@ -349,7 +376,7 @@ def test_one_finishes_and_another_leaves_and_comes_back(start, tmp_path, request
     assert browser.run(TAKE_PART + rest) == "Thank you!"
     answers = Store(tmp_path / "studies/pilot/answers.sqlite").answers()
     assert answers.groupby("participant").size().tolist() == [TRIALS, TRIALS]
-    assert (answers["seconds"] > 0).all() and set(answers["rating"]) == {4}
+    assert (answers["seconds"] > 0).all() and set(answers["rating"].dropna()) == {4}
     assert browser.of("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded") == []
     asked = {sent["request"]["url"] for sent in browser.of("Network.requestWillBeSent")}
     assert all(url.startswith((address, "data:")) for url in asked)

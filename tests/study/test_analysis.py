@@ -42,7 +42,8 @@ def simulated(folder: Path, skill: dict[str, float], people: int = 40, seed: int
                 guess = "nobody" if person in habits.get("careless", ()) else trial.wanted
             seconds = 0.2 if person in habits.get("hasty", ()) else 5.0
             shown = person, trial.number, trial.block, trial.clip, trial.condition.name, trial.wanted
-            rows.append((*shown, guess, int(chance.integers(1, 6)), seconds, 0.0))
+            rating = int(chance.integers(1, 6))
+            rows.append((*shown, guess, None if trial.condition.form == "none" else rating, seconds, 0.0))
     with closing(sqlite3.connect(folder / "answers.sqlite")) as connection, connection:  # all at once, for speed
         connection.executemany("INSERT INTO participants VALUES (?, ?, 0)", [(n, str(n)) for n in range(people)])
         connection.executemany("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
@@ -63,7 +64,9 @@ def test_what_was_put_in_is_found(tmp_path):
     assert heard["low"] < 0.35 < heard["high"] and heard["p_holm"] < 1e-6 and heard["d_z"] > 0.8
     assert found.loc["none", "visual/lrp"]["p_holm"] > 0.05
     ratings = compare(answers.counted).query("measure == 'rating'")
-    assert (ratings["p_holm"] > 0.01).all()
+    assert len(ratings) == 3 and (ratings["p_holm"] > 0.01).all()
+    assert np.isnan(summary.loc["none", "all"]["rating"]) and 2 < summary.loc["visual/lrp", "all"]["rating"] < 4
+    assert (summary["seconds"] == 5).all()
 
 
 @pytest.mark.slow

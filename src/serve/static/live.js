@@ -72,29 +72,10 @@ function show(answer) {
   [picture.src, picture.alt] = [answer.picture.uri, answer.picture.alt];
   [picture.width, picture.height] = answer.picture.size;
   part("cursor").hidden = true;
-  part("sounds").replaceChildren(...answer.sounds.map(({ name, uri }) => {
-    const label = document.createElement("label"), player = document.createElement("audio");
-    label.append(name, player);
-    [player.controls, player.src] = [true, uri];
-    player.addEventListener("play", () => follow(player, answer.picture.time_axis));
-    return label;
-  }));
+  part("sounds").replaceChildren(...answer.sounds.map(({ name, uri }) => playerOf(name, uri, part("cursor"), answer.picture.time_axis)));
   part("answer").hidden = false;
   part("verdict").focus({ preventScroll: true });
   say(`${answer.seconds.toFixed(1)} seconds.${answer.cut ? " The recording is longer than a clip: its loudest part was listened to." : ""}`);
-}
-
-function follow(player, axis) {
-  for (const other of document.querySelectorAll("audio")) if (other !== player) other.pause();
-  if (!axis) return;
-  const cursor = part("cursor");
-  cursor.hidden = false;
-  const move = () => {
-    const passed = player.ended ? 1 : player.currentTime / player.duration || 0;
-    cursor.style.left = `${100 * (axis[0] + (axis[1] - axis[0]) * passed)}%`;
-    if (!player.paused) requestAnimationFrame(move);
-  };
-  move();
 }
 
 function take(files) {

@@ -35,15 +35,10 @@ function show(told) {
   part("wanted").hidden = !told.wanted;
   part("wanted").textContent = told.wanted ? `To see that you are there: whatever you hear, answer ${told.wanted} here.` : "";
   const place = `${location.pathname}/trial/${told.number}`;
-  part("sounds").replaceChildren(...told.parts.filter((name) => name in names).map((name) => {
-    const label = document.createElement("label"), player = document.createElement("audio");
-    label.append(names[name], player);
-    [player.controls, player.preload, player.src] = [true, "auto", `${place}/${name}`];
-    player.addEventListener("play", () => {
-      for (const other of document.querySelectorAll("audio")) if (other !== player) other.pause();
-    });
-    return label;
-  }));
+  part("sounds").replaceChildren(...told.parts.filter((name) => name in names).map((name) =>
+    playerOf(names[name], `${place}/${name}`, part("cursor"), told.time_axis)));
+  part("cursor").hidden = true;
+  part("rating").hidden = part("rating").disabled = told.parts.every((name) => name === "signal");
   part("figure").hidden = !told.parts.includes("picture");
   if (told.parts.includes("picture")) part("picture").src = `${place}/picture`;
   say(`${told.block === "training" ? "Practice. " : ""}Step ${told.number + 1} of ${told.trials}.`);
@@ -53,7 +48,7 @@ function show(told) {
 async function answer(event) {
   event.preventDefault();
   const chosen = new FormData(part("answer")), button = part("answer").querySelector("button");
-  const given = { trial: trial.number, guess: chosen.get("guess"), rating: Number(chosen.get("rating")) };
+  const given = { trial: trial.number, guess: chosen.get("guess"), rating: chosen.has("rating") ? Number(chosen.get("rating")) : null };
   button.disabled = true;
   const body = JSON.stringify({ ...given, seconds: (performance.now() - shown) / 1000 });
   const told = await ask(`${location.pathname}/answer`, { method: "POST", body, headers: { "Content-Type": "application/json" } });
