@@ -23,8 +23,8 @@ from src.summary import FAILED, LEFT_OUT
 log = logging.getLogger(__name__)
 
 PATHS = (
-    "checkpoint", "control", "ckpt_path", "input", "data.root", "data.csv", "data.cache_dir",
-    "hydra.run.dir", "hydra.sweep.dir",
+    "checkpoint", "checkpoint_2", "control", "ckpt_path", "input", "results", "data.root", "data.csv", "data.speakers",
+    "data.cache_dir", "record.root", "study.root", "hydra.run.dir", "hydra.sweep.dir",
 )  # fmt: skip
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 

@@ -214,7 +214,7 @@ def resumed(config: dict[str, Any], overrides: Iterable[str], ckpt_path: str) ->
         chosen = own["name"] if name in GROUPS else own
         if name == "ckpt_path" or chosen == value:
             continue
-        if not name.startswith(("trainer.", "logger", "data.cache_dir", "data.root", "data.csv")):
+        if not name.startswith(("trainer.", "logger", "data.cache_dir", "data.root", "data.csv", "data.speakers")):
             raise Mistake(
                 f"ckpt_path={ckpt_path} was trained with {name}={chosen}, not {value}; leave {name} out to resume"
                 " that run, or leave ckpt_path out to start another."

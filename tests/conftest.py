@@ -1,10 +1,12 @@
 """What tests share: small corpora on disk, and two ways to run the programs as a user does."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
@@ -128,3 +130,14 @@ def spoken_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 samples = 0.5 * tone + 0.003 * random.standard_normal(len(seconds))
                 soundfile.write(folder / f"say-{digit}-by-{name}-{take}.wav", samples, 22050)
     return folder
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """Files of this process cannot grow meanwhile: what they are asked to take is refused, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -164,6 +164,12 @@ def test_any_path_reaches_hydra_as_it_was_typed(path):
     assert OverridesParser.create().parse_override(override).value() == path
 
 
+@pytest.mark.parametrize("option", ["checkpoint_2", "results", "record.root", "study.root", "data.speakers"])
+def test_every_option_that_names_a_path_takes_any(option):
+    _, (override,) = sorted_arguments([f"{option}=Größe (1)/a b"])
+    assert OverridesParser.create().parse_override(override).value() == "Größe (1)/a b"
+
+
 def test_what_is_more_than_a_path_is_left_alone():
     for override in ('input="ä.wav"', "data.root=[a,ä]", "checkpoint=ä,b", "input=${oc.env:HÖRE}", "seed=ä"):
         assert sorted_arguments([override]) == ([], [override])

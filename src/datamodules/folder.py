@@ -9,6 +9,7 @@ from posixpath import normpath
 import soundfile
 
 from src.datamodules.clips import Clip, Corpus
+from src.datamodules.speakers import labels_of_speakers
 from src.datamodules.table import read_table
 from src.mistake import Mistake
 
@@ -35,16 +36,27 @@ class Folder(Corpus):
         pattern: a regular expression searched in each file's path under `root` (forward slashes). Its named
             groups are labels: "digit", "sex", any other, and "speaker". Files that it does not match are left out.
         csv: instead, a table with a column "path" (under `root`), one column per label, and "speaker" where
-            known; its own path is taken from the working directory, or else from `root`. Empty cells are unknown.
+            known. Empty cells are unknown.
+        speakers: what is known of each speaker, see `labels_of_speakers`; where names or table say otherwise of a
+            recording, they count.
+
+    The tables' own paths are taken from the working directory, or else from `root`.
 
     Sexes are written as male and female, whether given as m, male, man, men, boy or as f, female, woman, women,
     girl, w, in capitals or not. A recording without a speaker counts as a speaker of its own.
     """
 
-    def __init__(self, root: str | Path, pattern: str | None = None, csv: str | Path | None = None) -> None:
+    def __init__(
+        self,
+        root: str | Path,
+        pattern: str | None = None,
+        csv: str | Path | None = None,
+        speakers: str | Path | None = None,
+    ) -> None:
         self.root = Path(root).expanduser()
         self.pattern = pattern
         self.csv = csv
+        self.speakers = speakers
 
     def clips(self) -> list[Clip]:
         """See `Corpus.clips`; sorted by path."""
@@ -52,9 +64,12 @@ class Folder(Corpus):
             both = "not set: one of them has to name the labels" if self.csv is None else "both set: keep one of them"
             raise Mistake(f"data.pattern and data.csv are {both}")
         files = audio_files(self.root)
-        rows = (
-            self._from_table(files) if self.pattern is None else self._from_names(files, _compiled(str(self.pattern)))
-        )
+        if self.pattern is None:
+            rows = self._from_table(files)
+        else:
+            rows = self._from_names(files, _compiled(str(self.pattern), has_labels=self.speakers is not None))
+        if self.speakers is not None:
+            rows = self._with_speakers(rows)
         alone = sum(not row.get("speaker") for row in rows.values())
         if alone:
             log.warning(
@@ -67,6 +82,14 @@ class Folder(Corpus):
     def identity(self) -> dict[str, object]:
         """With the labels' source, which decides what recordings count: two choices of one folder do not mix."""
         return {**super().identity(), "pattern": self.pattern, "csv": str(self.csv)}
+
+    def _with_speakers(self, rows: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+        """Path -> label -> value, with what is known of the recordings' speakers."""
+        people = labels_of_speakers(self._table_path(self.speakers), "data.speakers")
+        unknown = sorted({row["speaker"] for row in rows.values() if row.get("speaker")} - people.keys())
+        if unknown:
+            log.warning("data.speakers=%s does not know of %s", self.speakers, ", ".join(unknown))
+        return {path: {**people.get(row.get("speaker", ""), {}), **row} for path, row in rows.items()}
 
     def _from_names(self, files: list[str], pattern: re.Pattern[str]) -> dict[str, dict[str, str]]:
         """Path -> label -> value, of the files that the pattern matches."""
@@ -83,7 +106,7 @@ class Folder(Corpus):
         """Path -> label -> value, of the files that the table names."""
         rows: dict[str, dict[str, str]] = {}
         repeated = []
-        for row in _rows(self._table_path()):
+        for row in _rows(self._table_path(self.csv)):
             path = normpath(row.pop("path").replace("\\", "/"))
             repeated += [path] if path in rows else []
             rows[path] = {name: value for name, value in row.items() if value}
@@ -100,8 +123,8 @@ class Folder(Corpus):
         warn_of_left_out(missing, len(rows), "in data.csv are not there")
         return {path: labels for path, labels in rows.items() if path in known}
 
-    def _table_path(self) -> Path:
-        path = Path(str(self.csv)).expanduser()
+    def _table_path(self, name: str | Path | None) -> Path:
+        path = Path(str(name)).expanduser()
         return path if path.exists() else self.root / path
 
 
@@ -110,12 +133,12 @@ def warn_of_left_out(paths: list[str], count: int, why: str) -> None:
         log.warning("%d of %d recordings %s and are left out, such as %s", len(paths), count, why, paths[0])
 
 
-def _compiled(pattern: str) -> re.Pattern[str]:
+def _compiled(pattern: str, has_labels: bool) -> re.Pattern[str]:
     try:
         compiled = re.compile(pattern)
     except re.error as error:
         raise Mistake(f"data.pattern={pattern} is not a regular expression: {error}") from error
-    if not compiled.groupindex.keys() - {"speaker"}:
+    if not (has_labels or compiled.groupindex.keys() - {"speaker"}):
         raise Mistake(
             f"data.pattern={pattern} names no label: give its groups names, such as (?P<digit>\\d) or (?P<sex>[mf])"
         )

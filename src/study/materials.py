@@ -160,7 +160,7 @@ def show(
     """
     axes: dict[str, list[float]] = {}
     for each, values in relevance.items():
-        drawn = picture(view, waveform, values, "")
+        drawn = picture(view, waveform, values, "Relevance for the network's answer")
         materials.picture(number, each).write_bytes(drawn.png)
         axes[each] = list(drawn.time_axis or ())
     heard = {each: sounds_of(view, waveform, values) for each, values in relevance.items()}

@@ -200,6 +200,41 @@ def test_a_table_that_is_not_there(root: Path) -> None:
     assert "cannot be read: Is a directory" in mistake(Folder(root, csv="deep"))
 
 
+@pytest.mark.parametrize(
+    "content",
+    ["speaker,gender,age\nanna,female,31\neve,female,\n", '{"anna": {"gender": "female", "age": 31}, "eve": {}}'],
+)
+def test_labels_of_speakers_join_those_of_their_recordings(root: Path, content: str, caplog) -> None:
+    table(root / "people.txt", content)
+    clips = Folder(root, PATTERN, speakers="people.txt").clips()
+    assert {clip.speaker for clip in clips} == {"anna", "bob"}
+    for clip, bare in zip(clips, Folder(root, PATTERN).clips(), strict=True):
+        known = {"sex": "female", "age": "31"} if clip.speaker == "anna" else {}
+        assert clip == Clip(bare.path, bare.speaker, {**known, **bare.labels})
+    assert "does not know of bob" in caplog.text
+    alone = Folder(root, "_(?P<speaker>anna|bob)_", speakers="people.txt").clips()
+    assert [clip.labels for clip in alone if clip.speaker == "anna"] == 2 * [{"sex": "female", "age": "31"}]
+    table(root / "labels.csv", "path,sex,speaker\n1_anna_0.wav,male,anna\n")
+    [clip] = Folder(root, csv="labels.csv", speakers="people.txt").clips()
+    assert clip.labels == {"sex": "male", "age": "31"}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("name,sex\nanna,f\n", "needs a column 'speaker' and a column per label; it has name, sex"),
+        ("speaker,sex\nanna,f\nanna,m\n", "names 1 speakers more than once"),
+        ('{"anna": "female"}', "is not a JSON object of speakers"),
+        ('{"anna": ', "is not a JSON object of speakers"),
+    ],
+)
+def test_speakers_that_cannot_be_read(root: Path, content: str, message: str) -> None:
+    table(root / "people.txt", content)
+    found = mistake(Folder(root, PATTERN, speakers="people.txt"))
+    assert message in found and "data.speakers=" in found
+    assert "cannot be read: No such file" in mistake(Folder(root, PATTERN, speakers="nobody.csv"))
+
+
 def test_the_configuration_holds_the_arguments() -> None:
     config = yaml.safe_load(Path("conf/data/folder.yaml").read_text())
-    assert config.keys() == {"name", "_target_", "root", "pattern", "csv"}
+    assert config.keys() == {"name", "_target_", "root", "pattern", "csv", "speakers"}

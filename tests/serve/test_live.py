@@ -232,7 +232,8 @@ def test_a_visitor_speaks_and_hears_why(served, tmp_path, request):
         attribution.value = "gradient";
         attribution.dispatchEvent(new Event("change", { bubbles: true }));
         await until(() => document.getElementById("status").classList.contains("wrong"));
-        return document.getElementById("status").textContent.startsWith("Gradient says how the logit changes");
+        return document.getElementById("status").textContent.startsWith("Gradient says how the logit changes")
+            && document.getElementById("answer").hidden;
     """)  # fmt: skip
     refused = [entry for entry in browser.of("Log.entryAdded") if "422" not in entry["entry"]["text"]]
     assert browser.of("Runtime.consoleAPICalled", "Runtime.exceptionThrown") == refused == []

@@ -16,6 +16,7 @@ from src.mistake import Mistake
 from src.serve.record import application
 from src.serve.record_corpus import RecordingFolder
 from src.serve.upload import MOST_BYTES
+from tests.conftest import full_disk
 from tests.serve.test_record_take import spoken
 
 ADA = {
@@ -198,21 +199,15 @@ def test_what_a_killed_program_left_is_swept(visitor, root):
     assert files_of(root) == before
 
 
-def test_a_full_disk_is_said_and_loses_nothing(visitor, root, monkeypatch):
+def test_a_full_disk_is_said_and_loses_nothing(visitor, root):
     link = begin(visitor)
     keep(visitor, link)
     before = {path: (root / path).read_bytes() for path in files_of(root)}
-
-    def full(_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", full)
+    with full_disk():
         for told in (keep(visitor, link), visitor.post("/sessions", json=ADA)):
             assert told.status_code == 507
             assert told.json()["error"] == (
-                "The disk did not take this (No space left on device); what was kept before is safe, and you can"
-                " try again."
+                "The disk did not take this (File too large); what was kept before is safe, and you can try again."
             )
     assert {path: (root / path).read_bytes() for path in files_of(root)} == before
     assert keep(visitor, link).status_code == 200

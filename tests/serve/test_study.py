@@ -4,7 +4,6 @@ import json
 import random
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
@@ -31,7 +30,7 @@ from src.study.materials import MANIFEST, Materials, chosen, prepared
 from src.study.plan import Condition
 from src.study.store import Store
 from tests.browser import CHROMIUM, Browser
-from tests.conftest import ROOT
+from tests.conftest import ROOT, full_disk
 
 NAMES = ["visual/gradient_x_input", "audible/gradient_x_input", "both/random", "none"]
 CONDITIONS = [Condition.of(name) for name in NAMES]
@@ -196,17 +195,14 @@ def test_nobody_answers_for_somebody_else(visitor, study):
     assert len(study.store.answers()) == 1
 
 
-def test_a_full_disk_loses_no_earlier_answer(visitor, study, monkeypatch):
+def test_a_full_disk_loses_no_earlier_answer(visitor, study):
     link = join(visitor)
     visitor.post(f"{link}/answer", json=given(0))
-
-    def full(*_: object) -> None:
-        raise sqlite3.OperationalError("database or disk is full")
-
-    monkeypatch.setattr(study.store, "answer", full)
-    told = visitor.post(f"{link}/answer", json=given(1))
-    assert told.status_code == 507 and "All earlier ones are" in told.json()["error"]
-    monkeypatch.undo()
+    with full_disk():
+        for place, sent in ((f"{link}/answer", given(1)), ("/participants", None)):
+            told = visitor.post(place, json=sent)
+            assert told.status_code == 507 and "All earlier ones are" in told.json()["error"]
+    assert study.store.answers()["trial"].tolist() == [0]
     assert visitor.get(f"{link}/trial").json()["number"] == 1
     assert visitor.post(f"{link}/answer", json=given(1)).status_code == 200
 

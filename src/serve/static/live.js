@@ -47,6 +47,7 @@ async function explain() {
     const response = await fetch(`/explain?${options}`, { method: "POST", body: sound, headers: { "Content-Type": "application/octet-stream" } });
     const answer = await response.json();
     if (number !== asked) return;
+    part("answer").hidden = !response.ok; // that to an earlier recording would be taken for this one's
     if (!response.ok) return say(answer.error ?? "The server did not understand that.", true);
     show(answer);
   } catch {

@@ -1,7 +1,7 @@
 "use strict";
 
 // A player with its name. While it plays all others are silent, and the cursor moves over the picture: from axis[0] to
-// axis[1], shares of its width, if there is an axis.
+// axis[1], shares of its width, if there is an axis. Where the picture is wider than the screen, it stays in sight.
 function playerOf(name, uri, cursor, axis) {
   const label = document.createElement("label"), player = document.createElement("audio");
   label.append(name, player);
@@ -14,10 +14,12 @@ function playerOf(name, uri, cursor, axis) {
 }
 
 function follow(player, cursor, [start, stop]) {
+  const frame = cursor.closest(".scroll");
   cursor.hidden = false;
   const move = () => {
     const passed = player.ended ? 1 : player.currentTime / player.duration || 0;
     cursor.style.left = `${100 * (start + (stop - start) * passed)}%`;
+    frame.scrollLeft = cursor.offsetLeft - frame.clientWidth / 2;
     if (!player.paused) requestAnimationFrame(move);
   };
   move();

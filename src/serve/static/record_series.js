@@ -33,7 +33,7 @@ async function cutSeries(recording) {
   if (!pieces) return;
   part("pieces").replaceChildren(...pieces.map(pieceOf));
   part("keep_pieces").hidden = false;
-  say(`${pieces.length} pieces were found. Listen, and say which word each is; drop what is none.`);
+  say(`${pieces.length === 1 ? "One piece was" : `${pieces.length} pieces were`} found. Listen, and say which word each is; drop what is none.`);
 }
 
 function pieceOf(piece, number) {

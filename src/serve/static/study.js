@@ -39,7 +39,7 @@ function show(told) {
     playerOf(names[name], `${place}/${name}`, part("cursor"), told.time_axis)));
   part("cursor").hidden = true;
   part("rating").hidden = part("rating").disabled = told.parts.every((name) => name === "signal");
-  part("figure").hidden = !told.parts.includes("picture");
+  part("figure").hidden = part("key").hidden = !told.parts.includes("picture");
   if (told.parts.includes("picture")) part("picture").src = `${place}/picture`;
   say(`${told.block === "training" ? "Practice. " : ""}Step ${told.number + 1} of ${told.trials}.`);
   shown = performance.now();

@@ -1,0 +1,49 @@
+"""What a table knows of each speaker, such as AudioMNIST's metadata."""
+
+import json
+from pathlib import Path
+
+from src.datamodules.table import read_table
+from src.mistake import Mistake
+
+
+def labels_of_speakers(path: Path, option: str) -> dict[str, dict[str, str]]:
+    """Speaker -> label -> value.
+
+    Args:
+        path: of a CSV table with a column "speaker" and one per label, or of a JSON object of objects, as
+            AudioMNIST's audioMNIST_meta.txt is. "gender", as it is called there, is the label "sex".
+        option: that names the file, for the message.
+
+    Raises:
+        Mistake: there is no such file, or it is neither.
+    """
+    try:
+        is_json = path.read_bytes().lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
+    except OSError as error:
+        raise Mistake(f"{option}={path} cannot be read: {error.strerror}") from error
+    people = _from_json(path, option) if is_json else _from_table(path, option)
+    return {
+        speaker: {"sex" if name == "gender" else name: value for name, value in labels.items() if value}
+        for speaker, labels in people.items()
+    }
+
+
+def _from_json(path: Path, option: str) -> dict[str, dict[str, str]]:
+    try:
+        people = json.loads(path.read_text(encoding="utf-8-sig"))
+        return {speaker: {name: str(value) for name, value in labels.items()} for speaker, labels in people.items()}
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise Mistake(f"{option}={path} is not a JSON object of speakers and what is known of them: {error}") from error
+
+
+def _from_table(path: Path, option: str) -> dict[str, dict[str, str]]:
+    columns, rows = read_table(path, f"{option}={path}")
+    if "speaker" not in columns or len(columns) < 2:
+        raise Mistake(
+            f"{option}={path} needs a column 'speaker' and a column per label; it has {', '.join(columns) or 'nothing'}"
+        )
+    people = {row["speaker"]: {name: value for name, value in row.items() if name != "speaker"} for row in rows}
+    if len(people) < len(rows):
+        raise Mistake(f"{option}={path} names {len(rows) - len(people)} speakers more than once")
+    return people
