@@ -62,3 +62,10 @@ def test_curves() -> None:
     shown = measured("benchmarks.curves", *size)
     [ratio] = re.findall(r"2 orders x 2 fractions x 3 clips .* ([\d.]+) \(", shown)
     assert float(ratio) > 0
+
+
+def test_live(trained) -> None:
+    shown = measured("benchmarks.live", "--checkpoint", str(trained("audionet", "sex")), "--rounds", "1")
+    for attribution in ("lrp_epsilon_plus", "random"):
+        [row] = re.findall(rf"^ {attribution} +(.*)$", shown, re.MULTILINE)
+        assert all(float(wait) > 0 for wait in re.findall(r"([\d.]+) \(", row)) and row.count("(") == 4
