@@ -31,10 +31,12 @@ class Answers:
         table: a row per answer: participant, trial, block, clip, condition, guess, rating, seconds, path, label,
             prediction, clips ("right" or "wrong"), correct (whether the guess is the prediction).
         excluded: participant and reason.
+        classes: that could be named.
     """
 
     table: pd.DataFrame
     excluded: dict[int, str]
+    classes: list[str]
 
     @property
     def counted(self) -> pd.DataFrame:
@@ -53,7 +55,8 @@ def read(folder: Path) -> Answers:
     """
     if not (folder / MANIFEST).exists() or not (folder / "answers.sqlite").exists():
         raise Mistake(f"results={folder} holds no study; name the folder of one, such as studies/pilot.")
-    clips = pd.DataFrame(json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["chosen"])
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    clips = pd.DataFrame(manifest["chosen"])
     table = Store(folder / "answers.sqlite").answers()
     if not (table["block"] == "main").any():
         raise Mistake(f"results={folder} has no answers yet; come back when somebody has taken part.")
@@ -68,7 +71,7 @@ def read(folder: Path) -> Answers:
             excluded[int(str(participant))] = f"failed more than {MOST_FAILED:.0%} of the attention checks"
         elif len(main) and main["seconds"].median() < LEAST_SECONDS:
             excluded[int(str(participant))] = f"took less than {LEAST_SECONDS:g} s for half of the trials"
-    return Answers(table, excluded)
+    return Answers(table, excluded, manifest["classes"])
 
 
 def summarise(counted: pd.DataFrame, seed: int = 0) -> pd.DataFrame:

@@ -11,10 +11,11 @@ from src.explain.report import Note, Picture, Section, write_report
 from src.study.analysis import CLIPS, LEAST_SECONDS, MOST_FAILED, compare, read, summarise
 
 COLOURS = {"all": "#000000", "right": "#0072B2", "wrong": "#D55E00"}
-MEASURED = {"correct": "guesses that are the network's prediction", "rating": "rating (1 to 5)"}
+MEASURED = {"correct": ("guesses that are the network's prediction", 0, 1), "rating": ("rating", 1, 5)}
 RULES = (
     f"Excluded are participants who failed more than {MOST_FAILED:.0%} of their attention checks, and those who took"
-    f" less than {LEAST_SECONDS:g} s for half of the trials. Practice and attention checks count for nothing."
+    f" less than {LEAST_SECONDS:g} s for half of the trials. Practice and attention checks count for nothing. Who stopped"
+    " early counts by what they answered."
 )
 GUESS = (
     "A guess is correct if it is what the network predicted, also where that was wrong: an explanation that helps lets"
@@ -24,6 +25,7 @@ TESTS = (
     "Two conditions at a time, by participants who met both: difference of their means with its 95 % interval, paired"
     " t-test, Cohen's d_z, and p-values after Holm's correction for all rows of the table."
 )
+NO_TESTS = "There are no two conditions that two or more of the participants met: nothing can be compared."
 
 
 def write(folder: Path, seed: int) -> None:
@@ -38,7 +40,7 @@ def write(folder: Path, seed: int) -> None:
     answers.table.to_csv(folder / "answers.csv", index=False)
     summary.to_csv(folder / "summary.csv", index=False, float_format="%.6g")
     comparisons.to_csv(folder / "comparisons.csv", index=False, float_format="%.6g")
-    png = plots.png(plot(summary), dpi=130)
+    png = plots.png(plot(summary, 1 / len(answers.classes)), dpi=130)
     (folder / "study.png").write_bytes(png)
     people = answers.table["participant"].nunique()
     write_report(
@@ -52,7 +54,7 @@ def write(folder: Path, seed: int) -> None:
         },
         sections=[
             Section("By condition", [GUESS, RULES], [Picture(png, "Guesses and ratings by condition")], summary),
-            Section("Differences", [TESTS], table=comparisons),
+            Section("Differences", [NO_TESTS]) if comparisons.empty else Section("Differences", [TESTS], table=comparisons),
         ],
         notes=[Note(f"{len(answers.excluded)} participants are excluded.", [
             f"participant {number}: {reason}" for number, reason in answers.excluded.items()
@@ -63,11 +65,17 @@ def write(folder: Path, seed: int) -> None:
     console.print(f"Report: {folder / 'report.html'}", soft_wrap=True, highlight=False, markup=False)
 
 
-def plot(summary: pd.DataFrame) -> Figure:
-    """Means and 95 % intervals by condition, of all clips and of those that the network got right and wrong."""
+def plot(summary: pd.DataFrame, chance: float) -> Figure:
+    """Means and 95 % intervals by condition, of all clips and of those that the network got right and wrong.
+
+    Args:
+        chance: share of correct guesses of somebody who knows nothing.
+    """
     figure = Figure((9, 3.4), layout="constrained")
     conditions = list(summary["condition"].unique()) if len(summary) else []
-    for axes, (measure, words) in zip(figure.subplots(1, 2), MEASURED.items(), strict=True):
+    for axes, (measure, (words, low, high)) in zip(figure.subplots(1, 2), MEASURED.items(), strict=True):
+        if measure == "correct":
+            axes.axhline(chance, color="#777777", linestyle=":", linewidth=1, label="chance")
         for place, kind in enumerate(CLIPS):
             part = summary[summary["clips"] == kind]
             x = [conditions.index(name) + 0.2 * (place - 1) for name in part["condition"]]
@@ -75,6 +83,7 @@ def plot(summary: pd.DataFrame) -> Figure:
             axes.errorbar(x, part[measure], ends, fmt="o", color=COLOURS[kind], capsize=2, label=kind)
         axes.set_xticks(range(len(conditions)), conditions, rotation=20, ha="right", fontsize="small")
         axes.set_ylabel(words)
+        axes.set_ylim(low, high)
         axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(title="predictions", frameon=False, fontsize="small", bbox_to_anchor=(1, 1), loc="upper left")
+    figure.axes[0].legend(title="predictions", frameon=False, fontsize="small", bbox_to_anchor=(1, 1), loc="upper left")
     return figure

@@ -29,7 +29,7 @@ def simulated(folder: Path, skill: dict[str, float], people: int = 40, seed: int
     """A study whose participants guess the prediction with a probability that their condition's form gives them."""
     chance = np.random.default_rng(seed)
     folder.mkdir()
-    (folder / "study.json").write_text(json.dumps({"chosen": CLIPS}))
+    (folder / "study.json").write_text(json.dumps({"chosen": CLIPS, "classes": CLASSES}))
     Store(folder / "answers.sqlite")
     is_right, rows = [clip["label"] == clip["prediction"] for clip in CLIPS], []
     for person in range(people):
