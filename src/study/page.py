@@ -14,8 +14,8 @@ COLOURS = {"all": "#000000", "right": "#0072B2", "wrong": "#D55E00"}
 MEASURED = {"correct": ("guesses that are the network's prediction", 0, 1), "rating": ("rating", 1, 5)}
 RULES = (
     f"Excluded are participants who failed more than {MOST_FAILED:.0%} of their attention checks, and those who took"
-    f" less than {LEAST_SECONDS:g} s for half of the trials. Practice and attention checks count for nothing. Who stopped"
-    " early counts by what they answered."
+    f" less than {LEAST_SECONDS:g} s for half of the trials. Practice and attention checks count for nothing."
+    " Who stopped early counts by what they answered."
 )
 GUESS = (
     "A guess is correct if it is what the network predicted, also where that was wrong: an explanation that helps lets"
@@ -43,6 +43,9 @@ def write(folder: Path, seed: int) -> None:
     png = plots.png(plot(summary, 1 / len(answers.classes)), dpi=130)
     (folder / "study.png").write_bytes(png)
     people = answers.table["participant"].nunique()
+    differences = Section("Differences", [TESTS], table=comparisons)
+    if comparisons.empty:
+        differences = Section("Differences", [NO_TESTS])
     write_report(
         folder / "report.html",
         title="What people made of the explanations",
@@ -54,7 +57,7 @@ def write(folder: Path, seed: int) -> None:
         },
         sections=[
             Section("By condition", [GUESS, RULES], [Picture(png, "Guesses and ratings by condition")], summary),
-            Section("Differences", [NO_TESTS]) if comparisons.empty else Section("Differences", [TESTS], table=comparisons),
+            differences,
         ],
         notes=[Note(f"{len(answers.excluded)} participants are excluded.", [
             f"participant {number}: {reason}" for number, reason in answers.excluded.items()
