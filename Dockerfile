@@ -13,5 +13,5 @@ RUN PIP_NO_CACHE_DIR=1 make install
 ENV HOME=/tmp USER=auscult
 WORKDIR /work
 EXPOSE 8000
-ENTRYPOINT ["/auscult/.venv/bin/python", "/auscult/serve.py", "host=0.0.0.0"]
+ENTRYPOINT ["/auscult/.venv/bin/python", "/auscult/serve.py", "host=0.0.0.0", "names=[localhost]"]
 CMD ["--help"]

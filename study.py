@@ -29,10 +29,12 @@ def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str])
     except ModuleNotFoundError as error:
         raise Mistake(f"study.py needs {error.name}, an extra; pip install '.[serve]' in the checkout.") from error
     if checked["effect"] is not None:
-        needed = analysis.participants_needed(checked["effect"], checked["power"], checked["alpha"])
-        print(f"{needed} participants, each of whom meets both conditions, for a paired t-test.")
+        planned = [checked[name] for name in ("effect", "power", "alpha", "comparisons")]
+        needed = analysis.participants_needed(*planned)
+        tests = "a paired t-test" if checked["comparisons"] == 1 else f"{checked['comparisons']} paired t-tests at once"
+        print(f"{needed} participants, each of whom meets all conditions and finishes, for {tests}.")
     else:
-        page.write(Path(checked["results"]), checked["seed"])
+        page.write(Path(checked["results"]))
     return None
 
 

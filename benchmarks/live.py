@@ -21,7 +21,7 @@ from rich.progress import track
 from rich.table import Table
 
 from src.config import CONF
-from src.serve import options as serving
+from src.serve import options as checks
 from src.serve.listener import Listener
 from src.serve.live import application
 
@@ -33,7 +33,7 @@ def main() -> None:
     options = parser.parse_args()
     soundfile.write(sent := io.BytesIO(), 0.1 * np.random.default_rng(0).standard_normal(48000), 48000, format="WAV")
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        checked = serving.check(compose("serve", [f"checkpoint='{options.checkpoint}'"]))
+        checked = checks.check(compose("serve", [f"checkpoint='{options.checkpoint}'"]))
         listener = Listener(checked["checkpoint"], checked["attributions"], checked["domains"], torch.device("cpu"))
         visitor = TestClient(application(listener), base_url="http://127.0.0.1:8000")
         table = Table("attribution", *checked["domains"], box=None, title="seconds to an answer, median (most)")

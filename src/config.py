@@ -126,9 +126,11 @@ def check(cfg: DictConfig) -> dict[str, Any]:
         raise Mistake(f"trainer.strategy={config['trainer']['strategy']} is not supported; use ddp.")
     if config["trainer"]["max_epochs"] in (-1, None) and config["trainer"]["max_steps"] == -1:
         raise Mistake("trainer.max_epochs=-1 would train for ever; set trainer.max_epochs or trainer.max_steps.")
-    for option in ("root", "csv", "cache_dir"):  # whoever reads the configuration later may stand elsewhere
+    for option in ("root", "csv", "speakers", "cache_dir"):  # whoever reads the configuration later may stand elsewhere
         path = config["data"].get(option)
-        if path and (option != "csv" or Path(path).expanduser().exists()):  # a table may also lie in the root
+        if path and (
+            option not in ("csv", "speakers") or Path(path).expanduser().exists()
+        ):  # a table may also lie in the root
             config["data"][option] = str(Path(path).expanduser().absolute())
     return config
 

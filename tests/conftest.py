@@ -20,6 +20,8 @@ import benchmark
 import explain
 import serve
 import train
+from src.study.materials import Materials
+from tests.study.pilot import make
 
 ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("AUSCULT_SHARED", ROOT.parent / "shared"))
@@ -130,6 +132,12 @@ def spoken_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 samples = 0.5 * tone + 0.003 * random.standard_normal(len(seconds))
                 soundfile.write(folder / f"say-{digit}-by-{name}-{take}.wav", samples, 22050)
     return folder
+
+
+@pytest.fixture(scope="session")
+def materials(trained: Callable[..., Path], cache_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Materials:
+    """Of a small study, for all tests."""
+    return make(tmp_path_factory.mktemp("studies") / "pilot", [trained("audionet", "sex")], cache_dir)
 
 
 @contextmanager

@@ -108,6 +108,8 @@ def prepare(samples: np.ndarray, rate: int, settings: ClipSettings) -> Prepared:
     if samples.dtype == np.int16:
         mono /= FULL_SCALE  # only now: there are fewer samples
     mono = highpass(mono, settings.sample_rate, settings.highpass_hz)
+    if not math.isfinite(_peak(mono)):  # floats near their largest, which the resampler adds up
+        raise BadRecording("not finite: samples as large as can be")
     if _peak(mono) < 0.5 / FULL_SCALE:  # rounds to zeros
         raise BadRecording("silent")
 

@@ -32,7 +32,10 @@ def labels_of_speakers(path: Path, option: str) -> dict[str, dict[str, str]]:
 def _from_json(path: Path, option: str) -> dict[str, dict[str, str]]:
     try:
         people = json.loads(path.read_text(encoding="utf-8-sig"))
-        return {speaker: {name: str(value) for name, value in labels.items()} for speaker, labels in people.items()}
+        return {
+            speaker: {name: str(value) for name, value in labels.items() if value is not None}
+            for speaker, labels in people.items()
+        }
     except (ValueError, AttributeError, RecursionError) as error:
         raise Mistake(f"{option}={path} is not a JSON object of speakers and what is known of them: {error}") from error
 

@@ -1,15 +1,19 @@
 """`page=live`: speak or drop a recording, see and hear why a network says what it says."""
 
+from collections.abc import Sequence
 from typing import Any
 
+import torch
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse
 from pytorch_lightning import Trainer
-from starlette.concurrency import run_in_threadpool
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from src.explain.report import template
+from src.mistake import Mistake
 from src.serve.listener import Answer, Listener
-from src.serve.server import HERE, LOOPBACK, body_of, site
+from src.serve.options import LOOPBACK
+from src.serve.server import HERE, made_of_upload, site
 from src.serve.upload import MOST_BYTES, MOST_SECONDS, BadUpload, decode
 from src.training import hush
 
@@ -21,15 +25,22 @@ def page(config: dict[str, Any]) -> FastAPI:
         Mistake: the checkpoint cannot be read or asked.
     """
     hush()
-    trainer = Trainer(**config["trainer"], devices=1, logger=False, enable_checkpointing=False)
-    device = trainer.strategy.root_device
-    listener = Listener(config["checkpoint"], config["attributions"], config["domains"], device)
-    return application(listener, config["host"])
+    listener = Listener(config["checkpoint"], config["attributions"], config["domains"], device_of(config["trainer"]))
+    return application(listener, config["names"])
 
 
-def application(listener: Listener, host: str = LOOPBACK[0]) -> FastAPI:
+def device_of(options: dict[str, Any]) -> torch.device:
+    """Where the network runs, as Lightning's Trainer would have it."""
+    try:
+        trainer = Trainer(**options, devices=1, logger=False, enable_checkpointing=False)
+    except (TypeError, ValueError, RuntimeError, MisconfigurationException) as error:
+        raise Mistake(f"trainer: {' '.join(str(error).split()).rstrip('.!')}.") from error
+    return trainer.strategy.root_device
+
+
+def application(listener: Listener, names: Sequence[str] = LOOPBACK) -> FastAPI:
     """The application, with the listener that answers; see `site`."""
-    app = site(host)
+    app = site(names)
     page = template("live.html.j2", HERE)
     task = listener.trained["task"]["name"]
 
@@ -49,9 +60,11 @@ def application(listener: Listener, host: str = LOOPBACK[0]) -> FastAPI:
         check_choice("attribution", attribution, listener.attributions)
         check_choice("domain", domain, listener.domains)
         check_choice("target", target, ["predicted", *listener.classes])
-        content = await body_of(request)
-        answer = await run_in_threadpool(lambda: listener(*decode(content), attribution, domain, target))
-        return JSONResponse(as_json(answer))
+
+        def listen(content: bytes) -> Answer:
+            return listener(*decode(content), attribution, domain, target)
+
+        return JSONResponse(as_json(await made_of_upload(request, listen)))
 
     return app
 

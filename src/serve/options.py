@@ -1,6 +1,7 @@
 """What `serve.py` is asked, checked before anything heavy is imported."""
 
 import re
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from omegaconf import DictConfig
 from src.config import CONF, check_number, listed, plain
 from src.mistake import Mistake
 
+LOOPBACK = ("127.0.0.1", "localhost")
 FORMS = ("visual", "audible", "both")  # of explanations in a study
 PAGES = ("live", "record", "study")  # of serve.py, each a module of src/serve
 
@@ -23,6 +25,7 @@ def check(cfg: DictConfig) -> dict[str, Any]:
     if config["page"] not in PAGES:
         raise Mistake(f"page={config['page']} is unknown; choose one of {', '.join(PAGES)}.")
     check_number(config, "port", int, 0, 65535, False)
+    check_names(config)
     check_recording(config)
     check_study(config)
     record, study, data = (config[name] for name in ("record", "study", "data"))
@@ -41,6 +44,17 @@ def check(cfg: DictConfig) -> dict[str, Any]:
     for option, group in (("attributions", "attribution"), ("domains", "domain")):
         config[option] = listed(config, option, group)
     return config
+
+
+def check_names(config: dict[str, Any]) -> None:
+    """Checks where it is served, and lists the names by which it may be called."""
+    names, host = config["names"], config["host"]
+    given = names if isinstance(names, list) else [] if names is None else [names]
+    for option, value in (("host", host), *(("names", name) for name in given)):
+        if not isinstance(value, str) or not re.fullmatch(r"(\*\.)?[\w.:-]+", value):
+            raise Mistake(f"{option}={value} is not the name or address of a machine, such as 127.0.0.1.")
+    is_open = host not in LOOPBACK
+    config["names"] = ["*"] if is_open and names is None else [*LOOPBACK, host, *given]
 
 
 def check_study(config: dict[str, Any]) -> None:
@@ -72,9 +86,18 @@ def check_recording(config: dict[str, Any]) -> None:
     words = config["record"]["words"]
     words = words if isinstance(words, list) else [words]
     words = [str(word).lower() if isinstance(word, bool) else str(word) for word in words if word is not None]
-    unfit = [word for word in words if not re.fullmatch(r"[^\W_]+(-[^\W_]+)*", word) or len(word) > 40]
+    unfit = [word for word in words if not is_word(word)]
     if unfit:
-        raise Mistake(f"record.words has {unfit[0]}, which is not made of up to 40 letters, digits and hyphens.")
+        raise Mistake(
+            f"record.words has {unfit[0]}, which is not made of up to 40 letters, digits and hyphens; write"
+            """ 'record.words=["bir","dörd"]' where there are others than a to z."""
+        )
     if not words or len({word.casefold() for word in words}) < len(words):
         raise Mistake(f"record.words={words} is not a list of one or more different words.")
     config["record"]["words"] = words
+
+
+def is_word(text: str) -> bool:
+    """Whether it is made of letters of any script, with the marks that belong to them, and digits."""
+    kinds = [unicodedata.category(letter)[0] for letter in text.replace("-", "")]
+    return 0 < len(kinds) <= len(text) <= 40 and set(kinds) <= set("LMN")

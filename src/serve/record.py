@@ -1,6 +1,6 @@
 """`page=record`: people read words aloud, one after the other, and a corpus grows."""
 
-import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,12 @@ from starlette.concurrency import run_in_threadpool
 
 from src.explain.report import data_uri, template
 from src.mistake import Mistake
+from src.serve.options import LOOPBACK
 from src.serve.record_corpus import NoSuchSession, OutOfTurn, RecordingFolder
 from src.serve.record_series import pieces
 from src.serve.record_session import MOST_LETTERS, OLDEST, Session
 from src.serve.record_take import Take, take
-from src.serve.server import HERE, LOOPBACK, body_of, site
+from src.serve.server import HERE, form_of, made_of_upload, site
 from src.serve.upload import BadUpload, decode
 
 SERIES = 10  # words that may be said in one go: they fit into the longest upload
@@ -28,15 +29,15 @@ def page(config: dict[str, Any]) -> FastAPI:
     """
     asked = config["record"]
     folder = RecordingFolder(Path(asked["root"]), asked["words"], asked["repetitions"])
-    return application(folder, config["host"])
+    return application(folder, config["names"])
 
 
-def application(folder: RecordingFolder, host: str = LOOPBACK[0]) -> FastAPI:
+def application(folder: RecordingFolder, names: Sequence[str] = LOOPBACK) -> FastAPI:
     """The application, with the folder it records to; see `site`.
 
     Nothing that a visitor sends becomes part of a path: the token is looked up, and words are the session's.
     """
-    app = site(host)
+    app = site(names)
     add_refusals(app)
     shown = template("record.html.j2", HERE)
 
@@ -47,8 +48,7 @@ def application(folder: RecordingFolder, host: str = LOOPBACK[0]) -> FastAPI:
 
     @app.post("/sessions")
     async def begin(request: Request) -> JSONResponse:
-        answers = answers_in(await body_of(request))
-        session = await run_in_threadpool(folder.begin, answers)
+        session = await run_in_threadpool(folder.begin, await form_of(request))
         return JSONResponse({"link": f"/session/{session.token}"}, 201)
 
     @app.get("/session/{token}")
@@ -67,27 +67,28 @@ def application(folder: RecordingFolder, host: str = LOOPBACK[0]) -> FastAPI:
     async def listen(request: Request, token: str) -> JSONResponse:
         """What would be kept of a recording, which is the whole body."""
         await run_in_threadpool(folder.session, token)
-        content = await body_of(request)
-        return JSONResponse(await run_in_threadpool(lambda: as_json(chosen(content, None))))
+        return JSONResponse(await made_of_upload(request, lambda content: as_json(chosen(content, None))))
 
     @app.post("/session/{token}/series")
     async def cut(request: Request, token: str) -> JSONResponse:
         """What would be kept of a recording of several words."""
         await run_in_threadpool(folder.session, token)
-        content = await body_of(request)
-        return JSONResponse(await run_in_threadpool(lambda: [as_json(piece) for piece in pieces(*decode(content))]))
+
+        def cut_up(content: bytes) -> list[dict[str, Any]]:
+            return [as_json(piece) for piece in pieces(*decode(content))]
+
+        return JSONResponse(await made_of_upload(request, cut_up))
 
     @app.post("/session/{token}/keep")
     async def keep(request: Request, token: str, place: int, piece: int | None = None) -> JSONResponse:
         """The same recording again: it is the browser's until it is on the disk, so no crash in between loses it."""
 
-        def cut_and_kept() -> dict[str, Any]:
+        def cut_and_kept(content: bytes) -> dict[str, Any]:
             folder.keep(token, place, chosen(content, piece).wav)
             return state_of(folder, folder.session(token))
 
         await run_in_threadpool(folder.session, token)
-        content = await body_of(request)
-        return JSONResponse(await run_in_threadpool(cut_and_kept))
+        return JSONResponse(await made_of_upload(request, cut_and_kept))
 
     @app.delete("/session/{token}")
     def delete(token: str) -> JSONResponse:
@@ -107,16 +108,6 @@ def add_refusals(app: FastAPI) -> None:
         reason = getattr(error, "strerror", None) or str(error)
         sentence = f"The disk did not take this ({reason}); what was kept before is safe, and you can try again."
         return JSONResponse({"error": sentence}, 507)
-
-
-def answers_in(content: bytes) -> dict[str, Any]:
-    try:
-        answers = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise BadUpload("This is not a filled form.") from error
-    if not isinstance(answers, dict):
-        raise BadUpload("This is not a filled form.")
-    return answers
 
 
 def state_of(folder: RecordingFolder, session: Session) -> dict[str, Any]:

@@ -3,6 +3,7 @@
     <root>/data/<speaker>/<word>_<speaker>_<index>.wav     48 kHz, 16 bit, mono
     <root>/data/audioMNIST_meta.txt                        JSON: speaker -> age, gender, accent, ...
     <root>/sessions/<speaker>.json                         pseudonym, link, order of the prompts: not to be given away
+    <root>/sessions/last                                   the last number that a speaker was given
 
 A prompt is done when its recording is there: no second record of it could disagree after a crash.
 """
@@ -26,7 +27,8 @@ from src.serve.upload import BadUpload
 log = logging.getLogger(__name__)
 
 META = "audioMNIST_meta.txt"
-MOST_SPEAKERS = 99  # of two digits
+LAST = "last"
+MOST_SPEAKERS = 999
 
 
 class NoSuchSession(BadUpload):
@@ -56,7 +58,7 @@ class RecordingFolder:
             raise Mistake(f"record.root={root} is not a folder; name another one.")
         try:
             for folder, mode in ((root, 0o777), (self.data, 0o777), (self.sessions, 0o700)):
-                folder.mkdir(mode, exist_ok=True)
+                folder.mkdir(mode, parents=True, exist_ok=True)
                 tempfile.TemporaryFile(dir=folder).close()
             with self.lock:
                 for folder in (self.sessions, self.data, *self.data.glob("*/")):
@@ -72,7 +74,11 @@ class RecordingFolder:
     def begin(self, answers: dict[str, Any]) -> Session:
         """A session of a new speaker, see `begun`. Metadata join the others' with the first recording."""
         with self.lock:
-            session = begun(self._free_number(), answers, self.words, self.repetitions)
+            number = self._last_number() + 1
+            if number > MOST_SPEAKERS:
+                raise BadUpload(f"This corpus is full: it has {MOST_SPEAKERS} speakers.")
+            session = begun(f"{number:02d}", answers, self.words, self.repetitions)
+            write_whole(self.sessions / LAST, session.speaker.encode())
             write_whole(self._file(session), session.to_json())
         return session
 
@@ -142,7 +148,7 @@ class RecordingFolder:
         write_whole(self.meta, json.dumps(people, indent=4, ensure_ascii=False).encode())
 
     def _all(self) -> Iterator[Session]:
-        for path in sorted(self.sessions.glob("[0-9][0-9].json")):
+        for path in sorted(self.sessions.glob("[0-9]*.json")):
             try:
                 yield Session.read(path)
             except FileNotFoundError:
@@ -150,12 +156,12 @@ class RecordingFolder:
             except (ValueError, TypeError, KeyError) as error:
                 log.warning("%s is not a session (%s: %s)", path, type(error).__name__, error)
 
-    def _free_number(self) -> str:
-        taken = {path.stem for folder in (self.data, self.sessions) for path in folder.iterdir()} | self.people().keys()
-        for number in range(1, MOST_SPEAKERS + 1):
-            if f"{number:02d}" not in taken:
-                return f"{number:02d}"
-        raise BadUpload(f"This corpus is full: it has {MOST_SPEAKERS} speakers.")
+    def _last_number(self) -> int:
+        """The highest that there is or was: copies of a deleted speaker's must not become another's."""
+        last = self.sessions / LAST
+        known = {path.stem for folder in (self.data, self.sessions) for path in folder.iterdir()} | self.people().keys()
+        known |= {last.read_text(encoding="ascii")} if last.exists() else set()
+        return max((int(name) for name in known if name.isascii() and name.isdecimal()), default=0)
 
     def _folder(self, session: Session) -> Path:
         return self.data / session.speaker

@@ -1,20 +1,21 @@
 """`page=study`: people say what they think a network heard, from what they see and hear of its reasons."""
 
-import json
 import math
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, HTTPException, Request
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
+from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from src.explain.report import template
-from src.serve.server import HERE, LOOPBACK, body_of, site
+from src.serve.options import LOOPBACK
+from src.serve.server import HERE, form_of, site
 from src.serve.upload import BadUpload
 from src.study.materials import Materials, prepared
-from src.study.plan import Condition, Trial, trials_of
+from src.study.plan import Condition, Plan, Trial
 from src.study.store import Answer, Store
 from src.training import hush
 
@@ -36,7 +37,7 @@ def page(config: dict[str, Any]) -> FastAPI:
     options = {name: asked[name] for name in ("clips", "training", "attention", "seed")}
     materials = prepared(folder, checkpoints, conditions, options, config["data"])
     study = Study(materials, conditions, options["training"], options["attention"], options["seed"])
-    return application(study, config["host"])
+    return application(study, config["names"])
 
 
 class Study:
@@ -52,13 +53,20 @@ class Study:
     def __init__(
         self, materials: Materials, conditions: list[Condition], training: int, attention: int, seed: int
     ) -> None:
-        self.materials, self.conditions = materials, conditions
-        self.options = (materials.classes, training, attention, seed)
+        self.materials = materials
+        self.plan = Plan(materials.clips, conditions, materials.classes, training, attention, seed)
         self.store = Store(materials.folder / "answers.sqlite")
 
-    def plan(self, participant: int) -> list[Trial]:
-        is_right = [clip.is_right for clip in self.materials.clips]
-        return trials_of(participant, is_right, self.conditions, *self.options)
+    @property
+    def length(self) -> int:
+        """How many trials a participant has."""
+        return len(self.plan.trials(0, 0))
+
+    def trials(self, participant: int, answered: int) -> list[Trial]:
+        """Those of a participant who has answered so many: while they practise, the turn of the rest is open."""
+        is_practising = answered < self.plan.training
+        turn = 0 if is_practising else self.store.turn(participant, len(self.plan.conditions))
+        return self.plan.trials(participant, turn)
 
     def file(self, trial: Trial, part: str) -> Path | None:
         """What a part of a trial shows or plays; None where its condition has no such part."""
@@ -70,11 +78,11 @@ class Study:
         return self.materials.signal(trial.clip) if part == "signal" else None
 
 
-def application(study: Study, host: str = LOOPBACK[0]) -> FastAPI:
+def application(study: Study, names: Sequence[str] = LOOPBACK) -> FastAPI:
     """The application; see `site`. It tells nobody what a clip is or was taken for, but in the training block."""
-    app = site(host)
+    app = site(names)
     shown = template("study.html.j2", HERE)
-    about = {"classes": study.materials.classes, "scale": SCALE}
+    about = {"classes": study.materials.classes, "scale": SCALE, "trials": study.length}
 
     @app.exception_handler(sqlite3.OperationalError)
     def full(request: Request, reason: Exception) -> JSONResponse:
@@ -82,7 +90,7 @@ def application(study: Study, host: str = LOOPBACK[0]) -> FastAPI:
 
     @app.get("/")
     def welcome() -> HTMLResponse:
-        return HTMLResponse(shown.render(part="welcome", trials=len(study.plan(0)), **about))
+        return HTMLResponse(shown.render(part="welcome", **about))
 
     @app.post("/participants")
     def join() -> JSONResponse:
@@ -92,26 +100,27 @@ def application(study: Study, host: str = LOOPBACK[0]) -> FastAPI:
     @app.get("/participant/{token}")
     def session(token: str) -> HTMLResponse:
         if study.store.participant(token) is None:
-            return HTMLResponse(shown.render(part="lost", trials=0, **about), 404)
-        return HTMLResponse(shown.render(part="session", trials=0, **about))
+            return HTMLResponse(shown.render(part="lost", **about), 404)
+        return HTMLResponse(shown.render(part="session", **about))
 
     @app.get("/participant/{token}/trial")
     def trial(token: str) -> JSONResponse:
-        _, plan, number = whose(study, token)
-        return JSONResponse(as_json(study, plan, number))
+        _, trials, number = whose(study, token)
+        return JSONResponse(as_json(study, trials, number))
 
     @app.get("/participant/{token}/trial/{number}/{part}")
-    def material(token: str, number: int, part: str) -> FileResponse:
-        _, plan, current = whose(study, token)
-        file = study.file(plan[number], part) if number == current < len(plan) and part in PARTS else None
+    def material(token: str, number: int, part: str) -> Response:
+        _, trials, current = whose(study, token)
+        file = study.file(trials[number], part) if number == current < len(trials) and part in PARTS else None
         if file is None:
             raise HTTPException(404)
-        return FileResponse(file)
+        # without the file's name and date, which might tell what it shows
+        return Response(file.read_bytes(), media_type="image/png" if part == "picture" else "audio/wav")
 
     @app.post("/participant/{token}/answer")
     async def answer(request: Request, token: str) -> JSONResponse:
-        content = await body_of(request)
-        return JSONResponse(await run_in_threadpool(lambda: told_of(study, token, content)))
+        given = await form_of(request)
+        return JSONResponse(await run_in_threadpool(told_of, study, token, given))
 
     return app
 
@@ -121,59 +130,59 @@ def whose(study: Study, token: str) -> tuple[int, list[Trial], int]:
     participant = study.store.participant(token)
     if participant is None:
         raise HTTPException(404)
-    return participant, study.plan(participant), study.store.answered(participant)
+    answered = study.store.answered(participant)
+    return participant, study.trials(participant, answered), answered
 
 
-def told_of(study: Study, token: str, content: bytes) -> dict[str, Any]:
+def told_of(study: Study, token: str, given: dict[str, Any]) -> dict[str, Any]:
     """Keeps an answer, unless there is one, and says what comes next.
 
     Raises:
         BadUpload: it is no answer, or not to a trial whose turn it is or was.
     """
-    participant, plan, current = whose(study, token)
-    given = answer_in(content, study.materials.classes)
-    if given.trial > current or given.trial >= len(plan):
+    participant, trials, current = whose(study, token)
+    answer = answer_in(given, study.materials.classes)
+    if answer.trial > current or answer.trial >= len(trials):
         raise BadUpload("This is not the trial whose turn it is; load the page again.")
-    trial = plan[given.trial]
-    if (given.rating is None) != (trial.condition.form == "none"):
+    trial = trials[answer.trial]
+    if (answer.rating is None) != (trial.condition.form == "none"):
         raise BadUpload("An explanation is to be rated, and nothing else; load the page again.")
-    study.store.answer(participant, trial, given)
-    told = as_json(study, plan, max(current, given.trial + 1))
+    study.store.answer(participant, trial, answer)
+    following = max(current, answer.trial + 1)
+    told = as_json(study, study.trials(participant, following), following)
     if trial.block == "training":
         told["feedback"] = study.materials.clips[trial.clip].prediction
     return told
 
 
-def as_json(study: Study, plan: list[Trial], number: int) -> dict[str, Any]:
+def as_json(study: Study, trials: list[Trial], number: int) -> dict[str, Any]:
     """What the page is told of the next trial: nothing of the clip but where its parts are to be had."""
-    if number >= len(plan):
-        return {"number": number, "trials": len(plan), "finished": True}
-    trial = plan[number]
+    if number >= len(trials):
+        return {"number": number, "trials": len(trials), "finished": True}
+    trial = trials[number]
     parts = [part for part in PARTS if study.file(trial, part) is not None]
+    axes = study.materials.clips[trial.clip].time_axes
     return {
         "number": number,
-        "trials": len(plan),
+        "trials": len(trials),
         "finished": False,
         "block": trial.block,
         "wanted": trial.wanted,
         "parts": parts,
-        "time_axis": study.materials.clips[trial.clip].time_axes[trial.condition.attribution]
-        if "picture" in parts
-        else [],
+        "time_axis": axes[trial.condition.attribution] if "picture" in parts else [],
     }
 
 
-def answer_in(content: bytes, classes: list[str]) -> Answer:
+def answer_in(given: dict[str, Any], classes: list[str]) -> Answer:
     """An answer as the page sends it.
 
     Raises:
         BadUpload: it is none.
     """
     try:
-        given = json.loads(content)
         rating = None if given["rating"] is None else int(given["rating"])
         answer = Answer(int(given["trial"]), str(given["guess"]), rating, float(given["seconds"]))
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise BadUpload("This is not an answer.") from error
     if answer.guess not in classes:
         raise BadUpload(f"Name one of {', '.join(classes)}.")

@@ -5,30 +5,51 @@ import io
 import numpy as np
 import soundfile
 
+from src.datamodules.recording import is_truncated
+
 MOST_BYTES = 20 * 10**6
 MOST_SECONDS = 30.0
-TOO_LARGE = f"This file is larger than {MOST_BYTES // 10**6} MB; send a shorter recording."
+LEAST_RATE, MOST_RATE = 4000, 192_000  # hertz
+MOST_SAMPLES = round(2 * MOST_SECONDS * MOST_RATE)  # of all channels
 
 
 class BadUpload(Exception):
     """A sentence for the visitor: what is wrong with what they sent."""
 
 
+class TooLarge(BadUpload):
+    """It has more than so many bytes."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"This is larger than {most / 10**6:g} MB; send a shorter one.")
+
+
 def decode(content: bytes) -> tuple[np.ndarray, int]:
     """Samples (frames, channels), float32, and their rate in hertz. What kind of file it is, decoding alone tells.
 
     Raises:
-        BadUpload: it is not audio, damaged, empty or too long.
+        BadUpload: it is not audio, damaged, empty or too long, or of a rate or number of channels that nobody records.
     """
     if len(content) > MOST_BYTES:
-        raise BadUpload(TOO_LARGE)
+        raise TooLarge(MOST_BYTES)
     try:
         with soundfile.SoundFile(io.BytesIO(content)) as file:
-            if file.frames > MOST_SECONDS * file.samplerate:
-                raise BadUpload(f"This recording is longer than {MOST_SECONDS:g} seconds; send a shorter one.")
+            check_size(file.frames, file.samplerate, file.channels)
             samples, rate = file.read(dtype="float32", always_2d=True), file.samplerate
+            if len(samples) and is_truncated(file, len(samples)):
+                raise BadUpload("This recording ends too early; send it as a whole.")
     except (soundfile.LibsndfileError, RuntimeError, ValueError) as error:
         raise BadUpload("This is not a recording that can be read; send WAV, FLAC, Ogg or MP3.") from error
     if not len(samples):
         raise BadUpload("This recording is empty; send another one.")
     return samples, rate
+
+
+def check_size(frames: int, rate: int, channels: int) -> None:
+    """Refuses, before it is decoded, what would take long or much memory: a few bytes can hold hours of silence."""
+    if frames > MOST_SECONDS * rate:
+        raise BadUpload(f"This recording is longer than {MOST_SECONDS:g} seconds; send a shorter one.")
+    if not LEAST_RATE <= rate <= MOST_RATE:
+        raise BadUpload(f"This was recorded at {rate} Hz; {LEAST_RATE} to {MOST_RATE} Hz can be listened to.")
+    if channels * frames > MOST_SAMPLES:
+        raise BadUpload(f"This recording has {channels} channels; send fewer, or less of it.")

@@ -1,7 +1,7 @@
 """What a study's answers say: how often people guessed what the network predicted, and how they rated its reasons."""
 
 import itertools
-import json
+from bisect import bisect_left
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,16 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 
-from src.explain.bootstrap import SpeakerBootstrap
 from src.mistake import Mistake
-from src.study.materials import MANIFEST
+from src.study.materials import MANIFEST, manifest_of
 from src.study.store import Store
 
 MEASURES = ("correct", "rating")
 CLIPS = ("all", "right", "wrong")  # as the network took them
 LEAST_SECONDS = 1.0  # in the median: nobody listens, looks and decides faster
-MOST_FAILED = 0.5  # of the attention checks
+MOST_FAILED = 0.5  # of the attention checks, and no longer all right
+EQUAL = 1e-9  # differences of means that differ by less are the same
+MOST_PARTICIPANTS = 10**9
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Answers:
 
     Args:
         table: a row per answer: participant, trial, block, clip, condition, guess, rating, seconds, path, label,
-            prediction, clips ("right" or "wrong"), correct (whether the guess is the prediction).
+            prediction, checkpoint, clips ("right" or "wrong"), correct (whether the guess is the prediction).
         excluded: participant and reason.
         classes: that could be named.
     """
@@ -47,38 +48,47 @@ class Answers:
 def read(folder: Path) -> Answers:
     """A study's answers.
 
-    Excluded are, by rules that do not look at what is compared: who named the wanted class in less than half of their
-    attention checks, and whose median time for a main trial is below a second.
-
     Raises:
         Mistake: the folder holds no study, or nobody has answered.
     """
     if not (folder / MANIFEST).exists() or not (folder / "answers.sqlite").exists():
         raise Mistake(f"results={folder} holds no study; name the folder of one, such as studies/pilot.")
-    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    manifest = manifest_of(folder)
     clips = pd.DataFrame(manifest["chosen"])
     table = Store(folder / "answers.sqlite").answers()
-    if not (table["block"] == "main").any():
+    if table.empty:
         raise Mistake(f"results={folder} has no answers yet; come back when somebody has taken part.")
-    table = table.join(clips[["path", "label", "prediction"]], on="clip")
+    table = table.join(clips[["path", "label", "prediction", "checkpoint"]], on="clip")
     table["clips"] = np.where(table["label"] == table["prediction"], "right", "wrong")
     table["rating"] = table["rating"].astype(float)
     table["correct"] = (table["guess"] == table["prediction"]).astype(float)
-    excluded: dict[int, str] = {}
-    for participant, own in table.groupby("participant"):
-        checks, main = own[own["block"] == "attention"], own[own["block"] == "main"]
-        if len(checks) and (checks["guess"] != checks["wanted"]).mean() > MOST_FAILED:
-            excluded[int(str(participant))] = f"failed more than {MOST_FAILED:.0%} of the attention checks"
-        elif len(main) and main["seconds"].median() < LEAST_SECONDS:
-            excluded[int(str(participant))] = f"took less than {LEAST_SECONDS:g} s for half of the trials"
-    return Answers(table, excluded, manifest["classes"])
+    main = len(clips) - int(manifest["asked"]["training"])
+    reasons = {int(str(person)): reason_against(own, main) for person, own in table.groupby("participant")}
+    return Answers(table, {person: reason for person, reason in reasons.items() if reason}, manifest["classes"])
 
 
-def summarise(counted: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+def reason_against(own: pd.DataFrame, trials: int) -> str:
+    """Why a participant does not count, if so; by rules that do not look at what is compared.
+
+    Args:
+        own: their answers.
+        trials: of the main block.
+    """
+    checks, main = own[own["block"] == "attention"], own[own["block"] == "main"]
+    if len(main) < trials:
+        return f"answered {len(main)} of {trials} trials"
+    if len(checks) and (checks["guess"] != checks["wanted"]).mean() >= MOST_FAILED:
+        return f"failed {MOST_FAILED:.0%} or more of the attention checks"
+    if main["seconds"].median() < LEAST_SECONDS:
+        return f"took less than {LEAST_SECONDS:g} s for half of the trials"
+    return ""
+
+
+def summarise(counted: pd.DataFrame) -> pd.DataFrame:
     """Per condition and kind of clips: participants, answers, and the mean of each measure with its 95 % interval.
 
-    Means are over participants, each by their own mean, and so are intervals: participants are resampled. Where nothing
-    was explained there are no ratings. `seconds` is the median time of an answer.
+    Means are over participants, each by their own mean, and intervals are Student's over those means. Where nothing was
+    explained there are no ratings. `seconds` is the median time of an answer.
     """
     rows = []
     for condition, kind in itertools.product(counted["condition"].unique(), CLIPS):
@@ -86,22 +96,30 @@ def summarise(counted: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
         if part.empty:
             continue
         own = part.groupby("participant")[list(MEASURES)].mean()
-        bootstrap = SpeakerBootstrap([str(name) for name in own.index], seed=seed)
         row: dict[str, Any] = {"condition": condition, "clips": kind, "participants": len(own), "answers": len(part)}
         row["seconds"] = part["seconds"].median()
         for measure in MEASURES:
             values = own[measure].to_numpy()
-            low, high = bootstrap.interval(bootstrap.means(values))
+            low, high = interval(values)
             row |= {measure: values.mean(), f"{measure}_low": low, f"{measure}_high": high}
         rows.append(row)
     return pd.DataFrame(rows)
 
 
+def interval(values: np.ndarray) -> tuple[float, float]:
+    """Student's 95 % interval of a mean of values (N,); not a number where it cannot be known: all alike, or one."""
+    if len(values) < 2 or not np.isfinite(values).all() or np.ptp(values) < EQUAL:
+        return np.nan, np.nan
+    found = stats.ttest_1samp(values, 0).confidence_interval()
+    return float(found.low), float(found.high)
+
+
 def compare(counted: pd.DataFrame) -> pd.DataFrame:
     """Each two conditions, by participants who met both: difference of means, paired t-test, and Cohen's d_z.
 
-    d_z is the mean of the differences over their standard deviation (Lakens 2013, doi 10.3389/fpsyg.2013.00863, eq. 6).
-    p-values are not corrected for how many comparisons there are; Holm's correction is beside them.
+    d_z is t over the square root of the number of participants (Lakens 2013, doi 10.3389/fpsyg.2013.00863, eq. 7).
+    Holm's correction is for all pairs of conditions of one measure and kind of clips. Where every participant's
+    difference is the same, there is nothing to test by.
     """
     rows = []
     for measure, kind in itertools.product(MEASURES, CLIPS):
@@ -112,24 +130,42 @@ def compare(counted: pd.DataFrame) -> pd.DataFrame:
             if len(both) < 2:
                 continue
             difference = (both[one] - both[other]).to_numpy()
-            spread = difference.std(ddof=1)
-            tested = stats.ttest_rel(both[one], both[other]) if spread > 0 else None
-            low, high = tested.confidence_interval() if tested else (difference.mean(),) * 2
+            is_constant = np.ptp(difference) < EQUAL
+            t, p = (np.nan, np.nan) if is_constant else stats.ttest_rel(both[one], both[other])
+            low, high = interval(difference)
             rows.append(
                 {
                     "measure": measure, "clips": kind, "one": one, "other": other, "participants": len(both),
-                    "difference": difference.mean(), "low": low, "high": high,
-                    "t": tested.statistic if tested else np.nan,
-                    "p": tested.pvalue if tested else (1.0 if difference.mean() == 0 else 0.0),
-                    "d_z": difference.mean() / spread if spread > 0 else np.nan,
+                    "difference": difference.mean(), "low": low, "high": high, "t": t, "p": p,
+                    "d_z": t / np.sqrt(len(both)),
                 }
             )  # fmt: skip
     table = pd.DataFrame(rows)
     if not table.empty:
-        table["p_holm"] = multipletests(table["p"], method="holm")[1]
+        table["p_holm"] = table.groupby(["measure", "clips"])["p"].transform(holm)
     return table
 
 
-def participants_needed(effect: float, power: float = 0.8, alpha: float = 0.05) -> int:
-    """How many participants a two-sided paired t-test needs to find an effect of this Cohen's d_z, above 0."""
-    return int(np.ceil(TTestPower().solve_power(effect_size=effect, power=power, alpha=alpha)))
+def holm(p: pd.Series) -> pd.Series:
+    """Holm's correction of those that are numbers."""
+    corrected = p.copy()
+    if p.notna().any():
+        corrected[p.notna()] = multipletests(p.dropna(), method="holm")[1]
+    return corrected
+
+
+def participants_needed(effect: float, power: float = 0.8, alpha: float = 0.05, comparisons: int = 1) -> int:
+    """How many participants two-sided paired t-tests need to find an effect of this Cohen's d_z, above 0.
+
+    Args:
+        comparisons: that are tested together. Alpha is divided by them (Bonferroni), which Holm's correction, as
+            `compare` makes it, needs at most.
+
+    Raises:
+        Mistake: more than there are people.
+    """
+    counts = range(2, MOST_PARTICIPANTS)
+    place = bisect_left(counts, power, key=lambda count: TTestPower().power(effect, count, alpha / comparisons))
+    if place == len(counts):
+        raise Mistake(f"effect={effect} is too small to be found by anybody; plan for a larger one.")
+    return counts[place]

@@ -18,7 +18,9 @@ def check(cfg: DictConfig) -> dict[str, Any]:
     config = plain(cfg)
     for option, high in (("effect", 100), ("power", 0.999), ("alpha", 0.999)):
         check_number(config, option, float, 0.001, high, option == "effect")
-    check_number(config, "seed", int, 0, 2**32 - 1, False)
+    check_number(config, "comparisons", int, 1, 10**6, False)
+    if config["effect"] is not None and config["results"]:
+        raise Mistake("results=… analyses a study, and effect=… plans one; give one of the two.")
     if config["effect"] is None and not config["results"]:
         raise Mistake("results has no value; set it with results=…, or plan a study with effect=0.5")
     if config["results"]:

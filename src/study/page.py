@@ -8,27 +8,31 @@ from rich.console import Console
 
 from src.explain import plots
 from src.explain.report import Note, Picture, Section, write_report
+from src.mistake import Mistake
 from src.study.analysis import CLIPS, LEAST_SECONDS, MOST_FAILED, compare, read, summarise
 
 COLOURS = {"all": "#000000", "right": "#0072B2", "wrong": "#D55E00"}
-MEASURED = {"correct": ("guesses that are the network's prediction", 0, 1), "rating": ("rating", 1, 5)}
+MEASURED = {"correct": ("correct guesses", 0, 1), "rating": ("rating", 1, 5)}
 RULES = (
-    f"Excluded are participants who failed more than {MOST_FAILED:.0%} of their attention checks, and those who took"
-    f" less than {LEAST_SECONDS:g} s for half of the trials. Practice and attention checks count for nothing."
-    " Who stopped early counts by what they answered."
+    "Excluded is who did not answer all trials, failed"
+    f" {MOST_FAILED:.0%} or more of the attention checks, or took less than {LEAST_SECONDS:g} s for half of the trials."
+    " Practice and attention checks count for nothing."
 )
 GUESS = (
     "A guess is correct if it is what the network predicted, also where that was wrong: an explanation that helps lets"
-    " people see what the network heard. Right and wrong are the network's predictions."
+    " people see what the network heard. Right and wrong are the network's predictions. Means are over participants,"
+    " with Student's 95 % interval. Several networks' clips are taken together."
 )
 TESTS = (
     "Two conditions at a time, by participants who met both: difference of their means with its 95 % interval, paired"
-    " t-test, Cohen's d_z, and p-values after Holm's correction for all rows of the table."
+    " t-test, Cohen's d_z, and p-values after Holm's correction for all pairs of one measure and kind of clips. What is"
+    " found of right and wrong predictions apart is exploratory. Clips are taken as given: the tests say what other"
+    " people would answer about these clips, not what people would answer about others (Clark 1973)."
 )
 NO_TESTS = "There are no two conditions that two or more of the participants met: nothing can be compared."
 
 
-def write(folder: Path, seed: int) -> None:
+def write(folder: Path) -> None:
     """Writes `answers.csv`, `summary.csv`, `comparisons.csv`, `study.png` and `report.html`, and prints the summary.
 
     Raises:
@@ -36,8 +40,14 @@ def write(folder: Path, seed: int) -> None:
     """
     answers = read(folder)
     counted = answers.counted
-    summary, comparisons = summarise(counted, seed), compare(counted)
     answers.table.to_csv(folder / "answers.csv", index=False)
+    if counted.empty:
+        number, reason = next(iter(answers.excluded.items()))
+        raise Mistake(
+            f"results={folder} has answers, but none that count: all {len(answers.excluded)} participants are excluded;"
+            f" participant {number} {reason}."
+        )
+    summary, comparisons = summarise(counted), compare(counted)
     summary.to_csv(folder / "summary.csv", index=False, float_format="%.6g")
     comparisons.to_csv(folder / "comparisons.csv", index=False, float_format="%.6g")
     png = plots.png(plot(summary, 1 / len(answers.classes)), dpi=130)

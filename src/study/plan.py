@@ -1,9 +1,9 @@
 """Which clip a participant of the listening study judges by which explanation, and in which order.
 
-Each participant judges every clip once, under one condition. Conditions move on by one from participant to participant
-(a Latin square), so that after as many participants as there are conditions each clip was judged under each of them,
-and every participant has met each condition about equally often, of clips that the network got right and of those that
-it got wrong. The order is the participant's own. Nobody is told whether the network was right, nor what is compared.
+Each participant judges every clip once, under one condition. Conditions move on by one from turn to turn (a Latin
+square), so that after as many turns as there are conditions each clip was judged under each of them, and every
+participant meets each condition equally often, give or take one, of all clips and of each network's right and wrong
+ones. The order is the participant's own. Nobody is told whether the network was right, nor what is compared.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,26 @@ import numpy as np
 
 Form = Literal["visual", "audible", "both", "none"]
 Block = Literal["training", "main", "attention"]
+
+
+@dataclass(frozen=True)
+class StudyClip:
+    """A test clip, what it is, and what the network took it for.
+
+    Args:
+        checkpoint: whose network it was.
+        time_axes: attribution -> where the clip starts and ends, as shares of its picture's width.
+    """
+
+    path: str
+    label: str
+    prediction: str
+    checkpoint: str
+    time_axes: dict[str, list[float]]
+
+    @property
+    def is_right(self) -> bool:
+        return self.label == self.prediction
 
 
 @dataclass(frozen=True)
@@ -53,39 +73,52 @@ class Trial:
     wanted: str | None = None
 
 
-def trials_of(
-    participant: int,
-    is_right: Sequence[bool],
-    conditions: Sequence[Condition],
-    classes: Sequence[str],
-    training: int,
-    attention: int,
-    seed: int,
-) -> list[Trial]:
-    """The trials of one participant; the same whenever they come back.
+@dataclass(frozen=True)
+class Plan:
+    """What all participants have in common.
 
     Args:
-        participant: from 0, in the order in which they came.
-        is_right: of each clip, whether the network's prediction is the label. The first `training` are for training.
+        clips: of the study. The first `training` are to practise with.
         conditions: to be compared.
         classes: that can be named.
         training: how many clips to practise with, each by the condition whose turn it is.
         attention: checks, spread evenly over the main trials.
         seed: of the orders.
     """
-    random = np.random.default_rng((seed, participant))
-    turn = [conditions[(place + participant) % len(conditions)] for place in range(len(is_right))]
-    judged = [
-        (clip, turn[place])
-        for stratum in (True, False)
-        for place, clip in enumerate(clip for clip in range(training, len(is_right)) if is_right[clip] == stratum)
-    ]
-    every = max(1, len(judged) // (attention + 1))
-    steps: list[tuple[Block, int, Condition, str | None]] = [
-        ("training", clip, turn[clip], None) for clip in range(training)
-    ]
-    for count, place in enumerate(random.permutation(len(judged)), start=1):
-        steps.append(("main", *judged[place], None))
-        if count % every == 0 and count // every <= attention:
-            steps.append(("attention", *judged[place], str(random.choice(list(classes)))))
-    return [Trial(number, *step) for number, step in enumerate(steps)]
+
+    clips: Sequence[StudyClip]
+    conditions: Sequence[Condition]
+    classes: Sequence[str]
+    training: int
+    attention: int
+    seed: int
+
+    def trials(self, participant: int, turn: int) -> list[Trial]:
+        """The trials of one participant; the same whenever they come back.
+
+        Args:
+            participant: a number of their own, from which the order is drawn.
+            turn: of the conditions, 0 to one less than there are; practice has none, so that it can be known later.
+        """
+        random = np.random.default_rng((self.seed, participant))
+        steps: list[tuple[Block, int, Condition, str | None]] = [
+            ("training", clip, self.condition(clip + participant), None) for clip in range(self.training)
+        ]
+        main = range(self.training, len(self.clips))
+        alike = sorted(main, key=lambda clip: (self.clips[clip].checkpoint, not self.clips[clip].is_right))
+        every = max(1, len(alike) // (self.attention + 1))
+        for count, place in enumerate(random.permutation(len(alike)), start=1):
+            steps.append(("main", alike[place], self.condition(place + turn), None))
+            if count % every == 0 and count // every <= self.attention:
+                clip = int(random.integers(self.training)) if self.training else alike[place]
+                wanted = str(random.choice(self.unlikely(clip)))
+                steps.append(("attention", clip, self.condition(place + turn), wanted))
+        return [Trial(number, *step) for number, step in enumerate(steps)]
+
+    def condition(self, turn: int) -> Condition:
+        return self.conditions[turn % len(self.conditions)]
+
+    def unlikely(self, clip: int) -> list[str]:
+        """Classes that are named by who has read it only: not the prediction nor, where there is another, the label."""
+        others = [name for name in self.classes if name != self.clips[clip].prediction]
+        return [name for name in others if name != self.clips[clip].label] or others

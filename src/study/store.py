@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pandas as pd
 
+from src.mistake import Mistake
 from src.study.plan import Trial
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS participants (
     number INTEGER PRIMARY KEY,     -- from 0, in the order in which they came
     token TEXT NOT NULL UNIQUE,     -- of their personal link; nothing else is known of them
-    started REAL NOT NULL
+    started REAL NOT NULL,
+    turn INTEGER                    -- of the conditions; NULL until they have practised
 );
 CREATE TABLE IF NOT EXISTS answers (
     participant INTEGER NOT NULL REFERENCES participants(number),
@@ -27,7 +29,7 @@ CREATE TABLE IF NOT EXISTS answers (
     wanted TEXT,                    -- the class that an attention check asked for
     guess TEXT NOT NULL,            -- the class that they think the network predicted
     rating INTEGER,                 -- how well the explanation supports it; NULL where there was none
-    seconds REAL NOT NULL,          -- from when the trial was shown
+    seconds REAL NOT NULL,          -- from when the trial was last shown, with all its parts there
     answered REAL NOT NULL,
     PRIMARY KEY (participant, trial)
 );
@@ -42,7 +44,7 @@ class Answer:
         trial: its number in the participant's order.
         guess: the class that they think the network predicted.
         rating: how well the explanation supports it; None where there was none.
-        seconds: from when the trial was shown to when it was answered.
+        seconds: from when the trial was last shown, with all its parts there, to when it was answered.
     """
 
     trial: int
@@ -61,20 +63,27 @@ class Store:
         path: of the SQLite file; made if it is not there.
 
     Raises:
+        Mistake: the file cannot be made, or is another.
         sqlite3.OperationalError: it cannot be written, as where the disk is full; what was answered is still there.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with self._connection() as connection:
-            connection.executescript(TABLES)
+        try:
+            with self._connection() as connection:
+                connection.executescript(TABLES)
+        except sqlite3.DatabaseError as error:
+            raise Mistake(
+                f"{path} cannot hold a study's answers ({error}); restore it, or name another study."
+            ) from error
 
     def join(self) -> tuple[int, str]:
         """A new participant's number, and the token of their personal link, which cannot be guessed."""
         token = secrets.token_urlsafe(24)
         with self._connection() as connection:
             made = connection.execute(
-                "INSERT INTO participants SELECT coalesce(max(number) + 1, 0), ?, ? FROM participants RETURNING number",
+                "INSERT INTO participants"
+                " SELECT coalesce(max(number) + 1, 0), ?, ?, NULL FROM participants RETURNING number",
                 (token, time.time()),
             )
             [number] = made.fetchone()
@@ -85,6 +94,23 @@ class Store:
         with self._connection() as connection:
             found = connection.execute("SELECT number FROM participants WHERE token = ?", (token,)).fetchone()
         return None if found is None else int(found[0])
+
+    def turn(self, participant: int, turns: int) -> int:
+        """Which of so many turns is theirs: when first asked for, the one that the fewest participants have.
+
+        Who comes to look and leaves before it is asked for takes none, and the others stay balanced.
+        """
+        with self._connection() as connection:
+            connection.execute(
+                "UPDATE participants SET turn = ("
+                " WITH RECURSIVE turns(turn) AS (SELECT 0 UNION ALL SELECT turn + 1 FROM turns WHERE turn + 1 < ?)"
+                " SELECT turns.turn FROM turns LEFT JOIN participants AS other ON other.turn = turns.turn"
+                " GROUP BY turns.turn ORDER BY count(other.number), turns.turn LIMIT 1"
+                ") WHERE number = ? AND turn IS NULL",
+                (turns, participant),
+            )
+            [turn] = connection.execute("SELECT turn FROM participants WHERE number = ?", (participant,)).fetchone()
+        return int(turn)
 
     def answer(self, participant: int, trial: Trial, answer: Answer) -> bool:
         """Keeps an answer; whether it was the trial's first. A second one, as from a double click, changes nothing."""

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
@@ -14,15 +15,17 @@ import pytest
 import soundfile
 import torch
 from fastapi.testclient import TestClient
-from hydra import initialize_config_dir
+from hydra import compose, initialize_config_dir
 
 from src.checkpoint import classifier_of, open_checkpoint
 from src.config import CONF
 from src.datamodules.recording import ClipSettings, prepare
 from src.datamodules.synthetic import Synthetic
+from src.serve import options as checks
 from src.serve.listener import Listener
 from src.serve.live import application
-from src.serve.upload import MOST_BYTES
+from src.serve.server import UPLOADS
+from src.serve.upload import MOST_BYTES, BadUpload
 from tests.browser import CHROMIUM, Browser
 from tests.conftest import ROOT
 
@@ -118,8 +121,50 @@ def test_other_sites_may_not_ask(visitor, headers):
 
 def test_other_names_for_this_machine_are_refused(visitor, listener):
     assert visitor.get("/", headers={"host": "evil.example"}).status_code == 400
-    everybody = TestClient(application(listener, "0.0.0.0"), base_url="http://lab.example")
-    assert everybody.get("/").is_success
+    told = visitor.post("/explain", params=CHOICES, headers={"host": "evil.example", "origin": "http://evil.example"})
+    assert told.status_code == 400 and "content-security-policy" in told.headers
+    named = TestClient(application(listener, ["localhost", "lab.example"]), base_url="http://lab.example")
+    assert named.get("/").is_success and named.get("/", headers={"host": "evil.example"}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        ([], ["127.0.0.1", "localhost", "127.0.0.1"]),
+        (["host=0.0.0.0"], ["*"]),
+        (["host=0.0.0.0", "names=[localhost]"], ["127.0.0.1", "localhost", "0.0.0.0", "localhost"]),
+        (["names=lab.example"], ["127.0.0.1", "localhost", "127.0.0.1", "lab.example"]),
+    ],
+)
+def test_the_names_it_may_be_called_by(options, names):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        checked = checks.check(compose("serve", ["checkpoint=best.ckpt", *options]))
+    assert checked["names"] == names
+
+
+def test_a_loud_recording_is_no_crash(visitor):
+    soundfile.write(
+        file := io.BytesIO(), 3e38 * np.sign(np.sin(np.arange(44100))), 44100, format="WAV", subtype="FLOAT"
+    )
+    told = visitor.post("/explain", params=CHOICES, content=file.getvalue())
+    assert told.status_code == 422 and "not finite" in told.json()["error"]
+
+
+def test_few_recordings_are_worked_on_at_once(listener, monkeypatch):
+    app, at_once, most = application(listener), 0, 0
+
+    def slowly(*_):
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        time.sleep(0.05)
+        at_once -= 1
+        raise BadUpload("enough")
+
+    monkeypatch.setattr("src.serve.live.decode", slowly)
+    with TestClient(app, base_url="http://127.0.0.1:8000") as visitor, ThreadPoolExecutor(20) as pool:
+        told = list(pool.map(lambda _: visitor.post("/explain", params=CHOICES, content=b"").status_code, range(20)))
+    assert told == 20 * [422] and 1 < most <= UPLOADS
 
 
 def test_nothing_may_run_that_is_not_ours(visitor):
@@ -136,6 +181,11 @@ def test_nothing_may_run_that_is_not_ours(visitor):
     ("options", "message"),
     [
         (["page=party"], "page=party is unknown; choose one of live, record"),
+        (["host=5"], "host=5 is not the name or address of a machine, such as 127.0.0.1."),
+        (["host=null"], "host=None is not the name or address of a machine"),
+        (["host=nowhere.invalid"], "host=nowhere.invalid port=8000 cannot be served ("),
+        (["names=[a b]"], "names=a b is not the name or address of a machine"),
+        (["trainer.accelerator=magic"], "trainer: "),
         (["port=many"], "port=many is not a whole number of 0 or more"),
         (["domains=[]"], "domains is empty; name at least one."),
         (["attributions=[magic]"], "attributions has magic, which is unknown; choose from amplitude, "),

@@ -64,7 +64,8 @@ def keep(visitor, link, place=None, content=None):
 
 
 def files_of(root):
-    return {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()} - {".lock"}
+    paths = {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
+    return paths - {".lock", "sessions/last"}
 
 
 def test_a_whole_session_is_read_back_as_audiomnist(visitor, root):
@@ -121,11 +122,20 @@ def test_speakers_get_the_next_free_number(root):
     assert people["02"] == {"age": "1234", "gender": "male"} and people.keys() == {"02", "03", "04"}
 
 
-def test_a_corpus_of_99_speakers_is_full(visitor, root):
-    for number in range(1, 100):
-        (root / f"data/{number:02d}").mkdir()
+def test_a_corpus_of_999_speakers_is_full(visitor, root):
+    (root / "data/998").mkdir()
+    link = begin(visitor)
+    assert keep(visitor, link).is_success and (root / "sessions/999.json").exists()
     told = visitor.post("/sessions", json=ADA)
-    assert told.status_code == 422 and told.json()["error"] == "This corpus is full: it has 99 speakers."
+    assert told.status_code == 422 and told.json()["error"] == "This corpus is full: it has 999 speakers."
+    assert visitor_of(folder_of(root)).get(link).is_success
+
+
+def test_the_number_of_a_deleted_speaker_is_given_to_nobody_else(visitor, root):
+    visitor.delete(begin(visitor))
+    visitor = visitor_of(folder_of(root))
+    keep(visitor, begin(visitor))
+    assert [path.name for path in root.glob("data/*/")] == ["02"]
 
 
 def test_every_order_is_another_and_holds_every_word_as_often(root):

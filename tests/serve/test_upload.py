@@ -31,9 +31,23 @@ def test_kinds_are_told_by_decoding(kind):
         (encoded(np.zeros((0, 1)), format="WAV"), "empty"),
         (encoded(np.zeros(31 * 1000), 1000, format="WAV"), "longer than 30 seconds"),
         (bytes(MOST_BYTES + 1), "larger than 20 MB"),
+        (encoded(np.zeros(1000), 1000, format="WAV"), "recorded at 1000 Hz; 4000 to 192000 Hz can be listened to"),
+        (encoded(0.1 * np.ones(9000), 9000, format="WAV")[:9000], "ends too early"),
     ],
 )
 def test_what_is_no_recording_gets_a_sentence(content, message):
     with pytest.raises(BadUpload, match=message) as told:
         decode(content)
     assert str(told.value).endswith(".") and "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("frames", "channels", "rate", "message"),
+    [(655_350, 1, 655_350, "recorded at 655350 Hz"), (1_450_000, 8, 96_000, "has 8 channels; send fewer, or less")],
+)
+def test_a_small_file_that_holds_much_is_not_even_decoded(monkeypatch, frames, channels, rate, message):
+    content = encoded(np.zeros((frames, channels), np.int16), rate, format="FLAC")
+    assert len(content) < 200_000
+    monkeypatch.setattr(soundfile.SoundFile, "read", lambda *_, **__: pytest.fail("it was decoded"))
+    with pytest.raises(BadUpload, match=message):
+        decode(content)

@@ -14,14 +14,15 @@ from scipy import stats
 import study
 from src.mistake import Mistake
 from src.study.analysis import compare, participants_needed, read, summarise
-from src.study.plan import Condition, trials_of
+from src.study.plan import Condition, Plan, StudyClip
 from src.study.store import Store
 from tests.conftest import run_program
 
 CLASSES = ["yes", "no", "perhaps"]
 CONDITIONS = [Condition("visual", "lrp"), Condition("audible", "lrp"), Condition("none", "")]
 CLIPS = [
-    {"path": f"{n}.wav", "label": "yes", "prediction": CLASSES[n % 3 > 0], "checkpoint": "best.ckpt"} for n in range(26)
+    {"path": f"{n}.wav", "label": "yes", "prediction": CLASSES[n % 3 > 0], "checkpoint": "best.ckpt", "time_axes": {}}
+    for n in range(26)
 ]
 
 
@@ -29,11 +30,12 @@ def simulated(folder: Path, skill: dict[str, float], people: int = 40, seed: int
     """A study whose participants guess the prediction with a probability that their condition's form gives them."""
     chance = np.random.default_rng(seed)
     folder.mkdir()
-    (folder / "study.json").write_text(json.dumps({"chosen": CLIPS, "classes": CLASSES}))
+    manifest = {"asked": {"training": 2}, "chosen": CLIPS, "classes": CLASSES}
+    (folder / "study.json").write_text(json.dumps(manifest))
     Store(folder / "answers.sqlite")
-    is_right, rows = [clip["label"] == clip["prediction"] for clip in CLIPS], []
+    plan, rows = Plan([StudyClip(**clip) for clip in CLIPS], CONDITIONS, CLASSES, training=2, attention=3, seed=0), []
     for person in range(people):
-        for trial in trials_of(person, is_right, CONDITIONS, CLASSES, training=2, attention=3, seed=0):
+        for trial in plan.trials(person, person % len(CONDITIONS))[: habits.get("stop", {}).get(person)]:
             prediction = CLIPS[trial.clip]["prediction"]
             others = [name for name in CLASSES if name != prediction]
             knows = chance.random() < skill[trial.condition.form]
@@ -45,7 +47,7 @@ def simulated(folder: Path, skill: dict[str, float], people: int = 40, seed: int
             rating = int(chance.integers(1, 6))
             rows.append((*shown, guess, None if trial.condition.form == "none" else rating, seconds, 0.0))
     with closing(sqlite3.connect(folder / "answers.sqlite")) as connection, connection:  # all at once, for speed
-        connection.executemany("INSERT INTO participants VALUES (?, ?, 0)", [(n, str(n)) for n in range(people)])
+        connection.executemany("INSERT INTO participants VALUES (?, ?, 0, NULL)", [(n, str(n)) for n in range(people)])
         connection.executemany("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
     return folder
 
@@ -72,10 +74,13 @@ def test_what_was_put_in_is_found(tmp_path):
 @pytest.mark.slow
 def test_nothing_is_found_where_nothing_was(tmp_path):
     """Of 24 studies of equal conditions, a twentieth of the p-values lies below 0.05, give or take."""
-    p = []
+    p, false_alarms = [], 0
     for seed in range(24):
         folder = simulated(tmp_path / str(seed), dict.fromkeys(("visual", "audible", "none"), 0.6), people=9, seed=seed)
-        p += compare(read(folder).counted).query("measure == 'correct' and clips == 'all'")["p"].tolist()
+        table = compare(read(folder).counted).query("measure == 'correct' and clips == 'all'")
+        p += table["p"].tolist()
+        false_alarms += bool((table["p_holm"] < 0.05).any())
+    assert false_alarms <= 4  # of 24 studies, a twentieth or fewer, give or take
     assert len(p) == 72 and np.mean(np.array(p) < 0.05) < 0.14
     assert np.mean(np.array(p) < 0.5) == pytest.approx(0.5, abs=0.2)
 
@@ -98,12 +103,65 @@ def test_means_are_of_participants_and_the_test_is_paired(tmp_path):
 
 def test_exclusion_follows_its_rules(tmp_path):
     folder = simulated(
-        tmp_path / "pilot", dict.fromkeys(("visual", "audible", "none"), 0.6), 6, careless=(1, 4), hasty=(2,)
+        tmp_path / "pilot",
+        dict.fromkeys(("visual", "audible", "none"), 0.6),
+        6,
+        careless=(1, 4),
+        hasty=(2,),
+        stop={5: 8},
     )
     answers = read(folder)
-    assert set(answers.excluded) == {1, 2, 4}
+    assert set(answers.excluded) == {1, 2, 4, 5}
     assert "attention" in answers.excluded[1] and "took less than 1 s" in answers.excluded[2]
-    assert set(answers.counted["participant"]) == {0, 3, 5} and set(answers.counted["block"]) == {"main"}
+    assert answers.excluded[5] == "answered 6 of 24 trials"
+    assert set(answers.counted["participant"]) == {0, 3} and set(answers.counted["block"]) == {"main"}
+    assert set(answers.table["checkpoint"]) == {"best.ckpt"}
+
+
+def test_where_everybody_is_excluded_a_sentence_says_so(tmp_path, monkeypatch):
+    folder = simulated(tmp_path / "pilot", dict.fromkeys(("visual", "audible", "none"), 0.6), 2, hasty=(0, 1))
+    said = run_program(study, f"results={folder}")
+    assert "none that count: all 2 participants are excluded; participant 0 took less than 1 s" in said
+    assert len(pd.read_csv(folder / "answers.csv")) == 2 * 29
+
+
+def answered(rows: list[tuple[int, str, float]]) -> pd.DataFrame:
+    table = pd.DataFrame(rows, columns=["participant", "condition", "correct"])
+    return table.assign(rating=3.0, clips="right", seconds=5.0)
+
+
+def test_differences_that_are_all_alike_are_no_proof():
+    counted = answered(
+        [(person, condition, value) for person in (0, 1, 2) for condition, value in (("a", 1), ("b", 0))]
+    )
+    [row] = compare(counted).query("measure == 'correct' and clips == 'all'").to_dict("records")
+    assert row["difference"] == 1 and all(np.isnan(row[name]) for name in ("p", "p_holm", "t", "low", "high", "d_z"))
+    assert np.isnan(summarise(counted)["correct_low"]).all()
+
+
+def test_holm_corrects_for_the_pairs_of_one_measure_and_kind():
+    chance = np.random.default_rng(0)
+    rows = [
+        (person, name, chance.random() + shift)
+        for person in range(12)
+        for name, shift in (("a", 0), ("b", 0.2), ("c", 0.6))
+    ]
+    table = compare(answered(rows)).query("measure == 'correct' and clips == 'all'").sort_values("p")
+    p = table["p"].to_numpy()
+    by_hand = np.minimum(np.maximum.accumulate(p * [3, 2, 1]), 1)
+    np.testing.assert_allclose(table["p_holm"], by_hand)
+    own = answered(rows).query("condition == 'a'").set_index("participant")["correct"]
+    low, high = (
+        summarise(answered(rows)).query("condition == 'a' and clips == 'all'")[["correct_low", "correct_high"]].iloc[0]
+    )
+    half = stats.t(11).ppf(0.975) * own.std() / np.sqrt(12)
+    assert (low, high) == (pytest.approx(own.mean() - half), pytest.approx(own.mean() + half))
+
+
+def test_a_study_plans_for_all_its_tests():
+    alone, together = participants_needed(0.5), participants_needed(0.5, comparisons=6)
+    assert alone == 34 and together == participants_needed(0.5, alpha=0.05 / 6) > 50
+    assert participants_needed(20) == 2
 
 
 @pytest.mark.parametrize(("effect", "people"), [(0.2, 199), (0.5, 34), (0.8, 15)])
@@ -135,6 +193,8 @@ def test_the_program_writes_tables_a_figure_and_a_page(tmp_path, monkeypatch, ca
         ([], "results has no value; set it with results=…, or plan a study with effect=0.5"),
         (["results=nowhere"], "nowhere holds no study; name the folder of one, such as studies/pilot."),
         (["effect=0"], "effect=0 is not a number from 0.001 to 100"),
+        (["effect=0.5", "results=pilot"], "results=… analyses a study, and effect=… plans one; give one of the two."),
+        (["effect=0.5", "comparisons=0"], "comparisons=0 is not a whole number of 1 or more"),
         (["effect=0.5", "power=2"], "power=2 is not a number from 0.001 to 0.999"),
         (["result=x"], "result is not an option (did you mean results?); --help lists them."),
     ],

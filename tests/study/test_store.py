@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from src.mistake import Mistake
 from src.study.plan import Condition, Trial
 from src.study.store import Answer, Store
 
@@ -31,6 +32,27 @@ def test_what_was_answered_is_there_when_one_comes_back(tmp_path):
         [0, "main", 10, "visual/random", "yes", 4, 1.5],
         [1, "main", 11, "visual/random", "no", 2, 0.5],
     ]
+
+
+def test_turns_go_to_those_who_stay(tmp_path):
+    """Who joins and leaves before their turn is asked for takes none."""
+    store = Store(tmp_path / "answers.sqlite")
+    people = [store.join()[0] for _ in range(24)]
+    stayed = people[::2]
+    with ThreadPoolExecutor(6) as pool:
+        turns = list(pool.map(lambda person: store.turn(person, 4), stayed))
+    assert sorted(turns) == sorted(3 * list(range(4)))
+    again = Store(tmp_path / "answers.sqlite")
+    assert [again.turn(person, 4) for person in stayed] == turns
+
+
+def test_what_is_no_database_is_not_overwritten(tmp_path):
+    (tmp_path / "answers.sqlite").write_bytes(b"my notes, long enough to be taken for a header" * 20)
+    with pytest.raises(Mistake, match="cannot hold a study's answers"):
+        Store(tmp_path / "answers.sqlite")
+    assert (tmp_path / "answers.sqlite").read_bytes().startswith(b"my notes")
+    with pytest.raises(Mistake, match="unable to open"):
+        Store(tmp_path / "nowhere/answers.sqlite")
 
 
 @pytest.mark.parametrize("token", ["", "nobody", "' OR 1=1 --", "../answers.sqlite", None])

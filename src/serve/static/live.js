@@ -13,11 +13,13 @@ function say(words, isWrong = false) {
 
 async function speak() {
   if (recording) return stop();
+  part("speak").disabled = true; // a second microphone would stay open
   try {
     recording = await record((peak) => { part("level").value = peak; });
   } catch (error) {
-    const refused = error.name === "NotAllowedError";
-    return say(refused ? "The browser did not allow the microphone; allow it, or choose a file." : "There is no microphone; choose a file.", true);
+    return say(withoutMicrophone(error, "choose a file"), true);
+  } finally {
+    part("speak").disabled = false;
   }
   part("speak").textContent = "Stop";
   part("speak").setAttribute("aria-pressed", "true");
@@ -34,10 +36,11 @@ async function stop() {
   part("speak").setAttribute("aria-pressed", "false");
   part("level").hidden = true;
   sound = await own.stop();
-  explain();
+  explain(true);
 }
 
-async function explain() {
+// Asks for an answer; to a new recording it is led to, while who goes through the choices stays there.
+async function explain(isNew = false) {
   if (!sound) return;
   const number = ++asked;
   const options = new URLSearchParams();
@@ -50,6 +53,7 @@ async function explain() {
     part("answer").hidden = !response.ok; // that to an earlier recording would be taken for this one's
     if (!response.ok) return say(answer.error ?? "The server did not understand that.", true);
     show(answer);
+    if (isNew) part("verdict").focus({ preventScroll: true });
   } catch {
     if (number === asked) say("The server cannot be reached; is it still running?", true);
   }
@@ -75,19 +79,18 @@ function show(answer) {
   part("cursor").hidden = true;
   part("sounds").replaceChildren(...answer.sounds.map(({ name, uri }) => playerOf(name, uri, part("cursor"), answer.picture.time_axis)));
   part("answer").hidden = false;
-  part("verdict").focus({ preventScroll: true });
   say(`${answer.seconds.toFixed(1)} seconds.${answer.cut ? " The recording is longer than a clip: its loudest part was listened to." : ""}`);
 }
 
 function take(files) {
   if (!files.length) return;
   sound = files[0];
-  explain();
+  explain(true);
 }
 
 part("speak").addEventListener("click", speak);
 part("file").addEventListener("change", (event) => { take(event.target.files); event.target.value = ""; });
-part("choices").addEventListener("change", explain);
+part("choices").addEventListener("change", () => explain());
 for (const name of ["dragover", "dragleave", "drop"]) {
   part("source").addEventListener(name, (event) => {
     event.preventDefault();

@@ -7,6 +7,7 @@ const part = (id) => document.getElementById(id);
 const wait = (time) => new Promise((done) => setTimeout(done, time));
 let state = null; // as the server says: { done, total, next: [{ place, word }, ...] }
 let microphone = null; // while it is open
+let asked = null; // the prompt that was shown last
 let sound = null; // the recording that is looked at
 let loudest = 0; // since the level was checked
 let turn = 0; // what began in an earlier one must not go on
@@ -25,7 +26,7 @@ async function told(path, options = {}) {
     say(answer.error ?? "The server did not understand that.", true);
     if (response.status === 409) await load();
   } catch {
-    say("The server cannot be reached. Is it still running? Your last recording is still here: try again.", true);
+    say("The server cannot be reached. Is it still running? What you kept is safe; try again.", true);
   }
 }
 
@@ -71,13 +72,14 @@ async function finish() {
 }
 
 async function open() {
+  if (recorder) await stopSeries(false);
   say("");
   part("open").hidden = true;
   try {
     microphone = await openMicrophone(heard);
   } catch (error) {
     part("open").hidden = false;
-    return say(error.name === "NotAllowedError" ? "The browser did not allow the microphone; allow it, and try again." : "There is no microphone; connect one, and try again.", true);
+    return say(withoutMicrophone(error, "try again"), true);
   }
   loudest = 0;
   for (const id of ["level", "verdict", "begin"]) part(id).hidden = false;
@@ -100,7 +102,8 @@ async function ask() {
   say("");
   for (const id of ["review", "keep", "again"]) part(id).hidden = true;
   part("hint").textContent = "";
-  part("prompt").textContent = state.next[0].word;
+  [asked] = state.next;
+  part("prompt").textContent = asked.word;
   part("ask").classList.remove("now");
   part("prompt").focus();
   for (const dots of ["● ● ●", "● ●", "●"]) {
@@ -144,7 +147,7 @@ function review(take) {
 async function keep() {
   const own = turn;
   part("keep").disabled = part("again").disabled = true;
-  const answer = await sent(`/keep?place=${state.next[0].place}`);
+  const answer = await sent(`/keep?place=${asked.place}`);
   part("keep").disabled = part("again").disabled = false;
   if (!answer) return part("ask").hidden || part("keep").focus();
   sound = null;
@@ -169,14 +172,18 @@ async function remove() {
 for (const [id, act] of Object.entries({ open, begin: ask, keep, again: ask, pause, delete: remove })) part(id).addEventListener("click", act);
 part("copy").addEventListener("click", async () => {
   part("address").select();
-  await navigator.clipboard.writeText(location.href);
-  say("The link is copied.");
+  try {
+    await navigator.clipboard.writeText(location.href);
+    say("The link is copied.");
+  } catch {
+    say("The link is marked: copy it with Ctrl-C, or by holding it.");
+  }
 });
 part("address").value = location.href;
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || event.target.matches("input, select, audio")) return;
   const button = { k: "keep", a: "again", p: "pause" }[event.key.toLowerCase()];
-  if (button && !part("ask").hidden && !part(button).hidden) part(button).click();
+  if (button && part("ask")?.hidden === false && !part(button).hidden) part(button).click();
 });
 document.addEventListener("visibilitychange", () => { if (document.hidden && microphone) pause(); });
 load();

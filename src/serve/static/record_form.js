@@ -13,12 +13,15 @@ form.addEventListener("submit", async (event) => {
   const answers = Object.fromEntries(new FormData(form));
   answers.consent = form.elements.consent.checked;
   complain("");
+  const button = form.querySelector("button");
+  button.disabled = true; // a second session would be nobody's
   try {
     const response = await fetch("/sessions", { method: "POST", body: JSON.stringify(answers), headers: { "Content-Type": "application/json" } });
     const answer = await response.json();
-    if (!response.ok) return complain(answer.error ?? "The server did not understand that.");
-    location.assign(answer.link);
+    if (response.ok) return location.assign(answer.link);
+    complain(answer.error ?? "The server did not understand that.");
   } catch {
     complain("The server cannot be reached; is it still running?");
   }
+  button.disabled = false;
 });

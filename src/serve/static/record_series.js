@@ -7,10 +7,13 @@ let series = null; // the recording that was cut
 async function recordSeries() {
   if (recorder) return stopSeries();
   say("");
+  part("record").disabled = part("open").disabled = true;
   try {
     recorder = await record(() => {});
-  } catch {
-    return say("There is no microphone, or the browser did not allow it; allow it, or choose a file.", true);
+  } catch (error) {
+    return say(withoutMicrophone(error, "choose a file"), true);
+  } finally {
+    part("record").disabled = part("open").disabled = false;
   }
   part("record").textContent = "Stop";
   part("record").setAttribute("aria-pressed", "true");
@@ -18,19 +21,22 @@ async function recordSeries() {
   setTimeout(() => { if (recorder === own) stopSeries(); }, MOST_TIME);
 }
 
-async function stopSeries() {
+async function stopSeries(isWanted = true) {
   const own = recorder;
   recorder = null;
   part("record").textContent = "Record them";
   part("record").setAttribute("aria-pressed", "false");
-  cutSeries(await own.stop());
+  const recording = await own.stop();
+  if (isWanted) cutSeries(recording);
 }
 
 async function cutSeries(recording) {
-  series = recording;
   say("The recording is being cut …");
-  const pieces = await sent("/series", series);
+  part("keep_pieces").disabled = true;
+  const pieces = await sent("/series", recording);
+  part("keep_pieces").disabled = false;
   if (!pieces) return;
+  series = recording; // only now: what is kept is what is shown
   part("pieces").replaceChildren(...pieces.map(pieceOf));
   part("keep_pieces").hidden = false;
   say(`${pieces.length === 1 ? "One piece was" : `${pieces.length} pieces were`} found. Listen, and say which word each is; drop what is none.`);
@@ -53,7 +59,8 @@ async function keepSeries() {
   const items = [...part("pieces").children].filter((item) => item.querySelector("select").value !== "");
   const places = items.map((item) => item.querySelector("select").value);
   if (new Set(places).size < places.length) return say("Two pieces are said to be the same word; drop one of them.", true);
-  part("keep_pieces").disabled = true;
+  const buttons = ["keep_pieces", "open", "record", "file"].map(part);
+  for (const button of buttons) button.disabled = true;
   let kept = 0;
   for (const [number, item] of items.entries()) {
     const answer = await sent(`/keep?place=${places[number]}&piece=${item.dataset.piece}`, series);
@@ -62,7 +69,7 @@ async function keepSeries() {
     update(answer);
     kept++;
   }
-  part("keep_pieces").disabled = false;
+  for (const button of buttons) button.disabled = false;
   if (kept < items.length) return;
   part("pieces").replaceChildren();
   part("keep_pieces").hidden = true;

@@ -3,7 +3,8 @@
 const part = (id) => document.getElementById(id);
 const names = { signal: "the recording", sound: "what the network paid attention to" };
 let trial = null;
-let shown = 0; // when
+let shown = null; // when, with all its parts
+let following = null; // what comes after the feedback of a trial that was practice
 
 function say(words, isWrong = false) {
   part("status").textContent = words;
@@ -22,8 +23,13 @@ async function ask(path, options) {
   return null;
 }
 
-function show(told) {
-  trial = told;
+const loaded = (player) => new Promise((done) => {
+  if (player.readyState >= HTMLMediaElement.HAVE_FUTURE_DATA) return done();
+  for (const event of ["canplay", "error"]) player.addEventListener(event, done, { once: true });
+});
+
+async function show(told) {
+  [trial, shown, following] = [told, null, null];
   part("progress").value = told.number / told.trials;
   part("trial").hidden = told.finished;
   if (told.finished) {
@@ -42,27 +48,43 @@ function show(told) {
   part("figure").hidden = part("key").hidden = !told.parts.includes("picture");
   if (told.parts.includes("picture")) part("picture").src = `${place}/picture`;
   say(`${told.block === "training" ? "Practice. " : ""}Step ${told.number + 1} of ${told.trials}.`);
-  shown = performance.now();
+  const parts = [...document.querySelectorAll("audio")].map(loaded);
+  if (told.parts.includes("picture")) parts.push(part("picture").decode());
+  try {
+    await Promise.all(parts);
+  } catch {
+    say("A part of this step cannot be loaded; load the page again.", true);
+  }
+  if (trial === told) shown = performance.now();
 }
 
 async function answer(event) {
   event.preventDefault();
+  if (following) return next(following);
+  if (![...document.querySelectorAll("audio")].every((player) => player.played.length)) return say("Listen first, to all there is.", true);
   const chosen = new FormData(part("answer")), button = part("answer").querySelector("button");
   const given = { trial: trial.number, guess: chosen.get("guess"), rating: chosen.has("rating") ? Number(chosen.get("rating")) : null };
   button.disabled = true;
-  const body = JSON.stringify({ ...given, seconds: (performance.now() - shown) / 1000 });
+  const body = JSON.stringify({ ...given, seconds: shown === null ? 0 : (performance.now() - shown) / 1000 });
   const told = await ask(`${location.pathname}/answer`, { method: "POST", body, headers: { "Content-Type": "application/json" } });
   button.disabled = false;
   if (!told) return;
+  if (!told.feedback) return next(told);
+  following = told;
+  say(`The network had said ${told.feedback}. Look and listen again, then go on.`);
+}
+
+function next(told) {
   show(told);
-  if (told.feedback) say(`The network had said ${told.feedback}. ${part("status").textContent}`);
   part("heading").focus();
 }
 
 if (part("begin")) {
   part("begin").addEventListener("click", async () => {
+    part("begin").disabled = true; // a second participant would be nobody
     const told = await ask("/participants", { method: "POST" });
-    if (told) location.assign(told.link);
+    if (told) return location.assign(told.link);
+    part("begin").disabled = false;
   });
 } else if (part("answer")) {
   part("answer").addEventListener("submit", answer);

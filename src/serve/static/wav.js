@@ -27,12 +27,24 @@ function wavOf(blocks, rate) {
   return new Blob([view.buffer], { type: "audio/wav" });
 }
 
+// Why there is no microphone, and what to do instead.
+function withoutMicrophone(error, otherwise) {
+  if (!window.isSecureContext) return `Browsers give microphones to HTTPS pages and to this machine's own only; ${otherwise}.`;
+  if (error.name === "NotAllowedError") return `The browser did not allow the microphone; allow it, or ${otherwise}.`;
+  return `There is no microphone; connect one, or ${otherwise}.`;
+}
+
 // Opens the microphone; `heard` is told the peak of each block. What comes between begin() and end() is a WAV file.
 async function openMicrophone(heard) {
   const plain = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
   const stream = await navigator.mediaDevices.getUserMedia({ audio: plain });
   const context = new AudioContext();
-  await context.audioWorklet.addModule("/static/blocks.js");
+  try {
+    await context.audioWorklet.addModule("/static/blocks.js");
+  } catch (error) {
+    for (const track of stream.getTracks()) track.stop();
+    throw error;
+  }
   const node = new AudioWorkletNode(context, "blocks", { numberOfOutputs: 0, channelCount: 1, channelCountMode: "explicit" });
   let blocks = null;
   node.port.onmessage = ({ data }) => {

@@ -1,0 +1,151 @@
+"""What is shown and played of a study's clips: chosen among the networks' test clips, drawn, and made audible."""
+
+import logging
+from dataclasses import dataclass
+from itertools import chain, zip_longest
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from hydra import compose
+from rich.console import Console
+from rich.progress import track
+
+from src.build import build_named
+from src.checkpoint import KEY, classifier_of
+from src.config import plain
+from src.explain.attribution import relevance_of
+from src.explain.audible import wav
+from src.explain.inputs import inputs_of
+from src.explain.panels import View, picture, sounds_of
+from src.explain.source import Source, test_clips
+from src.explanation import trained_config
+from src.mistake import Mistake
+from src.modules.classifier import Classifier
+from src.study.plan import Condition, StudyClip
+
+log = logging.getLogger(__name__)
+
+BATCH = 64
+
+
+def picture_file(folder: Path, clip: int, attribution: str) -> Path:
+    return folder / f"{clip:03d}-{attribution}.png"
+
+
+def sound_file(folder: Path, clip: int, attribution: str) -> Path:
+    return folder / f"{clip:03d}-{attribution}.wav"
+
+
+def signal_file(folder: Path, clip: int) -> Path:
+    return folder / f"{clip:03d}.wav"
+
+
+@dataclass(frozen=True)
+class Listened:
+    """A network that has listened to the test clips of its run.
+
+    Args:
+        checkpoint: its path.
+        predicted: (N,) indices of classes.
+        sample_rate: of the clips, in hertz.
+    """
+
+    checkpoint: str
+    classifier: Classifier
+    source: Source
+    predicted: np.ndarray
+    sample_rate: int
+
+
+def listened(checkpoint: dict[str, Any], path: str, data: dict[str, Any], seed: int) -> Listened:
+    """A checkpoint's network, and what it takes the test clips of its run for."""
+    classifier = classifier_of(checkpoint)
+    trained = trained_config(checkpoint[KEY], {"data": {**data, "batch_size": BATCH}})
+    source = test_clips(trained, checkpoint[KEY]["speakers"], None, seed)
+    with torch.no_grad():
+        logits = [classifier.network(input) for input in inputs_of(classifier, source.dataset, BATCH)]  # (B, C) each
+    predicted = torch.cat(logits).argmax(1).numpy()  # (N,)
+    return Listened(path, classifier, source, predicted, trained["data"]["clip"]["sample_rate"])
+
+
+def made(
+    folder: Path, networks: list[Listened], conditions: list[Condition], options: dict[str, int]
+) -> list[StudyClip]:
+    """Chooses clips, the networks' by turns and no recording twice, and draws and sounds them."""
+    count, seed = options["clips"] + options["training"], options["seed"]
+    taken: set[str] = set()
+    parts: list[list[tuple[Listened, int]]] = []
+    for place, network in enumerate(networks):
+        share = count // len(networks) + (place < count % len(networks))
+        free = np.array([clip.path not in taken for clip in network.source.clips])
+        rows = chosen(np.asarray(network.source.labels), network.predicted, share, seed, free)
+        taken |= {network.source.clips[row].path for row in rows}
+        parts.append([(network, row) for row in rows])
+    order = [each for each in chain.from_iterable(zip_longest(*parts)) if each is not None]
+    warn_of_few(order, count, options["training"])
+    attributions = sorted({condition.attribution for condition in conditions if condition.form != "none"})
+    nodes = {each: plain(compose("explain", [f"attribution={each}"]).attribution) for each in attributions}
+    methods = {each: build_named(node, "attribution") for each, node in nodes.items()}
+    console = Console(stderr=True)
+    shown = track(order, "explaining clips", console=console, disable=not console.is_terminal, transient=True)
+    return [show(folder, number, network, row, methods) for number, (network, row) in enumerate(shown)]
+
+
+def warn_of_few(order: list[tuple[Listened, int]], count: int, training: int) -> None:
+    """Says what a study lacks.
+
+    Raises:
+        Mistake: there is nothing left to judge.
+    """
+    if len(order) < training + 2:
+        raise Mistake(f"study.training={training} leaves nothing to judge: there are {len(order)} test clips.")
+    wrong = sum(network.predicted[row] != network.source.labels[row] for network, row in order)
+    if len(order) < count:
+        log.warning("There are %d test clips, and not %d as asked.", len(order), count)
+    if wrong < len(order) // 2:
+        log.warning("The networks got only %d test clips wrong; the other %d are right.", wrong, len(order) - wrong)
+
+
+def show(folder: Path, number: int, network: Listened, row: int, methods: dict[str, Any]) -> StudyClip:
+    """Draws and sounds one clip under each attribution.
+
+    All that is heard of a clip is equally loud, under all conditions: `sounds` makes an attribution's quieter alike
+    where one of them needs it, which here is done to all.
+    """
+    source, classifier, predicted = network.source, network.classifier, int(network.predicted[row])
+    batch = source.dataset.__getitems__([row])["waveform"]  # (1, 1, T)
+    with torch.no_grad():
+        input = classifier.front_end(batch)
+    view, waveform = View.of(classifier, network.sample_rate, tuple(input.shape[1:])), batch[0, 0].numpy()  # (T,)
+    heard: dict[str, dict[str, np.ndarray]] = {}
+    axes: dict[str, list[float]] = {}
+    for each, method in methods.items():
+        relevance = relevance_of(method, classifier.network, input, torch.tensor([predicted]))[0, 0].numpy()
+        drawn = picture(view, waveform, relevance, "Relevance for the network's answer")
+        picture_file(folder, number, each).write_bytes(drawn.png)
+        axes[each] = list(drawn.time_axis or ())
+        heard[each] = sounds_of(view, waveform, relevance)
+    peaks = {each: np.abs(sounds["original"]).max() for each, sounds in heard.items()}
+    signal = waveform
+    for each, sounds in heard.items():
+        quieter = min(peaks.values()) / peaks[each]
+        sound_file(folder, number, each).write_bytes(wav(quieter * sounds["positive"], view.sample_rate))
+        signal = quieter * sounds["original"]
+    signal_file(folder, number).write_bytes(wav(signal, view.sample_rate))
+    label, prediction = (classifier.classes[index] for index in (source.labels[row], predicted))
+    return StudyClip(source.clips[row].path, label, prediction, network.checkpoint, axes)
+
+
+def chosen(labels: np.ndarray, predicted: np.ndarray, count: int, seed: int, free: np.ndarray) -> list[int]:
+    """Rows of so many free clips, half of them wrong or as many as are, drawn by chance.
+
+    They come in turns, a right one first, so that any first few are of both kinds.
+    """
+    order = np.random.default_rng(seed).permutation(len(labels))
+    order = order[free[order]]
+    right, wrong = (order[(labels[order] == predicted[order]) == is_right].tolist() for is_right in (True, False))
+    few = min(len(wrong), count // 2)
+    turns = chain.from_iterable(zip_longest(right[: count - few], wrong[:few]))
+    return [row for row in turns if row is not None]

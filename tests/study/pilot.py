@@ -1,0 +1,23 @@
+"""A small study, for the tests of its parts."""
+
+from pathlib import Path
+from typing import Any
+
+from hydra import initialize_config_dir
+
+from src.config import CONF
+from src.study.materials import Materials, prepared
+from src.study.plan import Condition
+
+NAMES = ["visual/gradient_x_input", "audible/gradient_x_input", "both/random", "none"]
+CONDITIONS = [Condition.of(name) for name in NAMES]
+TRAINING, ATTENTION, CLIPS = 2, 1, 6
+TRIALS = TRAINING + ATTENTION + CLIPS
+
+
+def make(folder: Path, checkpoints: list[Path], cache: Path, **changed: Any) -> Materials:
+    plan = {"clips": CLIPS, "training": TRAINING, "attention": ATTENTION, "seed": 0}
+    conditions = changed.pop("conditions", CONDITIONS)
+    data = {"root": None, "cache_dir": str(cache)}
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return prepared(folder, [str(path) for path in checkpoints], conditions, plan | changed, data)
