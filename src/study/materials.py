@@ -79,8 +79,8 @@ def prepared(
         **options,
     }
     try:
-        (folder / "materials").mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o700)  # participants' links are in it
+        folder.mkdir(0o700, parents=True, exist_ok=True)  # participants' links are in it
+        (folder / "materials").mkdir(exist_ok=True)
         with FileLock(folder / ".lock"):  # of two servers that start one study, the second takes what the first made
             if not (folder / MANIFEST).exists():
                 networks = zip(opened, checkpoints, strict=True)

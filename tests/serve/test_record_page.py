@@ -127,6 +127,10 @@ def test_a_speaker_says_a_series_and_deletes_everything(tmp_path, request):
             part("record").click();
             await until(() => !part("keep_pieces").hidden);
             const found = part("pieces").children.length;
+            const shown = [...part("pieces").querySelectorAll("audio")].map((player) => player.src);
+            await cutSeries(new File(["no sound"], "x.wav")); // refused: what was cut before stays
+            if (!part("status").classList.contains("wrong")) return "not refused";
+            if (shown.some((src, place) => part("pieces").querySelectorAll("audio")[place].src !== src)) return "replaced";
             part("pieces").querySelector("select").value = "";
             part("keep_pieces").click();
             await until(() => part("keep_pieces").hidden);

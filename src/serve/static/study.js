@@ -53,7 +53,7 @@ async function show(told) {
   try {
     await Promise.all(parts);
   } catch {
-    say("A part of this step cannot be loaded; load the page again.", true);
+    if (trial === told) say("A part of this step cannot be loaded; load the page again.", true);
   }
   if (trial === told) shown = performance.now();
 }
@@ -61,7 +61,7 @@ async function show(told) {
 async function answer(event) {
   event.preventDefault();
   if (following) return next(following);
-  if (![...document.querySelectorAll("audio")].every((player) => player.played.length)) return say("Listen first, to all there is.", true);
+  if (![...document.querySelectorAll("audio")].every((player) => player.dataset.played)) return say("Listen first, to all there is.", true);
   const chosen = new FormData(part("answer")), button = part("answer").querySelector("button");
   const given = { trial: trial.number, guess: chosen.get("guess"), rating: chosen.has("rating") ? Number(chosen.get("rating")) : null };
   button.disabled = true;
@@ -88,5 +88,6 @@ if (part("begin")) {
   });
 } else if (part("answer")) {
   part("answer").addEventListener("submit", answer);
+  part("sounds").addEventListener("play", ({ target }) => { target.dataset.played = "yes"; }, true); // which does not bubble
   ask(`${location.pathname}/trial`).then((told) => told && show(told));
 }
