@@ -190,7 +190,7 @@ def check_number(config: dict[str, Any], option: str, kind: type, low: float, hi
         return
     if not is_number(value) or (kind is int and not isinstance(value, int)) or not low <= value <= high:
         number = "a whole number" if kind is int else "a number"
-        bounds = f"from {low:g} to {high:g}" if high < 1e3 else f"of {low:g} or more"
+        bounds = f"from {low:g} to {high:g}" if high < 1e5 else f"of {low:g} or more"
         raise Mistake(f"{option}={value} is not {number} {bounds}{' or null' if nullable else ''}.")
 
 

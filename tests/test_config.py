@@ -170,6 +170,17 @@ def test_every_option_that_names_a_path_takes_any(option):
     assert OverridesParser.create().parse_override(override).value() == "Größe (1)/a b"
 
 
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [("[bir,dörd, beş]", ["bir", "dörd", "beş"]), ("dörd", ["dörd"]), ("[ja,nein]", ["ja", "nein"]), ("[0,1]", [0, 1]),
+     ('["dörd"]', ["dörd"]), ("[नमस्ते]", ["नमस्ते"])],
+)  # fmt: skip
+def test_words_of_any_language_are_read_as_typed(typed, words):
+    _, (override,) = sorted_arguments([f"record.words={typed}"])
+    value = OverridesParser.create().parse_override(override).value()
+    assert [str(word) for word in value] == [str(word) for word in words]
+
+
 def test_what_is_more_than_a_path_is_left_alone():
     for override in ('input="ä.wav"', "data.root=[a,ä]", "checkpoint=ä,b", "input=${oc.env:HÖRE}", "seed=ä"):
         assert sorted_arguments([override]) == ([], [override])

@@ -88,10 +88,7 @@ def check_recording(config: dict[str, Any]) -> None:
     words = [str(word).lower() if isinstance(word, bool) else str(word) for word in words if word is not None]
     unfit = [word for word in words if not is_word(word)]
     if unfit:
-        raise Mistake(
-            f"record.words has {unfit[0]}, which is not made of up to 40 letters, digits and hyphens; write"
-            """ 'record.words=["bir","dörd"]' where there are others than a to z."""
-        )
+        raise Mistake(f"record.words has {unfit[0]}, which is not made of up to 40 letters, digits and hyphens.")
     if not words or len({word.casefold() for word in words}) < len(words):
         raise Mistake(f"record.words={words} is not a list of one or more different words.")
     config["record"]["words"] = words

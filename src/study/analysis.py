@@ -136,8 +136,8 @@ def compare(counted: pd.DataFrame) -> pd.DataFrame:
             rows.append(
                 {
                     "measure": measure, "clips": kind, "one": one, "other": other, "participants": len(both),
-                    "difference": difference.mean(), "low": low, "high": high, "t": t, "p": p,
-                    "d_z": t / np.sqrt(len(both)),
+                    "difference": difference.mean(), "low": low, "high": high, "d_z": t / np.sqrt(len(both)),
+                    "t": t, "p": p,
                 }
             )  # fmt: skip
     table = pd.DataFrame(rows)

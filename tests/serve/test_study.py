@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException
@@ -149,25 +150,6 @@ def test_a_full_disk_loses_no_earlier_answer(visitor, study):
     assert visitor.post(f"{link}/answer", json=given(1)).status_code == 200
 
 
-@pytest.mark.slow
-def test_fifty_participants_at_once_finish(study):
-    app = application(study)
-
-    def take_part(_: int) -> str:
-        with TestClient(app, base_url="http://127.0.0.1:8000") as visitor:
-            link = join(visitor)
-            while not (told := visitor.get(f"{link}/trial").json())["finished"]:
-                for _ in range(2):  # an impatient one
-                    assert visitor.post(f"{link}/answer", json=fitting(told)).status_code == 200
-        return link
-
-    with ThreadPoolExecutor(50) as pool:
-        links = list(pool.map(take_part, range(50)))
-    answers = study.store.answers()
-    assert len(set(links)) == 50 and len(answers) == 50 * TRIALS
-    assert (answers.groupby("participant")["trial"].apply(sorted).map(len) == TRIALS).all()
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -224,8 +206,35 @@ def start(trained, tmp_path) -> Iterator[Callable[[], tuple[subprocess.Popen[str
 
 def post(address: str, content: object = None) -> Any:
     request = urllib.request.Request(address, data=json.dumps(content).encode(), method="POST")
-    with urllib.request.urlopen(request, timeout=10) as told:
+    with urllib.request.urlopen(request, timeout=30) as told:
         return json.load(told)
+
+
+def get(address: str) -> Any:
+    with urllib.request.urlopen(address, timeout=30) as told:
+        return json.load(told)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_fifty_participants_at_once_finish(start, tmp_path):
+    _, address = start()
+
+    def take_part(_: int) -> str:
+        link = post(f"{address}/participants")["link"]
+        while not (told := get(f"{address}{link}/trial"))["finished"]:
+            for _ in range(2):  # an impatient one
+                post(f"{address}{link}/answer", fitting(told))
+        return link
+
+    with ThreadPoolExecutor(50) as pool:
+        links = list(pool.map(take_part, range(50)))
+    store = Store(tmp_path / "studies/pilot/answers.sqlite")
+    answers = store.answers()
+    assert len(set(links)) == 50 and len(answers) == 50 * TRIALS
+    assert (answers.groupby("participant")["trial"].apply(sorted).map(len) == TRIALS).all()
+    turns = Counter(store.turn(person, 3) for person in range(50))
+    assert sorted(turns.values()) == [16, 17, 17]
 
 
 @pytest.mark.slow
@@ -242,8 +251,7 @@ def test_twenty_kills_of_the_server_lose_no_answer(start, tmp_path):
             )
             try:
                 for trial in range(TRIALS):
-                    with urllib.request.urlopen(f"{address}{link}/trial", timeout=10) as told:
-                        post(f"{address}{link}/answer", fitting(json.load(told)))
+                    post(f"{address}{link}/answer", fitting(get(f"{address}{link}/trial")))
                     confirmed.add((participant, trial))
             except (OSError, HTTPException):
                 pass

@@ -23,9 +23,10 @@ async function ask(path, options) {
   return null;
 }
 
-const loaded = (player) => new Promise((done) => {
+const loaded = (player) => new Promise((done, failed) => {
   if (player.readyState >= HTMLMediaElement.HAVE_FUTURE_DATA) return done();
-  for (const event of ["canplay", "error"]) player.addEventListener(event, done, { once: true });
+  player.addEventListener("canplay", done, { once: true });
+  player.addEventListener("error", failed, { once: true });
 });
 
 async function show(told) {
