@@ -81,6 +81,7 @@ def test_mistakes(benchmark_here: Here, trained: Trained, options: list[str], me
     assert said.startswith(message) and "\n" not in said
 
 
+@pytest.mark.slow
 def test_all_that_is_asked_of_an_attribution(benchmark_here: Here, trained: Trained, tmp_path: Path) -> None:
     """Checks, curves over energy, a control network, one clip side by side, and W&B."""
     checkpoint = trained("audionet", "sex")
