@@ -39,6 +39,13 @@ def application(folder: RecordingFolder, names: Sequence[str] = LOOPBACK) -> Fas
     """
     app = site(names)
     add_refusals(app)
+    add_sessions(app, folder)
+    add_recordings(app, folder)
+    return app
+
+
+def add_sessions(app: FastAPI, folder: RecordingFolder) -> None:
+    """Where speakers begin, go on, and delete."""
     shown = template("record.html.j2", HERE)
 
     @app.get("/")
@@ -62,6 +69,15 @@ def application(folder: RecordingFolder, names: Sequence[str] = LOOPBACK) -> Fas
     @app.get("/session/{token}/state")
     def state(token: str) -> JSONResponse:
         return JSONResponse(state_of(folder, folder.session(token)))
+
+    @app.delete("/session/{token}")
+    def delete(token: str) -> JSONResponse:
+        folder.delete(token)
+        return JSONResponse({})
+
+
+def add_recordings(app: FastAPI, folder: RecordingFolder) -> None:
+    """Where they send what they said."""
 
     @app.post("/session/{token}/take")
     async def listen(request: Request, token: str) -> JSONResponse:
@@ -89,13 +105,6 @@ def application(folder: RecordingFolder, names: Sequence[str] = LOOPBACK) -> Fas
 
         await run_in_threadpool(folder.session, token)
         return JSONResponse(await made_of_upload(request, cut_and_kept))
-
-    @app.delete("/session/{token}")
-    def delete(token: str) -> JSONResponse:
-        folder.delete(token)
-        return JSONResponse({})
-
-    return app
 
 
 def add_refusals(app: FastAPI) -> None:
