@@ -186,7 +186,7 @@ def test_nothing_may_run_that_is_not_ours(visitor):
         (["host=nowhere.invalid"], "host=nowhere.invalid port=8000 cannot be served ("),
         (["names=[a b]"], "names=a b is not the name or address of a machine"),
         (["trainer.accelerator=magic"], "trainer: "),
-        (["port=many"], "port=many is not a whole number of 0 or more"),
+        (["port=many"], "port=many is not a whole number from 0 to 65535."),
         (["domains=[]"], "domains is empty; name at least one."),
         (["attributions=[magic]"], "attributions has magic, which is unknown; choose from amplitude, "),
         (["checkpoint=nothing.ckpt"], "is not a file; name a checkpoints/last.ckpt or best.ckpt of a run folder."),
