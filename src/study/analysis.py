@@ -16,7 +16,7 @@ from src.mistake import Mistake
 from src.study.materials import MANIFEST, manifest_of
 from src.study.store import Store
 
-MEASURES = ("correct", "rating")
+MEASURES = {"correct": (0.0, 1.0), "rating": (1.0, 5.0)}  # and the ends of their scales
 CLIPS = ("all", "right", "wrong")  # as the network took them
 LEAST_SECONDS = 1.0  # in the median: nobody listens, looks and decides faster
 MOST_FAILED = 0.5  # of the attention checks, and no longer all right
@@ -87,8 +87,8 @@ def reason_against(own: pd.DataFrame, trials: int) -> str:
 def summarise(counted: pd.DataFrame) -> pd.DataFrame:
     """Per condition and kind of clips: participants, answers, and the mean of each measure with its 95 % interval.
 
-    Means are over participants, each by their own mean, and intervals are Student's over those means. Where nothing was
-    explained there are no ratings. `seconds` is the median time of an answer.
+    Means are over participants, each by their own mean, and intervals are Student's over those means, as far as they
+    are on the scale. Where nothing was explained there are no ratings. `seconds` is the median time of an answer.
     """
     rows = []
     for condition, kind in itertools.product(counted["condition"].unique(), CLIPS):
@@ -98,9 +98,9 @@ def summarise(counted: pd.DataFrame) -> pd.DataFrame:
         own = part.groupby("participant")[list(MEASURES)].mean()
         row: dict[str, Any] = {"condition": condition, "clips": kind, "participants": len(own), "answers": len(part)}
         row["seconds"] = part["seconds"].median()
-        for measure in MEASURES:
+        for measure, scale in MEASURES.items():
             values = own[measure].to_numpy()
-            low, high = interval(values)
+            low, high = np.clip(interval(values), *scale)
             row |= {measure: values.mean(), f"{measure}_low": low, f"{measure}_high": high}
         rows.append(row)
     return pd.DataFrame(rows)

@@ -9,10 +9,10 @@ from rich.console import Console
 from src.explain import plots
 from src.explain.report import Note, Picture, Section, write_report
 from src.mistake import Mistake
-from src.study.analysis import CLIPS, LEAST_SECONDS, MOST_FAILED, compare, read, summarise
+from src.study.analysis import CLIPS, LEAST_SECONDS, MEASURES, MOST_FAILED, compare, read, summarise
 
 COLOURS = {"all": "#000000", "right": "#0072B2", "wrong": "#D55E00"}
-MEASURED = {"correct": ("correct guesses", 0, 1), "rating": ("rating", 1, 5)}
+AXES = {"correct": "correct guesses", "rating": "rating"}
 RULES = (
     "Excluded is who did not answer all trials, failed"
     f" {MOST_FAILED:.0%} or more of the attention checks, or took less than {LEAST_SECONDS:g} s for half of the trials."
@@ -25,9 +25,10 @@ GUESS = (
 )
 TESTS = (
     "Two conditions at a time, by participants who met both: difference of their means with its 95 % interval, paired"
-    " t-test, Cohen's d_z, and p-values after Holm's correction for all pairs of one measure and kind of clips. What is"
-    " found of right and wrong predictions apart is exploratory. Clips are taken as given: the tests say what other"
-    " people would answer about these clips, not what people would answer about others (Clark 1973)."
+    " t-test, Cohen's d_z, and p-values after Holm's correction for all pairs of one measure and kind of clips;"
+    " comparisons.csv has t and p as they are, too. What is found of right and wrong predictions apart is exploratory."
+    " Clips are taken as given: the tests say what other people would answer about these clips, not what people would"
+    " answer about others (Clark 1973)."
 )
 NO_TESTS = "There are no two conditions that two or more of the participants met: nothing can be compared."
 
@@ -53,9 +54,10 @@ def write(folder: Path) -> None:
     png = plots.png(plot(summary, 1 / len(answers.classes)), dpi=130)
     (folder / "study.png").write_bytes(png)
     people = answers.table["participant"].nunique()
-    differences = Section("Differences", [TESTS], table=comparisons)
-    if comparisons.empty:
-        differences = Section("Differences", [NO_TESTS])
+    differences = Section("Differences", [NO_TESTS])
+    if not comparisons.empty:
+        shown = comparisons.drop(columns=["t", "p"]).round({"difference": 6, "low": 6, "high": 6, "d_z": 6})
+        differences = Section("Differences", [TESTS], table=shown)
     write_report(
         folder / "report.html",
         title="What people made of the explanations",
@@ -69,7 +71,7 @@ def write(folder: Path) -> None:
             Section("By condition", [GUESS, RULES], [Picture(png, "Guesses and ratings by condition")], summary),
             differences,
         ],
-        notes=[Note(f"{len(answers.excluded)} participants are excluded.", [
+        notes=[Note(f"Of {people} participants, {len(answers.excluded)} do not count.", [
             f"participant {number}: {reason}" for number, reason in answers.excluded.items()
         ])] if answers.excluded else [],
     )  # fmt: skip
@@ -86,7 +88,7 @@ def plot(summary: pd.DataFrame, chance: float) -> Figure:
     """
     figure = Figure((9, 3.4), layout="constrained")
     conditions = list(summary["condition"].unique()) if len(summary) else []
-    for axes, (measure, (words, low, high)) in zip(figure.subplots(1, 2), MEASURED.items(), strict=True):
+    for axes, (measure, scale) in zip(figure.subplots(1, 2), MEASURES.items(), strict=True):
         if measure == "correct":
             axes.axhline(chance, color="#777777", linestyle=":", linewidth=1, label="chance")
         for place, kind in enumerate(CLIPS):
@@ -95,8 +97,9 @@ def plot(summary: pd.DataFrame, chance: float) -> Figure:
             ends = [part[measure] - part[f"{measure}_low"], part[f"{measure}_high"] - part[measure]]
             axes.errorbar(x, part[measure], ends, fmt="o", color=COLOURS[kind], capsize=2, label=kind)
         axes.set_xticks(range(len(conditions)), conditions, rotation=20, ha="right", fontsize="small")
-        axes.set_ylabel(words)
-        axes.set_ylim(low, high)
+        axes.set_ylabel(AXES[measure])
+        axes.set_xlim(-0.5, len(conditions) - 0.5)
+        axes.set_ylim(*scale)
         axes.spines[["top", "right"]].set_visible(False)
     figure.axes[0].legend(title="predictions", frameon=False, fontsize="small", bbox_to_anchor=(1, 1), loc="upper left")
     return figure
