@@ -10,7 +10,9 @@ from tests.conftest import ROOT
 FORBIDDEN = {
     "src/datamodules": ("src.modules", "src.explain", "src.training", "src.checkpoint", "train", "explain"),
     "src/modules": ("src.datamodules", "src.explain", "src.training", "src.checkpoint", "train", "explain"),
-    "src": ("train", "explain", "tests"),
+    "src/explain": ("src.serve", "src.study"),
+    "src/study": ("src.serve",),
+    "src": ("train", "explain", "benchmark", "serve", "study", "tests"),
 }
 
 
