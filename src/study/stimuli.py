@@ -105,7 +105,9 @@ def warn_of_few(order: list[tuple[Listened, int]], count: int, training: int) ->
     if len(order) < count:
         log.warning("There are %d test clips, and not %d as asked.", len(order), count)
     if wrong < len(order) // 2:
-        log.warning("The networks got only %d test clips wrong; the other %d are right.", wrong, len(order) - wrong)
+        log.warning(
+            "Of %d clips, the network got %d wrong: there are no more to balance right and wrong.", len(order), wrong
+        )
 
 
 def show(folder: Path, number: int, network: Listened, row: int, methods: dict[str, Any]) -> StudyClip:

@@ -99,7 +99,7 @@ def test_what_a_study_lacks_is_said(trained, cache_dir, tmp_path, caplog):
     right = sum(clip.is_right for clip in few.clips)
     wrong = len(few.clips) - right
     if wrong < len(few.clips) // 2:
-        assert f"The networks got only {wrong} test clips wrong; the other {right} are right." in caplog.text
+        assert f"Of {right + wrong} clips, the network got {wrong} wrong: there are no more" in caplog.text
     with pytest.raises(Mistake, match=r"study\.training=1000 leaves nothing to judge: there are"):
         make(tmp_path / "none", checkpoint, cache_dir, conditions=CONDITIONS[3:], training=1000)
 
