@@ -11,7 +11,6 @@ from hydra import compose
 from pytorch_lightning import Trainer, seed_everything
 from pytorch_lightning.callbacks import RichProgressBar
 from pytorch_lightning.plugins.environments import LightningEnvironment
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 from rich.table import Table
 
@@ -29,7 +28,7 @@ from src.explanation_folder import COMPLETE, INCOMPLETE, locked, prepare
 from src.mistake import Mistake
 from src.modules.classifier import Classifier
 from src.processes import folder_of_first_process, processes_of
-from src.training import hush
+from src.training import hush, trainer_of
 
 log = logging.getLogger(__name__)
 
@@ -165,21 +164,18 @@ def make_trainer(options: dict[str, Any], folder: Path) -> Trainer:
     """Lightning's Trainer, for predicting only."""
     arguments = dict(options)
     shown = arguments.pop("enable_progress_bar") and Console().is_terminal
-    try:
-        return Trainer(
-            **arguments,
-            logger=False,
-            callbacks=[RichProgressBar(leave=False)] if shown else [],
-            enable_progress_bar=shown,
-            enable_checkpointing=False,
-            enable_model_summary=False,
-            inference_mode=False,  # relevance needs gradients
-            use_distributed_sampler=False,  # the explainer shares the clips out
-            plugins=[LightningEnvironment()],
-            default_root_dir=folder,
-        )
-    except (TypeError, ValueError, RuntimeError, MisconfigurationException) as error:
-        raise Mistake(f"trainer: {' '.join(str(error).split()).rstrip('.!')}.") from error
+    return trainer_of(
+        **arguments,
+        logger=False,
+        callbacks=[RichProgressBar(leave=False)] if shown else [],
+        enable_progress_bar=shown,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        inference_mode=False,  # relevance needs gradients
+        use_distributed_sampler=False,  # the explainer shares the clips out
+        plugins=[LightningEnvironment()],
+        default_root_dir=folder,
+    )
 
 
 def facts(config: dict[str, Any], trained: dict[str, Any], results: Results) -> dict[str, object]:

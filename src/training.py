@@ -63,6 +63,18 @@ def train(config: dict[str, Any], folder: Path, sweep: Path | None = None) -> ru
             return fit_and_test(trainer, classifier, datamodule, config, folder, started)
 
 
+def trainer_of(**arguments: Any) -> Trainer:
+    """Lightning's Trainer.
+
+    Raises:
+        Mistake: it does not take the arguments, or this machine has not what they name.
+    """
+    try:
+        return Trainer(**arguments)
+    except (TypeError, ValueError, RuntimeError, MisconfigurationException) as error:
+        raise Mistake(f"trainer: {' '.join(str(error).split()).rstrip('.!')}.") from error
+
+
 def make_trainer(config: dict[str, Any], folder: Path, sweep: Path | None, datamodule: AudioDataModule) -> Trainer:
     """Lightning's Trainer with this program's callbacks; `config["trainer"]` is passed on as it is."""
     arguments = dict(config["trainer"])
@@ -80,17 +92,14 @@ def make_trainer(config: dict[str, Any], folder: Path, sweep: Path | None, datam
     logger = wandb_run.open_run(config, folder, sweep, name) if config["logger"]["name"] == "wandb" else False
     # a job of a SLURM queue, too, is one task that starts the others itself
     plugins: list[Any] = [CheckpointFiles(config, datamodule.classes, datamodule.speakers()), LightningEnvironment()]
-    try:
-        trainer = Trainer(
-            **arguments,
-            logger=logger,
-            callbacks=callbacks,
-            plugins=plugins,
-            default_root_dir=folder,
-            use_distributed_sampler=False,  # the data module shares the clips out, without repeating any
-        )
-    except (TypeError, ValueError, RuntimeError, MisconfigurationException) as error:
-        raise Mistake(f"trainer: {' '.join(str(error).split()).rstrip('.')}.") from error
+    trainer = trainer_of(
+        **arguments,
+        logger=logger,
+        callbacks=callbacks,
+        plugins=plugins,
+        default_root_dir=folder,
+        use_distributed_sampler=False,  # the data module shares the clips out, without repeating any
+    )
     if datamodule.batch_size % trainer.world_size:
         raise Mistake(
             f"data.batch_size={datamodule.batch_size} cannot be shared out evenly over {trainer.world_size} devices;"

@@ -3,39 +3,27 @@
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse
-from pytorch_lightning import Trainer
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from src.explain.report import template
-from src.mistake import Mistake
 from src.serve.listener import Answer, Listener
 from src.serve.options import LOOPBACK
 from src.serve.server import HERE, made_of_upload, site
 from src.serve.upload import MOST_BYTES, MOST_SECONDS, BadUpload, decode
-from src.training import hush
+from src.training import hush, trainer_of
 
 
 def page(config: dict[str, Any]) -> FastAPI:
     """The application that a checked configuration describes.
 
     Raises:
-        Mistake: the checkpoint cannot be read or asked.
+        Mistake: the checkpoint cannot be read or asked, or the accelerator is not there.
     """
     hush()
-    listener = Listener(config["checkpoint"], config["attributions"], config["domains"], device_of(config["trainer"]))
+    device = trainer_of(**config["trainer"], devices=1, logger=False, enable_checkpointing=False).strategy.root_device
+    listener = Listener(config["checkpoint"], config["attributions"], config["domains"], device)
     return application(listener, config["names"])
-
-
-def device_of(options: dict[str, Any]) -> torch.device:
-    """Where the network runs, as Lightning's Trainer would have it."""
-    try:
-        trainer = Trainer(**options, devices=1, logger=False, enable_checkpointing=False)
-    except (TypeError, ValueError, RuntimeError, MisconfigurationException) as error:
-        raise Mistake(f"trainer: {' '.join(str(error).split()).rstrip('.!')}.") from error
-    return trainer.strategy.root_device
 
 
 def application(listener: Listener, names: Sequence[str] = LOOPBACK) -> FastAPI:

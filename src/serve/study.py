@@ -15,11 +15,10 @@ from src.serve.options import LOOPBACK
 from src.serve.server import HERE, form_of, site
 from src.serve.upload import BadUpload
 from src.study.materials import Materials, prepared
-from src.study.plan import Condition, Plan, Trial
+from src.study.plan import SCALE, Condition, Plan, Trial
 from src.study.store import Answer, Store
 from src.training import hush
 
-SCALE = 5  # ratings, from 1: not at all, to 5: very well
 PARTS = ("signal", "picture", "sound")
 
 

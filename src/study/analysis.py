@@ -14,12 +14,13 @@ from statsmodels.stats.power import TTestPower
 
 from src.mistake import Mistake
 from src.study.materials import MANIFEST, manifest_of
+from src.study.plan import SCALE
 from src.study.store import Store
 
-MEASURES = {"correct": (0.0, 1.0), "rating": (1.0, 5.0)}  # and the ends of their scales
+MEASURES = {"correct": (0.0, 1.0), "rating": (1.0, float(SCALE))}  # and the ends of their scales
 CLIPS = ("all", "right", "wrong")  # as the network took them
 LEAST_SECONDS = 1.0  # in the median: nobody listens, looks and decides faster
-MOST_FAILED = 0.5  # of the attention checks, and no longer all right
+TOO_MANY_FAILED = 0.5  # of the attention checks
 EQUAL = 1e-9  # differences of means that differ by less are the same
 MOST_PARTICIPANTS = 10**9
 
@@ -77,8 +78,8 @@ def reason_against(own: pd.DataFrame, trials: int) -> str:
     checks, main = own[own["block"] == "attention"], own[own["block"] == "main"]
     if len(main) < trials:
         return f"answered {len(main)} of {trials} trials"
-    if len(checks) and (checks["guess"] != checks["wanted"]).mean() >= MOST_FAILED:
-        return f"failed {MOST_FAILED:.0%} or more of the attention checks"
+    if len(checks) and (checks["guess"] != checks["wanted"]).mean() >= TOO_MANY_FAILED:
+        return f"failed {TOO_MANY_FAILED:.0%} or more of the attention checks"
     if main["seconds"].median() < LEAST_SECONDS:
         return f"took less than {LEAST_SECONDS:g} s for half of the trials"
     return ""

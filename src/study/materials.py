@@ -14,28 +14,18 @@ from filelock import FileLock
 
 from src.checkpoint import KEY, open_checkpoint
 from src.mistake import Mistake
-from src.study import stimuli
 from src.study.plan import Condition, StudyClip
+from src.study.stimuli import Stimuli, listened, made
 
 MANIFEST = "study.json"
 
 
 @dataclass(frozen=True)
-class Materials:
+class Materials(Stimuli):
     """A study's clips, in the order of their numbers, and where their pictures and sounds lie."""
 
-    folder: Path
     clips: list[StudyClip]
     classes: list[str]
-
-    def picture(self, clip: int, attribution: str) -> Path:
-        return stimuli.picture_file(self.folder / "materials", clip, attribution)
-
-    def sound(self, clip: int, attribution: str) -> Path:
-        return stimuli.sound_file(self.folder / "materials", clip, attribution)
-
-    def signal(self, clip: int) -> Path:
-        return stimuli.signal_file(self.folder / "materials", clip)
 
 
 def manifest_of(folder: Path) -> dict[str, Any]:
@@ -78,14 +68,15 @@ def prepared(
         "conditions": [condition.name for condition in conditions],
         **options,
     }
+    networks = []
+    if not (folder / MANIFEST).exists():  # before anything is made: what is wrong with them leaves no empty study
+        networks = [listened(*network, data, options["seed"]) for network in zip(opened, checkpoints, strict=True)]
     try:
         folder.mkdir(0o700, parents=True, exist_ok=True)  # participants' links are in it
         (folder / "materials").mkdir(exist_ok=True)
         with FileLock(folder / ".lock"):  # of two servers that start one study, the second takes what the first made
             if not (folder / MANIFEST).exists():
-                networks = zip(opened, checkpoints, strict=True)
-                listened = [stimuli.listened(*network, data, options["seed"]) for network in networks]
-                clips = stimuli.made(folder / "materials", listened, conditions, options)
+                clips = made(Stimuli(folder), networks, conditions, options)
                 write_manifest(folder, {"asked": asked, "classes": classes, "chosen": [asdict(clip) for clip in clips]})
     except OSError as error:
         raise Mistake(f"study.root: {folder} cannot be written to ({error.strerror}); name another one.") from error

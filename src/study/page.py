@@ -9,14 +9,13 @@ from rich.console import Console
 from src.explain import plots
 from src.explain.report import Note, Picture, Section, write_report
 from src.mistake import Mistake
-from src.study.analysis import CLIPS, LEAST_SECONDS, MEASURES, MOST_FAILED, compare, read, summarise
+from src.study.analysis import CLIPS, LEAST_SECONDS, MEASURES, TOO_MANY_FAILED, compare, read, summarise
 
 COLOURS = {"all": "#000000", "right": "#0072B2", "wrong": "#D55E00"}
 AXES = {"correct": "correct guesses", "rating": "rating"}
 RULES = (
-    "Excluded is who did not answer all trials, failed"
-    f" {MOST_FAILED:.0%} or more of the attention checks, or took less than {LEAST_SECONDS:g} s for half of the trials."
-    " Practice and attention checks count for nothing."
+    f"Excluded is who did not answer all trials, failed {TOO_MANY_FAILED:.0%} or more of the attention checks, or took less"
+    f" than {LEAST_SECONDS:g} s for half of the trials. Practice and attention checks count for nothing."
 )
 GUESS = (
     "A guess is correct if it is what the network predicted, also where that was wrong: an explanation that helps lets"
@@ -54,10 +53,6 @@ def write(folder: Path) -> None:
     png = plots.png(plot(summary, 1 / len(answers.classes)), dpi=130)
     (folder / "study.png").write_bytes(png)
     people = answers.table["participant"].nunique()
-    differences = Section("Differences", [NO_TESTS])
-    if not comparisons.empty:
-        shown = comparisons.drop(columns=["t", "p"]).round({"difference": 6, "low": 6, "high": 6, "d_z": 6})
-        differences = Section("Differences", [TESTS], table=shown)
     write_report(
         folder / "report.html",
         title="What people made of the explanations",
@@ -65,11 +60,11 @@ def write(folder: Path) -> None:
             "study": folder.name,
             "participants": f"{people}, of whom {len(answers.excluded)} are excluded",
             "answers that count": len(counted),
-            "conditions": ", ".join(summary["condition"].unique()) if len(summary) else "none",
+            "conditions": ", ".join(summary["condition"].unique()),
         },
         sections=[
             Section("By condition", [GUESS, RULES], [Picture(png, "Guesses and ratings by condition")], summary),
-            differences,
+            differences_in(comparisons),
         ],
         notes=[Note(f"Of {people} participants, {len(answers.excluded)} do not count.", [
             f"participant {number}: {reason}" for number, reason in answers.excluded.items()
@@ -80,6 +75,14 @@ def write(folder: Path) -> None:
     console.print(f"Report: {folder / 'report.html'}", soft_wrap=True, highlight=False, markup=False)
 
 
+def differences_in(comparisons: pd.DataFrame) -> Section:
+    """What `compare` found, as the page shows it."""
+    if comparisons.empty:
+        return Section("Differences", [NO_TESTS])
+    shown = comparisons.drop(columns=["t", "p"]).round({"difference": 6, "low": 6, "high": 6, "d_z": 6})
+    return Section("Differences", [TESTS], table=shown)
+
+
 def plot(summary: pd.DataFrame, chance: float) -> Figure:
     """Means and 95 % intervals by condition, of all clips and of those that the network got right and wrong.
 
@@ -87,7 +90,7 @@ def plot(summary: pd.DataFrame, chance: float) -> Figure:
         chance: share of correct guesses of somebody who knows nothing.
     """
     figure = Figure((9, 3.4), layout="constrained")
-    conditions = list(summary["condition"].unique()) if len(summary) else []
+    conditions = list(summary["condition"].unique())
     for axes, (measure, scale) in zip(figure.subplots(1, 2), MEASURES.items(), strict=True):
         if measure == "correct":
             axes.axhline(chance, color="#777777", linestyle=":", linewidth=1, label="chance")

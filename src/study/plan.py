@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+SCALE = 5  # ratings of explanations, from 1: not at all, to 5: very well
 Form = Literal["visual", "audible", "both", "none"]
 Block = Literal["training", "main", "attention"]
 

@@ -30,16 +30,20 @@ log = logging.getLogger(__name__)
 BATCH = 64
 
 
-def picture_file(folder: Path, clip: int, attribution: str) -> Path:
-    return folder / f"{clip:03d}-{attribution}.png"
+@dataclass(frozen=True)
+class Stimuli:
+    """Where a study's pictures and sounds lie, by the clips' numbers."""
 
+    folder: Path
 
-def sound_file(folder: Path, clip: int, attribution: str) -> Path:
-    return folder / f"{clip:03d}-{attribution}.wav"
+    def picture(self, clip: int, attribution: str) -> Path:
+        return self.folder / f"materials/{clip:03d}-{attribution}.png"
 
+    def sound(self, clip: int, attribution: str) -> Path:
+        return self.folder / f"materials/{clip:03d}-{attribution}.wav"
 
-def signal_file(folder: Path, clip: int) -> Path:
-    return folder / f"{clip:03d}.wav"
+    def signal(self, clip: int) -> Path:
+        return self.folder / f"materials/{clip:03d}.wav"
 
 
 @dataclass(frozen=True)
@@ -71,16 +75,25 @@ def listened(checkpoint: dict[str, Any], path: str, data: dict[str, Any], seed: 
 
 
 def made(
-    folder: Path, networks: list[Listened], conditions: list[Condition], options: dict[str, int]
+    stimuli: Stimuli, networks: list[Listened], conditions: list[Condition], options: dict[str, int]
 ) -> list[StudyClip]:
-    """Chooses clips, the networks' by turns and no recording twice, and draws and sounds them."""
+    """Chooses clips, the networks' by turns and no recording twice, and draws and sounds them.
+
+    Args:
+        stimuli: where to; the folder is there.
+        options: see `materials.prepared`.
+
+    Raises:
+        Mistake: there are too few clips.
+        OSError: a file cannot be written.
+    """
     count, seed = options["clips"] + options["training"], options["seed"]
     taken: set[str] = set()
     parts: list[list[tuple[Listened, int]]] = []
     for place, network in enumerate(networks):
         share = count // len(networks) + (place < count % len(networks))
         free = np.array([clip.path not in taken for clip in network.source.clips])
-        rows = chosen(np.asarray(network.source.labels), network.predicted, share, seed, free)
+        rows = chosen(network.source.labels, network.predicted, share, seed, free)
         taken |= {network.source.clips[row].path for row in rows}
         parts.append([(network, row) for row in rows])
     order = [each for each in chain.from_iterable(zip_longest(*parts)) if each is not None]
@@ -90,7 +103,7 @@ def made(
     methods = {each: build_named(node, "attribution") for each, node in nodes.items()}
     console = Console(stderr=True)
     shown = track(order, "explaining clips", console=console, disable=not console.is_terminal, transient=True)
-    return [show(folder, number, network, row, methods) for number, (network, row) in enumerate(shown)]
+    return [show(stimuli, number, network, row, methods) for number, (network, row) in enumerate(shown)]
 
 
 def warn_of_few(order: list[tuple[Listened, int]], count: int, training: int) -> None:
@@ -110,11 +123,16 @@ def warn_of_few(order: list[tuple[Listened, int]], count: int, training: int) ->
         )
 
 
-def show(folder: Path, number: int, network: Listened, row: int, methods: dict[str, Any]) -> StudyClip:
+def show(stimuli: Stimuli, number: int, network: Listened, row: int, methods: dict[str, Any]) -> StudyClip:
     """Draws and sounds one clip under each attribution.
 
     All that is heard of a clip is equally loud, under all conditions: `sounds` makes an attribution's quieter alike
     where one of them needs it, which here is done to all.
+
+    Args:
+        number: of the clip in the study.
+        row: of the clip in the network's source.
+        methods: attribution -> what computes it.
     """
     source, classifier, predicted = network.source, network.classifier, int(network.predicted[row])
     batch = source.dataset.__getitems__([row])["waveform"]  # (1, 1, T)
@@ -126,16 +144,16 @@ def show(folder: Path, number: int, network: Listened, row: int, methods: dict[s
     for each, method in methods.items():
         relevance = relevance_of(method, classifier.network, input, torch.tensor([predicted]))[0, 0].numpy()
         drawn = picture(view, waveform, relevance, "Relevance for the network's answer")
-        picture_file(folder, number, each).write_bytes(drawn.png)
+        stimuli.picture(number, each).write_bytes(drawn.png)
         axes[each] = list(drawn.time_axis or ())
         heard[each] = sounds_of(view, waveform, relevance)
     peaks = {each: np.abs(sounds["original"]).max() for each, sounds in heard.items()}
     signal = waveform
     for each, sounds in heard.items():
         quieter = min(peaks.values()) / peaks[each]
-        sound_file(folder, number, each).write_bytes(wav(quieter * sounds["positive"], view.sample_rate))
+        stimuli.sound(number, each).write_bytes(wav(quieter * sounds["positive"], view.sample_rate))
         signal = quieter * sounds["original"]
-    signal_file(folder, number).write_bytes(wav(signal, view.sample_rate))
+    stimuli.signal(number).write_bytes(wav(signal, view.sample_rate))
     label, prediction = (classifier.classes[index] for index in (source.labels[row], predicted))
     return StudyClip(source.clips[row].path, label, prediction, network.checkpoint, axes)
 
@@ -144,6 +162,10 @@ def chosen(labels: np.ndarray, predicted: np.ndarray, count: int, seed: int, fre
     """Rows of so many free clips, half of them wrong or as many as are, drawn by chance.
 
     They come in turns, a right one first, so that any first few are of both kinds.
+
+    Args:
+        labels, predicted: (N,) indices of classes.
+        free: (N,) whether a clip can be chosen.
     """
     order = np.random.default_rng(seed).permutation(len(labels))
     order = order[free[order]]
