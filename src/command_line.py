@@ -26,7 +26,6 @@ PATHS = (
     "checkpoint", "checkpoint_2", "control", "ckpt_path", "input", "results", "data.root", "data.csv", "data.speakers",
     "data.cache_dir", "record.root", "study.root", "hydra.run.dir", "hydra.sweep.dir",
 )  # fmt: skip
-WORDS = ("record.words",)  # lists of words of any language
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 
 # configuration, run folder, the multirun's folder if it is a job of one, overrides -> what a sweeper may optimise
@@ -105,7 +104,7 @@ def readable(override: str) -> str:
     A path's tilde becomes the home folder.
     """
     option, _, value = override.partition("=")
-    if option in WORDS and not value.isascii() and not re.search(r"""["'{$]""", value):
+    if option == "record.words" and not value.isascii() and not re.search(r"""["'{$]""", value):
         words = ",".join(f'"{word.strip()}"' for word in value.strip("[]").split(","))
         return f"{option}=[{words}]"
     if re.match(r"~(/|$)", value):

@@ -128,9 +128,8 @@ def check(cfg: DictConfig) -> dict[str, Any]:
         raise Mistake("trainer.max_epochs=-1 would train for ever; set trainer.max_epochs or trainer.max_steps.")
     for option in ("root", "csv", "speakers", "cache_dir"):  # whoever reads the configuration later may stand elsewhere
         path = config["data"].get(option)
-        if path and (
-            option not in ("csv", "speakers") or Path(path).expanduser().exists()
-        ):  # a table may also lie in the root
+        is_table = option in ("csv", "speakers")  # which may also lie in the root
+        if path and (not is_table or Path(path).expanduser().exists()):
             config["data"][option] = str(Path(path).expanduser().absolute())
     return config
 

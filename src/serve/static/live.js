@@ -3,6 +3,7 @@
 const LONGEST = 5000; // milliseconds of speech
 const part = (id) => document.getElementById(id);
 let recording = null; // the recorder, while it runs
+let opening = false; // while the browser asks for the microphone
 let sound = null; // the file that is explained
 let asked = 0; // how often: an answer that is late must not replace a newer one
 
@@ -13,13 +14,14 @@ function say(words, isWrong = false) {
 
 async function speak() {
   if (recording) return stop();
-  part("speak").disabled = true; // a second microphone would stay open
+  if (opening) return; // a second microphone would stay open
+  opening = true;
   try {
     recording = await record((peak) => { part("level").value = peak; });
   } catch (error) {
     return say(withoutMicrophone(error, "choose a file"), true);
   } finally {
-    part("speak").disabled = false;
+    opening = false;
   }
   part("speak").textContent = "Stop";
   part("speak").setAttribute("aria-pressed", "true");

@@ -24,4 +24,5 @@ form.addEventListener("submit", async (event) => {
     complain("The server cannot be reached; is it still running?");
   }
   button.disabled = false;
+  button.focus(); // which it lost
 });

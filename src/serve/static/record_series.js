@@ -2,18 +2,20 @@
 
 const MOST_TIME = 29000; // milliseconds: the server takes half a minute
 let recorder = null; // while it runs
+let opening = false; // while the browser asks for the microphone
 let series = null; // the recording that was cut
 
 async function recordSeries() {
   if (recorder) return stopSeries();
+  if (opening) return; // a second microphone would stay open
   say("");
-  part("record").disabled = part("open").disabled = true;
+  opening = part("open").disabled = true;
   try {
     recorder = await record(() => {});
   } catch (error) {
     return say(withoutMicrophone(error, "choose a file"), true);
   } finally {
-    part("record").disabled = part("open").disabled = false;
+    opening = part("open").disabled = false;
   }
   part("record").textContent = "Stop";
   part("record").setAttribute("aria-pressed", "true");

@@ -86,6 +86,7 @@ if (part("begin")) {
     const told = await ask("/participants", { method: "POST" });
     if (told) return location.assign(told.link);
     part("begin").disabled = false;
+    part("begin").focus(); // which it lost
   });
 } else if (part("answer")) {
   part("answer").addEventListener("submit", answer);
