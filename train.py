@@ -13,7 +13,6 @@ import hydra
 from omegaconf import DictConfig
 
 from src import command_line, config
-from src.mistake import Mistake
 from src.processes import folder_of_first_process
 
 
@@ -28,14 +27,10 @@ def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str])
     from src import training  # only now: it takes seconds to import, and wrong options should not wait
 
     if checked["ckpt_path"]:
-        from src.checkpoint import KEY, open_checkpoint
+        from src.resume import resumed
 
-        path = checked["ckpt_path"]
-        checkpoint = open_checkpoint(path)
-        if "optimizer_states" not in checkpoint:
-            raise Mistake(f"ckpt_path={path} holds weights only; resume from the last.ckpt beside it.")
-        checked = config.resumed(checkpoint[KEY]["config"], overrides, str(Path(path).expanduser().absolute()))
-        folder = Path(config.run_folder_of(path, str(folder)) or folder)
+        checked = resumed(checked, overrides)
+        folder = Path(config.run_folder_of(checked["ckpt_path"], str(folder)) or folder)
     metrics = training.train(checked, folder, sweep)
     if checked.get("explain_by"):
         from src import explanation

@@ -92,8 +92,9 @@ class Stopwatch(Callback):
 def train_as_program(run: dict[str, Any], datamodule: AudioDataModule, classifier: Classifier) -> dict[str, float]:
     """Clips per second, and the seconds that an epoch's two checkpoints take."""
     stopwatch = Stopwatch()
+    card = {"config": run, "classes": datamodule.classes, "speakers": datamodule.speakers()}
     with tempfile.TemporaryDirectory() as folder:
-        trainer = training.make_trainer(run, Path(folder), None, datamodule)
+        trainer = training.make_trainer(run, Path(folder), None, datamodule, card)
         trainer.callbacks.append(stopwatch)  # type: ignore[attr-defined]
         with mock.patch.object(trainer, "save_checkpoint"):
             trainer.fit(classifier, datamodule)

@@ -6,29 +6,27 @@ explain its network.
 """
 
 import logging
-import pickle
-import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import torch
-from hydra.utils import get_object
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
-from torch import nn
 
-from src.datamodules.clips import Corpus
+from src.card import checked_card
+from src.checkpoint_file import Foreign, look_through
+from src.limits import TooMuch, bytes_at_most, seconds_at_most
 from src.mistake import Mistake
 from src.modules.classifier import Classifier
+from src.parts import build_part
+from src.plain_data import DEEPEST, MOST_VALUES, shown
 
 log = logging.getLogger(__name__)
 
 KEY = "auscult"
-# a configuration names the classes to build: one that comes out of a file may name none but these
-SAFE_MODULES = ("src.", "torch.optim.")
-SAFE_CLASSES = (Corpus, nn.Module, torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler)
+MOST_SECONDS, MOST_BYTES = 10.0, 2 * 2**30  # to build a network, beside several times the size of its file
 
 
 class KeepBest(ModelCheckpoint):
@@ -70,13 +68,13 @@ class KeepLast(ModelCheckpoint):
 
 
 class CheckpointFiles(TorchCheckpointIO):
-    """Writes checkpoints that carry a configuration, the class names and each split's speakers.
+    """Writes checkpoints that carry a card: a configuration, the class names and each split's speakers.
 
     Each is written beside the one it replaces, so that a run killed meanwhile still has that one.
     """
 
-    def __init__(self, config: dict[str, Any], classes: list[str], speakers: dict[str, list[str]]) -> None:
-        self.card = {"config": config, "classes": classes, "speakers": speakers}
+    def __init__(self, card: dict[str, Any]) -> None:
+        self.card = card
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         path = Path(path)
@@ -86,12 +84,16 @@ class CheckpointFiles(TorchCheckpointIO):
         unfinished.replace(path)
 
 
-def open_checkpoint(path: str | Path, option: str = "ckpt_path") -> dict[str, Any]:
+def open_checkpoint(path: str | Path, option: str = "ckpt_path", allow: Sequence[str] = ()) -> dict[str, Any]:
     """Reads a checkpoint of this program onto the CPU, executing nothing that it holds.
 
     Args:
         path: the file.
         option: the option that named it, for the message.
+        allow: packages of the user's own that its network may come from.
+
+    Returns:
+        What it holds: plain containers and tensors, with its card, checked (see `src.card`), under `KEY`.
 
     Raises:
         Mistake: no such file, not a whole checkpoint, not one of this program, or one that wants to run code.
@@ -102,73 +104,93 @@ def open_checkpoint(path: str | Path, option: str = "ckpt_path") -> dict[str, An
     damaged = (
         f"{option}={path} cannot be read (truncated, damaged or not a checkpoint); use the run's other checkpoint."
     )
-    if is_zipfile(path) and not is_whole(path):
-        raise Mistake(damaged)
     try:
+        look_through(path)
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        check_content(checkpoint)
+    except Foreign as error:
+        raise Mistake(
+            f"{option}={path} is not safe to open: it holds {shown(error)}, where train.py writes plain values and"
+            " tensors; use a checkpoint that train.py wrote."
+        ) from error
+    except OSError as error:
+        raise Mistake(f"{option}={path} cannot be read ({error.strerror}); check its permissions.") from error
     except Exception as error:  # bytes that are no checkpoint make the reader stumble in any way
-        if isinstance(error, pickle.UnpicklingError) and "nsupported" in str(error):
-            raise Mistake(
-                f"{option}={path} is not safe to open: it holds more than plain values and tensors"
-                " (code, or another program's objects); use a checkpoint that train.py wrote."
-            ) from error
         raise Mistake(damaged) from error
     card = checkpoint.get(KEY) if isinstance(checkpoint, dict) else None
     if not isinstance(card, dict) or not {"config", "classes", "speakers"} <= card.keys():
         raise Mistake(f"{option}={path} was not written by train.py; use a checkpoint of a run folder.")
-    if "${" in repr(card["config"]):  # ours are resolved; resolving others could name anything
-        raise Mistake(f"{option}={path} holds an unresolved configuration, which train.py never writes; not opened.")
-    for target in targets(card["config"]):
-        if not is_safe(target):
-            raise Mistake(f"{option}={path} wants to build '{target}', which is no part of this program; not opened.")
+    try:
+        checkpoint[KEY] = checked_card(card, allow)
+    except Mistake as mistake:
+        raise Mistake(f"{option}={path} is not opened: {mistake}") from mistake
     return checkpoint
 
 
-def is_whole(path: Path) -> bool:
-    """Whether all bytes in a ZIP archive, which checkpoints are, are as they were written: PyTorch does not look."""
-    try:
-        with ZipFile(path) as archive:
-            return archive.testzip() is None
-    except (BadZipFile, zlib.error, EOFError, OSError):
-        return False
+def check_content(content: Any) -> None:
+    """Raises Foreign where lists within lists, or views of a few bytes, stand for more than a file can hold."""
+    left = MOST_VALUES
+
+    def walk(value: Any, depth: int) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0 or depth > DEEPEST:
+            raise Foreign("lists within lists without end")
+        if isinstance(value, dict):
+            for key, each in value.items():
+                if not isinstance(key, str | int):
+                    raise Foreign(f"keys of the type {type(key).__name__}")
+                walk(each, depth + 1)
+        elif isinstance(value, list | tuple):
+            for each in value:
+                walk(each, depth + 1)
+        elif isinstance(value, torch.Tensor) and value.nbytes > value.untyped_storage().nbytes():
+            raise Foreign("tensors that are larger than what they are made of")
+
+    walk(content, 0)
 
 
 def classifier_of(checkpoint: dict[str, Any]) -> Classifier:
     """The trained classifier of an opened checkpoint, in evaluation mode on the CPU.
 
     Raises:
-        Mistake: its weights are not those of the network that it describes.
+        Mistake: its weights are not those of the network that it describes, or that cannot be built.
     """
-    classifier = Classifier.from_config(checkpoint[KEY]["config"], checkpoint[KEY]["classes"])
+    card, weights = checkpoint[KEY], checkpoint.get("state_dict")
+    if not isinstance(weights, dict) or not all(isinstance(value, torch.Tensor) for value in weights.values()):
+        raise Mistake("the checkpoint holds no weights; use one that train.py wrote.")
+    size = sum(value.numel() * value.element_size() for value in weights.values())  # bytes
     try:
-        classifier.load_state_dict(checkpoint["state_dict"])
-    except (KeyError, RuntimeError) as error:
+        with seconds_at_most(MOST_SECONDS + size / 2**27), bytes_at_most(MOST_BYTES + 8 * size):
+            check_size(card, weights)
+            classifier = Classifier.from_config(card["config"], card["classes"])
+            classifier.load_state_dict(weights)
+    except Mistake:
+        raise
+    except Exception as error:  # whatever a network stumbles over whose options come out of a file
+        network = card["config"]["model"]["network"]["_target_"].rpartition(".")[2]
         raise Mistake(
-            f"the checkpoint's weights do not fit {type(classifier.network).__name__} as it is now;"
+            f"the checkpoint's weights do not fit {network} as it is now"
+            f" ({type(error).__name__}: {shown(' '.join(str(error).split()), 160)});"
             " use a checkpoint that this version of the network wrote."
         ) from error
     return classifier.eval()
 
 
-def is_safe(target: str) -> bool:
-    """Whether a `_target_` names a corpus, module, optimizer, schedule or part of an explanation, not any callable.
+def check_size(card: dict[str, Any], weights: dict[str, torch.Tensor]) -> None:
+    """Raises ValueError unless the network that a card describes is as large as the weights beside it.
 
-    The prefix alone would not do: `src.some_module.os.system` has it too.
+    It is built without memory for its weights: the card of a small file can ask for any number of them.
     """
-    if not target.startswith(SAFE_MODULES):
-        return False
+    node, allow = card["config"]["model"]["network"], card["config"]["allow"]
     try:
-        named = get_object(target)
-    except Exception:  # whatever importing it raises, it is not ours
-        return False
-    return isinstance(named, type) and (issubclass(named, SAFE_CLASSES) or named.__module__.startswith("src.explain."))
-
-
-def targets(config: Any) -> list[str]:
-    """Every `_target_` in a configuration of plain containers."""
-    if isinstance(config, dict):
-        own = [str(config["_target_"])] if "_target_" in config else []
-        return own + [target for value in config.values() for target in targets(value)]
-    if isinstance(config, list):
-        return [target for value in config for target in targets(value)]
-    return []
+        with torch.device("meta"):
+            network = build_part("model.network", node, allow, classes=len(card["classes"]))
+        described = {f"network.{name}": value.shape for name, value in network.state_dict().items()}
+    except (Mistake, TooMuch):
+        raise
+    except Exception:  # some networks compute with their weights while they are built
+        return
+    held = {name: value.shape for name, value in weights.items() if name.startswith("network.")}
+    if described != held:
+        raise ValueError("it asks for other weights than the file holds")

@@ -1,22 +1,15 @@
 """Checks a configuration and says what is wrong in one sentence. Imports nothing heavy: `--help` must be quick."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from src.complaint import CONF, HELP, sentence
 from src.mistake import Mistake
-
-# what decides how many steps a run takes
-STEPS = tuple(
-    f"trainer.{name}" for name in ("max_epochs", "max_steps", "accumulate_grad_batches", "limit_train_batches")
-)
-GROUPS = ("data", "task", "model", "optimizer")  # what a checkpoint is bound to
+from src.plain_data import NotPlain, plain_data, shown
 
 # option, type, lowest, highest, whether null is a value of it
 NUMBERS: list[tuple[str, type, float, float, bool]] = [
@@ -44,6 +37,16 @@ NUMBERS: list[tuple[str, type, float, float, bool]] = [
     ("trainer.max_epochs", int, -1, 10**9, True),
     ("trainer.max_steps", int, -1, 10**12, False),
 ]
+
+# what every configuration of a training has
+NEEDED: dict[str, type] = {
+    **dict.fromkeys(("data", "data.clip", "task", "model", "model.network", "model.front_end"), dict),
+    **dict.fromkeys(("optimizer", "optimizer.schedule", "augmentation", "trainer"), dict),
+    **dict.fromkeys(("data.name", "task.name", "task.label", "model.name"), str),
+    **dict.fromkeys(("fold", "seed", "task.folds", "task.fold_seed"), int),
+    "task.balance": bool,
+}
+NAMES_OF_KINDS = {dict: "a group of options", str: "a name", int: "a whole number", bool: "true or false"}
 
 EXPLANATION_NUMBERS: list[tuple[str, type, float, float, bool]] = [
     ("clips", int, 0, 10**6, False),
@@ -84,8 +87,20 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """The configuration of a run folder."""
-    return yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    """The configuration of a run folder.
+
+    Raises:
+        Mistake: its `config.yaml` is not one.
+    """
+    path = folder / "config.yaml"
+    try:
+        config = plain_data(yaml.safe_load(path.read_text(encoding="utf-8")))
+        if not isinstance(config, dict):
+            raise NotPlain("it is no group of options")
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = shown(" ".join(str(error).split()))
+        raise Mistake(f"{path} is no configuration ({reason}); name another folder with hydra.run.dir.") from error
+    return config
 
 
 def check(cfg: DictConfig) -> dict[str, Any]:
@@ -99,6 +114,28 @@ def check(cfg: DictConfig) -> dict[str, Any]:
     if cfg.optimizer.get("published") and "solver" not in cfg.model:
         raise Mistake(f"model={cfg.model.name} has no published solver; choose optimizer=adamw.")
     config = plain(cfg)
+    check_values(config)
+    config["allow"] = packages(config)
+    if config["ckpt_path"]:
+        config["ckpt_path"] = str(Path(str(config["ckpt_path"])).expanduser().absolute())
+    for option in ("root", "csv", "speakers", "cache_dir"):  # whoever reads the configuration later may stand elsewhere
+        path = config["data"].get(option)
+        is_table = option in ("csv", "speakers")  # which may also lie in the root
+        if path and (not is_table or Path(path).expanduser().exists()):
+            config["data"][option] = str(Path(path).expanduser().absolute())
+    return config
+
+
+def check_values(config: dict[str, Any]) -> None:
+    """Checks the values of a training's configuration, whether the command line or a checkpoint brings it.
+
+    Raises:
+        Mistake: the first value that is missing, of the wrong type or out of range.
+    """
+    for option, kind in NEEDED.items():
+        value = selected(config, option)
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise Mistake(f"{option}={shown(value)} is not {NAMES_OF_KINDS[kind]}.")
     for option, kind, low, high, nullable in NUMBERS:
         check_number(config, option, kind, low, high, nullable)
     if config["missing_fold"] not in ("error", "skip"):
@@ -126,12 +163,20 @@ def check(cfg: DictConfig) -> dict[str, Any]:
         raise Mistake(f"trainer.strategy={config['trainer']['strategy']} is not supported; use ddp.")
     if config["trainer"]["max_epochs"] in (-1, None) and config["trainer"]["max_steps"] == -1:
         raise Mistake("trainer.max_epochs=-1 would train for ever; set trainer.max_epochs or trainer.max_steps.")
-    for option in ("root", "csv", "speakers", "cache_dir"):  # whoever reads the configuration later may stand elsewhere
-        path = config["data"].get(option)
-        is_table = option in ("csv", "speakers")  # which may also lie in the root
-        if path and (not is_table or Path(path).expanduser().exists()):
-            config["data"][option] = str(Path(path).expanduser().absolute())
-    return config
+
+
+def packages(config: dict[str, Any]) -> list[str]:
+    """The packages that `allow` names, one or a list.
+
+    Raises:
+        Mistake: it names anything else.
+    """
+    value = config.get("allow") or []
+    names = value if isinstance(value, list) else [value]
+    for name in names:
+        if not isinstance(name, str) or not all(part.isidentifier() for part in name.split(".")):
+            raise Mistake(f"allow={shown(value)} is neither a package nor a list of packages, such as [my_networks].")
+    return names
 
 
 def check_explanation(cfg: DictConfig) -> dict[str, Any]:
@@ -143,13 +188,13 @@ def check_explanation(cfg: DictConfig) -> dict[str, Any]:
     config = plain(cfg)
     for option, kind, low, high, nullable in EXPLANATION_NUMBERS:
         check_number(config, option, kind, low, high, nullable)
+    config["allow"] = packages(config)
     config["target"] = str(config["target"]).lower() if isinstance(config["target"], bool) else str(config["target"])
     for holder, name in (
         (config, "checkpoint"),
         (config, "input"),
         (config, "control"),
-        (config["data"], "root"),
-        (config["data"], "cache_dir"),
+        *((config["data"], name) for name in ("root", "csv", "speakers", "cache_dir")),
     ):
         if holder[name]:  # whoever reads the configuration later may stand elsewhere
             holder[name] = str(Path(str(holder[name])).expanduser().absolute())
@@ -176,6 +221,16 @@ def listed(config: dict[str, Any], option: str, group: str) -> list[str]:
     return names
 
 
+def selected(config: dict[str, Any], option: str) -> Any:
+    """The value of an option such as "data.clip.seconds"; None where there is none."""
+    value: Any = config
+    for name in option.split("."):
+        if not isinstance(value, dict):
+            return None
+        value = value.get(name)
+    return value
+
+
 def check_number(config: dict[str, Any], option: str, kind: type, low: float, high: float, nullable: bool) -> None:
     """Raises a Mistake unless the option is absent, or a number of its kind within its range."""
     value: Any = config
@@ -195,39 +250,3 @@ def check_number(config: dict[str, Any], option: str, kind: type, low: float, hi
 
 def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def resumed(config: dict[str, Any], overrides: Iterable[str], ckpt_path: str) -> dict[str, Any]:
-    """A checkpoint's configuration with what the command line changes of it.
-
-    Args:
-        config: the checkpoint's own.
-        overrides: the command line's, such as `trainer.max_epochs=20`.
-        ckpt_path: the checkpoint, for the message.
-
-    Raises:
-        Mistake: the command line asks for another network, task, corpus or recipe than the checkpoint's.
-    """
-    result = OmegaConf.create(config)
-    for override in OverridesParser.create().parse_overrides(list(overrides)):
-        name, value = override.key_or_group, override.value()
-        own = OmegaConf.select(result, name)
-        chosen = own["name"] if name in GROUPS else own
-        if name == "ckpt_path" or chosen == value:
-            continue
-        if not name.startswith(("trainer.", "logger", "data.cache_dir", "data.root", "data.csv", "data.speakers")):
-            raise Mistake(
-                f"ckpt_path={ckpt_path} was trained with {name}={chosen}, not {value}; leave {name} out to resume"
-                " that run, or leave ckpt_path out to start another."
-            )
-        if name in STEPS and "total_steps" in config["optimizer"]["schedule"]:
-            raise Mistake(
-                f"{name}={value} cannot change when resuming: the run's one-cycle schedule ends with its {chosen};"
-                f" leave {name} out, or start another run."
-            )
-        if name == "logger":
-            result.logger = OmegaConf.load(CONF / "logger" / f"{value}.yaml")
-        else:
-            OmegaConf.update(result, name, value, force_add=True)
-    result.ckpt_path = ckpt_path
-    return check(result)

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from src import memory, run_folder
+from src.card import PLACES, trained_config
 from src.checkpoint import KEY, classifier_of, open_checkpoint
 from src.config import check_explanation
 from src.explain import page
@@ -25,7 +26,6 @@ from src.explain.question import Question, question_of
 from src.explain.results import Results
 from src.explain.source import Source, recordings, test_clips
 from src.explanation_folder import COMPLETE, INCOMPLETE, locked, prepare
-from src.mistake import Mistake
 from src.modules.classifier import Classifier
 from src.processes import folder_of_first_process, processes_of
 from src.training import hush, trainer_of
@@ -62,9 +62,9 @@ def explain(config: dict[str, Any], folder: Path) -> run_folder.Metrics:
     hush()
     memory.keep_freed()
     seed_everything(config["seed"], verbose=False)
-    checkpoint = open_checkpoint(config["checkpoint"], "checkpoint")
+    checkpoint = open_checkpoint(config["checkpoint"], "checkpoint", config["allow"])
     classifier = classifier_of(checkpoint)
-    trained = trained_config(checkpoint[KEY], config)
+    trained = trained_config(checkpoint[KEY], config["data"], config["checkpoint"], reads_corpus=not config["input"])
     source = source_of(config, trained, checkpoint[KEY]["speakers"])
     question = question_of(config, trained, classifier, source)
     trainer = make_trainer(config["trainer"], folder)
@@ -104,7 +104,9 @@ def of_run(folder: Path, config: dict[str, Any]) -> None:
     for name in config["explain_by"]:
         options = compose("explain", [f"attribution={name}"])
         options.checkpoint, options.seed = str(checkpoint), config["seed"]
-        options.data.cache_dir, options.data.root = config["data"]["cache_dir"], config["data"].get("root")
+        options.allow = config["allow"]
+        for option in (*PLACES, "cache_dir"):  # as this run was told
+            options.data[option] = config["data"].get(option)
         options.trainer.enable_progress_bar = config["trainer"]["enable_progress_bar"]
         own = folder / "explanation" / name
         shutil.rmtree(own, ignore_errors=True)
@@ -114,25 +116,6 @@ def of_run(folder: Path, config: dict[str, Any]) -> None:
         show(metrics, own)
         found |= {f"{name}/{metric}": value for metric, value in metrics.items() if metric.startswith(OF_RELEVANCE)}
     run_folder.add_metrics(folder, found)
-
-
-def trained_config(card: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
-    """The checkpoint's configuration, with its classes and with where its recordings lie now.
-
-    Raises:
-        Mistake: its corpus lies nowhere.
-    """
-    trained: dict[str, Any] = card["config"]
-    changed = {"cache_dir": config["data"]["cache_dir"], "batch_size": config["data"]["batch_size"]}
-    if config["data"]["root"] and "root" not in trained["data"]:
-        raise Mistake(f"data.root is of no use to this checkpoint's corpus, {trained['data']['name']}; leave it out.")
-    if config["data"]["root"]:
-        changed["root"] = config["data"]["root"]
-    return {
-        **trained,
-        "data": {**trained["data"], **changed},
-        "task": {**trained["task"], "classes": card["classes"]},
-    }
 
 
 def source_of(config: dict[str, Any], trained: dict[str, Any], speakers: dict[str, list[str]]) -> Source:

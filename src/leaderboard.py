@@ -23,7 +23,7 @@ from scipy.integrate import trapezoid
 
 from src import explanation, wandb_run
 from src.checkpoint import KEY, open_checkpoint
-from src.config import check_explanation, listed, plain
+from src.config import check_explanation, listed, packages, plain
 from src.explain.leaderboard_page import write
 from src.explain.ranking import GROUPS, Entry
 from src.mistake import Mistake
@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 SHARED = (
     "checkpoint", "target", "limit", "clips", "seed", "perturbation", "checks", "control", "fill", "data", "trainer",
+    "allow",
 )  # fmt: skip
 
 
@@ -50,9 +51,9 @@ def benchmark(cfg: DictConfig, folder: Path, sweep: Path | None = None) -> None:
     attributions, domains = listed(config, "attributions", "attribution"), listed(config, "domains", "domain")
     if cfg.get("attribution"):
         attributions = [*(name for name in attributions if name != cfg.attribution.name), cfg.attribution.name]
-    trained = open_checkpoint(str(cfg.checkpoint), "checkpoint")[KEY]["config"]
+    trained = open_checkpoint(str(cfg.checkpoint), "checkpoint", packages(config))[KEY]["config"]
     if cfg.control:
-        open_checkpoint(str(cfg.control), "control")
+        open_checkpoint(str(cfg.control), "control", packages(config))
     network, task = trained["model"]["name"], trained["task"]["name"]
     with wandb_run.finished():
         logger = None

@@ -18,6 +18,7 @@ from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 
 from src import memory, run_folder, wandb_run
 from src.build import build
+from src.card import check_config, checked_card
 from src.checkpoint import KEY, CheckpointFiles, KeepBest, KeepLast, open_checkpoint
 from src.datamodules.datamodule import AudioDataModule
 from src.epoch_table import EpochTable
@@ -46,19 +47,22 @@ def train(config: dict[str, Any], folder: Path, sweep: Path | None = None) -> ru
     hush()
     memory.keep_freed()
     seed_everything(config["seed"], verbose=False)
+    check_config(config, config["allow"])  # before hours are spent: what no checkpoint may name could not be opened
     datamodule = AudioDataModule.from_config(config)
     datamodule.setup()
+    speakers, path = datamodule.speakers(), config["ckpt_path"]
+    card = checked_card({"config": config, "classes": datamodule.classes, "speakers": speakers}, config["allow"])
     classifier = Classifier.from_config(config, datamodule.classes)
-    if config["ckpt_path"] and open_checkpoint(config["ckpt_path"])[KEY]["speakers"] != datamodule.speakers():
+    if path and open_checkpoint(path, allow=config["allow"])[KEY]["speakers"] != speakers:
         unit = datamodule.corpus.unit
         raise Mistake(
-            f"ckpt_path={config['ckpt_path']} was trained on other {unit}s than data.root now gives its fold: to test"
+            f"ckpt_path={path} was trained on other {unit}s than data.root now gives its fold: to test"
             f" on {unit}s it has heard would mean nothing; restore the recordings, or start another run."
         )
     if folder_of_first_process() is None:
         run_folder.claim(folder, config, resume=bool(config["ckpt_path"]))
     with wandb_run.finished():
-        trainer = make_trainer(config, folder, sweep, datamodule)
+        trainer = make_trainer(config, folder, sweep, datamodule, card)
         with processes_of(trainer, folder, "train"):
             return fit_and_test(trainer, classifier, datamodule, config, folder, started)
 
@@ -75,7 +79,9 @@ def trainer_of(**arguments: Any) -> Trainer:
         raise Mistake(f"trainer: {' '.join(str(error).split()).rstrip('.!')}.") from error
 
 
-def make_trainer(config: dict[str, Any], folder: Path, sweep: Path | None, datamodule: AudioDataModule) -> Trainer:
+def make_trainer(
+    config: dict[str, Any], folder: Path, sweep: Path | None, datamodule: AudioDataModule, card: dict[str, Any]
+) -> Trainer:
     """Lightning's Trainer with this program's callbacks; `config["trainer"]` is passed on as it is."""
     arguments = dict(config["trainer"])
     callbacks: list[Callback] = [
@@ -91,7 +97,7 @@ def make_trainer(config: dict[str, Any], folder: Path, sweep: Path | None, datam
     name = f"{config['model']['name']}-{config['task']['name']}-{config['data']['name']}-fold{config['fold']}"
     logger = wandb_run.open_run(config, folder, sweep, name) if config["logger"]["name"] == "wandb" else False
     # a job of a SLURM queue, too, is one task that starts the others itself
-    plugins: list[Any] = [CheckpointFiles(config, datamodule.classes, datamodule.speakers()), LightningEnvironment()]
+    plugins: list[Any] = [CheckpointFiles(card), LightningEnvironment()]
     trainer = trainer_of(
         **arguments,
         logger=logger,

@@ -109,24 +109,6 @@ def test_a_missing_value_is_named():
         config.check(composed("task=label"))
 
 
-def test_resume_takes_the_checkpoints_configuration_and_refuses_another():
-    own = config.check(composed("model=alexnet", "task=sex", "fold=2", "optimizer=paper", "trainer.max_epochs=3"))
-    again = config.resumed(own, ["ckpt_path=x.ckpt", "model=alexnet", "fold=2"], "x.ckpt")
-    assert again == own | {"ckpt_path": "x.ckpt"}
-    longer = config.resumed(own, ["ckpt_path=x.ckpt", "trainer.max_epochs=7"], "x.ckpt")
-    assert longer["trainer"]["max_epochs"] == 7
-    for override in ("model=audionet", "task=digit", "fold=1", "optimizer.lr=0.5"):
-        name, value = override.split("=")
-        with pytest.raises(Mistake, match=f"was trained with {name}=.*, not {value}"):
-            config.resumed(own, [override], "x.ckpt")
-
-
-def test_resume_cannot_outlast_a_one_cycle_schedule():
-    own = config.check(composed("trainer.max_epochs=3"))
-    with pytest.raises(Mistake, match=r"trainer\.max_epochs=7 cannot change when resuming"):
-        config.resumed(own, ["trainer.max_epochs=7"], "x.ckpt")
-
-
 def test_run_folder_of_a_checkpoint(tmp_path):
     checkpoint = tmp_path / "run/checkpoints/last.ckpt"
     assert config.run_folder_of(str(checkpoint), "new") == "new"

@@ -62,7 +62,7 @@ def open_cache(
         Mistake: `data.cache_dir` cannot be written, or no recording can be used.
     """
     stamps = [corpus.stamp(clip) for clip in clips]
-    home = Path(folder).expanduser() / f"{type(corpus).__name__.lower()}-{_key(corpus, settings)}"
+    home = _home(corpus, settings, folder)
     try:
         home.parent.mkdir(parents=True, exist_ok=True)
         with _locked(home):
@@ -80,9 +80,15 @@ def open_cache(
     return _report(_assemble(home, clips, entries, memory), option)
 
 
-def _key(corpus: Corpus, settings: ClipSettings) -> str:
-    content = {"corpus": corpus.identity(), "settings": asdict(settings), "format": FORMAT}
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:12]
+def has_prepared(corpus: Corpus, settings: ClipSettings, folder: str | Path) -> bool:
+    """Whether `open_cache` was asked for these recordings before, in this version of the format or an earlier one."""
+    return any(_home(corpus, settings, folder, number).exists() for number in range(1, FORMAT + 1))
+
+
+def _home(corpus: Corpus, settings: ClipSettings, folder: str | Path, format: int = FORMAT) -> Path:
+    content = {"corpus": corpus.identity(), "settings": asdict(settings), "format": format}
+    key = hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:12]
+    return Path(folder).expanduser() / f"{type(corpus).__name__.lower()}-{key}"
 
 
 def _locked(home: Path) -> AbstractContextManager[object]:

@@ -11,13 +11,13 @@ import torch
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
-from src.build import build
 from src.datamodules.cache import Cache, open_cache
 from src.datamodules.clips import Clip, Corpus
 from src.datamodules.confound import Confound
 from src.datamodules.folds import Split, split, split_of
 from src.datamodules.recording import ClipSettings
 from src.mistake import Mistake
+from src.parts import build_part
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ class AudioDataModule(LightningDataModule):
         """Builds the data module that a resolved configuration (plain containers) describes."""
         data = config["data"]
         return cls(
-            corpus=build({name: value for name, value in data.items() if name not in SHARED_OPTIONS}, "data"),
+            corpus=build_part("data", corpus_options(config), config.get("allow", ())),
             task=config["task"],
             fold=config["fold"],
             settings=ClipSettings(**data["clip"]),
@@ -254,6 +254,11 @@ class AudioDataModule(LightningDataModule):
 
     def _loader(self, dataset: ClipDataset, sampler: Any) -> DataLoader[Batch]:
         return loader(dataset, self.batch_size // self._processes, sampler)
+
+
+def corpus_options(config: dict[str, Any]) -> dict[str, Any]:
+    """The corpus's own part of `data`: its class, and what that is built from."""
+    return {name: value for name, value in config["data"].items() if name not in SHARED_OPTIONS}
 
 
 def loader(dataset: ClipDataset, batch_size: int, sampler: Any) -> DataLoader[Batch]:

@@ -11,7 +11,9 @@ import soundfile
 from src.datamodules.clips import Clip, Corpus
 from src.datamodules.speakers import labels_of_speakers
 from src.datamodules.table import read_table
+from src.limits import TooMuch, seconds_at_most
 from src.mistake import Mistake
+from src.plain_data import shown
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +23,8 @@ ENDINGS = {f".{name.lower()}" for name in soundfile.available_formats()} - {".ra
 }  # fmt: skip
 # ... or cannot read: such recordings are listed in skipped.csv instead of being passed over
 UNREADABLE_ENDINGS = {".3gp", ".aac", ".amr", ".ape", ".m4a", ".mka", ".mp4", ".webm", ".wma"}
+
+PATTERN_SECONDS, PATTERN_SECONDS_EACH = 5.0, 1e-4  # a pattern takes some microseconds for each path
 
 SEXES = {
     **dict.fromkeys(("m", "male", "man", "men", "boy"), "male"),
@@ -93,7 +97,13 @@ class Folder(Corpus):
 
     def _from_names(self, files: list[str], pattern: re.Pattern[str]) -> dict[str, dict[str, str]]:
         """Path -> label -> value, of the files that the pattern matches."""
-        matches = {path: match for path in files if (match := pattern.search(path))}
+        try:
+            with seconds_at_most(PATTERN_SECONDS + PATTERN_SECONDS_EACH * len(files)):
+                matches = {path: match for path in files if (match := pattern.search(path))}
+        except TooMuch:
+            raise Mistake(
+                f"data.pattern={shown(pattern.pattern, 200)} takes for ever to search: repeat nothing that repeats within"
+            ) from None
         if not matches:
             raise Mistake(
                 f"data.pattern={pattern.pattern} matches none of the {len(files)} recordings under "
@@ -136,8 +146,8 @@ def warn_of_left_out(paths: list[str], count: int, why: str) -> None:
 def _compiled(pattern: str, has_labels: bool) -> re.Pattern[str]:
     try:
         compiled = re.compile(pattern)
-    except re.error as error:
-        raise Mistake(f"data.pattern={pattern} is not a regular expression: {error}") from error
+    except (re.error, RecursionError, OverflowError) as error:
+        raise Mistake(f"data.pattern={shown(pattern, 200)} is not a regular expression: {shown(error)}") from error
     if not (has_labels or compiled.groupindex.keys() - {"speaker"}):
         raise Mistake(
             f"data.pattern={pattern} names no label: give its groups names, such as (?P<digit>\\d) or (?P<sex>[mf])"

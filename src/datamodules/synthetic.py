@@ -27,6 +27,7 @@ from src.datamodules.voice import (
 from src.mistake import Mistake
 
 VERSION = 1  # raise it whenever the same settings make other samples, so that no cache keeps the old ones
+MOST_REPETITIONS = 10_000  # six million clips
 SEX_CUES = ("pitch", "tract", "both")
 
 # Ranges of speakers, in which the middle is more common than the ends. Formants of women lie 15 to 20 % above
@@ -66,9 +67,9 @@ class Synthetic(Corpus):
         Raises:
             Mistake: an option has another value.
         """
-        for name, value, least in (("repetitions", repetitions, 1), ("seed", seed, 0)):
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise Mistake(f"data.{name} is {value!r}; give a whole number of at least {least}.")
+        for name, value, least, most in (("repetitions", repetitions, 1, MOST_REPETITIONS), ("seed", seed, 0, 2**63)):
+            if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+                raise Mistake(f"data.{name} is {value!r}; give a whole number from {least} to {most}.")
         if sex_cue not in SEX_CUES:
             raise Mistake(f"data.sex_cue is {sex_cue!r}; choose one of {', '.join(SEX_CUES)}.")
         self.repetitions, self.seed, self.sex_cue = repetitions, seed, sex_cue

@@ -128,7 +128,7 @@ def question_of(config: dict[str, Any], trained: dict[str, Any], classifier: Cla
         network, clips = classifier.network, len(source.clips)
         asked["checks"] = Checks(network, domain, asked["attribution"], config["checks"], clips, rate)
     if config["control"]:
-        other = classifier_of(open_checkpoint(config["control"], "control"))
+        other = classifier_of(open_checkpoint(config["control"], "control", config["allow"]))
         view: Domain = build_named(config["domain"], "domain", other, source.dataset.length, rate)
         asked["control"] = Control(view, classes, asked["attribution"], asked["measures"])
     fractions = perturbation.checked(config["perturbation"]["fractions"])

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
-from src.build import build
 from src.modules.augmentation import Augmentation
+from src.parts import build_part
 
 Batch = dict[str, Tensor]
 OPTIMIZER_OPTIONS = ("name", "published", "schedule", "batch_size", "max_epochs", "max_steps", "gradient_clip_val")
@@ -27,6 +27,11 @@ def lay_channels_last(network: nn.Module) -> None:
         if isinstance(layer, nn.Conv1d):
             weight = layer.weight.data  # (out, in, K)
             layer.weight.data = weight.unsqueeze(2).to(memory_format=torch.channels_last).squeeze(2)
+
+
+def optimizer_options(config: dict[str, Any]) -> dict[str, Any]:
+    """The optimizer's own part of `optimizer`: its class, and what that is built from."""
+    return {name: value for name, value in config["optimizer"].items() if name not in OPTIMIZER_OPTIONS}
 
 
 class Classifier(LightningModule):
@@ -69,14 +74,14 @@ class Classifier(LightningModule):
     @classmethod
     def from_config(cls, config: dict[str, Any], classes: list[str]) -> "Classifier":
         """Builds the classifier that a resolved configuration (plain containers) describes."""
-        model, optimizer = config["model"], config["optimizer"]
+        model, allow = config["model"], config.get("allow", ())
         return cls(
-            front_end=build(model["front_end"], "model.front_end"),
-            network=build(model["network"], "model.network", classes=len(classes)),
+            front_end=build_part("model.front_end", model["front_end"], allow),
+            network=build_part("model.network", model["network"], allow, classes=len(classes)),
             augmentation=Augmentation(**config["augmentation"]),
             classes=classes,
-            optimizer={name: value for name, value in optimizer.items() if name not in OPTIMIZER_OPTIONS},
-            schedule=optimizer["schedule"],
+            optimizer=optimizer_options(config),
+            schedule=config["optimizer"]["schedule"],
             label_smoothing=config["label_smoothing"],
             seed=config["seed"],
         )
@@ -128,12 +133,12 @@ class Classifier(LightningModule):
         return clips[order], labels[order], probabilities[order]
 
     def configure_optimizers(self) -> Any:
-        optimizer = build(self.optimizer, "optimizer", self.parameters())
+        optimizer = build_part("optimizer", self.optimizer, arguments=[self.parameters()])
         arguments = dict(self.schedule)
         if "total_steps" in arguments:
             # OneCycleLR divides by zero where its warm-up is a single step
             arguments["total_steps"] = max(16, int(self.trainer.estimated_stepping_batches))
-        scheduler = build(arguments, "optimizer.schedule", optimizer)
+        scheduler = build_part("optimizer.schedule", arguments, arguments=[optimizer])
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def _observe(self, stage: str, logits: Tensor, labels: Tensor, loss: Tensor) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,13 +50,21 @@ class Listener:
         checkpoint: path of a `best.ckpt`.
         attributions, domains: names that visitors can choose from.
         device: where the network runs.
+        allow: packages of the user's own that the network may come from.
 
     Raises:
         Mistake: the checkpoint cannot be read, or cannot be asked one of the choices.
     """
 
-    def __init__(self, checkpoint: str, attributions: list[str], domains: list[str], device: torch.device) -> None:
-        opened = open_checkpoint(checkpoint, "checkpoint")
+    def __init__(
+        self,
+        checkpoint: str,
+        attributions: list[str],
+        domains: list[str],
+        device: torch.device,
+        allow: Sequence[str] = (),
+    ) -> None:
+        opened = open_checkpoint(checkpoint, "checkpoint", allow)
         self.trained: dict[str, Any] = opened[KEY]["config"]
         self.classifier = classifier_of(opened).to(device)
         self.settings = ClipSettings(**self.trained["data"]["clip"])

@@ -22,7 +22,7 @@ def page(config: dict[str, Any]) -> FastAPI:
     """
     hush()
     device = trainer_of(**config["trainer"], devices=1, logger=False, enable_checkpointing=False).strategy.root_device
-    listener = Listener(config["checkpoint"], config["attributions"], config["domains"], device)
+    listener = Listener(config["checkpoint"], config["attributions"], config["domains"], device, config["allow"])
     return application(listener, config["names"])
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from src.config import CONF, check_number, listed, plain
+from src.config import CONF, check_number, listed, packages, plain
 from src.mistake import Mistake
 
 LOOPBACK = ("127.0.0.1", "localhost")
@@ -37,8 +37,9 @@ def check(cfg: DictConfig) -> dict[str, Any]:
     for option, value in needed.items():
         if not value:
             raise Mistake(f"{option} has no value; set it with {option}=…")
-    paths = [(config, "checkpoint"), (config, "checkpoint_2"), (record, "root"), (study, "root"), (data, "root")]
-    for holder, name in [*paths, (data, "cache_dir")]:
+    config["allow"] = packages(config)
+    paths = [(config, "checkpoint"), (config, "checkpoint_2"), (record, "root"), (study, "root")]
+    for holder, name in [*paths, *((data, name) for name in ("root", "csv", "speakers", "cache_dir"))]:
         if holder[name]:
             holder[name] = str(Path(str(holder[name])).expanduser().absolute())
     for option, group in (("attributions", "attribution"), ("domains", "domain")):

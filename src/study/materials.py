@@ -6,6 +6,7 @@ and the clip itself. Both are made once: whoever comes back, and every later par
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,12 @@ def manifest_of(folder: Path) -> dict[str, Any]:
 
 
 def prepared(
-    folder: Path, checkpoints: list[str], conditions: list[Condition], options: dict[str, int], data: dict[str, Any]
+    folder: Path,
+    checkpoints: list[str],
+    conditions: list[Condition],
+    options: dict[str, int],
+    data: dict[str, Any],
+    allow: Sequence[str] = (),
 ) -> Materials:
     """A study's materials, made if they are not there.
 
@@ -53,13 +59,14 @@ def prepared(
         conditions: to be compared.
         options: `{clips, training, attention, seed}` of the plan. Of all clips, to judge and to practise with, half are
             such that a network got wrong, or as many as there are.
-        data: `{root, cache_dir}`, where the recordings lie now.
+        data: `{root, csv, speakers, cache_dir}`, where the recordings lie now.
+        allow: packages of the user's own that networks may come from.
 
     Raises:
         Mistake: the folder cannot be written to or holds another study, or a checkpoint cannot be used.
     """
     named = zip(("checkpoint", "checkpoint_2"), checkpoints, strict=False)
-    opened = [open_checkpoint(path, option) for option, path in named]
+    opened = [open_checkpoint(path, option, allow) for option, path in named]
     classes = opened[0][KEY]["classes"]
     if any(other[KEY]["classes"] != classes for other in opened):
         raise Mistake("checkpoint_2=… tells other classes apart than checkpoint; compare networks of the same task.")

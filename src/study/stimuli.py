@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import track
 
 from src.build import build_named
+from src.card import trained_config
 from src.checkpoint import KEY, classifier_of
 from src.config import plain
 from src.explain.attribution import relevance_of
@@ -20,7 +21,6 @@ from src.explain.audible import wav
 from src.explain.inputs import inputs_of
 from src.explain.panels import View, picture, sounds_of
 from src.explain.source import Source, test_clips
-from src.explanation import trained_config
 from src.mistake import Mistake
 from src.modules.classifier import Classifier
 from src.study.plan import Condition, StudyClip
@@ -66,7 +66,7 @@ class Listened:
 def listened(checkpoint: dict[str, Any], path: str, data: dict[str, Any], seed: int) -> Listened:
     """A checkpoint's network, and what it takes the test clips of its run for."""
     classifier = classifier_of(checkpoint)
-    trained = trained_config(checkpoint[KEY], {"data": {**data, "batch_size": BATCH}})
+    trained = trained_config(checkpoint[KEY], {**data, "batch_size": BATCH}, path)
     source = test_clips(trained, checkpoint[KEY]["speakers"], None, seed)
     with torch.no_grad():
         logits = [classifier.network(input) for input in inputs_of(classifier, source.dataset, BATCH)]  # (B, C) each

@@ -1,5 +1,6 @@
 import os
 import re
+import time
 from pathlib import Path
 
 import numpy as np
@@ -238,3 +239,12 @@ def test_speakers_that_cannot_be_read(root: Path, content: str, message: str) ->
 def test_the_configuration_holds_the_arguments() -> None:
     config = yaml.safe_load(Path("conf/data/folder.yaml").read_text())
     assert config.keys() == {"name", "_target_", "root", "pattern", "csv", "speakers"}
+
+
+def test_a_pattern_that_takes_for_ever_is_refused(tmp_path):
+    name = "a" * 200
+    soundfile.write(tmp_path / f"{name}.wav", np.zeros(100), 8000)
+    started = time.monotonic()
+    with pytest.raises(Mistake, match="takes for ever to search"):
+        Folder(tmp_path, pattern=r"(?P<digit>(a+)+)$").clips()
+    assert time.monotonic() - started < 15

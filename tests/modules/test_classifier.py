@@ -123,6 +123,7 @@ class Recorder(Callback):
 
 def configured(*overrides: str) -> dict[str, Any]:
     checked = config.check(composed(*overrides))
+    checked["allow"] = [__name__]
     checked["model"]["front_end"] = {"_target_": f"{__name__}.Doubled"}
     checked["model"]["network"] = {"_target_": f"{__name__}.Small"}
     return checked

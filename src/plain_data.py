@@ -1,0 +1,77 @@
+"""What a file says is data: it is copied into plain containers, within bounds, before anything looks at it."""
+
+import math
+from typing import Any
+
+MOST_VALUES = 2_000_000  # such as a path per recording of a large corpus
+DEEPEST = 24  # containers within containers
+LONGEST_TEXT = 20_000  # characters
+LARGEST_INT = 2**63
+
+
+class NotPlain(ValueError):
+    """What a file holds is more than plain data, or more of it than anyone has written by hand."""
+
+
+def plain_data(value: Any, most: int = MOST_VALUES) -> Any:
+    """A copy of a value in new dicts, lists, strings, numbers, booleans and None.
+
+    Containers that are shared are copied wherever they stand, so that a few hundred bytes of lists within lists
+    cannot keep whoever walks through them busy for hours.
+
+    Args:
+        value: as a reader of YAML, JSON or pickles returns it.
+        most: values in all.
+
+    Raises:
+        NotPlain: it holds anything else (tuples, subclasses, tensors), keys that are no strings, numbers that are not
+            finite; or it is too large or too deep.
+    """
+    left = most
+
+    def copied(value: Any, depth: int) -> Any:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise NotPlain(f"it holds more than {most} values")
+        if depth > DEEPEST:
+            raise NotPlain(f"it is more than {DEEPEST} containers deep")
+        kind = type(value)
+        if kind is dict:
+            return {_key(key): copied(each, depth + 1) for key, each in value.items()}
+        if kind is list:
+            return [copied(each, depth + 1) for each in value]
+        return _single(value)
+
+    return copied(value, 0)
+
+
+def _key(key: Any) -> str:
+    if type(key) is not str:
+        raise NotPlain(f"it has a key of the type {type(key).__name__}")
+    return _single(key)
+
+
+def _single(value: Any) -> Any:
+    kind = type(value)
+    if value is None or kind is bool:
+        return value
+    if kind is str:
+        if len(value) > LONGEST_TEXT:
+            raise NotPlain(f"it holds a text of {len(value)} characters")
+        return value
+    if kind is int:
+        if not -LARGEST_INT <= value < LARGEST_INT:
+            raise NotPlain("it holds a whole number of more than 64 bits")
+        return value
+    if kind is float:
+        if not math.isfinite(value):
+            raise NotPlain("it holds a number that is not finite")
+        return value
+    raise NotPlain(f"it holds a value of the type {kind.__name__}")
+
+
+def shown(text: Any, most: int = 80) -> str:
+    """A text out of a file as a message can show it: short, on one line, without control characters."""
+    line = "".join(letter if letter.isprintable() else "?" for letter in str(text)[: most + 1])
+    return line if len(line) <= most else line[: most - 1] + "…"
