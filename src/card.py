@@ -159,7 +159,7 @@ def check_places(config: dict[str, Any], given: Collection[str], path: str) -> N
 
 
 def is_inside(table: str, root: str | None) -> bool:
-    """Whether a table lies in a corpus's folder: a relative path is looked for there, if the working folder has none."""
+    """Whether a table lies in a corpus's folder: a relative one is, unless the working folder has it."""
     path = Path(table).expanduser()
     if ".." in path.parts or root is None:
         return False

@@ -102,7 +102,7 @@ class Folder(Corpus):
                 matches = {path: match for path in files if (match := pattern.search(path))}
         except TooMuch:
             raise Mistake(
-                f"data.pattern={shown(pattern.pattern, 200)} takes for ever to search: repeat nothing that repeats within"
+                f"data.pattern={shown(pattern.pattern, 200)} takes for ever to search: repeat nothing that repeats"
             ) from None
         if not matches:
             raise Mistake(

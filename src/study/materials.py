@@ -15,6 +15,7 @@ from filelock import FileLock
 
 from src.checkpoint import KEY, open_checkpoint
 from src.mistake import Mistake
+from src.plain_data import plain_data, shown
 from src.study.plan import Condition, StudyClip
 from src.study.stimuli import Stimuli, listened, made
 
@@ -30,17 +31,30 @@ class Materials(Stimuli):
 
 
 def manifest_of(folder: Path) -> dict[str, Any]:
-    """What `study.json` says: `asked`, `classes` and `chosen` clips.
+    """What `study.json` says: `asked`, `classes` and `chosen`, the clips.
 
     Raises:
         Mistake: it says something else.
     """
     path = folder / MANIFEST
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-        return {"asked": dict(held["asked"]), "classes": list(held["classes"]), "chosen": list(held["chosen"])}
-    except (ValueError, KeyError, TypeError) as error:
-        raise Mistake(f"{path} is damaged ({error}); restore it, or choose another study.name.") from error
+        held = plain_data(json.loads(path.read_text(encoding="utf-8")))
+        clips = [clip_of(row) for row in held["chosen"]]
+        int(held["asked"]["training"])  # which the analysis reads
+        manifest = {"asked": dict(held["asked"]), "classes": [str(name) for name in held["classes"]], "chosen": clips}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise Mistake(f"{path} is damaged ({shown(error)}); restore it, or choose another study.name.") from error
+    return manifest
+
+
+def clip_of(row: dict[str, Any]) -> StudyClip:
+    """A clip as `study.json` has it; raises ValueError, KeyError or TypeError where it is none."""
+    texts = {name: row[name] for name in ("path", "label", "prediction", "checkpoint")}
+    axes = {name: [float(end) for end in ends] for name, ends in row["time_axes"].items()}
+    is_named = all(isinstance(value, str) for value in texts.values())
+    if not is_named or any(len(ends) not in (0, 2) for ends in axes.values()):
+        raise ValueError("a clip is not as it was written")
+    return StudyClip(**texts, time_axes=axes)
 
 
 def prepared(
@@ -90,7 +104,7 @@ def prepared(
     held = manifest_of(folder)
     if changed := [name for name, value in asked.items() if held["asked"].get(name) != value]:
         raise Mistake(f"{folder} holds a study with other {', '.join(changed)}; choose another study.name.")
-    return Materials(folder, [StudyClip(**clip) for clip in held["chosen"]], classes)
+    return Materials(folder, held["chosen"], classes)
 
 
 def write_manifest(folder: Path, held: dict[str, Any]) -> None:
