@@ -4,6 +4,8 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import takewhile
+from threading import Event
 
 import numpy as np
 import soxr
@@ -67,8 +69,11 @@ class Prepared:
     cut: bool  # whether the recording was too long, even when trimmed
 
 
-def load(corpus: Corpus, clip: Clip, settings: ClipSettings) -> Prepared:
+def load(corpus: Corpus, clip: Clip, settings: ClipSettings, stopped: Event | None = None) -> Prepared:
     """Reads and prepares one recording.
+
+    Args:
+        stopped: is set, by another thread, when the clip is not wanted any more.
 
     Raises:
         BadRecording: see `prepare`; also where there is no file, no audio in it, or only a part of it.
@@ -80,7 +85,11 @@ def load(corpus: Corpus, clip: Clip, settings: ClipSettings) -> Prepared:
         except OSError as error:
             raise BadRecording(f"{UNREADABLE}: {error.strerror or error}") from error
     file = AudioFile(corpus.root / clip.path)
-    return _prepare(file.blocks, file.rate, settings)
+
+    def blocks() -> Iterator[np.ndarray]:
+        return takewhile(lambda _: stopped is None or not stopped.is_set(), file.blocks())
+
+    return _prepare(blocks, file.rate, settings)
 
 
 def prepare(samples: np.ndarray, rate: int, settings: ClipSettings) -> Prepared:
