@@ -34,6 +34,8 @@ class AudioFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         _require_regular_file(path)
+        if path.suffix.lower() == ".raw":  # soundfile asks what is in it
+            raise BadRecording("not audio: raw samples without a header")
         with _opened(path) as file:
             self.rate: int = file.samplerate
             first = list(islice(_blocks(file), 2))
