@@ -116,7 +116,7 @@ def _blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
 
 
 def _why(error: soundfile.LibsndfileError) -> str:
-    text = " ".join(error.error_string.split()).rstrip(".")
+    text = " ".join(error.error_string.split()).removeprefix("Error : ").rstrip(".")
     if error.code == _SYSTEM:
         return f"{UNREADABLE}: {text}"
     return f"{'not audio' if error.code in (_NOT_RECOGNISED, _UNSUPPORTED) else 'truncated or damaged'}: {text}"
