@@ -88,10 +88,10 @@ class AudioMNIST(Corpus):
                 return {speaker: person["gender"] for speaker, person in people.items() if "gender" in person}
             except OSError:
                 continue
-            except (ValueError, TypeError, AttributeError) as error:
+            except (ValueError, TypeError, AttributeError, RecursionError) as error:
                 raise Mistake(
-                    f"{path} is not the JSON file of AudioMNIST ({error}): fetch it again, or remove it to train "
-                    "tasks that need no metadata"
+                    f"{path} is not the JSON file of AudioMNIST: fetch it again, or remove it to train tasks that need "
+                    "no metadata"
                 ) from error
         log.warning("there is no readable audioMNIST_meta.txt under %s: the sex of its speakers is unknown", self.root)
         return {}

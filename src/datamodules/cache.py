@@ -11,14 +11,15 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock, Timeout
 
-from src.datamodules.cache_files import SKIPPED, Entry, build, ends_of, map_samples, read_entries
+from src.datamodules.audio_file import UNREADABLE
+from src.datamodules.cache_files import INDEX, SKIPPED, Entry, build, checksum, ends_of, map_samples, read_entries
 from src.datamodules.clips import MISSING, Clip, Corpus
-from src.datamodules.recording import UNREADABLE, ClipSettings
+from src.datamodules.recording import ClipSettings
 from src.mistake import Mistake
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1  # part of the key: raise it when a cache's files, or what `recording.prepare` does, change
+FORMAT = 2  # part of the key: raise it when a cache's files, or what `recording.prepare` does, change
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +34,8 @@ class Cache:
     skipped: list[tuple[str, str]]  # path and reason of each bad recording
     _memory: np.ndarray  # (sum of lengths,) int16
     _ends: np.ndarray  # (N,) int64, of each clip in _memory
+    _checksums: np.ndarray  # (N,) uint32
+    _checked: np.ndarray  # (N,) bool, by this process
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -42,9 +45,28 @@ class Cache:
         return [clip.path for clip in self.clips]
 
     def samples(self, i: int) -> np.ndarray:
-        """Clip i, (L,) int16, a read-only view."""
+        """Clip i, (L,) int16, a read-only view.
+
+        Raises:
+            Mistake: it is not what was written; the cache is then built again when it is opened next.
+        """
         end = self._ends[i]
-        return self._memory[end - self.lengths[i] : end]
+        samples = self._memory[end - self.lengths[i] : end]
+        if not self._checked[i]:
+            if checksum(samples) != self._checksums[i]:
+                raise self._damaged(self.clips[i])
+            self._checked[i] = True
+        return samples
+
+    def _damaged(self, clip: Clip) -> Mistake:
+        damage = f"the cache in {self.folder} (data.cache_dir) is damaged: its samples of {clip.path} have changed"
+        try:
+            (self.folder / INDEX).unlink(missing_ok=True)
+        except OSError as error:
+            return Mistake(
+                f"{damage}, and it cannot be removed ({error.strerror}): set data.cache_dir to another folder"
+            )
+        return Mistake(f"{damage}; start again, and it is built again")
 
 
 def open_cache(
@@ -131,6 +153,8 @@ def _assemble(home: Path, clips: Sequence[Clip], entries: list[Entry], memory: n
         skipped=[(entry.path, entry.reason) for entry in entries if entry.reason],
         _memory=memory,
         _ends=ends_of(kept),
+        _checksums=np.array([entry.checksum for entry in kept], dtype=np.uint32),
+        _checked=np.zeros(len(kept), dtype=bool),
     )
 
 

@@ -3,7 +3,7 @@
 A cache is a folder of three files:
 
     samples.int16   all kept clips, one after the other, 16 bit little-endian
-    index.jsonl     one line per clip of the corpus, in the corpus's order (see `Entry`)
+    index.jsonl     one line per clip of the corpus, in the corpus's order (see `Entry`), and the line's own checksum
     skipped.csv     path and reason of each bad recording
 
 It is built beside its final place, in a folder that ends in `.building`. A clip's samples are written before
@@ -15,18 +15,23 @@ import json
 import logging
 import os
 import shutil
+import stat
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from typing import NamedTuple
 
 import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from src.datamodules.audio_file import UNREADABLE, BadRecording
 from src.datamodules.clips import Clip, Corpus
-from src.datamodules.recording import UNREADABLE, BadRecording, ClipSettings, load
+from src.datamodules.recording import ClipSettings, load
+from src.mistake import Mistake
 
 log = logging.getLogger(__name__)
 
@@ -42,15 +47,16 @@ class Entry(NamedTuple):
     start: int  # see `Prepared`
     cut: bool
     reason: str  # why a recording was skipped; empty for a kept one
+    checksum: int  # CRC-32 of the samples' bytes
 
 
 def read_entries(home: Path) -> list[Entry] | None:
     """The index of a finished cache, or None where there is none or it does not fit its samples."""
     try:
-        with open(home / INDEX, encoding="utf-8") as lines:
-            entries = [Entry(*json.loads(line)) for line in lines]
-        whole = (home / SAMPLES).stat().st_size == 2 * sum(entry.length for entry in entries)
-    except (FileNotFoundError, ValueError, TypeError):  # no file, not JSON, or not an entry
+        entries = [_parsed(line) for line in (home / INDEX).read_bytes().splitlines(True)]
+        samples = (home / SAMPLES).stat()
+        whole = stat.S_ISREG(samples.st_mode) and samples.st_size == 2 * sum(entry.length for entry in entries)
+    except (OSError, ValueError):
         if not home.exists():
             return None
         whole = False
@@ -58,6 +64,38 @@ def read_entries(home: Path) -> list[Entry] | None:
         log.warning("the cache in %s is damaged and is built again", home)
         return None
     return entries
+
+
+def checksum(samples: np.ndarray) -> int:
+    """CRC-32 of a clip's samples (L,) int16, as it is in the index."""
+    return zlib.crc32(np.ascontiguousarray(samples, "<i2").data)
+
+
+def write_skipped(path: Path, skipped: list[tuple[str, str]]) -> None:
+    """Writes a table of bad recordings, given the path and the reason of each.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with open(path, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+        csv.writer(file).writerows([("path", "reason"), *skipped])
+
+
+def _line(entry: Entry) -> bytes:
+    text = json.dumps(entry).encode()
+    return b"%s, %d]\n" % (text[:-1], zlib.crc32(text))
+
+
+def _parsed(line: bytes) -> Entry:
+    """The entry of a line. Raises ValueError where the line is not as it was written."""
+    text, _, check = line.rpartition(b", ")
+    text += b"]"
+    if check != b"%d]\n" % zlib.crc32(text):
+        raise ValueError("a damaged line")
+    fields = json.loads(text)
+    if [type(field) for field in fields] != list(Entry.__annotations__.values()):
+        raise ValueError("a line of another version")
+    return Entry(*fields)
 
 
 def build(
@@ -75,20 +113,29 @@ def build(
         replaced: index of the cache in `home` so far; clips that have not changed since are taken from it.
     """
     building = home.with_name(home.name + ".building")
-    building.mkdir(exist_ok=True)
-    entries = _resume(building, clips, stamps)
+    try:
+        building.mkdir(exist_ok=True)
+        entries = _resume(building, clips, stamps)
+    except (IsADirectoryError, NotADirectoryError, FileExistsError):  # of another making
+        _remove(building)
+        building.mkdir()
+        entries = _resume(building, clips, stamps)
     memory, ends = map_samples(home, replaced), ends_of(replaced)
     kept = {e.path: (e, memory[end - e.length : end]) for e, end in zip(replaced, ends, strict=True)}
 
+    stopped = Event()
+
     def prepare(clip: Clip, stamp: str) -> tuple[Entry, np.ndarray]:
-        known = kept.get(clip.path)
-        usable = known and known[0].stamp == stamp and not known[0].reason.startswith(UNREADABLE)
-        return known if known and usable else _prepare(corpus, clip, stamp, settings)
+        if clip.path in kept:
+            entry, samples = kept[clip.path]
+            lasts = entry.stamp == stamp and not entry.reason.startswith(UNREADABLE)
+            if lasts and checksum(samples) == entry.checksum:
+                return entry, samples
+        return _prepare(corpus, clip, stamp, settings, stopped)
 
     left = list(zip(clips, stamps, strict=True))[len(entries) :]
-    entries += _append(building, _in_order(prepare, left), len(left))
-    with open(building / SKIPPED, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        csv.writer(file).writerows([("path", "reason")] + [(e.path, e.reason) for e in entries if e.reason])
+    entries += _append(building, _in_order(prepare, left, stopped), len(left))
+    write_skipped(building / SKIPPED, [(entry.path, entry.reason) for entry in entries if entry.reason])
     _swap(building, home)
     return entries
 
@@ -101,7 +148,7 @@ def _append(building: Path, results: Iterator[tuple[Entry, np.ndarray]], count: 
         for entry, clip_samples in shown:
             samples.write(clip_samples.astype("<i2").tobytes())
             samples.flush()  # before its line: see the top of this file
-            index.write(json.dumps(entry).encode() + b"\n")
+            index.write(_line(entry))
             index.flush()
             entries.append(entry)
         os.fsync(samples.fileno())
@@ -109,47 +156,65 @@ def _append(building: Path, results: Iterator[tuple[Entry, np.ndarray]], count: 
     return entries
 
 
-def _prepare(corpus: Corpus, clip: Clip, stamp: str, settings: ClipSettings) -> tuple[Entry, np.ndarray]:
+def _prepare(
+    corpus: Corpus, clip: Clip, stamp: str, settings: ClipSettings, stopped: Event
+) -> tuple[Entry, np.ndarray]:
     try:
-        prepared = load(corpus, clip, settings)
+        prepared = load(corpus, clip, settings, stopped)
     except BadRecording as bad:
-        return Entry(clip.path, stamp, 0, 0, False, str(bad)), np.empty(0, np.int16)
-    return Entry(clip.path, stamp, len(prepared.samples), prepared.start, prepared.cut, ""), prepared.samples
+        return Entry(clip.path, stamp, 0, 0, False, str(bad), 0), np.empty(0, np.int16)
+    except MemoryError as error:  # no fault of the recording: blocks are small
+        raise Mistake(
+            f"there is no memory left to prepare {clip.path}: end other programs, then start again"
+        ) from error
+    except Mistake:
+        raise
+    except Exception as error:  # one recording never ends the build, whatever a corpus or a decoder makes of it
+        log.debug("%s", clip.path, exc_info=True)
+        reason = f"{UNREADABLE}: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        return Entry(clip.path, stamp, 0, 0, False, reason, 0), np.empty(0, np.int16)
+    samples = prepared.samples
+    return Entry(clip.path, stamp, len(samples), prepared.start, prepared.cut, "", checksum(samples)), samples
 
 
 def _in_order(
-    prepare: Callable[[Clip, str], tuple[Entry, np.ndarray]], left: list[tuple[Clip, str]]
+    prepare: Callable[[Clip, str], tuple[Entry, np.ndarray]], left: list[tuple[Clip, str]], stopped: Event
 ) -> Iterator[tuple[Entry, np.ndarray]]:
     # Threads rather than processes: soundfile, soxr and scipy release the interpreter's lock, no corpus has to
     # be pickled, and nothing is imported again.
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     waiting: deque[Future[tuple[Entry, np.ndarray]]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
+    pool = ThreadPoolExecutor(workers)
+    try:
         for clip, stamp in left:
             waiting.append(pool.submit(prepare, clip, stamp))
             if len(waiting) > 8 * workers:  # bounds the memory that finished clips take
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+    finally:  # who interrupts does not wait for hours of sound
+        stopped.set()
+        pool.shutdown(cancel_futures=True)
 
 
 def _resume(building: Path, clips: Sequence[Clip], stamps: list[str]) -> list[Entry]:
     """What a killed build has finished of the same recordings; anything behind that is cut off."""
     (building / SAMPLES).touch()
     (building / INDEX).touch()
-    room = (building / SAMPLES).stat().st_size
     entries: list[Entry] = []
     sample_bytes = index_bytes = 0
-    for line, clip, stamp in zip((building / INDEX).read_bytes().splitlines(True), clips, stamps, strict=False):
-        try:
-            entry = Entry(*json.loads(line))
-        except (ValueError, TypeError):
-            break
-        sample_bytes_after = sample_bytes + 2 * entry.length
-        if not line.endswith(b"\n") or (entry.path, entry.stamp) != (clip.path, stamp) or sample_bytes_after > room:
-            break
-        entries.append(entry)
-        sample_bytes, index_bytes = sample_bytes_after, index_bytes + len(line)
+    with open(building / SAMPLES, "rb") as samples:
+        for line, clip, stamp in zip((building / INDEX).read_bytes().splitlines(True), clips, stamps, strict=False):
+            try:
+                entry = _parsed(line)
+            except ValueError:
+                break
+            if (entry.path, entry.stamp) != (clip.path, stamp):
+                break
+            if zlib.crc32(samples.read(2 * entry.length)) != entry.checksum:  # also where they end too early
+                break
+            entries.append(entry)
+            sample_bytes, index_bytes = sample_bytes + 2 * entry.length, index_bytes + len(line)
     os.truncate(building / SAMPLES, sample_bytes)
     os.truncate(building / INDEX, index_bytes)
     if entries:
@@ -159,11 +224,18 @@ def _resume(building: Path, clips: Sequence[Clip], stamps: list[str]) -> list[En
 
 def _swap(building: Path, home: Path) -> None:
     replaced = home.with_name(home.name + ".replaced")
-    shutil.rmtree(replaced, ignore_errors=True)
+    _remove(replaced)
     if home.exists():
         home.rename(replaced)
     building.rename(home)
-    shutil.rmtree(replaced, ignore_errors=True)  # whoever has it open keeps it until closed
+    _remove(replaced)  # whoever has it open keeps it until closed
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def map_samples(home: Path, entries: list[Entry]) -> np.ndarray:

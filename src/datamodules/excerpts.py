@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from src.datamodules.clips import Clip, Corpus
 from src.datamodules.folder import ENDINGS, warn_of_left_out
-from src.datamodules.table import read_table
+from src.datamodules.table import names_of, read_table, shortened
 from src.mistake import Mistake
 
 
@@ -86,9 +86,8 @@ class Excerpts(Corpus):
         name = f"{self.table} under data.root={self.root}"
         columns, rows = read_table(self.root / self.table, name)
         if lacking := [column for column in self.columns if column not in columns]:
-            raise Mistake(
-                f"{name} has no column '{lacking[0]}', only {', '.join(columns) or 'an empty line'}: fetch it again"
-            )
+            there = names_of(columns) if columns else "an empty line"
+            raise Mistake(f"{name} has no column '{lacking[0]}', only {there}: fetch it again")
         excerpts = [self._excerpt(row, f"row {number} of {name}") for number, row in enumerate(rows, 1)]
         wanted = [self.includes(row) for row in rows]
         if not any(wanted):
@@ -102,8 +101,8 @@ class Excerpts(Corpus):
         file, source, fold, label = (row[column] for column in self.columns)
         if not fold.isdecimal() or not 1 <= int(fold) <= self.folds:
             raise Mistake(
-                f"{name} has the {self.columns[2]} '{fold}', which is not a whole number from 1 to {self.folds}: mend "
-                "the row, or fetch the table again"
+                f"{name} has the {self.columns[2]} '{shortened(fold)}', which is not a whole number from 1 to "
+                f"{self.folds}: mend the row, or fetch the table again"
             )
         return Excerpt(f"{self.folder(int(fold))}/{file}", source, int(fold), label)
 
@@ -136,11 +135,13 @@ def _check(excerpts: list[Excerpt], name: str) -> None:
     fold_of: dict[str, int] = {}
     for excerpt in excerpts:
         if _stem(excerpt.path) in stems:
-            raise Mistake(f"{name} names {excerpt.path} more than once: keep one of its rows, or fetch the table again")
+            raise Mistake(
+                f"{name} names {shortened(excerpt.path)} more than once: keep one of its rows, or fetch the table again"
+            )
         stems.add(_stem(excerpt.path))
         other = fold_of.setdefault(excerpt.source, excerpt.fold)
         if other != excerpt.fold:
             raise Mistake(
-                f"{name} puts the source {excerpt.source} into the folds {other} and {excerpt.fold}, where it would be "
-                "both trained on and tested: mend its rows, or fetch the table again"
+                f"{name} puts the source {shortened(excerpt.source)} into the folds {other} and {excerpt.fold}, where "
+                "it would be both trained on and tested: mend its rows, or fetch the table again"
             )

@@ -10,7 +10,7 @@ import soundfile
 
 from src.datamodules.clips import Clip, Corpus
 from src.datamodules.speakers import labels_of_speakers
-from src.datamodules.table import read_table
+from src.datamodules.table import names_of, read_table, shortened
 from src.limits import TooMuch, seconds_at_most
 from src.mistake import Mistake
 from src.plain_data import shown
@@ -92,7 +92,8 @@ class Folder(Corpus):
         people = labels_of_speakers(self._table_path(self.speakers), "data.speakers")
         unknown = sorted({row["speaker"] for row in rows.values() if row.get("speaker")} - people.keys())
         if unknown:
-            log.warning("data.speakers=%s does not know of %s", self.speakers, ", ".join(unknown))
+            examples = ", ".join(map(shortened, unknown[:20])) + (", …" if len(unknown) > 20 else "")
+            log.warning("data.speakers=%s does not know of %s", self.speakers, examples)
         return {path: {**people.get(row.get("speaker", ""), {}), **row} for path, row in rows.items()}
 
     def _from_names(self, files: list[str], pattern: re.Pattern[str]) -> dict[str, dict[str, str]]:
@@ -121,11 +122,13 @@ class Folder(Corpus):
             repeated += [path] if path in rows else []
             rows[path] = {name: value for name, value in row.items() if value}
         if repeated:
-            raise Mistake(f"data.csv={self.csv} names {len(repeated)} paths more than once, such as {repeated[0]}")
+            raise Mistake(
+                f"data.csv={self.csv} names {len(repeated)} paths more than once, such as {shortened(repeated[0])}"
+            )
         known = set(files)
         missing = sorted(rows.keys() - known)
         if len(missing) == len(rows):
-            example = f", such as {missing[0]}," if missing else ""
+            example = f", such as {shortened(missing[0])}," if missing else ""
             raise Mistake(
                 f"none of the {len(rows)} paths in data.csv={self.csv}{example} is a recording under "
                 f"data.root={self.root}: write them as seen from data.root"
@@ -140,7 +143,7 @@ class Folder(Corpus):
 
 def warn_of_left_out(paths: list[str], count: int, why: str) -> None:
     if paths:
-        log.warning("%d of %d recordings %s and are left out, such as %s", len(paths), count, why, paths[0])
+        log.warning("%d of %d recordings %s and are left out, such as %s", len(paths), count, why, shortened(paths[0]))
 
 
 def _compiled(pattern: str, has_labels: bool) -> re.Pattern[str]:
@@ -195,9 +198,7 @@ def audio_files(root: Path, option: str = "data.root") -> list[str]:
 def _rows(path: Path) -> list[dict[str, str]]:
     columns, rows = read_table(path, f"data.csv={path}")
     if "path" not in columns or len(columns) < 2:
-        raise Mistake(
-            f"data.csv={path} needs a column 'path' and a column per label; it has {', '.join(columns) or 'nothing'}"
-        )
+        raise Mistake(f"data.csv={path} needs a column 'path' and a column per label; it has {names_of(columns)}")
     return rows
 
 

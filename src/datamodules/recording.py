@@ -1,26 +1,26 @@
 """From a recording as it was made to the clip that networks are given: mono, centred, trimmed, 16 bit."""
 
 import math
-import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
+from itertools import takewhile
+from threading import Event
 
 import numpy as np
-import soundfile
 import soxr
 from scipy import signal
 
+from src.datamodules.audio_file import BLOCK, UNREADABLE, AudioFile, BadRecording
+from src.datamodules.audio_file import read_whole as read_whole  # both are asked for here, too
 from src.datamodules.clips import Clip, Corpus
+from src.datamodules.energy import Part, loud_part, loudest_window, peak_of, with_energy
+from src.datamodules.truncation import is_truncated as is_truncated
 from src.mistake import Mistake
 
 FULL_SCALE = 32768
-UNREADABLE = "unreadable"  # how reasons begin that may pass: such recordings are tried again
+LOWEST_RATE, HIGHEST_RATE = 100, 10**7  # hertz, of recordings: others are damage, or take long to resample
 FRAME_SECONDS, HOP_SECONDS = 0.025, 0.010  # of the energies that trimming compares
-
-
-class BadRecording(Exception):
-    """A recording that cannot be used, and why."""
 
 
 @dataclass(frozen=True)
@@ -69,21 +69,27 @@ class Prepared:
     cut: bool  # whether the recording was too long, even when trimmed
 
 
-def load(corpus: Corpus, clip: Clip, settings: ClipSettings) -> Prepared:
+def load(corpus: Corpus, clip: Clip, settings: ClipSettings, stopped: Event | None = None) -> Prepared:
     """Reads and prepares one recording.
+
+    Args:
+        stopped: is set, by another thread, when the clip is not wanted any more.
 
     Raises:
         BadRecording: see `prepare`; also where there is no file, no audio in it, or only a part of it.
     """
-    try:
-        # A corpus that does not read files knows best what it returns.
-        reads_files = type(corpus).read is Corpus.read
-        samples, rate = read_whole(corpus.root / clip.path) if reads_files else corpus.read(clip)
-    except soundfile.LibsndfileError as error:
-        raise BadRecording(_why_unreadable(corpus.root / clip.path, error)) from error
-    except OSError as error:
-        raise BadRecording(f"unreadable: {error.strerror or error}") from error
-    return prepare(samples, rate, settings)
+    # A corpus that does not read files knows best what it returns.
+    if type(corpus).read is not Corpus.read:
+        try:
+            return prepare(*corpus.read(clip), settings)
+        except OSError as error:
+            raise BadRecording(f"{UNREADABLE}: {error.strerror or error}") from error
+    file = AudioFile(corpus.root / clip.path)
+
+    def blocks() -> Iterator[np.ndarray]:
+        return takewhile(lambda _: stopped is None or not stopped.is_set(), file.blocks())
+
+    return _prepare(blocks, file.rate, settings)
 
 
 def prepare(samples: np.ndarray, rate: int, settings: ClipSettings) -> Prepared:
@@ -94,37 +100,80 @@ def prepare(samples: np.ndarray, rate: int, settings: ClipSettings) -> Prepared:
     repeated begins again right after its last sample, and its last turn ends where it is full.
 
     Raises:
-        BadRecording: empty, not finite, silent, or too short after trimming.
+        BadRecording: empty, not finite, silent, too short after trimming, or of a rate that nobody records at.
     """
-    if samples.size == 0:
-        raise BadRecording("empty: no samples")
-    with np.errstate(invalid="ignore"):  # infinities of both signs
-        mono = samples.mean(axis=1, dtype=np.float64) if samples.shape[1] > 1 else samples[:, 0]
-        mean = float(mono.mean(dtype=np.float64))
-    if not math.isfinite(mean):  # one such sample is enough
-        raise BadRecording("not finite: NaN or infinite samples")
-    # The resampler works in float32, whatever it is given, and is quickest with that.
-    mono = soxr.resample(mono - mean, rate, settings.sample_rate, quality="HQ").astype(np.float64, copy=False)
-    if samples.dtype == np.int16:
-        mono /= FULL_SCALE  # only now: there are fewer samples
-    mono = highpass(mono, settings.sample_rate, settings.highpass_hz)
-    if not math.isfinite(_peak(mono)):  # floats near their largest, which the resampler adds up
-        raise BadRecording("not finite: samples as large as can be")
-    if _peak(mono) < 0.5 / FULL_SCALE:  # rounds to zeros
-        raise BadRecording("silent")
+    return _prepare(lambda: iter([samples]), rate, settings)
 
-    energy_before = np.concatenate(([0.0], np.cumsum(mono**2)))  # (L + 1,)
-    start, stop = _loud_part(energy_before, settings)
+
+def _prepare(blocks: Callable[[], Iterator[np.ndarray]], rate: int, settings: ClipSettings) -> Prepared:
+    """See `prepare`; of a recording that may be longer than memory.
+
+    Args:
+        blocks: gives the recording's samples in blocks, from its beginning whenever it is called.
+    """
+    if not LOWEST_RATE <= rate <= HIGHEST_RATE:
+        raise BadRecording(f"not audio: a sample rate of {rate} Hz")
+    frames, mean = _mean(blocks())
+
+    def parts() -> Iterable[Part]:
+        centred = _resampled(blocks(), mean, rate, settings.sample_rate)
+        return with_energy(_highpassed(centred, settings.sample_rate, settings.highpass_hz))
+
+    kept = list(parts()) if frames * settings.sample_rate <= BLOCK * rate else None  # short ones are filtered once
+    frame, hop = (round(seconds * settings.sample_rate) for seconds in (FRAME_SECONDS, HOP_SECONDS))
+    start, stop, peak = loud_part(kept or parts(), frame, hop, settings.trim_db)
+    if not math.isfinite(peak):  # floats near their largest, which the resampler adds up
+        raise BadRecording("not finite: samples as large as can be")
+    if peak < 0.5 / FULL_SCALE:  # rounds to zeros
+        raise BadRecording("silent")
     # not a part of a sample more: what lasts just so long may have been rounded down by the resampler
     if stop - start < math.floor(settings.min_seconds * settings.sample_rate):
         raise BadRecording(f"too short: under {settings.min_seconds:g} s of sound")
     longest = round(settings.seconds * settings.sample_rate)
-    cut = stop - start > longest
-    if cut:
-        start += _loudest_window(energy_before[start : stop + 1], longest)
-        stop = start + longest
-    kept = _to_int16(mono[start:stop])
-    return Prepared(np.resize(kept, longest) if settings.short == "repeat" else kept, int(start), bool(cut))
+    begin, samples = loudest_window(kept or parts(), start, stop, min(longest, stop - start))
+    if len(samples) == 0:
+        raise BadRecording(f"{UNREADABLE}: it changed while it was read")
+    clip = _to_int16(samples)
+    return Prepared(np.resize(clip, longest) if settings.short == "repeat" else clip, begin, stop - start > longest)
+
+
+def _mean(blocks: Iterator[np.ndarray]) -> tuple[int, float]:
+    """How many frames there are, and the mean of all."""
+    frames, total = 0, 0.0
+    with np.errstate(invalid="ignore"):  # infinities of both signs
+        for block in blocks:
+            frames += len(block) if block.size else 0
+            total += float(_mono(block).sum(dtype=np.float64))
+    if frames == 0:
+        raise BadRecording("empty: no samples")
+    if not math.isfinite(total):  # one such sample is enough
+        raise BadRecording("not finite: NaN or infinite samples")
+    return frames, total / frames
+
+
+def _mono(block: np.ndarray) -> np.ndarray:
+    """(frames,) of (frames, channels)."""
+    if block.shape[1] == 1:
+        return block[:, 0]
+    total = block[:, 0].astype(np.float64)
+    for channel in block.T[1:]:  # ten times as fast as the mean over an axis of two
+        total += channel
+    return total / block.shape[1]
+
+
+def _resampled(blocks: Iterator[np.ndarray], mean: float, rate: int, to_rate: int) -> Iterator[np.ndarray]:
+    """The recording without its mean, in parts (n,) float64; the same samples in however many blocks it comes."""
+    resampler: soxr.ResampleStream | None = None
+    step = max(1, min(BLOCK, BLOCK * rate // to_rate))  # a low rate becomes many more samples
+    for block in blocks:
+        mono = _mono(block) - mean
+        # The resampler works in float32, whatever it is given, and is quickest with that.
+        resampler = resampler or soxr.ResampleStream(rate, to_rate, 1, dtype=mono.dtype, quality="HQ")
+        full_scale = FULL_SCALE if block.dtype == np.int16 else 1  # only now: there are fewer samples
+        for start in range(0, len(mono), step):
+            yield resampler.resample_chunk(mono[start : start + step]) / np.float64(full_scale)
+    if resampler is not None:
+        yield resampler.resample_chunk(mono[:0], last=True) / np.float64(full_scale)
 
 
 def highpass(mono: np.ndarray, rate: int, cutoff_hz: float | None) -> np.ndarray:
@@ -132,10 +181,16 @@ def highpass(mono: np.ndarray, rate: int, cutoff_hz: float | None) -> np.ndarray
 
     It runs forwards only, so that nothing rings before a word begins.
     """
-    if cutoff_hz is None or len(mono) == 0:
-        return mono
-    sections, settled = _butterworth(rate, cutoff_hz)
-    return signal.sosfilt(sections, mono, zi=settled * mono[0])[0]
+    return next(_highpassed(iter([mono]), rate, cutoff_hz), mono)
+
+
+def _highpassed(parts: Iterator[np.ndarray], rate: int, cutoff_hz: float | None) -> Iterator[np.ndarray]:
+    state: np.ndarray | None = None
+    for part in parts:
+        if cutoff_hz is not None and len(part):
+            sections, settled = _butterworth(rate, cutoff_hz)
+            part, state = signal.sosfilt(sections, part, zi=settled * part[0] if state is None else state)
+        yield part
 
 
 @cache
@@ -145,70 +200,6 @@ def _butterworth(rate: int, cutoff_hz: float) -> tuple[np.ndarray, np.ndarray]:
     return sections, signal.sosfilt_zi(sections)
 
 
-def _loud_part(energy_before: np.ndarray, settings: ClipSettings) -> tuple[int, int]:
-    """First and last (exclusive) sample of the frames less than `trim_db` under the loudest frame."""
-    length = len(energy_before) - 1
-    if settings.trim_db is None:
-        return 0, length
-    frame, hop = (round(seconds * settings.sample_rate) for seconds in (FRAME_SECONDS, HOP_SECONDS))
-    starts = np.arange(0, max(length - frame, 0) + hop, hop)  # the last frame may hang over the end
-    stops = np.minimum(starts + frame, length)
-    energy = energy_before[stops] - energy_before[starts]
-    loud = np.flatnonzero(energy > energy.max() * 10 ** (-settings.trim_db / 10))
-    return int(starts[loud[0]]), int(stops[loud[-1]])
-
-
-def _loudest_window(energy_before: np.ndarray, length: int) -> int:
-    """Start of the window of `length` samples that holds the most energy."""
-    return int(np.argmax(energy_before[length:] - energy_before[:-length]))
-
-
-def _peak(mono: np.ndarray) -> float:
-    return float(max(mono.max(initial=0), -mono.min(initial=0)))
-
-
 def _to_int16(mono: np.ndarray) -> np.ndarray:
-    peak = _peak(mono) * FULL_SCALE
+    peak = peak_of(mono) * FULL_SCALE
     return np.rint(mono * (FULL_SCALE * min(1.0, (FULL_SCALE - 1) / peak))).astype(np.int16)
-
-
-def read_whole(path: Path) -> tuple[np.ndarray, int]:
-    """What `Corpus.read` reads, and whether that is all there was, with one opening of the file.
-
-    Samples that are stored in 16 bits stay int16: that is half the work of turning them into floats.
-
-    Raises:
-        BadRecording: truncated.
-        soundfile.LibsndfileError: no file, or not audio.
-    """
-    with soundfile.SoundFile(path) as file:
-        dtype = "int16" if file.subtype == "PCM_16" else "float32"
-        samples = file.read(dtype=dtype, always_2d=True)
-        if is_truncated(file, len(samples)):
-            raise BadRecording("truncated: the file ends before its header says")
-        return samples, file.samplerate
-
-
-def is_truncated(file: soundfile.SoundFile, frames: int) -> bool:
-    """Whether fewer frames could be read than the file's header promises.
-
-    libsndfile silently corrects the length of WAV, AIFF and AU files and leaves only a line such as
-    "data : 32000 (should be 15978)" in its log; of an MP3 it delivers fewer frames than it announced; a FLAC
-    file raises when it is read. Sizes of 0 and from 2**31 - 1 - 2**16 on mean "unknown" (recorders that stream).
-    """
-    promised = re.search(r"(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)", file.extra_info)
-    if promised is None:
-        return frames < file.frames
-    header, found = int(promised[1]), int(promised[2])
-    bytes_per_frame = max(1, found // max(1, file.frames))
-    return header < 2**31 - 1 - 2**16 and header - found >= bytes_per_frame
-
-
-def _why_unreadable(path: Path, error: soundfile.LibsndfileError) -> str:
-    if path.is_file() and path.stat().st_size == 0:
-        return "empty: no bytes"
-    if not path.is_file():
-        return "unreadable: no such file"
-    if "lost sync" in error.error_string:  # what libsndfile says of a FLAC file that ends too early
-        return "truncated or damaged: FLAC decoder lost sync"
-    return f"not audio: {error.error_string.strip().rstrip('.')}"

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from src.datamodules.table import read_table
+from src.datamodules.table import names_of, read_table
 from src.mistake import Mistake
 
 
@@ -37,15 +37,14 @@ def _from_json(path: Path, option: str) -> dict[str, dict[str, str]]:
             for speaker, labels in people.items()
         }
     except (ValueError, AttributeError, RecursionError) as error:
-        raise Mistake(f"{option}={path} is not a JSON object of speakers and what is known of them: {error}") from error
+        where = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
+        raise Mistake(f"{option}={path} is not a JSON object of speakers and what is known of them{where}") from error
 
 
 def _from_table(path: Path, option: str) -> dict[str, dict[str, str]]:
     columns, rows = read_table(path, f"{option}={path}")
     if "speaker" not in columns or len(columns) < 2:
-        raise Mistake(
-            f"{option}={path} needs a column 'speaker' and a column per label; it has {', '.join(columns) or 'nothing'}"
-        )
+        raise Mistake(f"{option}={path} needs a column 'speaker' and a column per label; it has {names_of(columns)}")
     people = {row["speaker"]: {name: value for name, value in row.items() if name != "speaker"} for row in rows}
     if len(people) < len(rows):
         raise Mistake(f"{option}={path} names {len(rows) - len(people)} speakers more than once")

@@ -1,6 +1,10 @@
 """Tables of comma-separated values, as people and their spreadsheets write them."""
 
 import csv
+import os
+import re
+import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 from src.mistake import Mistake
@@ -19,14 +23,33 @@ def read_table(path: Path, name: str) -> tuple[list[str], list[dict[str, str]]]:
         Mistake: no such file, not UTF-8, or rows that do not have a cell for each column.
     """
     try:
+        if stat.S_ISCHR(os.stat(path).st_mode):  # it may never end
+            raise Mistake(f"{name} is a device, not a file")
         with open(path, newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, skipinitialspace=True, strict=True)
             columns, rows = list(reader.fieldnames or []), list(reader)
     except OSError as error:
         raise Mistake(f"{name} cannot be read: {error.strerror}") from error
-    except (ValueError, csv.Error) as error:
+    except UnicodeDecodeError as error:
+        raise Mistake(f"{name} is not a CSV table in UTF-8: byte {error.start} is none of a letter's") from None
+    except csv.Error as error:
         raise Mistake(f"{name} is not a CSV table in UTF-8: {error}") from error
     for number, row in enumerate(rows, 1):
         if None in row or None in row.values():  # how DictReader shows too many and too few cells
             raise Mistake(f"{name} is not a CSV table: row {number} does not have {len(columns)} cells")
     return [c.strip() for c in columns], [{c.strip(): cell.strip() for c, cell in row.items()} for row in rows]
+
+
+def names_of(columns: Sequence[str]) -> str:
+    """The columns of a table, for a message; nothing of a file that may be anything but a table."""
+    if not columns:
+        return "nothing"
+    plain = [re.fullmatch(r"\w[\w .()-]{0,39}", column) for column in columns]
+    if len(columns) < 2 or not all(plain):
+        return "no names of columns in its first line"
+    return ", ".join(columns[:20]) + (f" and {len(columns) - 20} more" if len(columns) > 20 else "")
+
+
+def shortened(cell: str) -> str:
+    """A table's cell, for a message."""
+    return cell if len(cell) <= 80 else cell[:79] + "…"

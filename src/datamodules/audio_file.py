@@ -1,0 +1,122 @@
+"""Sound files, decoded in blocks, so that a recording of any length takes little memory."""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from src.datamodules.truncation import is_truncated
+
+UNREADABLE = "unreadable"  # how reasons begin that may pass: such recordings are tried again
+BLOCK = 2**22  # samples of a block, of all channels: 43 s of stereo at 48 kHz
+_NOT_RECOGNISED, _SYSTEM, _UNSUPPORTED = 1, 2, 4  # libsndfile's public errors; its others are of a format's parser
+
+
+class BadRecording(Exception):
+    """A recording that cannot be used, and why."""
+
+
+class AudioFile:
+    """A file's samples. A file of up to a block is decoded once, a longer one whenever it is asked for its blocks.
+
+    Nothing is taken from the header but the format, the rate and the number of channels: the file ends where nothing
+    more can be decoded.
+
+    Raises:
+        BadRecording: no such file, none that can be read, not a regular file, not audio, truncated, or damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        _require_regular_file(path)
+        if path.suffix.lower() == ".raw":  # soundfile asks what is in it
+            raise BadRecording("not audio: raw samples without a header")
+        with _opened(path) as file:
+            self.rate: int = file.samplerate
+            first = list(islice(_blocks(file), 2))
+        self._whole = first if len(first) < 2 else None
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """(frames, channels) each, int16 where that is how they are stored, else float32 in [-1, 1].
+
+        Samples of 16 bits stay as they are: that is half the work of turning them into floats.
+
+        Raises:
+            BadRecording: truncated or damaged.
+        """
+        if self._whole is not None:
+            yield from self._whole
+            return
+        with _opened(self.path) as file:
+            yield from _blocks(file)
+
+
+def read_whole(path: Path) -> tuple[np.ndarray, int]:
+    """All samples of a file, (frames, channels), int16 or float32, see `AudioFile.blocks`, and its rate in hertz.
+
+    Raises:
+        BadRecording: see `AudioFile`.
+    """
+    file = AudioFile(path)
+    return np.concatenate(list(file.blocks()) or [np.empty((0, 1), np.float32)]), file.rate
+
+
+class _Decoder(soundfile.SoundFile):
+    """Reads on from where it is, and never seeks: not all formats can, and some arrive elsewhere."""
+
+    def seekable(self) -> bool:
+        return False
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
+    try:
+        with _Decoder(os.fsencode(path)) as file:  # bytes: a name need not be UTF-8
+            yield file
+    except soundfile.LibsndfileError as error:
+        raise BadRecording(_why(error)) from error
+
+
+def _require_regular_file(path: Path) -> None:
+    """Before libsndfile opens it, which would wait for ever for a pipe's writer, and calls all else a system error."""
+    try:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
+            raise BadRecording(f"{UNREADABLE}: not a regular file")
+        if status.st_size == 0:
+            raise BadRecording("empty: no bytes")
+        with open(path, "rb"):
+            pass
+    except FileNotFoundError as error:
+        raise BadRecording(f"{UNREADABLE}: no such file") from error
+    except OSError as error:
+        raise BadRecording(f"{UNREADABLE}: {error.strerror or error}") from error
+
+
+def _blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
+    dtype = "int16" if file.subtype == "PCM_16" else "float32"
+    most = max(1, BLOCK // file.channels)
+    if 0 <= file.frames < most:
+        most = file.frames + 1  # one block, and it is seen at once that no more comes
+    frames = 0
+    while True:
+        block = file.read(out=np.empty((most, file.channels), dtype))
+        frames += len(block)
+        if len(block):
+            yield block
+        if len(block) < most:
+            break
+    if is_truncated(file, frames):
+        raise BadRecording("truncated: the file ends before its header says")
+
+
+def _why(error: soundfile.LibsndfileError) -> str:
+    text = " ".join(error.error_string.split()).removeprefix("Error : ").rstrip(".")
+    if error.code == _SYSTEM:
+        return f"{UNREADABLE}: {text}"
+    return f"{'not audio' if error.code in (_NOT_RECOGNISED, _UNSUPPORTED) else 'truncated or damaged'}: {text}"

@@ -1,0 +1,88 @@
+"""Where a sound is loud, of a signal in parts that may be longer than memory."""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Part(NamedTuple):
+    """A part of a signal."""
+
+    at: int  # its place in the signal: of its first sample
+    samples: np.ndarray  # (n,) float64
+    before: np.ndarray  # (n + 1,) the signal's energy before each of the samples, and after the last
+
+
+def with_energy(signal: Iterable[np.ndarray]) -> Iterator[Part]:
+    """The parts of a signal that comes as arrays (n,) float64."""
+    at, energy = 0, 0.0
+    for samples in signal:
+        before = np.empty(len(samples) + 1)
+        before[0] = energy
+        with np.errstate(over="ignore", invalid="ignore"):  # of what is not finite
+            np.multiply(samples, samples, out=before[1:])
+            np.cumsum(before, out=before)
+        yield Part(at, samples, before)
+        at, energy = at + len(samples), float(before[-1])
+
+
+def loud_part(parts: Iterable[Part], frame: int, hop: int, trim_db: float | None) -> tuple[int, int, float]:
+    """First and last (exclusive) sample of the frames less than `trim_db` under the loudest one, and the peak of all.
+
+    Args:
+        frame, hop: samples of a frame, and from one to the next.
+        trim_db: None: all samples.
+    """
+    length, peak, total = 0, 0.0, 0.0
+    starts, stops = [np.empty(0)], [np.empty(0)]  # energy before the first sample of each frame, and before its end
+    for at, samples, before in parts:
+        peak = float(np.maximum(peak, peak_of(samples)))  # keeps NaN
+        starts.append(_every(hop, before[:-1], at, first=0))
+        stops.append(_every(hop, before[:-1], at, first=frame))
+        length, total = at + len(samples), before[-1]
+    if trim_db is None or not 0 < peak < np.inf:
+        return 0, length, peak
+    count = len(range(0, max(length - frame, 0) + hop, hop))  # the last frame may hang over the end
+    energy = np.full(count, total)
+    ended = np.concatenate(stops)[:count]
+    energy[: len(ended)] = ended
+    energy -= np.concatenate(starts)[:count]
+    loud = np.flatnonzero(energy > energy.max() * 10 ** (-trim_db / 10))
+    return int(loud[0]) * hop, min(int(loud[-1]) * hop + frame, length), peak
+
+
+def loudest_window(parts: Iterable[Part], start: int, stop: int, length: int) -> tuple[int, np.ndarray]:
+    """The window of `length` samples that holds the most energy: its first sample, and its samples.
+
+    Args:
+        start, stop: the samples between which it has to lie.
+    """
+    most, best = -1.0, (start, np.empty(0))
+    first = start  # of the samples that are at hand
+    samples, before = np.empty(0), np.empty(0)
+    for at, part, energy in parts:
+        begin, end = max(start - at, 0), min(stop - at, len(part))
+        if begin >= end:
+            continue
+        samples = np.concatenate((samples, part[begin:end]))
+        before = np.concatenate((before[:-1], energy[begin : end + 1]))
+        if len(samples) < length:
+            continue
+        gains = before[length:] - before[:-length]
+        i = int(np.argmax(gains))
+        if gains[i] > most:
+            most, best = gains[i], (first + i, samples[i : i + length].copy())
+        first += len(gains)
+        samples, before = samples[len(gains) :], before[len(gains) :]
+    return best
+
+
+def peak_of(samples: np.ndarray) -> float:
+    """The largest magnitude."""
+    return float(max(samples.max(initial=0), -samples.min(initial=0)))
+
+
+def _every(hop: int, values: np.ndarray, at: int, first: int) -> np.ndarray:
+    """The values at the places `first`, `first + hop`, … of a whole, of which these are a part that begins at `at`."""
+    return values[max(first - at, (first - at) % hop) :: hop].copy()
