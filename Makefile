@@ -69,3 +69,6 @@ lock: install-dev
 	$(LOCK) pyproject.toml --extra serve --extra cluster --output-file requirements/run.txt
 	cp requirements/run.txt requirements/build.txt
 	$(LOCK) --group build --output-file requirements/build.txt
+
+licences: install-dev
+	$(BIN)/python docs/licences.py
