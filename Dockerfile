@@ -5,9 +5,10 @@ RUN apt-get update && apt-get install --yes --no-install-recommends make && rm -
 
 WORKDIR /auscult
 COPY . .
-# May name PyTorch's index of CPU wheels: those of the default index bring CUDA along, several gigabytes of it.
+# May name PyTorch's index of CPU wheels: those of the default index bring CUDA along, several gigabytes of it. The lock does
+# not know their hashes: PyTorch's three packages, and no others, then go unchecked.
 ARG PIP_EXTRA_INDEX_URL
-RUN PIP_NO_CACHE_DIR=1 make install
+RUN PIP_NO_CACHE_DIR=1 make install TORCH_INDEX="$PIP_EXTRA_INDEX_URL"
 
 # Runs as whoever `--user` names, who has neither a name nor a home folder here, in the folder that is mounted at /work.
 ENV HOME=/tmp USER=auscult

@@ -1,30 +1,74 @@
-# The two promises of the README: `make demo` and `make test` need nothing but Python 3.11 and make.
-PYTHON ?= python3.11
+# The README's promise: `make demo` and `make test` need nothing but Python and make.
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALLED := $(VENV)/.installed
+RUN := $(VENV)/.run-installed
+DEV := $(VENV)/.dev-installed
 DEMO := outputs/demo/$(shell date +%Y-%m-%d/%H-%M-%S)
 
-.PHONY: install demo test test-all lint
-install: $(INSTALLED)
+# The first of these that is new enough, and can make virtual environments (on Debian that is a package of its own).
+PYTHONS := python3.11 python3.12 python3.13 python3
+FITS := -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+PYTHON ?= $(firstword $(foreach name,$(PYTHONS),$(shell $(name) $(FITS) && echo $(name))))
+NEEDED := Auscult needs Python 3.11, 3.12 or 3.13 with its module venv; none of $(PYTHONS) is that. PYTHON=... names another.
 
-$(INSTALLED): pyproject.toml constraints.txt
-	@command -v $(PYTHON) >/dev/null || { echo "Auscult needs Python 3.11 ($(PYTHON) is not on the PATH; PYTHON=... names another)."; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt '.[dev,cluster,serve]'
+# Nothing is installed whose bytes are not those of the lock; nothing is built but the one package that is source only,
+# and that by the setuptools of the lock, not by one that pip fetches by itself.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+LOCKED := $(PIP) --require-hashes --no-build-isolation --only-binary :all: --no-binary antlr4-python3-runtime
+RUN_LOCK := requirements/run.txt
+
+# TORCH_INDEX=... names PyTorch's index of CPU wheels. Their versions are the lock's, their hashes are not: these three alone
+# go unchecked. What CUDA needs is left out.
+ifdef TORCH_INDEX
+RUN_LOCK := $(VENV)/run-without-torch.txt
+TORCH := ^(torch|torchaudio|torchvision)==[0-9.]+
+CUDA := ^(triton|cuda-[a-z-]+|nvidia-[a-z0-9-]+)==
+endif
+
+.PHONY: install install-dev demo test test-all lint lock licences
+install: $(RUN)
+install-dev: $(DEV)
+
+$(RUN): requirements/build.txt requirements/run.txt
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) $(FITS) || { echo "$(NEEDED)"; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
+	$(LOCKED) -r requirements/build.txt
+ifdef TORCH_INDEX
+	$(PIP) --no-deps --index-url "$(TORCH_INDEX)" $$(grep -oE '$(TORCH)' requirements/run.txt)
+	awk '/^[a-z]/ {kept = !/$(TORCH)/ && !/$(CUDA)/} kept' requirements/run.txt > $(RUN_LOCK)
+endif
+	$(LOCKED) -r $(RUN_LOCK)
+	touch $@
+
+$(DEV): $(RUN) requirements/dev.txt
+	$(LOCKED) -r requirements/dev.txt
 	touch $@
 
 demo: install
 	$(BIN)/python train.py model=audionet task=sex hydra.run.dir=$(DEMO)/training
 	$(BIN)/python explain.py checkpoint=$(DEMO)/training/checkpoints/best.ckpt hydra.run.dir=$(DEMO)/explanation
 
-test: install
+test: install-dev
 	$(BIN)/python -m pytest -m "not slow"
 
-test-all: install
+test-all: install-dev
 	$(BIN)/python -m pytest
 
-lint: install
+lint: install-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# After a change in pyproject.toml; `make lock UPGRADE=--upgrade` moves on to the newest versions within its bounds.
+# A lock that is there already says which versions are preferred: run.txt and build.txt take those of dev.txt.
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --annotation-style line \
+	--custom-compile-command "make lock"
+lock: install-dev
+	$(LOCK) $(UPGRADE) pyproject.toml --all-extras --output-file requirements/dev.txt
+	cp requirements/dev.txt requirements/run.txt
+	$(LOCK) pyproject.toml --extra serve --extra cluster --output-file requirements/run.txt
+	cp requirements/run.txt requirements/build.txt
+	$(LOCK) --group build --output-file requirements/build.txt
+
+licences: install-dev
+	$(BIN)/python docs/licences.py

@@ -21,7 +21,8 @@ def instructions(name: str) -> list[str]:
 
 def test_it_runs_the_steps_of_the_readme():
     packages, install = instructions("RUN")
-    assert " make " in packages and install.endswith("make install")
+    assert " make " in packages and re.search(r'make install TORCH_INDEX="\$PIP_EXTRA_INDEX_URL"$', install)
+    assert instructions("ARG") == ["PIP_EXTRA_INDEX_URL"]
     assert instructions("FROM") == ["python:3.11-slim"] and instructions("COPY") == [". ."]
 
 
@@ -60,7 +61,7 @@ def test_it_is_given_the_program_and_nothing_that_anybody_made():
         "train.py",
         "Makefile",
         "pyproject.toml",
-        "constraints.txt",
+        "requirements",
         "README.md",
     ]
     assert all(is_given(name) and (ROOT / name).exists() for name in needed)
