@@ -9,7 +9,8 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from src.explain.report import template
 from src.serve.listener import Answer, Listener
 from src.serve.options import LOOPBACK
-from src.serve.server import HERE, made_of_upload, site
+from src.serve.reception import made_of_upload
+from src.serve.site import HERE, site
 from src.serve.upload import MOST_BYTES, MOST_SECONDS, BadUpload, decode
 from src.training import hush, trainer_of
 

@@ -1,0 +1,61 @@
+"""What all pages share: their headers, whom they refuse, their static files."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from src.serve.options import LOOPBACK
+from src.serve.reception import Reception
+from src.serve.upload import BadUpload, Busy, TooLarge
+
+HERE = Path(__file__).parent
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'"
+    " data:; media-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none';"
+    " frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
+    "Cache-Control": "no-store",
+}
+
+
+def site(names: Sequence[str] = LOOPBACK) -> FastAPI:
+    """An application without pages yet; a `BadUpload` that one raises becomes {"error": sentence}.
+
+    Args:
+        names: by which it may be called, "*" for any: a browser can be led to it by a foreign one.
+    """
+    app = FastAPI(openapi_url=None)
+    app.state.reception = Reception()
+    app.mount("/static", StaticFiles(directory=HERE / "static"))
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(names))
+    app.middleware("http")(guarded)
+
+    @app.exception_handler(Exception)
+    def failed(request: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"error": "The server failed at this; where it runs, it says why."}, 500, HEADERS)
+
+    @app.exception_handler(BadUpload)
+    def refuse(request: Request, reason: Exception) -> JSONResponse:
+        status = {TooLarge: 413, Busy: 503}.get(type(reason), 422)
+        return JSONResponse({"error": str(reason)}, status, {"Connection": "close"} if status == 413 else None)
+
+    return app
+
+
+async def guarded(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    """Refuses what another site asks for, and tells browsers to run and load nothing that is not ours."""
+    origin, host = request.headers.get("origin"), request.headers.get("host")
+    is_foreign = request.headers.get("sec-fetch-site") in ("cross-site", "same-site")
+    is_foreign |= origin is not None and origin.split("://")[-1] != host
+    if request.method != "GET" and is_foreign:
+        return JSONResponse({"error": "This was asked by another site, which may not."}, 403, HEADERS)
+    response = await call_next(request)
+    response.headers.update(HEADERS)
+    return response
