@@ -12,7 +12,8 @@ from src.explain.report import data_uri, template
 from src.mistake import Mistake
 from src.serve.options import LOOPBACK
 from src.serve.reception import form_of, made_of_upload
-from src.serve.record_corpus import NoSuchSession, OutOfTurn, RecordingFolder
+from src.serve.record_corpus import OutOfTurn, RecordingFolder
+from src.serve.record_links import NoSuchSession
 from src.serve.record_series import pieces
 from src.serve.record_session import MOST_LETTERS, OLDEST, Session
 from src.serve.record_take import Take, take
