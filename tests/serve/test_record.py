@@ -139,8 +139,8 @@ def test_a_corpus_of_999_speakers_is_full_until_one_deletes_all(visitor, root):
 def test_forms_without_a_word_take_no_number_and_no_room(visitor, root):
     first = begin(visitor)
     before = files_of(root)
-    links = {begin(visitor) for _ in range(1100)}
-    assert len(links) == 1100 and files_of(root) == before == set()
+    folder = folder_of(root)
+    assert len({folder.begin(ADA).token for _ in range(1100)}) == 1100 and files_of(root) == before == set()
     later = visitor_of(folder_of(root))
     assert keep(later, first).is_success and list(root.glob("data/*/")) == [root / "data/01"]
 
