@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 from fastapi import Request
@@ -14,8 +15,7 @@ from src.serve.sharing import Room, Turns
 from src.serve.upload import MOST_BYTES, BadUpload, Busy, TooLarge
 
 MOST_FORM_BYTES = 10**5
-MOST_BYTES_AT_ONCE = 20 * MOST_BYTES  # of all visitors, as memory is finite
-UPLOADS = 4  # that are worked on at once
+MOST_BYTES_AT_ONCE = 10 * MOST_BYTES  # of all visitors, as memory is finite
 MOST_WAITING = 200  # for a place
 PATIENCE = 10.0  # seconds until something has to have arrived
 LEAST_PACE = 4000  # bytes a second from then on
@@ -24,11 +24,15 @@ Made = TypeVar("Made")
 
 
 class Reception:
-    """What the visitors of one site share."""
+    """What the visitors of one site share.
 
-    def __init__(self) -> None:
+    Args:
+        places: for uploads that are worked on.
+    """
+
+    def __init__(self, places: int) -> None:
         self.memory = Room(MOST_BYTES_AT_ONCE)
-        self.turns = Turns(UPLOADS, MOST_WAITING)
+        self.turns = Turns(places, MOST_WAITING)
 
 
 class Arrival:
@@ -99,11 +103,21 @@ async def made_of_upload(request: Request, make: Callable[[bytes], Made]) -> Mad
     Raises:
         BadUpload: it is too large, comes too slowly, or too many wait.
     """
-    turns = request.app.state.reception.turns
-    async with received(request, MOST_BYTES) as content, turns.turn(address_of(request)):
+    async with received(request, MOST_BYTES) as content:
+        return await made_in_turn(request, request.app.state.reception.turns, partial(make, content))
+
+
+async def made_in_turn(request: Request, turns: Turns, make: Callable[[], Made]) -> Made:
+    """What a function makes, in a thread, when it is this visitor's turn.
+
+    Raises:
+        BadUpload: the visitor has gone.
+        Busy: too many wait.
+    """
+    async with turns.turn(address_of(request)):
         if await request.is_disconnected():
             raise BadUpload("Nobody waits for an answer any more.")
-        return await run_in_threadpool(make, content)
+        return await run_in_threadpool(make)
 
 
 async def form_of(request: Request) -> dict[str, Any]:

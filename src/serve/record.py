@@ -17,7 +17,7 @@ from src.serve.record_links import NoSuchSession
 from src.serve.record_series import pieces
 from src.serve.record_session import MOST_LETTERS, OLDEST, Session
 from src.serve.record_take import Take, take
-from src.serve.site import HERE, site
+from src.serve.server import HERE, site
 from src.serve.upload import BadUpload, decode
 
 SERIES = 10  # words that may be said in one go: they fit into the longest upload

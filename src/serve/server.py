@@ -1,29 +1,37 @@
-"""How pages are served: to whom there is room for, and until the program is told to end."""
+"""What all pages share: their headers, whom they refuse, their static files, and how they are served."""
 
-import asyncio
 import logging
 import os
-import resource
-import signal
 import socket
-import sys
-from functools import partial
-from types import FrameType
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import NoReturn
 
-import uvicorn
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from src.mistake import Mistake
-from src.serve.connection import Connection
-from src.serve.sharing import Room
-from src.serve.sparing import Sparing
+from src.serve.doorkeeper import Doorkeeper
+from src.serve.options import LOOPBACK
+from src.serve.reception import Reception
+from src.serve.upload import BadUpload, Busy, TooLarge
 
 log = logging.getLogger(__name__)
 
-MOST_CONNECTIONS = 1000
-ENDING_SECONDS = 5  # for answers that are being made when the program is told to end
-TERMINATED = "The page was ended by SIGTERM; what was saved is safe, and the same command goes on with it."
+UPLOADS = 4  # that are worked on at once
+HERE = Path(__file__).parent
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'"
+    " data:; media-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none';"
+    " frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
+    "Cache-Control": "no-store",
+}
 
 
 def serve(app: FastAPI, host: str, port: int) -> NoReturn:
@@ -31,8 +39,7 @@ def serve(app: FastAPI, host: str, port: int) -> NoReturn:
 
     Raises:
         Mistake: nobody can be served there.
-        KeyboardInterrupt: SIGINT ended it.
-        SystemExit: SIGTERM ended it.
+        KeyboardInterrupt, SystemExit: see `Doorkeeper.serve_at`.
     """
     try:
         door = socket.create_server((host, port))
@@ -40,66 +47,40 @@ def serve(app: FastAPI, host: str, port: int) -> NoReturn:
         reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
         raise Mistake(f"host={host} port={port} cannot be served ({reason}); choose others.") from error
     log.info("Listening at http://%s:%d (Ctrl-C ends it)", host, door.getsockname()[1])
-    server = Server(app)
-    for name in ("uvicorn.error", "asyncio"):
-        logging.getLogger(name).addFilter(Sparing())
-    server.run([door])
-    if server.signal == signal.SIGTERM:
-        print(TERMINATED, file=sys.stderr)
-        sys.exit(128 + signal.SIGTERM)
-    raise KeyboardInterrupt
+    Doorkeeper(app).serve_at(door)
 
 
-class Server(uvicorn.Server):
-    """A server whose connections have limits, and which ends within seconds.
+def site(names: Sequence[str] = LOOPBACK) -> FastAPI:
+    """An application without pages yet; a `BadUpload` that one raises becomes {"error": sentence}.
 
     Args:
-        app: what is served.
+        names: by which it may be called, "*" for any: a browser can be led to it by a foreign one.
     """
+    app = FastAPI(openapi_url=None)
+    app.state.reception = Reception(UPLOADS)
+    app.mount("/static", StaticFiles(directory=HERE / "static"))
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(names))
+    app.middleware("http")(guarded)
 
-    def __init__(self, app: FastAPI) -> None:
-        most = most_connections()
-        config = uvicorn.Config(
-            app,
-            loop="asyncio",
-            http=partial(Connection, Room(most)),  # type: ignore[arg-type]
-            ws="none",
-            log_level="warning",
-            backlog=max(1, most // 10),  # so many are let in before they are counted
-            timeout_graceful_shutdown=ENDING_SECONDS,
-        )
-        super().__init__(config)
-        self.signal: int | None = None  # that ended it
+    @app.exception_handler(Exception)
+    def failed(request: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"error": "The server failed at this; where it runs, it says why."}, 500, HEADERS)
 
-    async def on_tick(self, counter: int) -> bool:
-        """Looks after the connections once a second."""
-        if counter % 10 == 0:
-            for connection in list(self.server_state.connections):
-                if isinstance(connection, Connection):
-                    connection.check()
-        return await super().on_tick(counter)
+    @app.exception_handler(BadUpload)
+    def refuse(request: Request, reason: Exception) -> JSONResponse:
+        status = {TooLarge: 413, Busy: 503}.get(type(reason), 422)
+        return JSONResponse({"error": str(reason)}, status, {"Connection": "close"} if status == 413 else None)
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Ends; without uvicorn's raising the signal once more, which would end in the middle of its event loop."""
-        self.force_exit = self.should_exit and sig == signal.SIGINT
-        self.should_exit, self.signal = True, sig
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Ends; threads that go on, such as one that explains, are left to die: Python would wait for them."""
-        await super().shutdown(sockets)
-        await asyncio.sleep(0.1)  # for what was cancelled
-        if any(not task.done() for task in self.server_state.tasks):
-            is_terminated = self.signal == signal.SIGTERM
-            print(TERMINATED if is_terminated else "Interrupted.", file=sys.stderr, flush=True)
-            logging.shutdown()
-            os._exit(128 + signal.SIGTERM if is_terminated else 1)
+    return app
 
 
-def most_connections() -> int:
-    """As many as descriptors are left for, when every second one is for files."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = 2 * MOST_CONNECTIONS
-    if soft < needed:
-        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return min(MOST_CONNECTIONS, soft // 2)
+async def guarded(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    """Refuses what another site asks for, and tells browsers to run and load nothing that is not ours."""
+    origin, host = request.headers.get("origin"), request.headers.get("host")
+    is_foreign = request.headers.get("sec-fetch-site") in ("cross-site", "same-site")
+    is_foreign |= origin is not None and origin.split("://")[-1] != host
+    if request.method != "GET" and is_foreign:
+        return JSONResponse({"error": "This was asked by another site, which may not."}, 403, HEADERS)
+    response = await call_next(request)
+    response.headers.update(HEADERS)
+    return response

@@ -1,6 +1,5 @@
 """A log that nobody can fill."""
 
-import asyncio
 import logging
 import time
 import traceback
@@ -10,7 +9,7 @@ MOST = 1000  # lines that are remembered
 
 
 class Sparing(logging.Filter):
-    """Lets a line through once a minute; the next says how often it was left out. A cancelled answer is no line."""
+    """Lets a line through once a minute; the next says how often it was left out."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -19,8 +18,6 @@ class Sparing(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, asyncio.CancelledError):
-            return False
         frames = traceback.extract_tb(error.__traceback__)[-1:] if error else []
         same = (str(record.msg).split("\n")[0][:100], type(error), *(frame[:2] for frame in frames))
         now = time.monotonic()

@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from src.explain.report import template
 from src.serve.options import LOOPBACK
 from src.serve.reception import form_of
-from src.serve.site import HERE, site
+from src.serve.server import HERE, site
 from src.serve.upload import BadUpload
 from src.study.materials import Materials, prepared
 from src.study.plan import SCALE, Condition, Plan, Trial

@@ -24,7 +24,7 @@ from src.datamodules.synthetic import Synthetic
 from src.serve import options as checks
 from src.serve.listener import Listener
 from src.serve.live import application
-from src.serve.reception import UPLOADS
+from src.serve.server import UPLOADS
 from src.serve.upload import MOST_BYTES, BadUpload
 from tests.browser import CHROMIUM, Browser
 from tests.conftest import ROOT
