@@ -19,6 +19,7 @@ from src.serve.sharing import Room
 from src.serve.sparing import Sparing
 
 MOST_CONNECTIONS = 1000
+WAITING_OUTSIDE = 2048  # visitors whom the operating system has not handed over yet
 ENDING_SECONDS = 5  # for answers that are being made when the program is told to end
 TERMINATED = "The page was ended by SIGTERM; what was saved is safe, and the same command goes on with it."
 
@@ -58,6 +59,12 @@ class Doorkeeper(uvicorn.Server):
             print(TERMINATED, file=sys.stderr)
             sys.exit(128 + signal.SIGTERM)
         raise KeyboardInterrupt
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Opens; asyncio lets only as many visitors wait outside as it lets in at once."""
+        await super().startup(sockets)
+        for door in sockets or []:
+            door.listen(WAITING_OUTSIDE)
 
     async def on_tick(self, counter: int) -> bool:
         """Looks after the connections once a second."""
