@@ -77,25 +77,22 @@ class Listener:
             self.domains[name].classifier.to(device)
         noise = 0.1 * np.random.default_rng(0).standard_normal((self.length, 1)).astype(np.float32)
         # what is slow once is slow now, and not for the first visitor
-        self(noise, self.settings.sample_rate, attributions[0], domains[0], "predicted")
+        self(*self.clip(noise, self.settings.sample_rate), attributions[0], domains[0], "predicted")
 
     @property
     def classes(self) -> list[str]:
         return list(self.classifier.classes)
 
-    def __call__(self, samples: np.ndarray, rate: int, attribution: str, domain: str, target: str) -> Answer:
-        """Listens to a recording, which is prepared as the network's own clips were.
+    def clip(self, samples: np.ndarray, rate: int) -> tuple[np.ndarray, bool]:
+        """A recording, prepared as the network's own clips were, (T,) float32; and whether it was cut.
 
         Args:
             samples: (frames, channels), float32 in [-1, 1].
             rate: of the samples, in hertz.
-            attribution, domain: one of the choices.
-            target: "predicted", or a class.
 
         Raises:
-            BadUpload: there is no sound in it, or the attribution cannot be asked in this domain.
+            BadUpload: there is no sound in it.
         """
-        started = time.perf_counter()
         try:
             prepared = prepare(samples, rate, self.settings)
         except BadRecording as reason:
@@ -103,6 +100,20 @@ class Listener:
         clip = np.zeros(self.length, np.float32)
         offset = (self.length - len(prepared.samples)) // 2
         clip[offset : offset + len(prepared.samples)] = prepared.samples / np.float32(FULL_SCALE)
+        return clip, prepared.cut
+
+    def __call__(self, clip: np.ndarray, cut: bool, attribution: str, domain: str, target: str) -> Answer:
+        """Listens to a clip.
+
+        Args:
+            clip, cut: see `clip`.
+            attribution, domain: one of the choices.
+            target: "predicted", or a class.
+
+        Raises:
+            BadUpload: the attribution cannot be asked in this domain.
+        """
+        started = time.perf_counter()
         view = self.domains[domain]
         with self.turn, torch.no_grad():
             waveform = torch.from_numpy(clip).view(1, 1, -1).to(self.classifier.device)  # (1, 1, T)
@@ -121,7 +132,7 @@ class Listener:
         shares = logits.softmax(1)[0].tolist()
         return Answer(
             self.classes[int(predicted)], self.classes[int(chosen)],
-            dict(zip(self.classes, shares, strict=True)), image, heard, prepared.cut, time.perf_counter() - started,
+            dict(zip(self.classes, shares, strict=True)), image, heard, cut, time.perf_counter() - started,
         )  # fmt: skip
 
     def _built(self, group: str, name: str, *arguments: Any) -> Any:

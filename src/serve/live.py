@@ -1,6 +1,7 @@
 """`page=live`: speak or drop a recording, see and hear why a network says what it says."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -9,7 +10,9 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from src.explain.report import template
 from src.serve.listener import Answer, Listener
 from src.serve.options import LOOPBACK
-from src.serve.server import HERE, made_of_upload, site
+from src.serve.reception import MOST_WAITING, made_in_turn, made_of_upload
+from src.serve.server import HERE, site
+from src.serve.sharing import Turns
 from src.serve.upload import MOST_BYTES, MOST_SECONDS, BadUpload, decode
 from src.training import hush, trainer_of
 
@@ -29,6 +32,7 @@ def page(config: dict[str, Any]) -> FastAPI:
 def application(listener: Listener, names: Sequence[str] = LOOPBACK) -> FastAPI:
     """The application, with the listener that answers; see `site`."""
     app = site(names)
+    listening = Turns(1, MOST_WAITING)  # the network listens to one at a time
     page = template("live.html.j2", HERE)
     task = listener.trained["task"]["name"]
 
@@ -49,10 +53,9 @@ def application(listener: Listener, names: Sequence[str] = LOOPBACK) -> FastAPI:
         check_choice("domain", domain, listener.domains)
         check_choice("target", target, ["predicted", *listener.classes])
 
-        def listen(content: bytes) -> Answer:
-            return listener(*decode(content), attribution, domain, target)
-
-        return JSONResponse(as_json(await made_of_upload(request, listen)))
+        clip, cut = await made_of_upload(request, lambda content: listener.clip(*decode(content)))
+        answer = partial(listener, clip, cut, attribution, domain, target)
+        return JSONResponse(as_json(await made_in_turn(request, listening, answer)))
 
     return app
 

@@ -11,11 +11,13 @@ from starlette.concurrency import run_in_threadpool
 from src.explain.report import data_uri, template
 from src.mistake import Mistake
 from src.serve.options import LOOPBACK
-from src.serve.record_corpus import NoSuchSession, OutOfTurn, RecordingFolder
+from src.serve.reception import form_of, made_of_upload
+from src.serve.record_corpus import OutOfTurn, RecordingFolder
+from src.serve.record_links import NoSuchSession
 from src.serve.record_series import pieces
 from src.serve.record_session import MOST_LETTERS, OLDEST, Session
 from src.serve.record_take import Take, take
-from src.serve.server import HERE, form_of, made_of_upload, site
+from src.serve.server import HERE, site
 from src.serve.upload import BadUpload, decode
 
 SERIES = 10  # words that may be said in one go: they fit into the longest upload

@@ -3,17 +3,16 @@
     <root>/data/<speaker>/<word>_<speaker>_<index>.wav     48 kHz, 16 bit, mono
     <root>/data/audioMNIST_meta.txt                        JSON: speaker -> age, gender, accent, ...
     <root>/sessions/<speaker>.json                         pseudonym, link, order of the prompts: not to be given away
-    <root>/sessions/last                                   the last number that a speaker was given
+    <root>/sessions/last                                   the highest number that a speaker was given
 
-A prompt is done when its recording is there: no second record of it could disagree after a crash.
+A speaker is given a number with the first recording. A prompt is done when its recording is there: no second record of
+it could disagree after a crash.
 """
 
-import hmac
 import json
-import logging
 import shutil
 import tempfile
-from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +20,13 @@ from filelock import FileLock
 
 from src.mistake import Mistake
 from src.serve.record_file import settle, sweep, write_whole
-from src.serve.record_session import Session, begun
+from src.serve.record_links import Links, token_of
+from src.serve.record_session import Session
 from src.serve.upload import BadUpload
-
-log = logging.getLogger(__name__)
 
 META = "audioMNIST_meta.txt"
 LAST = "last"
 MOST_SPEAKERS = 999
-
-
-class NoSuchSession(BadUpload):
-    """A link that leads nowhere."""
 
 
 class OutOfTurn(BadUpload):
@@ -63,23 +57,24 @@ class RecordingFolder:
             with self.lock:
                 for folder in (self.sessions, self.data, *self.data.glob("*/")):
                     sweep(folder)
+                self.links = Links(self.sessions, words, repetitions)
         except OSError as error:
             raise Mistake(
                 f"record.root={root} cannot be written to ({error.strerror}); name another folder."
             ) from error
         # a copy of AudioMNIST may have its metadata one folder up
         self.meta = root / META if (root / META).exists() and not (self.data / META).exists() else self.data / META
-        self.people()
+        with self.lock:
+            self._free_numbers()
 
     def begin(self, answers: dict[str, Any]) -> Session:
-        """A session of a new speaker, see `begun`. Metadata join the others' with the first recording."""
-        with self.lock:
-            number = self._last_number() + 1
-            if number > MOST_SPEAKERS:
-                raise BadUpload(f"This corpus is full: it has {MOST_SPEAKERS} speakers.")
-            session = begun(f"{number:02d}", answers, self.words, self.repetitions)
-            write_whole(self.sessions / LAST, session.speaker.encode())
-            write_whole(self._file(session), session.to_json())
+        """A session of a new speaker, see `Links.begun`. Nothing is kept of it before the first recording.
+
+        Raises:
+            BadUpload: an answer cannot be, or the corpus is full.
+        """
+        session = self.links.begun(answers)
+        self._next_number()
         return session
 
     def session(self, token: str) -> Session:
@@ -88,15 +83,12 @@ class RecordingFolder:
         Raises:
             NoSuchSession: none has this token.
         """
-        found = [one for one in self._all() if hmac.compare_digest(one.token.encode(), token.encode())]
-        if not found:
-            raise NoSuchSession("This link leads to no recordings; was it deleted, or not copied as a whole?")
-        return found[0]
+        return self.links.session(token)
 
     def missing(self, session: Session) -> list[int]:
         """Places in the order whose recordings are not there yet; the first one is next."""
-        folder = self._folder(session)
-        return [place for place in range(len(session.order)) if not (folder / file_name(session, place)).exists()]
+        folder, places = self._folder(session), range(len(session.order))
+        return [place for place in places if not session.speaker or not (folder / file_name(session, place)).exists()]
 
     def keep(self, token: str, place: int, wav: bytes) -> None:
         """Keeps a recording of a prompt.
@@ -108,12 +100,15 @@ class RecordingFolder:
         Raises:
             NoSuchSession: see `session`.
             OutOfTurn: the prompt has its recording.
-            OSError: it could not be written; nothing has changed.
+            BadUpload: it is the speaker's first, and the corpus is full.
+            OSError: it could not be written; no recording has changed.
         """
         with self.lock:
             session = self.session(token)
             if place not in self.missing(session):
                 raise OutOfTurn("This word was kept already, perhaps in another window.")
+            if not session.speaker:
+                session = self._numbered(session)
             self._folder(session).mkdir(exist_ok=True)
             people = self.people()
             if people.get(session.speaker) != session.about:
@@ -125,14 +120,13 @@ class RecordingFolder:
         """Removes everything of a speaker; the session last, so that the link can finish what a crash left undone."""
         with self.lock:
             session = self.session(token)
-            if self._folder(session).exists():
+            if session.speaker and self._folder(session).exists():
                 shutil.rmtree(self._folder(session))
                 settle(self.data)
             people = self.people()
             if people.pop(session.speaker, None) is not None:
                 self._write_people(people)
-            self._file(session).unlink()
-            settle(self.sessions)
+            self.links.delete(token)
 
     def people(self) -> dict[str, Any]:
         """The metadata of all speakers."""
@@ -147,27 +141,51 @@ class RecordingFolder:
     def _write_people(self, people: dict[str, Any]) -> None:
         write_whole(self.meta, json.dumps(people, indent=4, ensure_ascii=False).encode())
 
-    def _all(self) -> Iterator[Session]:
-        for path in sorted(self.sessions.glob("[0-9]*.json")):
-            try:
-                yield Session.read(path)
-            except FileNotFoundError:
-                continue  # deleted meanwhile
-            except (ValueError, TypeError, KeyError) as error:
-                log.warning("%s is not a session (%s: %s)", path, type(error).__name__, error)
+    def _numbered(self, session: Session) -> Session:
+        """The session with a number, which no other has; it is on the disk."""
+        self._free_numbers()
+        number = self._next_number()
+        if number > self._last_number():
+            write_whole(self.sessions / LAST, str(number).encode())
+        return self.links.number(session, f"{number:02d}")
+
+    def _free_numbers(self) -> None:
+        """Takes numbers back from sessions without recordings, which a crash may leave."""
+        people = self.people()
+        before = len(people)
+        for file in self.sessions.glob("[0-9]*.json"):
+            if not token_of(file) or any((self.data / file.stem).glob("*.wav")):
+                continue
+            if people.get(file.stem) == Session.read(file).about:
+                del people[file.stem]
+            with suppress(OSError):  # it is not there, or has files that are not ours
+                (self.data / file.stem).rmdir()
+            self.links.take_number(file.stem)
+        if len(people) < before:
+            self._write_people(people)
+
+    def _next_number(self) -> int:
+        """One above the highest that there is or was: copies of a deleted speaker's must not become another's.
+
+        Where there is none above, it is the lowest that is free.
+
+        Raises:
+            BadUpload: none is free.
+        """
+        known = {path.stem for folder in (self.data, self.sessions) for path in folder.iterdir()} | self.people().keys()
+        taken = {int(name) for name in known if name.isascii() and name.isdecimal()}
+        last = max(taken | {self._last_number()})
+        free = [last + 1] if last < MOST_SPEAKERS else [n for n in range(1, MOST_SPEAKERS + 1) if n not in taken]
+        if not free:
+            raise BadUpload(f"This corpus is full: it has {MOST_SPEAKERS} speakers.")
+        return free[0]
 
     def _last_number(self) -> int:
-        """The highest that there is or was: copies of a deleted speaker's must not become another's."""
-        last = self.sessions / LAST
-        known = {path.stem for folder in (self.data, self.sessions) for path in folder.iterdir()} | self.people().keys()
-        known |= {last.read_text(encoding="ascii")} if last.exists() else set()
-        return max((int(name) for name in known if name.isascii() and name.isdecimal()), default=0)
+        file = self.sessions / LAST
+        return int(file.read_text(encoding="ascii")) if file.exists() else 0
 
     def _folder(self, session: Session) -> Path:
         return self.data / session.speaker
-
-    def _file(self, session: Session) -> Path:
-        return self.sessions / f"{session.speaker}.json"
 
 
 def file_name(session: Session, place: int) -> str:

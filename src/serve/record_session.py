@@ -1,8 +1,6 @@
 """Who records what, and in which order: all that we know of a speaker beyond AudioMNIST's own metadata."""
 
 import json
-import random
-import secrets
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,7 +26,7 @@ class Session:
     """One speaker's, kept as JSON.
 
     Args:
-        speaker: two digits.
+        speaker: two digits; "" until a word is kept.
         token: the secret in the speaker's link.
         pseudonym: known here only.
         about: metadata under AudioMNIST's keys, as far as told.
@@ -49,28 +47,31 @@ class Session:
         """Raises ValueError, TypeError or KeyError where the file is none of ours."""
         known = json.loads(path.read_text(encoding="utf-8"))
         return cls(
-            path.stem, str(known["token"]), known["pseudonym"], dict(known["about"]),
+            path.stem if path.stem.isdecimal() else "", str(known["token"]), known["pseudonym"], dict(known["about"]),
             [(str(word), int(index)) for word, index in known["order"]],
         )  # fmt: skip
 
 
-def begun(speaker: str, answers: dict[str, Any], words: list[str], repetitions: int) -> Session:
-    """A new session.
-
-    Every word comes once before any comes again, so that who stops early has said all about equally often.
-
-    Args:
-        speaker: two digits.
-        answers: to the page's form: `consent`, `pseudonym` and AudioMNIST's keys.
+def pseudonym_in(answers: dict[str, Any]) -> str:
+    """The pseudonym of a speaker who consents.
 
     Raises:
-        BadUpload: an answer is missing or cannot be; says which.
+        BadUpload: one of the two is missing.
     """
     if answers.get("consent") is not True:
         raise BadUpload("Without your consent nothing is recorded; tick the box if you agree.")
     pseudonym = text("pseudonym", answers.get("pseudonym", ""))
     if not pseudonym:
         raise BadUpload("A pseudonym is needed; any name will do that only you can tell is yours.")
+    return pseudonym
+
+
+def about_in(answers: dict[str, Any]) -> dict[str, Any]:
+    """A speaker's metadata, as AudioMNIST has them.
+
+    Raises:
+        BadUpload: an answer cannot be; says which.
+    """
     about: dict[str, Any] = {}
     for question, choices in QUESTIONS.items():
         answer = text(question, answers.get(question, ""))
@@ -78,10 +79,7 @@ def begun(speaker: str, answers: dict[str, Any], words: list[str], repetitions: 
             raise BadUpload(f"The {question} is to be one of {', '.join(choices)}, or left out.")
         if answer:
             about[question] = years(answer) if question == "age" else answer
-    about["recordingdate"] = time.strftime("%y-%m-%d-%H-%M-%S")
-    chance = random.SystemRandom()
-    order = [(word, index) for index in range(repetitions) for word in chance.sample(words, len(words))]
-    return Session(speaker, secrets.token_urlsafe(), pseudonym, about, order)
+    return about | {"recordingdate": time.strftime("%y-%m-%d-%H-%M-%S")}
 
 
 def text(question: str, answer: Any) -> str:

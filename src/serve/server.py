@@ -1,32 +1,27 @@
 """What all pages share: their headers, whom they refuse, their static files, and how they are served."""
 
-import asyncio
-import json
 import logging
 import os
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import NoReturn
 
-import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
-from starlette.concurrency import run_in_threadpool
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from src.mistake import Mistake
+from src.serve.doorkeeper import Doorkeeper
 from src.serve.options import LOOPBACK
-from src.serve.upload import MOST_BYTES, BadUpload, TooLarge
+from src.serve.reception import Reception
+from src.serve.upload import BadUpload, Busy, TooLarge
 
 log = logging.getLogger(__name__)
 
+UPLOADS = 4  # that are worked on at once
 HERE = Path(__file__).parent
-MOST_FORM_BYTES = 10**5
-UPLOADS = 4  # that are received and worked on at once, as memory is finite
-RECEIVING_SECONDS = 60.0  # at most: others wait
-Made = TypeVar("Made")
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'"
     " data:; media-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none';"
@@ -39,11 +34,12 @@ HEADERS = {
 }
 
 
-def serve(app: FastAPI, host: str, port: int) -> None:
-    """Serves an application until it is interrupted.
+def serve(app: FastAPI, host: str, port: int) -> NoReturn:
+    """Serves an application until it is told to end.
 
     Raises:
         Mistake: nobody can be served there.
+        KeyboardInterrupt, SystemExit: see `Doorkeeper.serve_at`.
     """
     try:
         door = socket.create_server((host, port))
@@ -51,7 +47,7 @@ def serve(app: FastAPI, host: str, port: int) -> None:
         reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
         raise Mistake(f"host={host} port={port} cannot be served ({reason}); choose others.") from error
     log.info("Listening at http://%s:%d (Ctrl-C ends it)", host, door.getsockname()[1])
-    uvicorn.Server(uvicorn.Config(app, log_level="warning")).run([door])
+    Doorkeeper(app).serve_at(door)
 
 
 def site(names: Sequence[str] = LOOPBACK) -> FastAPI:
@@ -61,7 +57,7 @@ def site(names: Sequence[str] = LOOPBACK) -> FastAPI:
         names: by which it may be called, "*" for any: a browser can be led to it by a foreign one.
     """
     app = FastAPI(openapi_url=None)
-    app.state.uploads = asyncio.Semaphore(UPLOADS)
+    app.state.reception = Reception(UPLOADS)
     app.mount("/static", StaticFiles(directory=HERE / "static"))
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(names))
     app.middleware("http")(guarded)
@@ -72,7 +68,8 @@ def site(names: Sequence[str] = LOOPBACK) -> FastAPI:
 
     @app.exception_handler(BadUpload)
     def refuse(request: Request, reason: Exception) -> JSONResponse:
-        return JSONResponse({"error": str(reason)}, 413 if isinstance(reason, TooLarge) else 422)
+        status = {TooLarge: 413, Busy: 503}.get(type(reason), 422)
+        return JSONResponse({"error": str(reason)}, status, {"Connection": "close"} if status == 413 else None)
 
     return app
 
@@ -87,46 +84,3 @@ async def guarded(request: Request, call_next: Callable[[Request], Awaitable[Res
     response = await call_next(request)
     response.headers.update(HEADERS)
     return response
-
-
-async def made_of_upload(request: Request, make: Callable[[bytes], Made]) -> Made:
-    """What a function makes of a recording that was sent, in a thread; a few at a time, the others wait.
-
-    Raises:
-        BadUpload: it is too large, or comes too slowly.
-    """
-    async with request.app.state.uploads:
-        try:
-            content = await asyncio.wait_for(body_of(request, MOST_BYTES), RECEIVING_SECONDS)
-        except TimeoutError as error:
-            raise BadUpload("The recording took too long to arrive; send a shorter one.") from error
-        return await run_in_threadpool(make, content)
-
-
-async def form_of(request: Request) -> dict[str, Any]:
-    """The JSON object that was sent.
-
-    Raises:
-        BadUpload: it is none.
-    """
-    try:
-        form = json.loads(await body_of(request, MOST_FORM_BYTES))
-    except (ValueError, RecursionError) as error:
-        raise BadUpload("This is not a filled form.") from error
-    if not isinstance(form, dict):
-        raise BadUpload("This is not a filled form.")
-    return form
-
-
-async def body_of(request: Request, most: int) -> bytes:
-    """What was sent, in memory.
-
-    Raises:
-        TooLarge: it has more than so many bytes; the rest is not waited for.
-    """
-    content = bytearray()
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > most:
-            raise TooLarge(most)
-    return bytes(content)

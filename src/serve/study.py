@@ -12,7 +12,8 @@ from starlette.concurrency import run_in_threadpool
 
 from src.explain.report import template
 from src.serve.options import LOOPBACK
-from src.serve.server import HERE, form_of, site
+from src.serve.reception import form_of
+from src.serve.server import HERE, site
 from src.serve.upload import BadUpload
 from src.study.materials import Materials, prepared
 from src.study.plan import SCALE, Condition, Plan, Trial
@@ -104,8 +105,8 @@ def application(study: Study, names: Sequence[str] = LOOPBACK) -> FastAPI:
 
     @app.get("/participant/{token}/trial")
     def trial(token: str) -> JSONResponse:
-        _, trials, number = whose(study, token)
-        return JSONResponse(as_json(study, trials, number))
+        participant, trials, number = whose(study, token)
+        return JSONResponse(handed_out(study, participant, trials, number))
 
     @app.get("/participant/{token}/trial/{number}/{part}")
     def material(token: str, number: int, part: str) -> Response:
@@ -146,12 +147,20 @@ def told_of(study: Study, token: str, given: dict[str, Any]) -> dict[str, Any]:
     trial = trials[answer.trial]
     if (answer.rating is None) != (trial.condition.form == "none"):
         raise BadUpload("An explanation is to be rated, and nothing else; load the page again.")
+    study.store.hand_out(participant, answer.trial)  # if it never was: then it is answered in no time
     study.store.answer(participant, trial, answer)
     following = max(current, answer.trial + 1)
-    told = as_json(study, study.trials(participant, following), following)
+    told = handed_out(study, participant, study.trials(participant, following), following)
     if trial.block == "training":
         told["feedback"] = study.materials.clips[trial.clip].prediction
     return told
+
+
+def handed_out(study: Study, participant: int, trials: list[Trial], number: int) -> dict[str, Any]:
+    """What the page is told of the next trial, whose time begins."""
+    if number < len(trials):
+        study.store.hand_out(participant, number)
+    return as_json(study, trials, number)
 
 
 def as_json(study: Study, trials: list[Trial], number: int) -> dict[str, Any]:

@@ -24,6 +24,13 @@ class TooLarge(BadUpload):
         super().__init__(f"This is larger than {most / 10**6:g} MB; send a shorter one.")
 
 
+class Busy(BadUpload):
+    """There is no room for it now."""
+
+    def __init__(self) -> None:
+        super().__init__("Too many people send something at once; try again in a minute.")
+
+
 def decode(content: bytes) -> tuple[np.ndarray, int]:
     """Samples (frames, channels), float32, and their rate in hertz. What kind of file it is, decoding alone tells.
 

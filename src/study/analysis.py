@@ -30,8 +30,9 @@ class Answers:
     """A study's answers, and whose do not count.
 
     Args:
-        table: a row per answer: participant, trial, block, clip, condition, guess, rating, seconds, path, label,
-            prediction, checkpoint, clips ("right" or "wrong"), correct (whether the guess is the prediction).
+        table: a row per answer: participant, trial, block, clip, condition, guess, rating, seconds, browser_seconds,
+            path, label, prediction, checkpoint, clips ("right" or "wrong"), correct (whether the guess is the
+            prediction). For seconds see `timed`.
         excluded: participant and reason.
         classes: that could be named.
     """
@@ -56,16 +57,30 @@ def read(folder: Path) -> Answers:
         raise Mistake(f"results={folder} holds no study; name the folder of one, such as studies/pilot.")
     manifest = manifest_of(folder)
     clips = pd.DataFrame(manifest["chosen"])
-    table = Store(folder / "answers.sqlite").answers()
+    store = Store(folder / "answers.sqlite")
+    table = store.answers()
     if table.empty:
         raise Mistake(f"results={folder} has no answers yet; come back when somebody has taken part.")
-    table = table.join(clips[["path", "label", "prediction", "checkpoint"]], on="clip")
+    table = timed(table, store.handed_out()).join(clips[["path", "label", "prediction", "checkpoint"]], on="clip")
     table["clips"] = np.where(table["label"] == table["prediction"], "right", "wrong")
     table["rating"] = table["rating"].astype(float)
     table["correct"] = (table["guess"] == table["prediction"]).astype(float)
     main = len(clips) - int(manifest["asked"]["training"])
     reasons = {int(str(person)): reason_against(own, main) for person, own in table.groupby("participant")}
     return Answers(table, {person: reason for person, reason in reasons.items() if reason}, manifest["classes"])
+
+
+def timed(answers: pd.DataFrame, handed_out: pd.DataFrame) -> pd.DataFrame:
+    """The answers with `seconds` by the server's clock, from when a trial was first handed out to when it was answered.
+
+    What the browser said, which whoever takes part can choose, becomes `browser_seconds`. It is taken where the server
+    kept no time, as in studies of earlier versions.
+    """
+    answers = answers.merge(handed_out, "left", ["participant", "trial"], validate="one_to_one")
+    answers = answers.rename(columns={"seconds": "browser_seconds"})
+    seconds = (answers["answered"] - answers.pop("moment")).clip(lower=0)  # a clock may be set back
+    answers.insert(list(answers).index("browser_seconds"), "seconds", seconds.fillna(answers["browser_seconds"]))
+    return answers
 
 
 def reason_against(own: pd.DataFrame, trials: int) -> str:

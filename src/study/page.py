@@ -15,7 +15,8 @@ COLOURS = {"all": "#000000", "right": "#0072B2", "wrong": "#D55E00"}
 AXES = {"correct": "correct guesses", "rating": "rating"}
 RULES = (
     f"Excluded is who did not answer all trials, failed {TOO_MANY_FAILED:.0%} or more of the attention checks, or took"
-    f" less than {LEAST_SECONDS:g} s for half of the trials. Practice and attention checks count for nothing."
+    f" less than {LEAST_SECONDS:g} s for half of the trials, by the server's clock: from when it first handed a trial"
+    " out to when the answer came. Practice and attention checks count for nothing."
 )
 GUESS = (
     "A guess is correct if it is what the network predicted, also where that was wrong: an explanation that helps lets"

@@ -29,11 +29,20 @@ CREATE TABLE IF NOT EXISTS answers (
     wanted TEXT,                    -- the class that an attention check asked for
     guess TEXT NOT NULL,            -- the class that they think the network predicted
     rating INTEGER,                 -- how well the explanation supports it; NULL where there was none
-    seconds REAL NOT NULL,          -- from when the trial was last shown, with all its parts there
+    seconds REAL NOT NULL,          -- as the browser says: from when the trial was last shown, with all its parts there
     answered REAL NOT NULL,
     PRIMARY KEY (participant, trial)
 );
+CREATE TABLE IF NOT EXISTS handed_out (
+    participant INTEGER NOT NULL REFERENCES participants(number) ON DELETE CASCADE,
+    trial INTEGER NOT NULL,
+    moment REAL NOT NULL,           -- when the server first told what the trial is
+    PRIMARY KEY (participant, trial)
+);
 """
+
+
+MOST_IDLE = 100_000  # participants who have not answered anything: who joins and goes away must not fill the disk
 
 
 @dataclass(frozen=True)
@@ -44,7 +53,8 @@ class Answer:
         trial: its number in the participant's order.
         guess: the class that they think the network predicted.
         rating: how well the explanation supports it; None where there was none.
-        seconds: from when the trial was last shown, with all its parts there, to when it was answered.
+        seconds: from when the trial was last shown, with all its parts there, to when it was answered, as the browser
+            says.
     """
 
     trial: int
@@ -87,6 +97,12 @@ class Store:
                 (token, time.time()),
             )
             [number] = made.fetchone()
+            if number % 1000 == 0:
+                connection.execute(
+                    "DELETE FROM participants WHERE number IN (SELECT number FROM participants"
+                    " WHERE number NOT IN (SELECT participant FROM answers) ORDER BY number DESC LIMIT -1 OFFSET ?)",
+                    (MOST_IDLE,),
+                )
         return number, token
 
     def participant(self, token: str) -> int | None:
@@ -112,6 +128,12 @@ class Store:
             [turn] = connection.execute("SELECT turn FROM participants WHERE number = ?", (participant,)).fetchone()
         return int(turn)
 
+    def hand_out(self, participant: int, trial: int) -> None:
+        """Keeps when a trial was first handed out; who loads the page again does not begin anew."""
+        with self._connection() as connection:
+            insert = "INSERT INTO handed_out VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+            connection.execute(insert, (participant, trial, time.time()))
+
     def answer(self, participant: int, trial: Trial, answer: Answer) -> bool:
         """Keeps an answer; whether it was the trial's first. A second one, as from a double click, changes nothing."""
         shown = (participant, trial.number, trial.block, trial.clip, trial.condition.name, trial.wanted)
@@ -133,6 +155,14 @@ class Store:
         """All of them, a row each, with the columns of the table."""
         with self._connection() as connection:
             return pd.read_sql_query("SELECT * FROM answers ORDER BY participant, trial", connection)
+
+    def handed_out(self) -> pd.DataFrame:
+        """When each trial was first handed out: participant, trial, moment. Studies from before it was kept have none.
+
+        An answer to a trial that nobody handed out, which only a program can give, is as if it came at once.
+        """
+        with self._connection() as connection:
+            return pd.read_sql_query("SELECT * FROM handed_out", connection)
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:

@@ -5,6 +5,7 @@ import io
 import json
 import os
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -65,7 +66,7 @@ def keep(visitor, link, place=None, content=None):
 
 def files_of(root):
     paths = {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
-    return paths - {".lock", "sessions/last"}
+    return paths - {".lock", "sessions/last", "sessions/key", "sessions/deleted"}
 
 
 def test_a_whole_session_is_read_back_as_audiomnist(visitor, root):
@@ -122,20 +123,94 @@ def test_speakers_get_the_next_free_number(root):
     assert people["02"] == {"age": "1234", "gender": "male"} and people.keys() == {"02", "03", "04"}
 
 
-def test_a_corpus_of_999_speakers_is_full(visitor, root):
-    (root / "data/998").mkdir()
-    link = begin(visitor)
+def test_a_corpus_of_999_speakers_is_full_until_one_deletes_all(visitor, root):
+    for number in range(1, 999):
+        (root / f"data/{number:02d}").mkdir()
+    link, late = begin(visitor), begin(visitor)
     assert keep(visitor, link).is_success and (root / "sessions/999.json").exists()
-    told = visitor.post("/sessions", json=ADA)
-    assert told.status_code == 422 and told.json()["error"] == "This corpus is full: it has 999 speakers."
+    for told in (visitor.post("/sessions", json=ADA), keep(visitor, late)):
+        assert told.status_code == 422 and told.json()["error"] == "This corpus is full: it has 999 speakers."
+    assert visitor_of(folder_of(root)).get(link).is_success
+    assert visitor.delete(link).is_success
+    assert keep(visitor, late).is_success and (root / "sessions/999.json").exists()
+    assert visitor.get(link).status_code == 404
+
+
+def test_forms_without_a_word_take_no_number_and_no_room(visitor, root):
+    first = begin(visitor)
+    before = files_of(root)
+    folder = folder_of(root)
+    assert len({folder.begin(ADA).token for _ in range(1100)}) == 1100 and files_of(root) == before == set()
+    later = visitor_of(folder_of(root))
+    assert keep(later, first).is_success and list(root.glob("data/*/")) == [root / "data/01"]
+
+
+def test_an_earlier_programs_sessions_without_a_word_give_their_numbers_back(root):
+    """Each had one from the beginning, and its link leads to it still."""
+    folder_of(root)
+    for number in range(1, 1000):
+        session = {"token": f"secret {number}", "pseudonym": "Ada", "about": {}, "order": [["0", 0], ["1", 0]]}
+        (root / f"sessions/{number:02d}.json").write_text(json.dumps(session))
+    (root / "sessions/last").write_text("999")
+    visitor = visitor_of(folder_of(root))
+    for link in (begin(visitor), "/session/secret 777"):
+        assert keep(visitor, link).is_success
+    assert {path.name for path in root.glob("data/*/")} == {"01", "02"}
+    assert json.loads((root / "sessions/02.json").read_text())["token"] == "secret 777"
+    assert visitor.get("/session/secret 5/state").json()["done"] == 0
+
+
+def test_first_words_at_once_get_numbers_of_their_own(visitor, root):
+    links = [begin(visitor) for _ in range(20)]
+    with ThreadPoolExecutor(20) as pool:
+        folders = [folder_of(root) for _ in range(2)]  # two programs
+        keeping = [pool.submit(folders[n % 2].keep, link.split("/")[-1], 0, sound()) for n, link in enumerate(links)]
+        assert [one.result() for one in keeping] == 20 * [None]
+    assert len(list(root.glob("data/*/*.wav"))) == len(list(root.glob("data/*/"))) == 20
+    assert [visitor.get(f"{link}/state").json()["done"] for link in links] == 20 * [1]
+
+
+def test_a_crash_before_the_first_word_is_there_costs_no_number(visitor, root, monkeypatch):
+    link = begin(visitor)
+    with monkeypatch.context() as patch:
+        patch.setattr("src.serve.record_corpus.settle", None)
+        patch.setattr("src.serve.record_corpus.file_name", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            folder_of(root).keep(link.split("/")[-1], 0, b"RIFF")
+    assert (root / "sessions/01.json").exists() and "01" in (root / "data/audioMNIST_meta.txt").read_text()
+    later = visitor_of(folder_of(root))
+    assert not (root / "data/01").exists() and (root / "data/audioMNIST_meta.txt").read_text() == "{}"
+    assert keep(later, link).is_success and later.get(f"{link}/state").json()["done"] == 1
+    assert len(list(root.glob("sessions/*.json"))) == 1
+
+
+@pytest.mark.parametrize("change", [lambda link: link[:-1] + "x", lambda link: link.replace("/session/", "/session/A")])
+def test_nobody_writes_a_link_of_their_own(visitor, change):
+    link = begin(visitor)
+    assert visitor.get(link).is_success and visitor.get(change(link)).status_code == 404
+
+
+def test_a_link_without_a_word_leads_nowhere_once_other_words_are_asked_for(visitor, root):
+    """A page that is still open would have one word said, and another one kept."""
+    link = begin(visitor)
+    other = visitor_of(folder_of(root, ["7"], 9))
+    assert other.get(link).status_code == keep(other, link, 0).status_code == 404
     assert visitor_of(folder_of(root)).get(link).is_success
 
 
-def test_the_number_of_a_deleted_speaker_is_given_to_nobody_else(visitor, root):
-    visitor.delete(begin(visitor))
+def test_the_number_of_a_deleted_speaker_is_given_to_nobody_else_while_there_are_others(visitor, root):
+    link = begin(visitor)
+    keep(visitor, link)
+    visitor.delete(link)
     visitor = visitor_of(folder_of(root))
     keep(visitor, begin(visitor))
     assert [path.name for path in root.glob("data/*/")] == ["02"]
+
+
+def test_a_link_that_was_deleted_before_the_first_word_is_dead(visitor, root):
+    link = begin(visitor)
+    assert visitor.delete(link).is_success
+    assert visitor.get(link).status_code == keep(visitor, link, 0).status_code == 404 and not files_of(root)
 
 
 def test_every_order_is_another_and_holds_every_word_as_often(root):
@@ -210,11 +285,11 @@ def test_what_a_killed_program_left_is_swept(visitor, root):
 
 
 def test_a_full_disk_is_said_and_loses_nothing(visitor, root):
-    link = begin(visitor)
+    link, another = begin(visitor), begin(visitor)
     keep(visitor, link)
     before = {path: (root / path).read_bytes() for path in files_of(root)}
     with full_disk():
-        for told in (keep(visitor, link), visitor.post("/sessions", json=ADA)):
+        for told in (keep(visitor, link), keep(visitor, another)):
             assert told.status_code == 507
             assert told.json()["error"] == (
                 "The disk did not take this (File too large); what was kept before is safe, and you can try again."
@@ -310,7 +385,7 @@ def test_what_is_no_word_gets_a_sentence(visitor, root, content, status, message
     link = begin(visitor)
     for told in (visitor.post(f"{link}/take", content=content), keep(visitor, link, 0, content)):
         assert told.status_code == status and message in told.json()["error"]
-    assert files_of(root) == {"sessions/01.json"}
+    assert not files_of(root)
 
 
 def test_other_sites_may_not_ask_and_nothing_may_run_that_is_not_ours(visitor):
@@ -333,9 +408,12 @@ def test_what_speakers_write_is_escaped(visitor):
 
 def test_a_damaged_session_shuts_nobody_else_out(visitor, root):
     links = [begin(visitor) for _ in range(2)]
+    for link in links:
+        keep(visitor, link)
     (root / "sessions/01.json").write_text("{")
-    assert visitor.get(links[0]).status_code == 404 and visitor.get(links[1]).is_success
-    assert begin(visitor) and (root / "sessions/03.json").exists()
+    assert visitor.get(links[1]).is_success and visitor.get(f"{links[1]}/state").json()["done"] == 1
+    assert keep(visitor, begin(visitor)).is_success and (root / "sessions/03.json").exists()
+    assert (root / "sessions/01.json").read_text() == "{"
 
 
 @pytest.mark.parametrize("content", ["no json", "[]", "\ud800"])

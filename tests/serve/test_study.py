@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from hydra import compose, initialize_config_dir
 from src.config import CONF
 from src.serve import options
 from src.serve.study import Study, application
+from src.study.analysis import timed
 from src.study.plan import Trial
 from src.study.store import Store
 from tests.browser import CHROMIUM, Browser
@@ -124,6 +126,24 @@ def test_a_double_click_is_one_answer(visitor, study):
     again = visitor.post(f"{link}/answer", json=given(0, guess="female"))
     assert again.json() == first.json()
     assert study.store.answers()["guess"].tolist() == ["male"]
+
+
+def test_time_is_the_servers_and_begins_when_a_trial_is_first_handed_out(visitor, study, monkeypatch):
+    clock = 1000.0
+    monkeypatch.setattr("src.study.store.time", SimpleNamespace(time=lambda: clock))
+    link = join(visitor)
+    told = visitor.get(f"{link}/trial").json()
+    clock += 7
+    visitor.get(f"{link}/trial")  # once more: its time goes on
+    clock += 1
+    told = visitor.post(f"{link}/answer", json=fitting(told) | {"seconds": 1e6}).json()  # which hands out the next
+    clock += 3
+    visitor.get(f"{link}/trial")
+    visitor.post(f"{link}/answer", json=fitting(told) | {"seconds": 0})
+    assert timed(study.store.answers(), study.store.handed_out())["seconds"].tolist() == [8, 3]
+    other = join(visitor)
+    visitor.post(f"{other}/answer", json=given(0, seconds=60))  # without having asked for it
+    assert timed(study.store.answers(), study.store.handed_out())["seconds"].tolist() == [8, 3, 0]
 
 
 def test_nobody_answers_for_somebody_else(visitor, study):

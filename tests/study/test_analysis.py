@@ -118,6 +118,32 @@ def test_exclusion_follows_its_rules(tmp_path):
     assert set(answers.table["checkpoint"]) == {"best.ckpt"}
 
 
+def test_the_servers_clock_says_who_was_hasty(tmp_path):
+    """All say that they took 5 s. The first did; the second did not; of the third, an earlier version kept no time."""
+    folder = simulated(tmp_path / "pilot", dict.fromkeys(("visual", "audible", "none"), 0.6), 3)
+    with closing(sqlite3.connect(folder / "answers.sqlite")) as connection, connection:
+        for person, seconds in ((0, 5.0), (1, 0.1)):
+            connection.execute(
+                "INSERT INTO handed_out SELECT participant, trial, answered - ? FROM answers WHERE participant = ?",
+                (seconds, person),
+            )
+    answers = read(folder)
+    assert answers.excluded == {1: "took less than 1 s for half of the trials"}
+    assert answers.table.groupby("participant")["seconds"].median().tolist() == pytest.approx([5, 0.1, 5])
+    assert (answers.table["browser_seconds"] == 5).all()
+
+
+def test_a_study_of_an_earlier_version_is_analysed_and_continued(tmp_path):
+    folder = simulated(tmp_path / "pilot", dict.fromkeys(("visual", "audible", "none"), 0.6), 4, hasty=(2,))
+    with closing(sqlite3.connect(folder / "answers.sqlite")) as connection, connection:
+        connection.execute("DROP TABLE handed_out")  # which it did not have
+    answers = read(folder)
+    assert set(answers.excluded) == {2} and (answers.table["seconds"] == answers.table["browser_seconds"]).all()
+    store = Store(folder / "answers.sqlite")
+    store.hand_out(store.join()[0], 0)
+    assert store.handed_out()["participant"].tolist() == [4]
+
+
 def test_where_everybody_is_excluded_a_sentence_says_so(tmp_path, monkeypatch):
     folder = simulated(tmp_path / "pilot", dict.fromkeys(("visual", "audible", "none"), 0.6), 2, hasty=(0, 1))
     said = run_program(study, f"results={folder}")

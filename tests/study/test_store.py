@@ -5,8 +5,10 @@ import signal
 import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from src.mistake import Mistake
@@ -70,6 +72,33 @@ def test_the_first_answer_stays(tmp_path):
     assert store.answers()["guess"].tolist() == ["yes"]
     with pytest.raises(sqlite3.IntegrityError):  # of somebody who never joined
         store.answer(7, shown(0), Answer(0, "yes", 4, 1.5))
+
+
+def test_a_trial_is_handed_out_once(tmp_path):
+    store = Store(tmp_path / "answers.sqlite")
+    number, _ = store.join()
+    store.hand_out(number, 0)
+    first = store.handed_out()
+    Store(tmp_path / "answers.sqlite").hand_out(number, 0)
+    pd.testing.assert_frame_equal(store.handed_out(), first)
+    assert first[["participant", "trial"]].values.tolist() == [[0, 0]] and abs(first["moment"][0] - time.time()) < 60
+
+
+def test_who_joins_and_goes_away_does_not_fill_the_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr("src.study.store.MOST_IDLE", 5)
+    store = Store(tmp_path / "answers.sqlite")
+    stayed, token = store.join()
+    store.answer(stayed, shown(0), Answer(0, "yes", 4, 1.5))
+    with closing(sqlite3.connect(store.path)) as connection, connection:
+        gone = [(number, f"token {number}", 0.0) for number in range(1, 1000)]
+        connection.executemany("INSERT INTO participants VALUES (?, ?, ?, NULL)", gone)
+    store.hand_out(3, 0)
+    assert store.join()[0] == 1000 and store.participant(token) == stayed
+    with closing(sqlite3.connect(store.path)) as connection:
+        assert connection.execute("SELECT number FROM participants ORDER BY number").fetchall() == [
+            (0,), (996,), (997,), (998,), (999,), (1000,),
+        ]  # fmt: skip
+    assert store.handed_out().empty and len(store.answers()) == 1
 
 
 def test_fifty_participants_at_once_lose_nothing(tmp_path):

@@ -1,0 +1,105 @@
+"""A visitor's connection, which cannot be held open for nothing: uvicorn's own would wait for ever."""
+
+import asyncio
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from src.serve.sharing import Room
+
+ASKING_SECONDS = 10.0  # to say what is asked for; how long its body may take, `reception` says
+READING_SECONDS = 60.0  # to read what was answered
+LAST_SECONDS = 2.0  # to read what was answered before all was said
+
+
+class Connection(H11Protocol):
+    """A connection that has its time and its room.
+
+    Args:
+        room: for connections.
+        given: what uvicorn gives each.
+    """
+
+    def __init__(self, room: Room, **given: Any) -> None:
+        super().__init__(**given)
+        self.room, self.address = room, ""
+        self.idle_since = self.read_since = self.loop.time()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(Line(transport, self))  # type: ignore[arg-type]
+        self.address = self.client[0] if self.client else ""
+        self.room.take(self, 1)
+
+    def data_received(self, data: bytes) -> None:
+        self.room.take(self, 0)  # it is not silent
+        super().data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.room.forget(self)
+        super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        """Goes on with the next request; where the rest of this one is still to come, nobody wants it."""
+        self.idle_since = self.loop.time()
+        super().on_response_complete()
+        if self.conn.their_state is h11.SEND_BODY:
+            self.transport.close()
+
+    def shutdown(self) -> None:
+        """Ends at once, unless an answer is being made or read."""
+        if self.is_answered():
+            super().shutdown()
+        else:
+            self.transport.abort()
+
+    def is_answered(self) -> bool:
+        """Whether a request has arrived as a whole, and its answer has not gone."""
+        is_made = self.cycle is not None and not self.cycle.response_complete
+        return is_made and self.conn.their_state is not h11.SEND_BODY
+
+    def may_leave(self) -> bool:
+        return not self.is_answered()
+
+    def leave(self) -> None:
+        self.transport.abort()
+
+    def check(self) -> None:
+        """Ends where nothing is asked, or nothing that was answered is read."""
+        now = self.loop.time()
+        if not self.transport.get_write_buffer_size():
+            self.read_since = now
+        is_idle = self.conn.their_state is h11.IDLE and now - self.idle_since > ASKING_SECONDS
+        if is_idle or now - self.read_since > READING_SECONDS:
+            self.transport.abort()
+
+
+class Line:
+    """A transport that says its last word before it is closed, and reads nothing more meanwhile.
+
+    A socket that is closed while something comes in tells the visitor so at once, who may then never read the answer.
+    """
+
+    def __init__(self, transport: asyncio.Transport, connection: Connection) -> None:
+        self.transport, self.connection = transport, connection
+        self.is_ending = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.transport, name)
+
+    def is_closing(self) -> bool:
+        return self.is_ending or self.transport.is_closing()
+
+    def resume_reading(self) -> None:
+        if not self.is_ending:
+            self.transport.resume_reading()
+
+    def close(self) -> None:
+        if self.is_closing():
+            return
+        if self.connection.conn.their_state not in (h11.SEND_BODY, h11.ERROR):
+            return self.transport.close()
+        self.is_ending = True
+        self.transport.pause_reading()
+        self.transport.write_eof()
+        self.connection.loop.call_later(LAST_SECONDS, self.transport.abort)

@@ -1,0 +1,101 @@
+"""Who lets visitors in while there is room, and closes when the program is told to end."""
+
+import asyncio
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+from functools import partial
+from types import FrameType
+from typing import NoReturn
+
+import uvicorn
+from fastapi import FastAPI
+
+from src.serve.connection import Connection
+from src.serve.sharing import Room
+from src.serve.sparing import Sparing
+
+MOST_CONNECTIONS = 1000
+WAITING_OUTSIDE = 2048  # visitors whom the operating system has not handed over yet
+ENDING_SECONDS = 5  # for answers that are being made when the program is told to end
+TERMINATED = "The page was ended by SIGTERM; what was saved is safe, and the same command goes on with it."
+
+
+class Doorkeeper(uvicorn.Server):
+    """A server whose connections have limits, and which ends within seconds.
+
+    Args:
+        app: what is served.
+    """
+
+    def __init__(self, app: FastAPI) -> None:
+        most = most_connections()
+        config = uvicorn.Config(
+            app,
+            loop="asyncio",
+            http=partial(Connection, Room(most)),  # type: ignore[arg-type]
+            ws="none",
+            log_level="warning",
+            backlog=max(1, most // 10),  # so many are let in before they are counted
+            timeout_graceful_shutdown=ENDING_SECONDS,
+        )
+        super().__init__(config)
+        self.signal: int | None = None  # that ended it
+        for name in ("uvicorn.error", "asyncio"):
+            logging.getLogger(name).addFilter(Sparing())
+
+    def serve_at(self, door: socket.socket) -> NoReturn:
+        """Serves until it is told to end.
+
+        Raises:
+            KeyboardInterrupt: by SIGINT.
+            SystemExit: by SIGTERM.
+        """
+        self.run([door])
+        if self.signal == signal.SIGTERM:
+            print(TERMINATED, file=sys.stderr)
+            sys.exit(128 + signal.SIGTERM)
+        raise KeyboardInterrupt
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Opens; asyncio lets only as many visitors wait outside as it lets in at once."""
+        await super().startup(sockets)
+        for door in sockets or []:
+            door.listen(WAITING_OUTSIDE)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Looks after the connections once a second."""
+        if counter % 10 == 0:
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, Connection):
+                    connection.check()
+        return await super().on_tick(counter)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Ends; without uvicorn's raising the signal once more, which would end in the middle of its event loop."""
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit, self.signal = True, sig
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Ends; threads that go on, such as one that explains, are left to die: Python would wait for them."""
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # what is cut off now is so on purpose
+        await super().shutdown(sockets)
+        await asyncio.sleep(0.1)  # for what was cancelled
+        if any(not task.done() for task in self.server_state.tasks):
+            is_terminated = self.signal == signal.SIGTERM
+            print(TERMINATED if is_terminated else "Interrupted.", file=sys.stderr, flush=True)
+            logging.shutdown()
+            os._exit(128 + signal.SIGTERM if is_terminated else 1)
+
+
+def most_connections() -> int:
+    """As many as descriptors are left for, when every second one is for files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = 2 * MOST_CONNECTIONS
+    if soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return min(MOST_CONNECTIONS, soft // 2)

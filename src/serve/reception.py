@@ -1,0 +1,141 @@
+"""What visitors send is received first. Only what has arrived as a whole takes a place to be worked on."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, TypeVar
+
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+
+from src.serve.sharing import Room, Turns
+from src.serve.upload import MOST_BYTES, BadUpload, Busy, TooLarge
+
+MOST_FORM_BYTES = 10**5
+MOST_BYTES_AT_ONCE = 10 * MOST_BYTES  # of all visitors, as memory is finite
+MOST_WAITING = 200  # for a place
+PATIENCE = 10.0  # seconds until something has to have arrived
+LEAST_PACE = 4000  # bytes a second from then on
+LONGEST = 120.0  # seconds, whatever the pace
+Made = TypeVar("Made")
+
+
+class Reception:
+    """What the visitors of one site share.
+
+    Args:
+        places: for uploads that are worked on.
+    """
+
+    def __init__(self, places: int) -> None:
+        self.memory = Room(MOST_BYTES_AT_ONCE)
+        self.turns = Turns(places, MOST_WAITING)
+
+
+class Arrival:
+    """A request's body while it arrives, and until it was worked on.
+
+    Args:
+        request: its body has not been read yet.
+        memory: to keep it in.
+    """
+
+    def __init__(self, request: Request, memory: Room) -> None:
+        self.request, self.memory, self.address = request, memory, address_of(request)
+        self.is_complete = self.was_crowded_out = False
+        self.deadline = asyncio.timeout(PATIENCE)
+
+    def may_leave(self) -> bool:
+        return not self.is_complete
+
+    def leave(self) -> None:
+        self.was_crowded_out = True
+        if not self.deadline.expired():
+            self.deadline.reschedule(asyncio.get_running_loop().time())
+
+    async def content(self, most: int) -> bytes:
+        """All of it.
+
+        Raises:
+            TooLarge: it has more than so many bytes; the rest is not waited for.
+            BadUpload: it comes too slowly, or does not come as a whole.
+            Busy: others need the memory more.
+        """
+        if int(self.request.headers.get("content-length", 0)) > most:
+            raise TooLarge(most)
+        started, content = asyncio.get_running_loop().time(), bytearray()
+        try:
+            async with self.deadline:
+                async for chunk in self.request.stream():
+                    content += chunk
+                    if len(content) > most:
+                        raise TooLarge(most)
+                    self.memory.take(self, len(chunk))
+                    if not self.was_crowded_out:
+                        self.deadline.reschedule(started + min(LONGEST, PATIENCE + len(content) / LEAST_PACE))
+        except TimeoutError as error:
+            if self.was_crowded_out:
+                raise Busy() from error
+            raise BadUpload("This took too long to arrive; send a shorter one, or try again.") from error
+        except ClientDisconnect as error:
+            raise BadUpload("This did not arrive as a whole; send it again.") from error
+        self.is_complete = True
+        return bytes(content)
+
+
+@asynccontextmanager
+async def received(request: Request, most: int) -> AsyncIterator[bytes]:
+    """What was sent, in memory; see `Arrival.content`."""
+    memory = request.app.state.reception.memory
+    arrival = Arrival(request, memory)
+    try:
+        yield await arrival.content(most)
+    finally:
+        memory.forget(arrival)
+
+
+async def made_of_upload(request: Request, make: Callable[[bytes], Made]) -> Made:
+    """What a function makes of a recording that was sent, in a thread; a few at a time, the others wait.
+
+    Raises:
+        BadUpload: it is too large, comes too slowly, or too many wait.
+    """
+    async with received(request, MOST_BYTES) as content:
+        return await made_in_turn(request, request.app.state.reception.turns, partial(make, content))
+
+
+async def made_in_turn(request: Request, turns: Turns, make: Callable[[], Made]) -> Made:
+    """What a function makes, in a thread, when it is this visitor's turn.
+
+    Raises:
+        BadUpload: the visitor has gone.
+        Busy: too many wait.
+    """
+    async with turns.turn(address_of(request)):
+        if await request.is_disconnected():
+            raise BadUpload("Nobody waits for an answer any more.")
+        return await run_in_threadpool(make)
+
+
+async def form_of(request: Request) -> dict[str, Any]:
+    """The JSON object that was sent.
+
+    Raises:
+        BadUpload: it is none.
+    """
+    async with received(request, MOST_FORM_BYTES) as content:
+        try:
+            form = json.loads(content)
+        except (ValueError, RecursionError) as error:
+            raise BadUpload("This is not a filled form.") from error
+    if not isinstance(form, dict):
+        raise BadUpload("This is not a filled form.")
+    return form
+
+
+def address_of(request: Request) -> str:
+    """Where a request comes from; behind a proxy on this machine, whom it names."""
+    return request.client.host if request.client else ""

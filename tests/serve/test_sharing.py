@@ -1,0 +1,113 @@
+"""What visitors share, and who makes room."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+import pytest
+
+from src.serve.sharing import Room, Turns
+from src.serve.upload import Busy
+
+
+@dataclass(eq=False)
+class Visitor:
+    address: str
+    is_busy: bool = False
+    has_left: bool = field(default=False, init=False)
+
+    def may_leave(self) -> bool:
+        return not self.is_busy
+
+    def leave(self) -> None:
+        self.has_left = True
+
+
+def left(visitors: list[Visitor]) -> list[bool]:
+    return [visitor.has_left for visitor in visitors]
+
+
+def test_the_fullest_address_makes_room_for_others():
+    room, crowd, guest = Room(10), [Visitor("a") for _ in range(10)], Visitor("b")
+    for visitor in [*crowd, guest]:
+        room.take(visitor, 1)
+    assert left(crowd) == [True] + 9 * [False] and not guest.has_left and room.taken == 10
+
+
+def test_all_of_one_address_may_take_all_and_the_longest_silent_leaves():
+    room, crowd = Room(50), [Visitor("proxy") for _ in range(50)]
+    for visitor in crowd:
+        room.take(visitor, 1)
+    assert not any(left(crowd))
+    room.take(crowd[0], 0)  # it says something
+    late = Visitor("proxy")
+    room.take(late, 1)
+    assert [crowd.index(visitor) for visitor in crowd if visitor.has_left] == [1] and not late.has_left
+
+
+def test_who_is_answered_stays_and_if_all_are_the_newcomer_leaves():
+    room, crowd, late = Room(3), [Visitor("a", is_busy=True) for _ in range(3)], Visitor("a")
+    for visitor in [*crowd, late]:
+        room.take(visitor, 1)
+    assert not any(left(crowd)) and late.has_left and room.taken == 3
+
+
+def test_room_is_given_back():
+    room, one, other = Room(10), Visitor("a"), Visitor("b")
+    for _ in range(100):
+        room.take(one, 4)
+        room.take(one, 4)
+        room.take(other, 2)
+        room.forget(one)
+        room.forget(other)
+        room.forget(other)
+    assert room.taken == 0 and not room.guests and not room.totals and not one.has_left and not other.has_left
+
+
+def test_turns_go_from_address_to_address():
+    async def run() -> list[str]:
+        turns, order = Turns(1, 100), []
+
+        async def visit(address: str) -> None:
+            async with turns.turn(address):
+                order.append(address)
+                await asyncio.sleep(0)
+
+        await asyncio.gather(*(visit(address) for address in [*5 * ["a"], "b", "c", "b"]))
+        assert turns.free == 1 and not turns.waiting
+        return order
+
+    assert "".join(asyncio.run(run())) == "aabcabaa"
+
+
+def test_where_too_many_wait_the_last_of_the_fullest_address_goes():
+    async def run() -> list[object]:
+        turns = Turns(1, 3)
+
+        async def visit(address: str) -> str:
+            async with turns.turn(address):
+                await asyncio.sleep(0)
+                return address
+
+        visits = [visit(address) for address in "aaaab"]
+        found = await asyncio.gather(*visits, return_exceptions=True)
+        assert turns.free == 1
+        return found
+
+    found = asyncio.run(run())
+    assert [one if isinstance(one, str) else type(one) for one in found] == ["a", "a", "a", Busy, "b"]
+
+
+def test_who_gives_up_takes_no_turn():
+    async def run() -> None:
+        turns = Turns(1, 10)
+        async with turns.turn("a"):
+            waiting = [asyncio.create_task(turns.turn(address).__aenter__()) for address in "ab"]
+            await asyncio.sleep(0)
+            waiting[0].cancel()
+            await asyncio.sleep(0)
+        await waiting[1]
+        assert turns.free == 0 and not turns.waiting
+        with pytest.raises(asyncio.CancelledError):
+            await waiting[0]
+
+    asyncio.run(run())
