@@ -16,8 +16,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from src import own_folder
 from src.complaint import sentence
-from src.mistake import Mistake, NoSuchFold
+from src.mistake import Mistake, NoSuchFold, Occupied
 from src.summary import FAILED, LEFT_OUT
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,8 @@ def job(cfg: DictConfig, run: Run) -> float | None:
     except Mistake as mistake:
         if sweep is None:
             sys.exit(str(mistake))
+        if isinstance(mistake, Occupied):
+            raise
         left_out = cfg.get("missing_fold") == "skip" and isinstance(mistake, NoSuchFold)
         log.warning("This job is left out: %s" if left_out else "This job failed: %s", mistake)
         (folder / (LEFT_OUT if left_out else FAILED)).write_text(f"{mistake}\n", encoding="utf-8")
@@ -81,10 +84,14 @@ def start(main: Callable[[], Any], program: str) -> None:
         main()
     except (HydraException, OmegaConfBaseException) as error:
         sys.exit(sentence(error, overrides, program))
+    except Mistake as mistake:
+        sys.exit(str(mistake))
     except OSError as error:  # Hydra's, as it makes the folder: `job` lets none of its own out
         sys.exit(f"Cannot write to {error.filename} ({error.strerror}); name another folder with hydra.run.dir.")
     except KeyboardInterrupt:
         sys.exit("Interrupted.")
+    finally:
+        own_folder.release()
 
 
 def sorted_arguments(arguments: list[str]) -> tuple[list[str], list[str]]:

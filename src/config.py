@@ -17,6 +17,7 @@ STEPS = tuple(
     f"trainer.{name}" for name in ("max_epochs", "max_steps", "accumulate_grad_batches", "limit_train_batches")
 )
 GROUPS = ("data", "task", "model", "optimizer")  # what a checkpoint is bound to
+MOST_NAMED = 3  # options that differ, in a message
 
 # option, type, lowest, highest, whether null is a value of it
 NUMBERS: list[tuple[str, type, float, float, bool]] = [
@@ -86,6 +87,18 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
 def read(folder: Path) -> dict[str, Any]:
     """The configuration of a run folder."""
     return yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+
+
+def differences(held: dict[str, Any], config: dict[str, Any], within: str = "") -> list[str]:
+    """Options in which two configurations differ, the first few."""
+    found: list[str] = []
+    for name in dict.fromkeys([*held, *config]):
+        old, new = held.get(name), config.get(name)
+        if isinstance(old, dict) and isinstance(new, dict) and old.get("name") == new.get("name"):
+            found += differences(old, new, f"{within}{name}.")
+        elif old != new:
+            found.append(within + name)
+    return found[:MOST_NAMED]
 
 
 def check(cfg: DictConfig) -> dict[str, Any]:

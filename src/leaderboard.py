@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy.integrate import trapezoid
 
-from src import explanation, wandb_run
+from src import explanation, run_folder, wandb_run
 from src.checkpoint import KEY, open_checkpoint
 from src.config import check_explanation, listed, plain
 from src.explain.leaderboard_page import write
@@ -54,6 +54,7 @@ def benchmark(cfg: DictConfig, folder: Path, sweep: Path | None = None) -> None:
     if cfg.control:
         open_checkpoint(str(cfg.control), "control")
     network, task = trained["model"]["name"], trained["task"]["name"]
+    run_folder.claim(folder, config, resume=True)  # OwnFolder has seen whose it is
     with wandb_run.finished():
         logger = None
         if cfg.get("logger") and cfg.logger.name == "wandb":  # now: a key that is refused is better known before

@@ -11,7 +11,8 @@ import pandas as pd
 import yaml
 
 from src.datamodules.clips import Clip
-from src.mistake import Mistake
+from src.mistake import Occupied
+from src.own_folder import holds_a_run
 from src.summary import FAILED, LEFT_OUT
 
 log = logging.getLogger(__name__)
@@ -26,16 +27,13 @@ def claim(folder: Path, config: dict[str, Any], resume: bool = False) -> None:
         resume: go on with the run that the folder holds, if it holds one.
 
     Raises:
-        Mistake: the folder holds a run already, and this one does not resume it.
+        Occupied: the folder holds a run already, and this one does not resume it.
     """
     try:
         with open(folder / "config.yaml", "w" if resume else "x", encoding="utf-8") as file:
             yaml.safe_dump(config, file, sort_keys=False, allow_unicode=True)
     except FileExistsError:
-        raise Mistake(
-            f"{folder} holds a run already; name another folder with hydra.run.dir (hydra.sweep.dir), or, to go on with"
-            " a training, its ckpt_path=…/checkpoints/last.ckpt."
-        ) from None
+        raise Occupied(holds_a_run(folder)) from None
     for name in (FAILED, LEFT_OUT):  # of an earlier try
         (folder / name).unlink(missing_ok=True)
 
