@@ -214,6 +214,6 @@ def show(metrics: run_folder.Metrics, folder: Path) -> None:
     for name, value in metrics.items():
         if not name.endswith(("_low", "_high")):
             table.add_row(name, f"{value:.4g}")
-    console = Console()
+    console = Console(markup=False, emoji=False)  # names may look like either
     console.print(table)
-    console.print(f"Report: {folder / 'report.html'}", soft_wrap=True, highlight=False, markup=False)
+    console.print(f"Report: {folder / 'report.html'}", soft_wrap=True, highlight=False)

@@ -147,6 +147,6 @@ def show(table: pd.DataFrame, folder: Path) -> None:
         for row in wide.sort_values("deletion/accuracy").to_dict("records"):
             shares = (f"{row[f'deletion/{name}']:.3f}" for name in ("accuracy", "probability"))
             printed.add_row(row["domain"], row["attribution"], *shares)
-    console = Console()
+    console = Console(markup=False, emoji=False)  # names may look like either
     console.print(printed)
-    console.print(f"Leaderboard: {folder / 'leaderboard.html'}", soft_wrap=True, highlight=False, markup=False)
+    console.print(f"Leaderboard: {folder / 'leaderboard.html'}", soft_wrap=True, highlight=False)

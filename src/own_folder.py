@@ -1,5 +1,6 @@
 """Gives each run and each multirun a folder of its own, before Hydra writes a byte into it."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,7 +51,7 @@ class OwnFolder(Callback):
                 with read_write(config.hydra):
                     config.hydra.sweep.dir = folder
                     # as if the user had named it: the jobs compose their configuration from the overrides
-                    config.hydra.overrides.hydra.append(f"hydra.sweep.dir='{folder}'")
+                    config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(folder)}")
             check_sweep(Path(folder), config, str(config_name))
             lock(Path(folder), "hydra.sweep.dir")
 
@@ -76,6 +77,11 @@ def is_named_after_time(node: DictConfig) -> bool:
     return "${now:" in str(OmegaConf.to_container(node, resolve=False)["dir"])  # type: ignore[index,call-overload]
 
 
+def quoted(text: str) -> str:
+    """As Hydra reads it on a command line: it wants backslashes doubled in front of a quote, and nowhere else."""
+    return "'" + re.sub(r"(\\*)('|$)", lambda found: 2 * found[1] + ("\\'" if found[2] else ""), text) + "'"
+
+
 def make_free(folder: str) -> str:
     """Makes the folder, or the first of `folder-2`, `folder-3`, ... that nobody else has made."""
     Path(folder).parent.mkdir(parents=True, exist_ok=True)
@@ -98,7 +104,7 @@ def check_run(folder: Path, config: DictConfig, program: str) -> None:
     held = held_in(folder)
     if program not in GOES_ON or program_of(held, folder) != program:
         raise Occupied(holds_a_run(folder))
-    asked = OmegaConf.masked_copy(config, [name for name in config if name != "hydra"])
+    asked = OmegaConf.masked_copy(config, [str(name) for name in config if name != "hydra"])
     if program == "explain" and (changed := differences(held, check_explanation(asked))):
         raise Occupied(holds_another(folder, "an explanation", changed))
     if program == "benchmark" and held:

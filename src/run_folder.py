@@ -11,11 +11,14 @@ import pandas as pd
 import yaml
 
 from src.datamodules.clips import Clip
+from src.drawing import literal
 from src.mistake import Occupied
 from src.own_folder import holds_a_run
 from src.summary import FAILED, LEFT_OUT
 
 log = logging.getLogger(__name__)
+
+MOST_OF_NAME = 40  # characters of a class, beside the confusion matrix
 
 Metrics = dict[str, float | int]
 
@@ -85,9 +88,10 @@ def plot_confusion(folder: Path, counts: np.ndarray, classes: list[str], title: 
     for row, column in np.argwhere(counts):
         colour = "white" if shares[row, column] > 0.5 else "black"
         axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=8)
-    axes.set_xticks(range(len(classes)), classes, rotation=45 if max(map(len, classes)) > 2 else 0)
-    axes.set_yticks(range(len(classes)), classes)
-    axes.set(xlabel="predicted", ylabel="true", title=title)
+    names = [literal(name, MOST_OF_NAME) for name in classes]
+    axes.set_xticks(range(len(classes)), names, rotation=45 if max(map(len, names)) > 2 else 0)
+    axes.set_yticks(range(len(classes)), names)
+    axes.set(xlabel="predicted", ylabel="true", title=literal(title))
     figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.85)
     path = folder / "confusion.png"
     figure.savefig(path, dpi=150)

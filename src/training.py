@@ -1,7 +1,6 @@
 """One run: corpus, folds and network from a configuration; fit, test, and leave the results in the run folder."""
 
 import logging
-import shutil
 import time
 import warnings
 from pathlib import Path
@@ -19,7 +18,9 @@ from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 from src import memory, run_folder, wandb_run
 from src.build import build
 from src.checkpoint import KEY, CheckpointFiles, KeepBest, KeepLast, open_checkpoint
+from src.datamodules.cache_files import SKIPPED, write_skipped
 from src.datamodules.datamodule import AudioDataModule
+from src.drawing import drawing
 from src.epoch_table import EpochTable
 from src.mistake import Mistake
 from src.modules.classifier import Classifier
@@ -145,9 +146,11 @@ def fit_and_test(
     run_folder.write_metrics(folder, metrics)
     run_folder.write_predictions(folder, [datamodule.clips[i] for i in clips], classes, labels, probabilities)
     title = f"{config['model']['name']}, {config['task']['name']}, fold {config['fold']}: test"
-    plot = run_folder.plot_confusion(folder, counts, classes, title)
     if datamodule.cache.skipped:
-        shutil.copy(datamodule.cache.folder / "skipped.csv", folder / "skipped.csv")
+        write_skipped(folder / SKIPPED, datamodule.cache.skipped)
+    plot = None
+    with drawing("confusion.png"):  # the last thing: what took hours is safe by now
+        plot = run_folder.plot_confusion(folder, counts, classes, title)
     if isinstance(trainer.logger, WandbLogger):
         wandb_run.log_results(trainer.logger, metrics, counts, classes, plot)
     show(metrics, folder, f"{datamodule.corpus.unit}s")
@@ -167,9 +170,9 @@ def show(metrics: run_folder.Metrics, folder: Path, units: str) -> None:
         numbers = [metrics.get(f"{metric}/{name}") for name in ("accuracy", "balanced_accuracy", "loss")]
         cells = ["" if number is None else f"{number:.4f}" for number in numbers]
         table.add_row(split, str(metrics[f"clips/{split}"]), str(metrics[f"{units}/{split}"]), *cells)
-    console = Console()
+    console = Console(markup=False, emoji=False)  # names may look like either
     console.print(table)
-    console.print(f"Run folder: {folder}", soft_wrap=True, highlight=False, markup=False)
+    console.print(f"Run folder: {folder}", soft_wrap=True, highlight=False)
 
 
 def hush() -> None:
@@ -186,5 +189,6 @@ def hush() -> None:
         ".*isinstance.treespec.*",
         ".*y_pred contains classes not in y_true.*",
         ".*A single label was found.*",
+        "Glyph .* missing from font.*",
     ):
         warnings.filterwarnings("ignore", message)

@@ -87,10 +87,15 @@ def build(
 
     left = list(zip(clips, stamps, strict=True))[len(entries) :]
     entries += _append(building, _in_order(prepare, left), len(left))
-    with open(building / SKIPPED, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        csv.writer(file).writerows([("path", "reason")] + [(e.path, e.reason) for e in entries if e.reason])
+    write_skipped(building / SKIPPED, [(e.path, e.reason) for e in entries if e.reason])
     _swap(building, home)
     return entries
+
+
+def write_skipped(path: Path, skipped: Sequence[tuple[str, str]]) -> None:
+    """`skipped.csv`: path and reason of each bad recording."""
+    with open(path, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+        csv.writer(file).writerows([("path", "reason"), *skipped])
 
 
 def _append(building: Path, results: Iterator[tuple[Entry, np.ndarray]], count: int) -> list[Entry]:
