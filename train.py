@@ -25,12 +25,13 @@ def main(cfg: DictConfig) -> float | None:
 def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str]) -> float | None:
     """Trains, and returns val/accuracy: what a sweeper may optimise, unlike the test's."""
     checked = config.check(cfg)
-    from src import training  # only now: it takes seconds to import, and wrong options should not wait
+    from src import run_folder, training  # only now: it takes seconds to import, and wrong options should not wait
 
     if checked["ckpt_path"]:
         from src.checkpoint import KEY, open_checkpoint
 
         path = checked["ckpt_path"]
+        config.check_incomplete(path)
         checkpoint = open_checkpoint(path)
         if "optimizer_states" not in checkpoint:
             raise Mistake(f"ckpt_path={path} holds weights only; resume from the last.ckpt beside it.")
@@ -41,6 +42,8 @@ def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str])
         from src import explanation
 
         explanation.of_run(folder, checked)
+    if metrics:
+        run_folder.drop_last(folder, checked, metrics)
     return metrics.get("val/accuracy")
 
 

@@ -82,7 +82,7 @@ def start(main: Callable[[], Any], program: str) -> None:
     sys.argv[1:] = flags + overrides
     try:
         main()
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError) as error:  # `job` lets none of its own out
         sys.exit(sentence(error, overrides, program))
     except Mistake as mistake:
         sys.exit(str(mistake))

@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from src.complaint import CONF, HELP, sentence
 from src.mistake import Mistake
+from src.trainer_options import check_trainer, check_training
 
 # what decides how many steps a run takes
 STEPS = tuple(
@@ -42,8 +43,6 @@ NUMBERS: list[tuple[str, type, float, float, bool]] = [
     ("optimizer.weight_decay", float, 0, 1e3, False),
     ("optimizer.momentum", float, 0, 1, False),
     ("model.network.dropout", float, 0, 1, False),
-    ("trainer.max_epochs", int, -1, 10**9, True),
-    ("trainer.max_steps", int, -1, 10**12, False),
 ]
 
 EXPLANATION_NUMBERS: list[tuple[str, type, float, float, bool]] = [
@@ -62,6 +61,16 @@ def run_folder_of(ckpt_path: str | None, otherwise: str | None) -> str | None:
     if path and path.is_file() and path.parent.name == "checkpoints":
         return str(path.parents[1])
     return otherwise
+
+
+def check_incomplete(ckpt_path: str) -> None:
+    """Raises a Mistake if the checkpoint to resume from is gone because its run is complete."""
+    path = Path(ckpt_path).expanduser().absolute()
+    if path.name == "last.ckpt" and not path.exists() and (path.parents[1] / "metrics.json").exists():
+        raise Mistake(
+            f"ckpt_path={ckpt_path} is gone: the run in {path.parents[1]} is complete; keep_last=true keeps the"
+            " checkpoint of a run that is to go on after that."
+        )
 
 
 # What the configuration computes. The first two let a resumed run keep its folder and the record of how it was started.
@@ -114,6 +123,8 @@ def check(cfg: DictConfig) -> dict[str, Any]:
     config = plain(cfg)
     for option, kind, low, high, nullable in NUMBERS:
         check_number(config, option, kind, low, high, nullable)
+    if config.get("keep_last", False) not in (True, False):
+        raise Mistake(f"keep_last={config['keep_last']} is neither true nor false.")
     if config["missing_fold"] not in ("error", "skip"):
         raise Mistake(f"missing_fold={config['missing_fold']} is neither error nor skip.")
     noise = config["augmentation"]["noise_snr_db"]
@@ -132,13 +143,8 @@ def check(cfg: DictConfig) -> dict[str, Any]:
     for name in config.get("explain_by") or []:  # checkpoints from before it was an option have none
         if name not in attributions:
             raise Mistake(f"explain_by={config['explain_by']} names {name}; choose among {', '.join(attributions)}.")
-    for option in ("limit_train_batches", "limit_val_batches", "limit_test_batches"):
-        if config["trainer"][option] == 0:
-            raise Mistake(f"trainer.{option}=0 would leave nothing to train on, to choose by or to test; leave it out.")
-    if str(config["trainer"]["strategy"]).endswith(("_spawn", "_fork", "_notebook")):
-        raise Mistake(f"trainer.strategy={config['trainer']['strategy']} is not supported; use ddp.")
-    if config["trainer"]["max_epochs"] in (-1, None) and config["trainer"]["max_steps"] == -1:
-        raise Mistake("trainer.max_epochs=-1 would train for ever; set trainer.max_epochs or trainer.max_steps.")
+    config["trainer"] = check_trainer(config.get("trainer"))
+    check_training(config["trainer"])
     for option in ("root", "csv", "speakers", "cache_dir"):  # whoever reads the configuration later may stand elsewhere
         path = config["data"].get(option)
         is_table = option in ("csv", "speakers")  # which may also lie in the root
@@ -156,6 +162,7 @@ def check_explanation(cfg: DictConfig) -> dict[str, Any]:
     config = plain(cfg)
     for option, kind, low, high, nullable in EXPLANATION_NUMBERS:
         check_number(config, option, kind, low, high, nullable)
+    config["trainer"] = check_trainer(config.get("trainer"), explaining=True)
     config["target"] = str(config["target"]).lower() if isinstance(config["target"], bool) else str(config["target"])
     for holder, name in (
         (config, "checkpoint"),
@@ -228,7 +235,9 @@ def resumed(config: dict[str, Any], overrides: Iterable[str], ckpt_path: str) ->
         chosen = own["name"] if name in GROUPS else own
         if name == "ckpt_path" or chosen == value:
             continue
-        if not name.startswith(("trainer.", "logger", "data.cache_dir", "data.root", "data.csv", "data.speakers")):
+        if not name.startswith(
+            ("trainer.", "logger", "keep_last", "data.cache_dir", "data.root", "data.csv", "data.speakers")
+        ):
             raise Mistake(
                 f"ckpt_path={ckpt_path} was trained with {name}={chosen}, not {value}; leave {name} out to resume"
                 " that run, or leave ckpt_path out to start another."

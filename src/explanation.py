@@ -62,12 +62,12 @@ def explain(config: dict[str, Any], folder: Path) -> run_folder.Metrics:
     hush()
     memory.keep_freed()
     seed_everything(config["seed"], verbose=False)
+    trainer = make_trainer(config["trainer"], folder)  # first: it may refuse its arguments
     checkpoint = open_checkpoint(config["checkpoint"], "checkpoint")
     classifier = classifier_of(checkpoint)
     trained = trained_config(checkpoint[KEY], config)
     source = source_of(config, trained, checkpoint[KEY]["speakers"])
     question = question_of(config, trained, classifier, source)
-    trainer = make_trainer(config["trainer"], folder)
     if folder_of_first_process():
         ask(trainer, folder, source, classifier, question, config["data"]["batch_size"])
         return {}

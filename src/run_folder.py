@@ -52,6 +52,22 @@ def add_metrics(folder: Path, metrics: Metrics) -> None:
     write_metrics(folder, {**known, **metrics})
 
 
+def drop_last(folder: Path, config: dict[str, Any], metrics: Metrics) -> None:
+    """Removes `last.ckpt`, four fifths of a run, unless it was asked for, or a clock ended the training early.
+
+    Args:
+        folder: of the run, which is complete.
+        config: the run's.
+        metrics: the run's.
+    """
+    options = config["trainer"]
+    epochs = options.get("max_epochs")
+    whole = epochs is not None and 0 < epochs <= metrics["epochs"]
+    cut_short = options.get("max_time") and not whole
+    if not config.get("keep_last") and not cut_short:
+        (folder / "checkpoints/last.ckpt").unlink(missing_ok=True)
+
+
 def write_predictions(
     folder: Path, clips: list[Clip], classes: list[str], labels: np.ndarray, probabilities: np.ndarray
 ) -> None:
