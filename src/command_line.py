@@ -38,6 +38,8 @@ def job(cfg: DictConfig, run: Run) -> float | None:
     hydra_cfg = HydraConfig.get()
     folder = Path(hydra_cfg.runtime.output_dir)
     sweep = Path(hydra_cfg.sweep.dir).absolute() if hydra_cfg.mode == RunMode.MULTIRUN else None
+    if sweep and not hydra_cfg.launcher._target_.endswith("BasicLauncher"):
+        os.environ["TTY_COMPATIBLE"] = "0"  # progress bars of several jobs would overwrite each other: lines instead
     try:
         with writing_to(folder):
             return run(cfg, folder, sweep, list(hydra_cfg.overrides.task))

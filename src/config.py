@@ -73,11 +73,18 @@ def check_incomplete(ckpt_path: str) -> None:
         )
 
 
+def job_of_sweep(*, _root_: DictConfig) -> str:
+    """How a line of a multirun's job begins, as several may speak at a time; empty for a run by itself."""
+    number = OmegaConf.select(_root_, "hydra.job.num", throw_on_missing=False)
+    return "" if number is None else f"[job {number}] "
+
+
 # What the configuration computes. The first two let a resumed run keep its folder and the record of how it was started.
 OmegaConf.register_new_resolver("run_dir", run_folder_of, replace=True)
 OmegaConf.register_new_resolver(
     "hydra_subdir", lambda ckpt_path: None if run_folder_of(ckpt_path, None) else ".hydra", replace=True
 )
+OmegaConf.register_new_resolver("job_of_sweep", job_of_sweep, replace=True)
 OmegaConf.register_new_resolver("samples", lambda seconds, rate: round(seconds * rate), replace=True)
 
 

@@ -215,5 +215,6 @@ def show(metrics: run_folder.Metrics, folder: Path) -> None:
         if not name.endswith(("_low", "_high")):
             table.add_row(name, f"{value:.4g}")
     console = Console(markup=False, emoji=False)  # names may look like either
-    console.print(table)
-    console.print(f"Report: {folder / 'report.html'}", soft_wrap=True, highlight=False)
+    with console:  # at once, as jobs of a multirun may speak at a time
+        console.print(table)
+        console.print(f"Report: {folder / 'report.html'}", soft_wrap=True, highlight=False)

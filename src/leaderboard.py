@@ -148,5 +148,6 @@ def show(table: pd.DataFrame, folder: Path) -> None:
             shares = (f"{row[f'deletion/{name}']:.3f}" for name in ("accuracy", "probability"))
             printed.add_row(row["domain"], row["attribution"], *shares)
     console = Console(markup=False, emoji=False)  # names may look like either
-    console.print(printed)
-    console.print(f"Leaderboard: {folder / 'leaderboard.html'}", soft_wrap=True, highlight=False)
+    with console:  # at once, as jobs of a multirun may speak at a time
+        console.print(printed)
+        console.print(f"Leaderboard: {folder / 'leaderboard.html'}", soft_wrap=True, highlight=False)

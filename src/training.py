@@ -213,8 +213,9 @@ def show(metrics: run_folder.Metrics, folder: Path, units: str) -> None:
         cells = ["" if number is None else f"{number:.4f}" for number in numbers]
         table.add_row(split, str(metrics[f"clips/{split}"]), str(metrics[f"{units}/{split}"]), *cells)
     console = Console(markup=False, emoji=False)  # names may look like either
-    console.print(table)
-    console.print(f"Run folder: {folder}", soft_wrap=True, highlight=False)
+    with console:  # at once, as jobs of a multirun may speak at a time
+        console.print(table)
+        console.print(f"Run folder: {folder}", soft_wrap=True, highlight=False)
 
 
 def hush() -> None:

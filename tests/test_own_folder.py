@@ -119,6 +119,8 @@ def test_two_sweeps_in_one_second(start_training, tmp_path, launcher):
     for sweep in both:
         said, _ = sweep.communicate(timeout=500)
         assert sweep.returncode == 0, said
+        if launcher != "processes":  # what those say goes to files of their own
+            assert "[job 0] epoch 1/1" in said and "[job 1] epoch 1/1" in said
     seeds = []
     for folder in (tmp_path / "multirun").iterdir():
         table = pd.read_csv(folder / "summary.csv")
@@ -129,3 +131,12 @@ def test_two_sweeps_in_one_second(start_training, tmp_path, launcher):
         assert sorted(os.listdir(folder)) == sorted({"0", "1", "multirun.yaml", "summary.csv", "summary.md"} |
                                                     ({".submitit"} if launcher == "processes" else set()))  # fmt: skip
     assert sorted(seeds) == [1, 2]
+
+
+def test_each_line_of_a_sweep_says_which_job_speaks(train_here, tmp_path, capsys):
+    assert "2 of 2 jobs failed" in train_here("-m", *FAILING, "seed=1,2", "hydra.sweep.dir=sweep")
+    said = [line for line in capsys.readouterr().out.splitlines() if "This job failed" in line]
+    assert len(said) == 2 and all(f" [job {number}] This job failed" in line for number, line in enumerate(said))
+    assert " [job 1] " in (tmp_path / "sweep/1/train.log").read_text()
+    assert "nowhere" in train_here(*FAILING, "hydra.run.dir=run")
+    assert "[job" not in capsys.readouterr().out + (tmp_path / "run/train.log").read_text()
