@@ -1,6 +1,7 @@
 """Gives each run and each multirun a folder of its own, before Hydra writes a byte into it."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,8 +9,11 @@ from typing import Any
 
 import yaml
 from filelock import BaseFileLock, FileLock, Timeout
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf, read_write
+from omegaconf import DictConfig, OmegaConf
 
 from src.config import check_explanation, differences, plain, read, run_folder_of
 from src.mistake import Mistake, Occupied
@@ -37,21 +41,22 @@ class OwnFolder(Callback):
         with said():
             if is_named_after_time(config.hydra.run):
                 folder = make_free(folder)
-                with read_write(config.hydra):
-                    config.hydra.run.dir = folder
+                config.hydra.run.dir = folder
             check_run(Path(folder), config, str(config_name))
+            if config_name == "explain" and (Path(folder) / RUN).exists():
+                config.hydra.output_subdir = None  # the record of how it was started stays, as that of a resumed run
             lock(Path(folder), "hydra.run.dir")
 
     def on_multirun_start(self, config: DictConfig, config_name: str | None = None, **kwargs: Any) -> None:
         named, folder = str(config.hydra.sweep.dir), str(config.hydra.sweep.dir)
         with said():
+            check_jobs(config)
             if is_named_after_time(config.hydra.sweep):
                 folder = make_free(folder)
             if folder != named:
-                with read_write(config.hydra):
-                    config.hydra.sweep.dir = folder
-                    # as if the user had named it: the jobs compose their configuration from the overrides
-                    config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(folder)}")
+                config.hydra.sweep.dir = folder
+                # as if the user had named it: the jobs compose their configuration from the overrides
+                config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(folder)}")
             check_sweep(Path(folder), config, str(config_name))
             lock(Path(folder), "hydra.sweep.dir")
 
@@ -155,6 +160,26 @@ def check_sweep(folder: Path, config: DictConfig, program: str) -> None:
         same = all(OmegaConf.select(held, name) == OmegaConf.select(config, name) for name in names)
     if not same:
         raise Occupied(f"{folder} holds a sweep already; name another folder with hydra.sweep.dir.")
+
+
+def check_jobs(config: DictConfig) -> None:
+    """Raises Occupied if two jobs of a multirun would get one folder."""
+    named = str(OmegaConf.to_container(config.hydra.sweep, resolve=False)["subdir"])  # type: ignore[index,call-overload]
+    if any(each in named for each in ("hydra.job.num", "hydra.job.id", "hydra.job.override_dirname")):
+        return
+    if not config.hydra.sweeper._target_.endswith("BasicSweeper"):
+        return  # which chooses its jobs as it goes
+    loader = GlobalHydra.instance().config_loader()
+    params = [f"{name}={value}" for name, value in (config.hydra.sweeper.params or {}).items()]
+    overrides = OverridesParser.create(loader).parse_overrides([*params, *config.hydra.overrides.task])
+    jobs = [job for batch in BasicSweeper.split_arguments(overrides, None) for job in batch]
+    folders = Counter(str(loader.load_sweep_config(config, job).hydra.sweep.subdir) for job in jobs)
+    folder, count = folders.most_common(1)[0]
+    if count > 1:
+        raise Occupied(
+            f"hydra.sweep.subdir={named} would give {count} jobs the folder {folder}; add their number:"
+            f" 'hydra.sweep.subdir={named}/${{hydra.job.num}}'."
+        )
 
 
 def lock(folder: Path, option: str) -> None:

@@ -110,6 +110,16 @@ def test_explanations_go_on_where_the_same_command_left_off(explain_here, benchm
     assert set(pd.read_csv(tmp_path / "board/leaderboard.csv")["attribution"]) == {"amplitude", "random"}
 
 
+@pytest.mark.parametrize("subdir", ["same", "${task.name}"])
+def test_jobs_that_would_share_a_folder_are_not_begun(train_here, tmp_path, subdir):
+    said = train_here("-m", *FAILING, "seed=1,2", f"hydra.sweep.subdir={subdir}", "hydra.sweep.dir=sweep")
+    assert said.startswith(f"hydra.sweep.subdir={subdir} would give 2 jobs the folder") and "\n" not in said
+    assert not contents(tmp_path)
+    assert "2 of 2 jobs failed" in train_here("-m", *FAILING, "seed=1,2", "hydra.sweep.subdir=s${seed}",
+                                              "hydra.sweep.dir=sweep")  # fmt: skip
+    assert (tmp_path / "sweep/s1/error.txt").exists() and (tmp_path / "sweep/s2/error.txt").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["basic", "cores", "processes"])
 def test_two_sweeps_in_one_second(start_training, tmp_path, launcher):

@@ -17,7 +17,7 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 from scipy.ndimage import gaussian_filter1d
 
-from src.drawing import literal
+from src.drawing import MOST_CHARACTERS, literal
 from src.explain.audible import SMOOTHING_HZ
 
 PERCENTILES = {"ms": 97.0, "Hz": 99.0, "bin": 99.5}  # of |relevance|, where colours end: a burst would leave all pale
@@ -41,7 +41,7 @@ def new_figure(title: str, height: float, bottom: float = 0.5) -> Figure:
     top = 0.35 if title else 0.1  # inches
     figure.subplots_adjust(left=LEFT, right=RIGHT, bottom=bottom / height, top=1 - top / height, hspace=0.12)
     place = {"x": LEFT, "y": 1 - 0.08 / height}
-    figure.suptitle(literal(title), **place, ha="left", va="top", fontsize=10, parse_math=False)
+    figure.suptitle(literal(title, MOST_CHARACTERS), **place, ha="left", va="top", fontsize=10, parse_math=False)
     return figure
 
 

@@ -12,7 +12,7 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 from scipy.ndimage import gaussian_filter
 
-from src.drawing import MOST_CHARACTERS, literal
+from src.drawing import literal
 from src.explain import canvas
 from src.explain.canvas import Extent, cells, name_rows, new_figure
 from src.explain.class_averages import ClassAverages
@@ -51,7 +51,7 @@ def plot_class_averages(averages: ClassAverages, classes: Sequence[str]) -> Figu
         is_lowest = bool(wrongly) and number + across >= len(classes)
         draw_ticks(axes, averages, left=number % across == 0, bottom=is_lowest)
     for axes, name in zip(panels[:, 0], classes, strict=False):
-        name = literal(name, MOST_CHARACTERS // across)
+        name = literal(name, canvas.MOST_CHARACTERS // across)
         axes.text(0, 0, name, transform=axes.transAxes, fontsize=9, fontweight="bold", parse_math=False)
     for axes in (*panels[:, 0], *panels[len(classes) :, 1:].flat):
         axes.set_axis_off()
