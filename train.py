@@ -24,11 +24,12 @@ def main(cfg: DictConfig) -> float | None:
 def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str]) -> float | None:
     """Trains, and returns val/accuracy: what a sweeper may optimise, unlike the test's."""
     checked = config.check(cfg)
-    from src import training  # only now: it takes seconds to import, and wrong options should not wait
+    from src import run_folder, training  # only now: it takes seconds to import, and wrong options should not wait
 
     if checked["ckpt_path"]:
         from src.resume import resumed
 
+        config.check_incomplete(checked["ckpt_path"])
         checked = resumed(checked, overrides)
         folder = Path(config.run_folder_of(checked["ckpt_path"], str(folder)) or folder)
     metrics = training.train(checked, folder, sweep)
@@ -36,6 +37,8 @@ def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str])
         from src import explanation
 
         explanation.of_run(folder, checked)
+    if metrics:
+        run_folder.drop_last(folder, checked, metrics)
     return metrics.get("val/accuracy")
 
 

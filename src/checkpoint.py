@@ -38,8 +38,9 @@ class KeepBest(ModelCheckpoint):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(
-            folder, "best", monitor="val/accuracy", mode="max", save_weights_only=True, enable_version_counter=False
-        )
+            folder, "best", monitor="val/accuracy", mode="max", save_weights_only=True, enable_version_counter=False,
+            save_on_train_epoch_end=False,  # but of the validation: later weights have not its score
+        )  # fmt: skip
 
     def check_monitor_top_k(self, trainer: Trainer, current: torch.Tensor | None = None) -> bool:
         higher = super().check_monitor_top_k(trainer, current)

@@ -16,8 +16,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from src import own_folder
 from src.complaint import sentence
-from src.mistake import Mistake, NoSuchFold
+from src.mistake import Mistake, NoSuchFold, Occupied
 from src.summary import FAILED, LEFT_OUT
 
 log = logging.getLogger(__name__)
@@ -37,12 +38,16 @@ def job(cfg: DictConfig, run: Run) -> float | None:
     hydra_cfg = HydraConfig.get()
     folder = Path(hydra_cfg.runtime.output_dir)
     sweep = Path(hydra_cfg.sweep.dir).absolute() if hydra_cfg.mode == RunMode.MULTIRUN else None
+    if sweep and not hydra_cfg.launcher._target_.endswith("BasicLauncher"):
+        os.environ["TTY_COMPATIBLE"] = "0"  # progress bars of several jobs would overwrite each other: lines instead
     try:
         with writing_to(folder):
             return run(cfg, folder, sweep, list(hydra_cfg.overrides.task))
     except Mistake as mistake:
         if sweep is None:
             sys.exit(str(mistake))
+        if isinstance(mistake, Occupied):
+            raise
         left_out = cfg.get("missing_fold") == "skip" and isinstance(mistake, NoSuchFold)
         log.warning("This job is left out: %s" if left_out else "This job failed: %s", mistake)
         (folder / (LEFT_OUT if left_out else FAILED)).write_text(f"{mistake}\n", encoding="utf-8")
@@ -79,12 +84,16 @@ def start(main: Callable[[], Any], program: str) -> None:
     sys.argv[1:] = flags + overrides
     try:
         main()
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError) as error:  # `job` lets none of its own out
         sys.exit(sentence(error, overrides, program))
+    except Mistake as mistake:
+        sys.exit(str(mistake))
     except OSError as error:  # Hydra's, as it makes the folder: `job` lets none of its own out
         sys.exit(f"Cannot write to {error.filename} ({error.strerror}); name another folder with hydra.run.dir.")
     except KeyboardInterrupt:
         sys.exit("Interrupted.")
+    finally:
+        own_folder.release()
 
 
 def sorted_arguments(arguments: list[str]) -> tuple[list[str], list[str]]:

@@ -12,6 +12,8 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import OverrideParseException
 from omegaconf import OmegaConf
 
+from src.trainer_options import refusal
+
 CONF = Path(__file__).parents[1] / "conf"
 EXTRA = ("joblib", "submitit_local", "submitit_slurm")  # what the presets of hydra/launcher are made of
 HELP = "--help lists them"
@@ -34,6 +36,9 @@ def sentence(error: Exception, overrides: Iterable[str] = (), program: str = "tr
             return f"{group}={name} is unknown; choose one of {', '.join(choices)}."
     if found := re.search(r"Could not override '([^'\n]+)'", text):
         option = found.group(1).split("@")[0]
+        group, _, name = option.partition(".")
+        if group == "trainer" and (refused := refusal(name, explaining=program != "train")):
+            return refused
         if owners := owners_of(option):
             return f"{option} is an option of {' and '.join(owners)} only; {HELP}."
         close = difflib.get_close_matches(option, options(overrides, program), n=1, cutoff=0.6)

@@ -10,6 +10,9 @@ from omegaconf.errors import OmegaConfBaseException
 from src.complaint import CONF, HELP, sentence
 from src.mistake import Mistake
 from src.plain_data import NotPlain, plain_data, shown
+from src.trainer_options import check_trainer, check_training
+
+MOST_NAMED = 3  # options that differ, in a message
 
 # option, type, lowest, highest, whether null is a value of it
 NUMBERS: list[tuple[str, type, float, float, bool]] = [
@@ -34,8 +37,6 @@ NUMBERS: list[tuple[str, type, float, float, bool]] = [
     ("optimizer.weight_decay", float, 0, 1e3, False),
     ("optimizer.momentum", float, 0, 1, False),
     ("model.network.dropout", float, 0, 1, False),
-    ("trainer.max_epochs", int, -1, 10**9, True),
-    ("trainer.max_steps", int, -1, 10**12, False),
 ]
 
 # what every configuration of a training has
@@ -66,11 +67,28 @@ def run_folder_of(ckpt_path: str | None, otherwise: str | None) -> str | None:
     return otherwise
 
 
+def check_incomplete(ckpt_path: str) -> None:
+    """Raises a Mistake if the checkpoint to resume from is gone because its run is complete."""
+    path = Path(ckpt_path).expanduser().absolute()
+    if path.name == "last.ckpt" and not path.exists() and (path.parents[1] / "metrics.json").exists():
+        raise Mistake(
+            f"ckpt_path={ckpt_path} is gone: the run in {path.parents[1]} is complete; keep_last=true keeps the"
+            " checkpoint of a run that is to go on after that."
+        )
+
+
+def job_of_sweep(*, _root_: DictConfig) -> str:
+    """How a line of a multirun's job begins, as several may speak at a time; empty for a run by itself."""
+    number = OmegaConf.select(_root_, "hydra.job.num", throw_on_missing=False)
+    return "" if number is None else f"[job {number}] "
+
+
 # What the configuration computes. The first two let a resumed run keep its folder and the record of how it was started.
 OmegaConf.register_new_resolver("run_dir", run_folder_of, replace=True)
 OmegaConf.register_new_resolver(
     "hydra_subdir", lambda ckpt_path: None if run_folder_of(ckpt_path, None) else ".hydra", replace=True
 )
+OmegaConf.register_new_resolver("job_of_sweep", job_of_sweep, replace=True)
 OmegaConf.register_new_resolver("samples", lambda seconds, rate: round(seconds * rate), replace=True)
 
 
@@ -103,6 +121,18 @@ def read(folder: Path) -> dict[str, Any]:
     return config
 
 
+def differences(held: dict[str, Any], config: dict[str, Any], within: str = "") -> list[str]:
+    """Options in which two configurations differ, the first few."""
+    found: list[str] = []
+    for name in dict.fromkeys([*held, *config]):
+        old, new = held.get(name), config.get(name)
+        if isinstance(old, dict) and isinstance(new, dict) and old.get("name") == new.get("name"):
+            found += differences(old, new, f"{within}{name}.")
+        elif old != new:
+            found.append(within + name)
+    return found[:MOST_NAMED]
+
+
 def check(cfg: DictConfig) -> dict[str, Any]:
     """Resolves a configuration into plain containers and checks its values.
 
@@ -116,6 +146,8 @@ def check(cfg: DictConfig) -> dict[str, Any]:
     config = plain(cfg)
     check_values(config)
     config["allow"] = packages(config)
+    config["trainer"] = check_trainer(config["trainer"])
+    check_training(config["trainer"])
     if config["ckpt_path"]:
         config["ckpt_path"] = str(Path(str(config["ckpt_path"])).expanduser().absolute())
     for option in ("root", "csv", "speakers", "cache_dir"):  # whoever reads the configuration later may stand elsewhere
@@ -138,6 +170,8 @@ def check_values(config: dict[str, Any]) -> None:
             raise Mistake(f"{option}={shown(value)} is not {NAMES_OF_KINDS[kind]}.")
     for option, kind, low, high, nullable in NUMBERS:
         check_number(config, option, kind, low, high, nullable)
+    if config.get("keep_last", False) not in (True, False):
+        raise Mistake(f"keep_last={config['keep_last']} is neither true nor false.")
     if config["missing_fold"] not in ("error", "skip"):
         raise Mistake(f"missing_fold={config['missing_fold']} is neither error nor skip.")
     noise = config["augmentation"]["noise_snr_db"]
@@ -156,13 +190,6 @@ def check_values(config: dict[str, Any]) -> None:
     for name in config.get("explain_by") or []:  # checkpoints from before it was an option have none
         if name not in attributions:
             raise Mistake(f"explain_by={config['explain_by']} names {name}; choose among {', '.join(attributions)}.")
-    for option in ("limit_train_batches", "limit_val_batches", "limit_test_batches"):
-        if config["trainer"][option] == 0:
-            raise Mistake(f"trainer.{option}=0 would leave nothing to train on, to choose by or to test; leave it out.")
-    if str(config["trainer"]["strategy"]).endswith(("_spawn", "_fork", "_notebook")):
-        raise Mistake(f"trainer.strategy={config['trainer']['strategy']} is not supported; use ddp.")
-    if config["trainer"]["max_epochs"] in (-1, None) and config["trainer"]["max_steps"] == -1:
-        raise Mistake("trainer.max_epochs=-1 would train for ever; set trainer.max_epochs or trainer.max_steps.")
 
 
 def packages(config: dict[str, Any]) -> list[str]:
@@ -189,6 +216,7 @@ def check_explanation(cfg: DictConfig) -> dict[str, Any]:
     for option, kind, low, high, nullable in EXPLANATION_NUMBERS:
         check_number(config, option, kind, low, high, nullable)
     config["allow"] = packages(config)
+    config["trainer"] = check_trainer(config.get("trainer"), explaining=True)
     config["target"] = str(config["target"]).lower() if isinstance(config["target"], bool) else str(config["target"])
     for holder, name in (
         (config, "checkpoint"),

@@ -12,13 +12,15 @@ log = logging.getLogger(__name__)
 class EpochTable(Callback):
     """Writes `metrics.csv`, a row per epoch, and logs it as a line.
 
-    A resumed run goes on with the rows of the epochs that it builds on.
+    A resumed run goes on with the rows of the epochs that it builds on. What was not measured in an epoch is empty:
+    validation that was not due, or that the run did not get to as it was stopped within the epoch.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows: list[dict[Any, Any]] = []
         self.started = time.monotonic()
+        self.validated = self.unfinished = False
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         if trainer.is_global_zero and trainer.current_epoch > 0 and self.path.exists():
@@ -27,11 +29,22 @@ class EpochTable(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
         self.started = time.monotonic()
+        self.validated = False
+
+    def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
+        self.validated = not trainer.sanity_checking
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        batches = trainer.fit_loop.epoch_loop.batch_progress
+        self.unfinished = not batches.is_last_batch
         if not trainer.is_global_zero:
             return
-        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        # Lightning keeps the numbers of the last validation, whenever that was
+        metrics = {
+            name: float(value)
+            for name, value in trainer.callback_metrics.items()
+            if self.validated or not name.startswith("val/")
+        }
         row = {
             "epoch": trainer.current_epoch,
             "step": trainer.global_step,
@@ -45,8 +58,11 @@ class EpochTable(Callback):
         unfinished.replace(self.path)  # so that a run killed here keeps the rows it had
         shown = ", ".join(f"{name} {metrics[name]:.3f}" for name in sorted(metrics))
         log.info(
-            "epoch %d/%s: %s",
+            "epoch %d/%s%s: %s",
             row["epoch"] + 1,
             trainer.max_epochs if trainer.max_epochs and trainer.max_epochs > 0 else "…",
+            f" (stopped after {batches.current.completed} of {trainer.num_training_batches} batches)"
+            if self.unfinished
+            else "",
             shown,
         )

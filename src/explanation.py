@@ -62,12 +62,12 @@ def explain(config: dict[str, Any], folder: Path) -> run_folder.Metrics:
     hush()
     memory.keep_freed()
     seed_everything(config["seed"], verbose=False)
+    trainer = make_trainer(config["trainer"], folder)  # first: it may refuse its arguments
     checkpoint = open_checkpoint(config["checkpoint"], "checkpoint", config["allow"])
     classifier = classifier_of(checkpoint)
     trained = trained_config(checkpoint[KEY], config["data"], config["checkpoint"], reads_corpus=not config["input"])
     source = source_of(config, trained, checkpoint[KEY]["speakers"])
     question = question_of(config, trained, classifier, source)
-    trainer = make_trainer(config["trainer"], folder)
     if folder_of_first_process():
         ask(trainer, folder, source, classifier, question, config["data"]["batch_size"])
         return {}
@@ -197,6 +197,7 @@ def show(metrics: run_folder.Metrics, folder: Path) -> None:
     for name, value in metrics.items():
         if not name.endswith(("_low", "_high")):
             table.add_row(name, f"{value:.4g}")
-    console = Console()
-    console.print(table)
-    console.print(f"Report: {folder / 'report.html'}", soft_wrap=True, highlight=False, markup=False)
+    console = Console(markup=False, emoji=False)  # names may look like either
+    with console:  # at once, as jobs of a multirun may speak at a time
+        console.print(table)
+        console.print(f"Report: {folder / 'report.html'}", soft_wrap=True, highlight=False)

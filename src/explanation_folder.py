@@ -12,16 +12,16 @@ import yaml
 from filelock import FileLock, Timeout
 
 from src import run_folder
-from src.config import read
+from src.config import differences, read
 from src.explain.explainer import lay_out
 from src.explain.question import Question
 from src.explain.source import Source
-from src.mistake import Mistake
+from src.mistake import Mistake, Occupied
+from src.own_folder import holds_another
 
 log = logging.getLogger(__name__)
 
 COMPLETE, INCOMPLETE = "relevance.h5", "relevance.part.h5"
-MOST_NAMED = 3  # options that differ, in a message
 
 
 @contextmanager
@@ -35,7 +35,7 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise Mistake(
+        raise Occupied(
             f"another process is explaining into {folder}; wait for it, or name another folder with hydra.run.dir."
         ) from None
     try:
@@ -53,11 +53,9 @@ def prepare(folder: Path, config: dict[str, Any], source: Source, question: Ques
     now, before = digest(config, source), digest_in(folder)
     held = read(folder) if (folder / "config.yaml").exists() else None
     if held is not None and "attribution" in held and (changed := differences(held, config)):
-        raise Mistake(
-            f"{folder} holds an explanation with another {', '.join(changed)}; name another folder with hydra.run.dir."
-        )
+        raise Occupied(holds_another(folder, "an explanation", changed))
     if before is not None and before != now:
-        raise Mistake(
+        raise Occupied(
             f"{folder} holds an explanation from before its checkpoint or its recordings were changed; name another"
             " folder with hydra.run.dir."
         )
@@ -92,15 +90,3 @@ def digest_in(folder: Path) -> str | None:
             with h5py.File(folder / name) as file:
                 return str(file.attrs.get("digest", ""))
     return None
-
-
-def differences(held: dict[str, Any], config: dict[str, Any], within: str = "") -> list[str]:
-    """Options in which two configurations differ, the first few."""
-    found: list[str] = []
-    for name in dict.fromkeys([*held, *config]):
-        old, new = held.get(name), config.get(name)
-        if isinstance(old, dict) and isinstance(new, dict) and old.get("name") == new.get("name"):
-            found += differences(old, new, f"{within}{name}.")
-        elif old != new:
-            found.append(within + name)
-    return found[:MOST_NAMED]

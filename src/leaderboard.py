@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy.integrate import trapezoid
 
-from src import explanation, wandb_run
+from src import explanation, run_folder, wandb_run
 from src.checkpoint import KEY, open_checkpoint
 from src.config import check_explanation, listed, packages, plain
 from src.explain.leaderboard_page import write
@@ -55,6 +55,7 @@ def benchmark(cfg: DictConfig, folder: Path, sweep: Path | None = None) -> None:
     if cfg.control:
         open_checkpoint(str(cfg.control), "control", packages(config))
     network, task = trained["model"]["name"], trained["task"]["name"]
+    run_folder.claim(folder, config, resume=True)  # OwnFolder has seen whose it is
     with wandb_run.finished():
         logger = None
         if cfg.get("logger") and cfg.logger.name == "wandb":  # now: a key that is refused is better known before
@@ -147,6 +148,7 @@ def show(table: pd.DataFrame, folder: Path) -> None:
         for row in wide.sort_values("deletion/accuracy").to_dict("records"):
             shares = (f"{row[f'deletion/{name}']:.3f}" for name in ("accuracy", "probability"))
             printed.add_row(row["domain"], row["attribution"], *shares)
-    console = Console()
-    console.print(printed)
-    console.print(f"Leaderboard: {folder / 'leaderboard.html'}", soft_wrap=True, highlight=False, markup=False)
+    console = Console(markup=False, emoji=False)  # names may look like either
+    with console:  # at once, as jobs of a multirun may speak at a time
+        console.print(printed)
+        console.print(f"Leaderboard: {folder / 'leaderboard.html'}", soft_wrap=True, highlight=False)

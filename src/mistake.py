@@ -7,3 +7,7 @@ class Mistake(Exception):
 
 class NoSuchFold(Mistake):
     """A fold beyond those that the task has; `missing_fold=skip` leaves such a job out of a sweep."""
+
+
+class Occupied(Mistake):
+    """A folder that another run has; whoever is told so must not write into it."""

@@ -17,6 +17,7 @@ from src.config import check_values, selected
 from src.mistake import Mistake
 from src.parts import holds_parts, is_allowed
 from src.plain_data import shown
+from src.trainer_options import check_trainer, check_training
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,16 @@ COMPUTING = (
 )  # fmt: skip
 RUNNING = ("accelerator", "devices", "strategy")
 # what may be said anew
-FREE = ("trainer.", "logger", "callbacks", "allow", "ckpt_path", "data.cache_dir", *(f"data.{name}" for name in PLACES))
+FREE = (
+    "trainer.",
+    "logger",
+    "callbacks",
+    "allow",
+    "keep_last",
+    "ckpt_path",
+    "data.cache_dir",
+    *(f"data.{name}" for name in PLACES),
+)
 # Lightning's callbacks that neither take functions nor say where to write
 LIGHTNINGS = (
     "BackboneFinetuning", "DeviceStatsMonitor", "EarlyStopping", "GradientAccumulationScheduler",
@@ -68,11 +78,14 @@ def resumed(given: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
         "trainer": {**given["trainer"], **trainer, **{n[8:]: selected(given, n) for n in said if n[:8] == "trainer."}},
         "logger": logger_of(own, given, said),
         "ckpt_path": path,
+        "keep_last": given["keep_last"],
         "allow": given["allow"],
     }
     if (callbacks := callbacks_of(own, given, said)) is not None:
         result["callbacks"] = callbacks
     check_values(result)
+    result["trainer"] = check_trainer(result["trainer"])
+    check_training(result["trainer"])
     check_places(result, places, path)
     for name in RUNNING:
         before, now = own["trainer"].get(name), result["trainer"].get(name)

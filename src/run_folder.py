@@ -11,10 +11,14 @@ import pandas as pd
 import yaml
 
 from src.datamodules.clips import Clip
-from src.mistake import Mistake
+from src.drawing import literal
+from src.mistake import Occupied
+from src.own_folder import holds_a_run
 from src.summary import FAILED, LEFT_OUT
 
 log = logging.getLogger(__name__)
+
+MOST_OF_NAME = 40  # characters of a class, beside the confusion matrix
 
 Metrics = dict[str, float | int]
 
@@ -26,16 +30,13 @@ def claim(folder: Path, config: dict[str, Any], resume: bool = False) -> None:
         resume: go on with the run that the folder holds, if it holds one.
 
     Raises:
-        Mistake: the folder holds a run already, and this one does not resume it.
+        Occupied: the folder holds a run already, and this one does not resume it.
     """
     try:
         with open(folder / "config.yaml", "w" if resume else "x", encoding="utf-8") as file:
             yaml.safe_dump(config, file, sort_keys=False, allow_unicode=True)
     except FileExistsError:
-        raise Mistake(
-            f"{folder} holds a run already; name another folder with hydra.run.dir (hydra.sweep.dir), or, to go on with"
-            " a training, its ckpt_path=…/checkpoints/last.ckpt."
-        ) from None
+        raise Occupied(holds_a_run(folder)) from None
     for name in (FAILED, LEFT_OUT):  # of an earlier try
         (folder / name).unlink(missing_ok=True)
 
@@ -49,6 +50,22 @@ def add_metrics(folder: Path, metrics: Metrics) -> None:
     """Adds to `metrics.json`."""
     known = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     write_metrics(folder, {**known, **metrics})
+
+
+def drop_last(folder: Path, config: dict[str, Any], metrics: Metrics) -> None:
+    """Removes `last.ckpt`, four fifths of a run, unless it was asked for, or a clock ended the training early.
+
+    Args:
+        folder: of the run, which is complete.
+        config: the run's.
+        metrics: the run's.
+    """
+    options = config["trainer"]
+    epochs = options.get("max_epochs")
+    whole = epochs is not None and 0 < epochs <= metrics["epochs"]
+    cut_short = options.get("max_time") and not whole
+    if not config.get("keep_last") and not cut_short:
+        (folder / "checkpoints/last.ckpt").unlink(missing_ok=True)
 
 
 def write_predictions(
@@ -87,9 +104,10 @@ def plot_confusion(folder: Path, counts: np.ndarray, classes: list[str], title: 
     for row, column in np.argwhere(counts):
         colour = "white" if shares[row, column] > 0.5 else "black"
         axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=8)
-    axes.set_xticks(range(len(classes)), classes, rotation=45 if max(map(len, classes)) > 2 else 0)
-    axes.set_yticks(range(len(classes)), classes)
-    axes.set(xlabel="predicted", ylabel="true", title=title)
+    names = [literal(name, MOST_OF_NAME) for name in classes]
+    axes.set_xticks(range(len(classes)), names, rotation=45 if max(map(len, names)) > 2 else 0)
+    axes.set_yticks(range(len(classes)), names)
+    axes.set(xlabel="predicted", ylabel="true", title=literal(title))
     figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.85)
     path = folder / "confusion.png"
     figure.savefig(path, dpi=150)

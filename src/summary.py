@@ -135,7 +135,7 @@ def markdown(rows: list[dict[str, Any]]) -> list[str]:
     lines += ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
     for values, members in groups.items():
         done = [row for row in members if not row["error"]]
-        cells = [*map(str, values), f"{len(done)}" if len(done) == len(members) else f"{len(done)} of {len(members)}"]
+        cells = [*map(cell, values), f"{len(done)}" if len(done) == len(members) else f"{len(done)} of {len(members)}"]
         cells += [mean_and_std([100 * row[name] for row in done if name in row]) for name in metrics]
         if with_paper:
             choices = members[0]["choices"]
@@ -150,6 +150,11 @@ def markdown(rows: list[dict[str, Any]]) -> list[str]:
     if failed:
         lines += ["", "## Failed", "", *(f"- job {row['job']}: {row['error']}" for row in failed)]
     return lines
+
+
+def cell(value: Any) -> str:
+    """A value as a cell of a table in Markdown takes it."""
+    return " ".join(str(value).split()).replace("|", "\\|")
 
 
 def mean_and_std(values: list[float]) -> str:

@@ -1,8 +1,9 @@
 """One run: corpus, folds and network from a configuration; fit, test, and leave the results in the run folder."""
 
 import logging
-import shutil
+import os
 import time
+import traceback
 import warnings
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from pytorch_lightning import Callback, Trainer, seed_everything
 from pytorch_lightning.callbacks import RichProgressBar
 from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.plugins.environments import LightningEnvironment
+from pytorch_lightning.profilers import AdvancedProfiler, PyTorchProfiler, SimpleProfiler
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 from rich.table import Table
@@ -20,13 +22,18 @@ from src import memory, run_folder, wandb_run
 from src.build import build
 from src.card import check_config, checked_card
 from src.checkpoint import KEY, CheckpointFiles, KeepBest, KeepLast, open_checkpoint
+from src.datamodules.cache_files import SKIPPED, write_skipped
 from src.datamodules.datamodule import AudioDataModule
+from src.drawing import drawing
 from src.epoch_table import EpochTable
+from src.first_validation import FirstValidation
 from src.mistake import Mistake
 from src.modules.classifier import Classifier
 from src.processes import folder_of_first_process, processes_of
 
 log = logging.getLogger(__name__)
+
+PROFILERS: dict[str, Any] = {"simple": SimpleProfiler, "advanced": AdvancedProfiler, "pytorch": PyTorchProfiler}
 
 
 def train(config: dict[str, Any], folder: Path, sweep: Path | None = None) -> run_folder.Metrics:
@@ -46,6 +53,7 @@ def train(config: dict[str, Any], folder: Path, sweep: Path | None = None) -> ru
     started = time.monotonic()
     hush()
     memory.keep_freed()
+    try_trainer(config["trainer"], folder)
     seed_everything(config["seed"], verbose=False)
     check_config(config, config["allow"])  # before hours are spent: what no checkpoint may name could not be opened
     datamodule = AudioDataModule.from_config(config)
@@ -73,10 +81,36 @@ def trainer_of(**arguments: Any) -> Trainer:
     Raises:
         Mistake: it does not take the arguments, or this machine has not what they name.
     """
+    if profiler := PROFILERS.get(arguments.get("profiler") or ""):  # by its name it would print what nobody sees
+        arguments["profiler"] = profiler(dirpath=arguments["default_root_dir"], filename="profile")
     try:
         return Trainer(**arguments)
-    except (TypeError, ValueError, RuntimeError, MisconfigurationException) as error:
-        raise Mistake(f"trainer: {' '.join(str(error).split()).rstrip('.!')}.") from error
+    except Exception as error:  # it stumbles over odd values in any way, and is given nothing else
+        raise Mistake(sentence_of(error)) from error
+
+
+def try_trainer(options: dict[str, Any], folder: Path) -> None:
+    """Makes a Trainer of these arguments, to see it refused before recordings are read.
+
+    Raises:
+        Mistake: see `trainer_of`.
+    """
+    quiet = {"logger": False, "plugins": [LightningEnvironment()], "default_root_dir": folder}
+    trainer_of(**{**options, "enable_progress_bar": False, "enable_model_summary": False}, **quiet)
+
+
+def sentence_of(error: Exception) -> str:
+    """What Lightning says of its arguments."""
+    return f"trainer: {' '.join(str(error).split()).rstrip('.!') or type(error).__name__}."
+
+
+def is_lightnings(error: Exception) -> bool:
+    """Whether Lightning itself raised it, rather than what it calls."""
+    if isinstance(error, MisconfigurationException):
+        return True
+    raised_in = traceback.extract_tb(error.__traceback__)[-1].filename
+    own = isinstance(error, TypeError | ValueError | RuntimeError)
+    return own and any(f"{package}{os.sep}" in raised_in for package in ("pytorch_lightning", "lightning_fabric"))
 
 
 def make_trainer(
@@ -87,6 +121,7 @@ def make_trainer(
     callbacks: list[Callback] = [
         KeepBest(folder / "checkpoints"),
         KeepLast(folder / "checkpoints"),
+        FirstValidation(),
         EpochTable(folder / "metrics.csv"),
         *(build(node, f"callbacks.{name}") for name, node in (config.get("callbacks") or {}).items()),
     ]
@@ -123,10 +158,17 @@ def fit_and_test(
     started: float,
 ) -> run_folder.Metrics:
     """Fits, tests the best checkpoint and writes what the run folder is to hold."""
+    length, share = len(datamodule.test_dataloader()), trainer.limit_test_batches
+    if isinstance(share, float) and int(length * share) == 0:  # which Lightning notices after the training
+        raise Mistake(
+            f"trainer.limit_test_batches={share} of {length} batches is none; set trainer.limit_test_batches=1 for one."
+        )
     try:
         trainer.fit(classifier, datamodule, ckpt_path=config["ckpt_path"], weights_only=True)
-    except MisconfigurationException as error:
-        raise Mistake(f"trainer: {' '.join(str(error).split()).rstrip('.')}.") from error
+    except Exception as error:
+        if not is_lightnings(error):
+            raise
+        raise Mistake(sentence_of(error)) from error
     best: Any = trainer.checkpoint_callback  # KeepBest comes first
     if not best.best_model_path:
         raise Mistake("trainer: no epoch was trained and validated, so that there is nothing to test.")
@@ -134,6 +176,7 @@ def fit_and_test(
     clips, labels, probabilities = classifier.predictions()
     if not trainer.is_global_zero:
         return {}
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
     predicted = probabilities.argmax(1)
     counts = confusion_matrix(labels, predicted, labels=range(len(datamodule.classes)))  # (C, C)
     metrics: run_folder.Metrics = {
@@ -142,18 +185,20 @@ def fit_and_test(
         "test/loss": float(trainer.callback_metrics["test/loss"]),
         "val/accuracy": float(best.best_model_score),
         "fold": config["fold"],
-        "epochs": trainer.current_epoch,
+        "epochs": trainer.current_epoch - any(getattr(own, "unfinished", False) for own in callbacks),
         **datamodule.counts(),
-        **{name: value for callback in trainer.callbacks for name, value in getattr(callback, "metrics", {}).items()},  # type: ignore[attr-defined]
+        **{name: value for callback in callbacks for name, value in getattr(callback, "metrics", {}).items()},
         "seconds": round(time.monotonic() - started, 1),
     }
     classes = datamodule.classes
     run_folder.write_metrics(folder, metrics)
     run_folder.write_predictions(folder, [datamodule.clips[i] for i in clips], classes, labels, probabilities)
     title = f"{config['model']['name']}, {config['task']['name']}, fold {config['fold']}: test"
-    plot = run_folder.plot_confusion(folder, counts, classes, title)
     if datamodule.cache.skipped:
-        shutil.copy(datamodule.cache.folder / "skipped.csv", folder / "skipped.csv")
+        write_skipped(folder / SKIPPED, datamodule.cache.skipped)
+    plot = None
+    with drawing("confusion.png"):  # the last thing: what took hours is safe by now
+        plot = run_folder.plot_confusion(folder, counts, classes, title)
     if isinstance(trainer.logger, WandbLogger):
         wandb_run.log_results(trainer.logger, metrics, counts, classes, plot)
     show(metrics, folder, f"{datamodule.corpus.unit}s")
@@ -173,9 +218,10 @@ def show(metrics: run_folder.Metrics, folder: Path, units: str) -> None:
         numbers = [metrics.get(f"{metric}/{name}") for name in ("accuracy", "balanced_accuracy", "loss")]
         cells = ["" if number is None else f"{number:.4f}" for number in numbers]
         table.add_row(split, str(metrics[f"clips/{split}"]), str(metrics[f"{units}/{split}"]), *cells)
-    console = Console()
-    console.print(table)
-    console.print(f"Run folder: {folder}", soft_wrap=True, highlight=False, markup=False)
+    console = Console(markup=False, emoji=False)  # names may look like either
+    with console:  # at once, as jobs of a multirun may speak at a time
+        console.print(table)
+        console.print(f"Run folder: {folder}", soft_wrap=True, highlight=False)
 
 
 def hush() -> None:
@@ -192,5 +238,6 @@ def hush() -> None:
         ".*isinstance.treespec.*",
         ".*y_pred contains classes not in y_true.*",
         ".*A single label was found.*",
+        "Glyph .* missing from font.*",
     ):
         warnings.filterwarnings("ignore", message)

@@ -78,18 +78,15 @@ def mode() -> Literal["online", "offline", "disabled"]:
 
 
 def log_results(
-    logger: WandbLogger, metrics: dict[str, Any], counts: np.ndarray, classes: list[str], plot: Path
+    logger: WandbLogger, metrics: dict[str, Any], counts: np.ndarray, classes: list[str], plot: Path | None
 ) -> None:
-    """The run's metrics as its summary; the confusion matrix as a table and as a picture."""
+    """The run's metrics as its summary; the confusion matrix as a table and, if it was drawn, as a picture."""
     rows: list[Any] = [
         [classes[row], classes[column], int(counts[row, column])] for row, column in np.ndindex(counts.shape)
     ]
-    logger.experiment.log(
-        {
-            "test/confusion": wandb.Image(str(plot)),
-            "test/confusion_table": wandb.Table(["true", "predicted", "clips"], rows),
-        }
-    )
+    drawn = {} if plot is None else {"test/confusion": wandb.Image(str(plot))}
+    table = wandb.Table(["true", "predicted", "clips"], rows)
+    logger.experiment.log({**drawn, "test/confusion_table": table})
     logger.experiment.summary.update(metrics)
 
 

@@ -72,7 +72,7 @@ def test_a_network_and_a_corpus_take_one_file_and_one_yaml_each(start_training, 
         return json.loads((tmp_path / "run/metrics.json").read_text())
 
     metrics = train("model=toy", "data=tones", "task=label", "task.label=instrument", "optimizer.lr=0.03",
-                    "data.batch_size=4", "trainer.max_epochs=10", "hydra.run.dir=run")  # fmt: skip
+                    "data.batch_size=4", "trainer.max_epochs=10", "hydra.run.dir=run", "keep_last=true")  # fmt: skip
     assert metrics["test/accuracy"] == 1 and metrics["clips/test"] == 6 and metrics["epochs"] == 10
     card = torch.load(tmp_path / "run/checkpoints/best.ckpt", weights_only=True)["auscult"]
     assert card["classes"] == ["flute", "horn"]

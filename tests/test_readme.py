@@ -119,7 +119,7 @@ def test_command_runs(command, home, train_here, monkeypatch, tmp_path):
     if "data.download=true" in arguments:  # what is there already is not fetched again
         arguments.append(f"data.root={home / 'AudioMNIST'}")
     if any(argument.startswith("ckpt_path") for argument in arguments):
-        assert train_here(*SHORT, "hydra.run.dir=outputs/DATE/TIME") == ""
+        assert train_here(*SHORT, "hydra.run.dir=outputs/DATE/TIME", "keep_last=true") == ""
         shutil.copytree("outputs/DATE/TIME", "outputs/WHOLE")
         assert train_here(*arguments) == ""
         return

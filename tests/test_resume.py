@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
+from src import run_folder
 from tests.conftest import SPOKEN_PATTERN, TINY
 
 # dropout, augmentation and random places are on: what they draw must not depend on the interruption
@@ -68,7 +69,7 @@ def test_sigkill_at_any_moment(start_training, tmp_path):
 
 
 def test_a_moved_run_keeps_its_best(train_here, tmp_path):
-    assert train_here(*RUN) == ""
+    assert train_here(*RUN, "keep_last=true") == ""
     best = torch.load(tmp_path / "run/checkpoints/best.ckpt", weights_only=True)["epoch"]
     (tmp_path / "run").rename(tmp_path / "moved")
     before = (tmp_path / "moved/predictions.csv").read_bytes()
@@ -80,7 +81,7 @@ def test_a_moved_run_keeps_its_best(train_here, tmp_path):
 def test_a_run_is_neither_overwritten_nor_resumed_on_other_speakers(train_here, tmp_path, spoken_folder):
     root = shutil.copytree(spoken_folder, tmp_path / "clips")
     run = ["data=folder", "data.root=clips", SPOKEN_PATTERN, "task=label", "task.label=digit", "model=alexnet",
-           "data.batch_size=6", "trainer.max_epochs=1", "hydra.run.dir=run"]  # fmt: skip
+           "data.batch_size=6", "trainer.max_epochs=1", "hydra.run.dir=run", "keep_last=true"]  # fmt: skip
     assert train_here(*run) == ""
     metrics = (tmp_path / "run/metrics.json").read_bytes()
     assert "holds a run already" in train_here(*run)
@@ -91,7 +92,7 @@ def test_a_run_is_neither_overwritten_nor_resumed_on_other_speakers(train_here, 
 
 
 def test_mistakes(train_here, tmp_path):
-    assert train_here(*RUN, "trainer.max_epochs=1") == ""
+    assert train_here(*RUN, "trainer.max_epochs=1", "keep_last=true") == ""
     folder = tmp_path / "run/checkpoints"
     last = f"ckpt_path={folder / 'last.ckpt'}"
     assert "was trained with model=alexnet, not audionet" in train_here(last, "model=audionet")
@@ -100,6 +101,41 @@ def test_mistakes(train_here, tmp_path):
     content = (folder / "last.ckpt").read_bytes()
     (folder / "last.ckpt").write_bytes(content[: len(content) // 3])
     assert "cannot be read (truncated" in train_here(last)
+
+
+def test_a_complete_run_lets_last_go_unless_it_is_asked_for(train_here, tmp_path):
+    run = [*TINY, "model=alexnet", "task=sex"]
+    assert train_here(*run, "hydra.run.dir=run") == ""
+    assert [path.name for path in (tmp_path / "run/checkpoints").iterdir()] == ["best.ckpt"]
+    said = train_here("ckpt_path=run/checkpoints/last.ckpt")
+    assert said.startswith("ckpt_path=run/checkpoints/last.ckpt is gone: the run in") and "keep_last=true" in said
+    assert train_here(*run, "keep_last=maybe") == "keep_last=maybe is neither true nor false."
+
+
+def test_last_stays_where_there_is_more_to_do(tmp_path):
+    last = tmp_path / "checkpoints/last.ckpt"
+    last.parent.mkdir()
+    whole = {"trainer": {"max_epochs": 3, "max_time": None}}
+    timed = {"trainer": {"max_epochs": 3, "max_time": "00:01:00:00"}}
+    for config, epochs, stays in [
+        (whole, 3, False), (whole, 2, False), (whole | {"keep_last": True}, 3, True),
+        (whole | {"keep_last": False}, 3, False),
+        (timed, 3, False), (timed, 2, True), ({"trainer": {"max_epochs": -1, "max_time": "00:01:00:00"}}, 2, True),
+    ]:  # fmt: skip
+        last.touch()
+        run_folder.drop_last(tmp_path, config, {"epochs": epochs})
+        assert last.exists() == stays
+
+
+def test_a_run_whose_explanation_fails_keeps_last(train_here, tmp_path, monkeypatch):
+    from src import explanation
+
+    def fail(*arguments):
+        raise OSError("no room")
+
+    monkeypatch.setattr(explanation, "of_run", fail)
+    assert train_here(*TINY, "model=alexnet", "task=sex", "explain_by=[amplitude]", "hydra.run.dir=run") == "1"
+    assert (tmp_path / "run/checkpoints/last.ckpt").exists()
 
 
 @pytest.mark.slow

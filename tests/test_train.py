@@ -21,7 +21,7 @@ def only_run(folder: Path) -> Path:
 
 
 def test_the_run_folder_holds_everything(train_here, tmp_path, capsys):
-    assert train_here("model=alexnet", "task=sex", *TINY, "trainer.max_epochs=2") == ""
+    assert train_here("model=alexnet", "task=sex", *TINY, "trainer.max_epochs=2", "keep_last=true") == ""
     run = only_run(tmp_path)
     printed = capsys.readouterr().out
     assert str(run) in printed.replace("\n", "") and "validation" in printed

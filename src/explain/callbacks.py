@@ -18,6 +18,7 @@ from pytorch_lightning.loggers import WandbLogger
 from src.build import build_named
 from src.config import check_number
 from src.datamodules.datamodule import AudioDataModule, Batch
+from src.drawing import drawing
 from src.explain import plots
 from src.explain.attribution import relevance_of
 from src.explain.bootstrap import SpeakerBootstrap
@@ -69,8 +70,9 @@ class RelevancePanel(Callback):
             true, said = classifier.classes[batch["label"][row]], classifier.classes[predicted[row]]
             title = f"{path}: {true}, taken for {said}"
             drawn = folder / f"{file_name(path)}.png"
-            drawn.write_bytes(picture(view, waveform, relevance[row], title).png)
-            images.append((drawn, title))
+            with drawing(drawn.name):
+                drawn.write_bytes(picture(view, waveform, relevance[row], title).png)
+                images.append((drawn, title))
             for sound in audible(view, waveform, relevance[row]):
                 heard = folder / f"{file_name(path, sound.name)}.wav"
                 heard.write_bytes(sound.wav)
@@ -138,12 +140,12 @@ class PerturbationCurves(Callback):
             "samples" if self.perturbation.fill.silence.ndim == 3 else "bins",
         )
         write_curves(folder / "curves.csv", table)
-        figure = plots.plot_curves(table, features, chance=1 / len(datamodule.classes))
-        (folder / "curves.png").write_bytes(plots.png(figure, dpi=150))
-        table_of = wandb.Table(dataframe=table) if isinstance(trainer.logger, WandbLogger) else None
-        log_to_wandb(
-            trainer, {"perturbation/curves": wandb.Image(str(folder / "curves.png")), "perturbation/table": table_of}
-        )
+        with drawing("curves.png"):
+            figure = plots.plot_curves(table, features, chance=1 / len(datamodule.classes))
+            (folder / "curves.png").write_bytes(plots.png(figure, dpi=150))
+            log_to_wandb(trainer, {"perturbation/curves": wandb.Image(str(folder / "curves.png"))})
+        if isinstance(trainer.logger, WandbLogger):
+            log_to_wandb(trainer, {"perturbation/table": wandb.Table(dataframe=table)})
 
 
 class InterventionTest(Callback):
@@ -185,10 +187,11 @@ class InterventionTest(Callback):
             self.metrics = compare(label, before, after, bootstrap_of(datamodule, clip.tolist(), self.seed))
             paper = paper_of(self.intervention, classifier.classes)
             name = f"fold {datamodule.fold}"
-            figure = plots.plot_intervention({name: self.metrics}, paper=paper, chance=1 / len(classifier.classes))
             path = Path(trainer.default_root_dir) / "intervention.png"
-            path.write_bytes(plots.png(figure, dpi=150))
-            log_to_wandb(trainer, {"intervention/accuracy": wandb.Image(str(path))})
+            with drawing(path.name):
+                figure = plots.plot_intervention({name: self.metrics}, paper=paper, chance=1 / len(classifier.classes))
+                path.write_bytes(plots.png(figure, dpi=150))
+                log_to_wandb(trainer, {"intervention/accuracy": wandb.Image(str(path))})
 
 
 def parts(trainer: Trainer, module: LightningModule) -> tuple[Classifier, AudioDataModule]:

@@ -17,6 +17,7 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 from scipy.ndimage import gaussian_filter1d
 
+from src.drawing import MOST_CHARACTERS, literal
 from src.explain.audible import SMOOTHING_HZ
 
 PERCENTILES = {"ms": 97.0, "Hz": 99.0, "bin": 99.5}  # of |relevance|, where colours end: a burst would leave all pale
@@ -24,7 +25,6 @@ PERCENTILES = {"ms": 97.0, "Hz": 99.0, "bin": 99.5}  # of |relevance|, where col
 SMOOTHING = {"ms": 5.0, "Hz": SMOOTHING_HZ}  # as it is heard
 WIDTH, LEFT, RIGHT = 9.0, 0.09, 0.885  # inches; shares of them where axes start and end
 BAR = (1.012, 0, 0.016, 1)  # where a colour bar stands, in shares of its axes: they keep their own place
-MOST_CHARACTERS = 100  # of a title as wide as the figure
 EVEN = 0.02  # rows are evenly spaced where their gaps differ by less than this share
 LINE = 1.6  # height of a line of text, in its font size
 
@@ -41,14 +41,8 @@ def new_figure(title: str, height: float, bottom: float = 0.5) -> Figure:
     top = 0.35 if title else 0.1  # inches
     figure.subplots_adjust(left=LEFT, right=RIGHT, bottom=bottom / height, top=1 - top / height, hspace=0.12)
     place = {"x": LEFT, "y": 1 - 0.08 / height}
-    figure.suptitle(literal(title), **place, ha="left", va="top", fontsize=10, parse_math=False)
+    figure.suptitle(literal(title, MOST_CHARACTERS), **place, ha="left", va="top", fontsize=10, parse_math=False)
     return figure
-
-
-def literal(text: str, most: int = MOST_CHARACTERS) -> str:
-    """One line of characters that can be drawn; others appear as their Python escapes."""
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
 
 
 def colour_limit(relevance: np.ndarray, unit: str) -> float:

@@ -12,8 +12,9 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 from scipy.ndimage import gaussian_filter
 
+from src.drawing import literal
 from src.explain import canvas
-from src.explain.canvas import Extent, cells, literal, name_rows, new_figure
+from src.explain.canvas import Extent, cells, name_rows, new_figure
 from src.explain.class_averages import ClassAverages
 
 SMOOTHING = 1 / 64  # of a spectrogram's rows and columns, a standard deviation: means of few clips are speckled

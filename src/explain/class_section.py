@@ -87,6 +87,14 @@ def class_parts(folder: Path, results: Results, averages: ClassAverages, example
 
 def file_names(classes: Sequence[str]) -> list[str]:
     """Names for classes' files that any file system takes and tells apart, without an ending."""
-    names = [re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._")[:100] or "class" for name in classes]
+    names = [re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._-")[:100] or "class" for name in classes]
     count = Counter(name.lower() for name in names)
-    return [name if count[name.lower()] == 1 else f"{name}-{number}" for number, name in enumerate(names)]
+    alone = {name.lower() for name in names if count[name.lower()] == 1}
+    found = []
+    for number, name in enumerate(names):
+        if count[name.lower()] > 1:
+            name += f"-{number}"
+            while name.lower() in alone:
+                name += f"-{number}"
+        found.append(name)
+    return found

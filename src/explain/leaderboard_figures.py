@@ -8,9 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from src.drawing import literal
 from src.explain.plots import LINES, MARKERS
 from src.explain.ranking import Entry
 
+MOST_IN_LEGEND = 40  # characters of a name
 CONTROLS = {"amplitude": "0.3", "random": "0.65"}  # grey
 
 
@@ -50,7 +52,12 @@ def panels(entries: Sequence[Entry], curves: Sequence[str]) -> tuple[Figure, np.
             for entry in entries:
                 if entry.domain == domain and curve in entry.curves:
                     places, values = entry.curves[curve]  # (F,), (N, F)
-                    own.plot(places, np.nanmean(values, 0), label=entry.attribution, **styles[entry.attribution])
+                    own.plot(
+                        places,
+                        np.nanmean(values, 0),
+                        label=literal(entry.attribution, MOST_IN_LEGEND),
+                        **styles[entry.attribution],
+                    )
             axes[0, column].set_title(domain, fontsize="medium")
     lines = {name: line for own in axes.flat for line, name in zip(*own.get_legend_handles_labels(), strict=True)}
     figure.legend(lines.values(), lines.keys(), loc="outside right upper", frameon=False, fontsize="small")

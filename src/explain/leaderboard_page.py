@@ -11,6 +11,7 @@ from src.explain import plots
 from src.explain.leaderboard_figures import plot_cascade, plot_energy
 from src.explain.ranking import FOR_COMPARISON, LOWER_IS_BETTER, Entry, table_of
 from src.explain.report import Picture, Sound, template
+from src.summary import cell
 
 MARKS = {"best": "**{:.3f}**", "tied": "*{:.3f}*", "fails": "{:.3f} ✗", "": "{:.3f}"}
 ENERGY = (
@@ -113,7 +114,7 @@ def markdown(part: pd.DataFrame) -> list[str]:
     lines = [f"| attribution | {' | '.join(measures)} |", "|---" * (len(measures) + 1) + "|"]
     for attribution, own in part.groupby("attribution", sort=False):
         cells = {row["measure"]: MARKS[row["rank"]].format(row["mean"]) for row in own.to_dict("records")}
-        lines.append(f"| {attribution} | {' | '.join(cells.get(measure, '–') for measure in measures)} |")
+        lines.append(f"| {cell(attribution)} | {' | '.join(cells.get(measure, '–') for measure in measures)} |")
     return lines
 
 

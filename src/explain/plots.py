@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator, PercentFormatter
 from scipy import signal
 
+from src.drawing import literal
 from src.explain.canvas import (
     BAR,
     cells,
@@ -20,7 +21,6 @@ from src.explain.canvas import (
     draw_grey,
     draw_relevance,
     edges,
-    literal,
     name_rows,
     new_figure,
 )

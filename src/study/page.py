@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from rich.console import Console
 
+from src.drawing import literal
 from src.explain import plots
 from src.explain.report import Note, Picture, Section, write_report
 from src.mistake import Mistake
@@ -71,9 +72,9 @@ def write(folder: Path) -> None:
             f"participant {number}: {reason}" for number, reason in answers.excluded.items()
         ])] if answers.excluded else [],
     )  # fmt: skip
-    console = Console()
+    console = Console(markup=False, emoji=False)  # names may look like either
     console.print(summary.to_string(index=False, float_format="%.3f"), highlight=False, soft_wrap=True)
-    console.print(f"Report: {folder / 'report.html'}", soft_wrap=True, highlight=False, markup=False)
+    console.print(f"Report: {folder / 'report.html'}", soft_wrap=True, highlight=False)
 
 
 def differences_in(comparisons: pd.DataFrame) -> Section:
@@ -100,7 +101,8 @@ def plot(summary: pd.DataFrame, chance: float) -> Figure:
             x = [conditions.index(name) + 0.2 * (place - 1) for name in part["condition"]]
             ends = [part[measure] - part[f"{measure}_low"], part[f"{measure}_high"] - part[measure]]
             axes.errorbar(x, part[measure], ends, fmt="o", color=COLOURS[kind], capsize=2, label=kind)
-        axes.set_xticks(range(len(conditions)), conditions, rotation=20, ha="right", fontsize="small")
+        names = [literal(name) for name in conditions]
+        axes.set_xticks(range(len(names)), names, rotation=20, ha="right", fontsize="small")
         axes.set_ylabel(AXES[measure])
         axes.set_xlim(-0.5, len(conditions) - 0.5)
         axes.set_ylim(*scale)

@@ -1,0 +1,203 @@
+"""Gives each run and each multirun a folder of its own, before Hydra writes a byte into it."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from filelock import BaseFileLock, FileLock, Timeout
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+
+from src.config import check_explanation, differences, plain, read, run_folder_of
+from src.mistake import Mistake, Occupied
+
+LOCK = ".running"
+RUN, SWEEP = "config.yaml", "multirun.yaml"
+RESULTS = ("metrics.json", "leaderboard.csv")  # of folders from before a benchmark wrote its configuration
+GOES_ON = ("explain", "benchmark")  # programs that go on with what the same command left behind
+MAY_CHANGE = ("attribution", "attributions", "domains", "logger")  # as a benchmark goes on: others explain, too
+
+_held: list[BaseFileLock] = []
+
+
+class OwnFolder(Callback):
+    """Claims the folder of a run or of a multirun, or ends the program with a sentence.
+
+    A folder that is named after the time gives way: where another run has it, the next free one is taken. One that the
+    user named is refused if it holds a run or a multirun, or if another process is at work in it.
+    """
+
+    def on_run_start(self, config: DictConfig, config_name: str | None = None, **kwargs: Any) -> None:
+        folder = str(config.hydra.run.dir)
+        if is_resumed(config, folder):
+            return
+        with said():
+            if is_named_after_time(config.hydra.run):
+                folder = make_free(folder)
+                config.hydra.run.dir = folder
+            check_run(Path(folder), config, str(config_name))
+            if config_name == "explain" and (Path(folder) / RUN).exists():
+                config.hydra.output_subdir = None  # the record of how it was started stays, as that of a resumed run
+            lock(Path(folder), "hydra.run.dir")
+
+    def on_multirun_start(self, config: DictConfig, config_name: str | None = None, **kwargs: Any) -> None:
+        named, folder = str(config.hydra.sweep.dir), str(config.hydra.sweep.dir)
+        with said():
+            check_jobs(config)
+            if is_named_after_time(config.hydra.sweep):
+                folder = make_free(folder)
+            if folder != named:
+                config.hydra.sweep.dir = folder
+                # as if the user had named it: the jobs compose their configuration from the overrides
+                config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(folder)}")
+            check_sweep(Path(folder), config, str(config_name))
+            lock(Path(folder), "hydra.sweep.dir")
+
+
+@contextmanager
+def said() -> Iterator[None]:
+    """Ends the program with a mistake's sentence: Hydra makes warnings of exceptions."""
+    try:
+        yield
+    except Mistake as mistake:
+        raise SystemExit(str(mistake)) from None
+    except OSError:  # no folder can be made there, which Hydra is about to notice, too
+        pass
+
+
+def is_resumed(config: DictConfig, folder: str) -> bool:
+    """Whether a run goes on in the folder that it has."""
+    own = run_folder_of(config.get("ckpt_path"), None)
+    return own is not None and Path(own) == Path(folder).absolute()
+
+
+def is_named_after_time(node: DictConfig) -> bool:
+    return "${now:" in str(OmegaConf.to_container(node, resolve=False)["dir"])  # type: ignore[index,call-overload]
+
+
+def quoted(text: str) -> str:
+    """As Hydra reads it on a command line: it wants backslashes doubled in front of a quote, and nowhere else."""
+    return "'" + re.sub(r"(\\*)('|$)", lambda found: 2 * found[1] + ("\\'" if found[2] else ""), text) + "'"
+
+
+def make_free(folder: str) -> str:
+    """Makes the folder, or the first of `folder-2`, `folder-3`, ... that nobody else has made."""
+    Path(folder).parent.mkdir(parents=True, exist_ok=True)
+    number, free = 1, folder
+    while True:
+        try:
+            Path(free).mkdir()
+            return free
+        except FileExistsError:
+            number += 1
+            free = f"{folder}-{number}"
+
+
+def check_run(folder: Path, config: DictConfig, program: str) -> None:
+    """Raises Occupied if the folder holds a multirun, or a run that this one does not go on with."""
+    if (folder / SWEEP).exists():
+        raise Occupied(f"{folder} holds a sweep; name another folder with hydra.run.dir.")
+    if not any((folder / name).exists() for name in (RUN, *RESULTS)):
+        return
+    held = held_in(folder)
+    if program not in GOES_ON or program_of(held, folder) != program:
+        raise Occupied(holds_a_run(folder))
+    asked = OmegaConf.masked_copy(config, [str(name) for name in config if name != "hydra"])
+    if program == "explain" and (changed := differences(held, check_explanation(asked))):
+        raise Occupied(holds_another(folder, "an explanation", changed))
+    if program == "benchmark" and held:
+        asked_now = plain(asked)
+        for name in MAY_CHANGE:
+            held.pop(name, None), asked_now.pop(name, None)
+        if changed := differences(held, asked_now):
+            raise Occupied(holds_another(folder, "a leaderboard", changed))
+
+
+def holds_a_run(folder: Path) -> str:
+    return (
+        f"{folder} holds a run already; name another folder with hydra.run.dir (hydra.sweep.dir), or, to go on with a"
+        " training, its ckpt_path=…/checkpoints/last.ckpt."
+    )
+
+
+def holds_another(folder: Path, what: str, changed: list[str]) -> str:
+    return f"{folder} holds {what} with another {', '.join(changed)}; name another folder with hydra.run.dir."
+
+
+def held_in(folder: Path) -> dict[str, Any]:
+    """The configuration in a folder; empty where there is none, or none that can be read."""
+    try:
+        held = read(folder)
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    return held if isinstance(held, dict) else {}
+
+
+def program_of(held: dict[str, Any], folder: Path) -> str:
+    """The program that left a configuration in a folder."""
+    if "attributions" in held or (not held and (folder / "leaderboard.csv").exists()):
+        return "benchmark"
+    return "explain" if "attribution" in held and "model" not in held else "train"
+
+
+def check_sweep(folder: Path, config: DictConfig, program: str) -> None:
+    """Raises Occupied if the folder holds a run, or a multirun other than the same one of explanations."""
+    if any((folder / name).exists() for name in (RUN, *RESULTS)):
+        raise Occupied(f"{folder} holds a run; name another folder with hydra.sweep.dir.")
+    if not (folder / SWEEP).exists() and not any(folder.glob("*/.hydra/overrides.yaml")):
+        return
+    same = False
+    if (folder / SWEEP).exists() and program in GOES_ON:
+        held = OmegaConf.load(folder / SWEEP)
+        names = ("hydra.job.config_name", "hydra.overrides.task")
+        same = all(OmegaConf.select(held, name) == OmegaConf.select(config, name) for name in names)
+    if not same:
+        raise Occupied(f"{folder} holds a sweep already; name another folder with hydra.sweep.dir.")
+
+
+def check_jobs(config: DictConfig) -> None:
+    """Raises Occupied if two jobs of a multirun would get one folder."""
+    named = str(OmegaConf.to_container(config.hydra.sweep, resolve=False)["subdir"])  # type: ignore[index,call-overload]
+    if any(each in named for each in ("hydra.job.num", "hydra.job.id", "hydra.job.override_dirname")):
+        return
+    if not config.hydra.sweeper._target_.endswith("BasicSweeper"):
+        return  # which chooses its jobs as it goes
+    loader = GlobalHydra.instance().config_loader()
+    params = [f"{name}={value}" for name, value in (config.hydra.sweeper.params or {}).items()]
+    overrides = OverridesParser.create(loader).parse_overrides([*params, *config.hydra.overrides.task])
+    jobs = [job for batch in BasicSweeper.split_arguments(overrides, None) for job in batch]
+    folders = Counter(str(loader.load_sweep_config(config, job).hydra.sweep.subdir) for job in jobs)
+    folder, count = folders.most_common(1)[0]
+    if count > 1:
+        raise Occupied(
+            f"hydra.sweep.subdir={named} would give {count} jobs the folder {folder}; add their number:"
+            f" 'hydra.sweep.subdir={named}/${{hydra.job.num}}'."
+        )
+
+
+def lock(folder: Path, option: str) -> None:
+    """Keeps other runs and multiruns out of the folder until `release`, or until this process ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    own = FileLock(folder / LOCK)
+    try:
+        own.acquire(timeout=0)
+    except Timeout:
+        raise Occupied(
+            f"another process is at work in {folder}; wait for it, or name another folder with {option}."
+        ) from None
+    _held.append(own)
+
+
+def release() -> None:
+    """Lets others into the folders that `lock` claimed."""
+    while _held:
+        own = _held.pop()
+        Path(own.lock_file).unlink(missing_ok=True)  # while it is held: nobody else has it
+        own.release()
