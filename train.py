@@ -7,6 +7,12 @@
 `python train.py --help` lists the options; `conf/` explains each.
 """
 
+if __name__ == "__main__":  # first of all: the other imports take a while
+    from src import interruption
+
+    interruption.listen()
+
+import shlex
 from pathlib import Path
 
 import hydra
@@ -19,13 +25,13 @@ from src.processes import folder_of_first_process
 
 @hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="train")
 def main(cfg: DictConfig) -> float | None:
-    return command_line.job(cfg, run)
+    return command_line.job(cfg, run, way_on)
 
 
 def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str]) -> float | None:
     """Trains, and returns val/accuracy: what a sweeper may optimise, unlike the test's."""
     checked = config.check(cfg)
-    from src import training  # only now: it takes seconds to import, and wrong options should not wait
+    from src import run_folder, training  # only now: it takes seconds to import, and wrong options should not wait
 
     if checked["ckpt_path"]:
         from src.checkpoint import KEY, open_checkpoint
@@ -36,12 +42,25 @@ def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str])
             raise Mistake(f"ckpt_path={path} holds weights only; resume from the last.ckpt beside it.")
         checked = config.resumed(checkpoint[KEY]["config"], overrides, str(Path(path).expanduser().absolute()))
         folder = Path(config.run_folder_of(path, str(folder)) or folder)
-    metrics = training.train(checked, folder, sweep)
-    if checked.get("explain_by"):
-        from src import explanation
+    with run_folder.locked(folder, "training in"):
+        if not checked["ckpt_path"]:
+            checked["ckpt_path"] = run_folder.last_checkpoint_of_same(folder, checked)
+        metrics = training.train(checked, folder, sweep)
+        if checked.get("explain_by"):
+            from src import explanation
 
-        explanation.of_run(folder, checked)
+            explanation.of_run(folder, checked)
     return metrics.get("val/accuracy")
+
+
+def way_on(folder: Path) -> str:
+    """How to go on with a run that was stopped."""
+    last, best = folder / "checkpoints/last.ckpt", folder / "checkpoints/best.ckpt"
+    if last.exists():
+        return f"go on with: python train.py {shlex.quote(f'ckpt_path={last}')}"
+    if (folder / "metrics.json").exists():
+        return f"the training is complete; explain it with: python explain.py {shlex.quote(f'checkpoint={best}')}"
+    return f"repeat the command with {shlex.quote(f'hydra.run.dir={folder}')}: nothing was saved yet"
 
 
 def cli() -> None:

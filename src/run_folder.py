@@ -2,6 +2,8 @@
 
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +11,42 @@ import matplotlib.figure
 import numpy as np
 import pandas as pd
 import yaml
+from filelock import FileLock, Timeout
 
+from src.config import read
 from src.datamodules.clips import Clip
+from src.files import UNFINISHED, replacing
 from src.mistake import Mistake
 from src.summary import FAILED, LEFT_OUT
 
 log = logging.getLogger(__name__)
 
 Metrics = dict[str, float | int]
+
+METRICS, LAST = "metrics.json", "checkpoints/last.ckpt"
+
+
+@contextmanager
+def locked(folder: Path, doing: str) -> Iterator[None]:
+    """Keeps other processes out of the folder; dies with the process.
+
+    Args:
+        doing: what is done there, such as "training in".
+
+    Raises:
+        Mistake: one is in it.
+    """
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise Mistake(
+            f"another process is {doing} {folder}; wait for it, or name another folder with hydra.run.dir."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def claim(folder: Path, config: dict[str, Any], resume: bool = False) -> None:
@@ -28,26 +58,65 @@ def claim(folder: Path, config: dict[str, Any], resume: bool = False) -> None:
     Raises:
         Mistake: the folder holds a run already, and this one does not resume it.
     """
-    try:
-        with open(folder / "config.yaml", "w" if resume else "x", encoding="utf-8") as file:
-            yaml.safe_dump(config, file, sort_keys=False, allow_unicode=True)
-    except FileExistsError:
+    path = folder / "config.yaml"
+    if path.exists() and not resume and (not holds_same(folder, config) or has_saved(folder)):
         raise Mistake(
             f"{folder} holds a run already; name another folder with hydra.run.dir (hydra.sweep.dir), or, to go on with"
             " a training, its ckpt_path=…/checkpoints/last.ckpt."
-        ) from None
+        )
+    for unfinished in folder.glob(f"checkpoints/*{UNFINISHED}"):  # of a run that was killed
+        unfinished.unlink()
+    with replacing(path) as unfinished:
+        content = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+        unfinished.write_text(content, encoding="utf-8")
     for name in (FAILED, LEFT_OUT):  # of an earlier try
         (folder / name).unlink(missing_ok=True)
 
 
+def last_checkpoint_of_same(folder: Path, config: dict[str, Any]) -> str | None:
+    """Where a run of the same configuration was stopped in the folder, as when a queue starts a job again."""
+    last = folder / LAST
+    if not last.exists() or not holds_same(folder, config) or is_complete(folder, config):
+        return None
+    log.info("Going on with the run in %s.", folder)
+    return str(last)
+
+
+def holds_same(folder: Path, config: dict[str, Any]) -> bool:
+    """Whether the run in a folder was started with this configuration, wherever it was resumed."""
+    try:
+        held = read(folder)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return False
+    return isinstance(held, dict) and {**held, "ckpt_path": None} == {**config, "ckpt_path": None}
+
+
+def is_complete(folder: Path, config: dict[str, Any]) -> bool:
+    """Whether the run in a folder has the results of its test, and of the attributions that explain it at the end."""
+    if not (folder / METRICS).exists():
+        return False
+    names = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+    asked = config.get("explain_by") or []
+    return all(any(name.startswith(f"{attribution}/") for name in names) for attribution in asked)
+
+
+def has_saved(folder: Path) -> bool:
+    """Whether the run in a folder got as far as a checkpoint to go on with, or further."""
+    if any((folder / name).exists() for name in (LAST, METRICS)):
+        return True
+    table = folder / "metrics.csv"
+    return table.exists() and len(table.read_text(encoding="utf-8").splitlines()) > 2  # someone removed the checkpoint
+
+
 def write_metrics(folder: Path, metrics: Metrics) -> None:
     """`metrics.json`: flat, one number a name."""
-    (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+    with replacing(folder / METRICS) as unfinished:
+        unfinished.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
 
 
 def add_metrics(folder: Path, metrics: Metrics) -> None:
     """Adds to `metrics.json`."""
-    known = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    known = json.loads((folder / METRICS).read_text(encoding="utf-8"))
     write_metrics(folder, {**known, **metrics})
 
 

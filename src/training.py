@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import Callback, Trainer, seed_everything
-from pytorch_lightning.callbacks import RichProgressBar
+from pytorch_lightning.callbacks import RichProgressBar, Timer
 from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
@@ -49,18 +49,31 @@ def train(config: dict[str, Any], folder: Path, sweep: Path | None = None) -> ru
     datamodule = AudioDataModule.from_config(config)
     datamodule.setup()
     classifier = Classifier.from_config(config, datamodule.classes)
-    if config["ckpt_path"] and open_checkpoint(config["ckpt_path"])[KEY]["speakers"] != datamodule.speakers():
-        unit = datamodule.corpus.unit
-        raise Mistake(
-            f"ckpt_path={config['ckpt_path']} was trained on other {unit}s than data.root now gives its fold: to test"
-            f" on {unit}s it has heard would mean nothing; restore the recordings, or start another run."
-        )
+    if config["ckpt_path"]:
+        check_resumed(config["ckpt_path"], folder, datamodule)
     if folder_of_first_process() is None:
         run_folder.claim(folder, config, resume=bool(config["ckpt_path"]))
     with wandb_run.finished():
         trainer = make_trainer(config, folder, sweep, datamodule)
         with processes_of(trainer, folder, "train"):
             return fit_and_test(trainer, classifier, datamodule, config, folder, started)
+
+
+def check_resumed(ckpt_path: str, folder: Path, datamodule: AudioDataModule) -> None:
+    """Looks whether a run can go on with a checkpoint.
+
+    Raises:
+        Mistake: it is of other recordings, or the `best.ckpt` in the run folder is of another run.
+    """
+    card = open_checkpoint(ckpt_path)[KEY]
+    if card["speakers"] != datamodule.speakers():
+        unit = datamodule.corpus.unit
+        raise Mistake(
+            f"ckpt_path={ckpt_path} was trained on other {unit}s than data.root now gives its fold: to test"
+            f" on {unit}s it has heard would mean nothing; restore the recordings, or start another run."
+        )
+    if folder_of_first_process() is None:
+        KeepBest(folder / "checkpoints").require_own(card)
 
 
 def trainer_of(**arguments: Any) -> Trainer:
@@ -70,9 +83,15 @@ def trainer_of(**arguments: Any) -> Trainer:
         Mistake: it does not take the arguments, or this machine has not what they name.
     """
     try:
-        return Trainer(**arguments)
+        trainer = Trainer(**arguments)
     except (TypeError, ValueError, RuntimeError, MisconfigurationException) as error:
         raise Mistake(f"trainer: {' '.join(str(error).split()).rstrip('.!')}.") from error
+    # signals are ours: on SIGTERM Lightning would wait for the end of a batch, and for processes that are gone
+    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, Timer):  # max_time is of each run, whatever time passed before it was resumed
+            callback.load_state_dict = lambda state_dict: None  # type: ignore[method-assign]
+    return trainer
 
 
 def make_trainer(config: dict[str, Any], folder: Path, sweep: Path | None, datamodule: AudioDataModule) -> Trainer:
@@ -122,6 +141,8 @@ def fit_and_test(
     except MisconfigurationException as error:
         raise Mistake(f"trainer: {' '.join(str(error).split()).rstrip('.')}.") from error
     best: Any = trainer.checkpoint_callback  # KeepBest comes first
+    if not best.best_model_path and config["ckpt_path"]:
+        best.keep_as_it_is(trainer)
     if not best.best_model_path:
         raise Mistake("trainer: no epoch was trained and validated, so that there is nothing to test.")
     trainer.test(classifier, datamodule, ckpt_path=best.best_model_path, verbose=False, weights_only=True)
@@ -134,7 +155,7 @@ def fit_and_test(
         "test/accuracy": float(trainer.callback_metrics["test/accuracy"]),
         "test/balanced_accuracy": float(balanced_accuracy_score(labels, predicted)),
         "test/loss": float(trainer.callback_metrics["test/loss"]),
-        "val/accuracy": float(best.best_model_score),
+        **({"val/accuracy": float(best.best_model_score)} if best.best_model_score is not None else {}),
         "fold": config["fold"],
         "epochs": trainer.current_epoch,
         **datamodule.counts(),
@@ -142,12 +163,12 @@ def fit_and_test(
         "seconds": round(time.monotonic() - started, 1),
     }
     classes = datamodule.classes
-    run_folder.write_metrics(folder, metrics)
     run_folder.write_predictions(folder, [datamodule.clips[i] for i in clips], classes, labels, probabilities)
     title = f"{config['model']['name']}, {config['task']['name']}, fold {config['fold']}: test"
     plot = run_folder.plot_confusion(folder, counts, classes, title)
     if datamodule.cache.skipped:
         shutil.copy(datamodule.cache.folder / "skipped.csv", folder / "skipped.csv")
+    run_folder.write_metrics(folder, metrics)  # last: a run that has them is complete
     if isinstance(trainer.logger, WandbLogger):
         wandb_run.log_results(trainer.logger, metrics, counts, classes, plot)
     show(metrics, folder, f"{datamodule.corpus.unit}s")
