@@ -42,13 +42,10 @@ def job(cfg: DictConfig, run: Run, way_on: WayOn) -> float | None:
     hydra_cfg = HydraConfig.get()
     folder = Path(hydra_cfg.runtime.output_dir)
     sweep = Path(hydra_cfg.sweep.dir).absolute() if hydra_cfg.mode == RunMode.MULTIRUN else None
-    interruption.set_way_on(lambda: way_on(folder) + (f"; the sweep ends, {repeat_sweep(sweep)}" if sweep else ""))
+    in_sweep = f"; the sweep ends, {repeat_sweep(sweep)}" if sweep else ""
     try:
-        with writing_to(folder, way_on):
+        with interruption.of_job(lambda: way_on(folder) + in_sweep), writing_to(folder, way_on):
             return run(cfg, folder, sweep, list(hydra_cfg.overrides.task))
-    except (KeyboardInterrupt, SystemExit) as stop:
-        interruption.say(None if interruption.is_cause_of(stop) else "Stopped")  # by the queue, if not by a signal
-        raise
     except Mistake as mistake:
         if sweep is None:
             sys.exit(str(mistake))
@@ -139,13 +136,10 @@ def start(main: Callable[[], Any], program: str) -> None:
     except OSError as error:  # Hydra's, as it makes the folder: `job` lets none of its own out
         place = error.filename or "the run's folder"
         sys.exit(f"Cannot write to {place} ({error.strerror}); make room, or name another folder with hydra.run.dir.")
-    except (KeyboardInterrupt, SystemExit) as stop:
-        if interruption.is_cause_of(stop):
-            interruption.say()
-            interruption.end_children()
-        if isinstance(stop, KeyboardInterrupt):
-            sys.exit(1)
-        raise
+    except interruption.Interrupted as interrupted:
+        interruption.leave(interrupted)
+    except KeyboardInterrupt:
+        sys.exit(1)  # `job` has said so
 
 
 def sorted_arguments(arguments: list[str]) -> tuple[list[str], list[str]]:
@@ -189,7 +183,6 @@ def find_src_from_anywhere() -> None:
 def join(take_part: Callable[[], Any]) -> None:
     """Takes part in the run of another process, which says all there is to say."""
     logging.basicConfig(level=logging.ERROR)
-    interruption.leave_the_end_to_the_first_process()
     try:
         take_part()
     except Mistake:  # the first process makes the same one

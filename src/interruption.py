@@ -1,19 +1,24 @@
 """What ends a program before its time, SIGTERM and Ctrl-C, and what the program says then.
 
-A signal raises `Interrupted` wherever the program is: files, locks and processes are let go on the way out. That can
-take too long, where a library catches it or computes for long; so many seconds after SIGTERM the program ends anyway.
-Imports nothing heavy: the programs read this file before any other.
+In a job a signal raises `Interrupted` wherever the program is: files, locks and processes are let go on the way out.
+That can take too long, where a library catches it or computes for long; so many seconds after SIGTERM the program ends
+anyway. Outside of a job there is nothing to let go, and it ends at once. Imports nothing heavy: the programs read this
+file before any other.
 """
 
 import logging
 import os
+import select
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
+
+from src.processes import folder_of_first_process
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +41,16 @@ class _Ending:
     """What is known of the end, from the moment a signal came."""
 
     number: signal.Signals | None = None
+    in_job = False
     said = False
     way_on: Callable[[], str] = staticmethod(lambda: "repeat the command: nothing was saved yet")
 
 
 def listen() -> None:
-    """Lets SIGTERM and Ctrl-C end this process."""
+    """Lets SIGTERM and Ctrl-C end this process, which has just been started."""
+    if folder_of_first_process():
+        leave_the_end_to_the_first_process()
+        return
     for number in STATUS:
         # a shell's background jobs ignore Ctrl-C
         if number == signal.SIGTERM or signal.getsignal(number) is not signal.SIG_IGN:
@@ -75,20 +84,50 @@ def set_way_on(way_on: Callable[[], str]) -> None:
     _Ending.way_on, _Ending.said = staticmethod(way_on), False
 
 
-def is_cause_of(stop: BaseException) -> bool:
-    """Whether a signal made the program stop: Lightning exits where it meets Ctrl-C."""
-    return isinstance(stop, KeyboardInterrupt | Interrupted) or isinstance(stop.__context__, KeyboardInterrupt)
+@contextmanager
+def of_job(way_on: Callable[[], str]) -> Iterator[None]:
+    """Around a job: says how to go on with it where it is stopped, by a signal or by the queue that it is in.
+
+    Raises:
+        Interrupted: a signal came, whatever became of it within.
+    """
+    set_way_on(way_on)
+    _Ending.in_job = True
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit) as stop:
+        if _Ending.number is None:
+            by_hand = isinstance(stop, KeyboardInterrupt) or isinstance(stop.__context__, KeyboardInterrupt)
+            _say(REASON[signal.SIGINT] if by_hand else "Stopped")
+            raise
+    except BaseException:
+        if _Ending.number is None:
+            raise
+    finally:
+        _Ending.in_job = False
+    if _Ending.number is not None:
+        _say(REASON[_Ending.number])
+        end_children()
+        raise Interrupted(_Ending.number)
 
 
-def say(reason: str | None = None) -> None:
+def _say(reason: str) -> None:
     """Says once what happened and how to go on."""
     if not _Ending.said:
         _Ending.said = True
-        said = reason or REASON[_Ending.number or signal.SIGINT]
         if logging.getLogger().handlers:
-            log.info("%s; %s", said, _Ending.way_on())
+            log.info("%s; %s", reason, _Ending.way_on())
         else:  # before Hydra has set the log up
-            print(f"{said}; {_Ending.way_on()}", file=sys.stderr)
+            print(f"{reason}; {_Ending.way_on()}", file=sys.stderr, flush=True)
+
+
+def leave(interrupted: Interrupted) -> None:
+    """Ends the program now: Python would first take down all libraries, which can take as long as it likes."""
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(STATUS[interrupted.number])
 
 
 def end_children(grace: float = CHILDREN_GRACE) -> None:
@@ -121,27 +160,30 @@ def descendants() -> list[int]:
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
-    if _Ending.number is None:
-        _Ending.number = signal.Signals(number)
-        raise Interrupted(_Ending.number)
+    if _Ending.number is not None:
+        return
+    _Ending.number = signal.Signals(number)
+    if not _Ending.in_job:
+        _end(_Ending.number)
+    raise Interrupted(_Ending.number)
 
 
 def _watch(heard: int) -> None:
-    """Ends the program some time after SIGTERM, and at a second Ctrl-C."""
-    interrupted = False
-    while byte := os.read(heard, 1):
-        if byte[0] == signal.SIGTERM:
+    """Ends the program some time after SIGTERM, at a second Ctrl-C, and where the first one is not even noticed."""
+    while True:
+        (number,) = os.read(heard, 1)
+        if number == signal.SIGTERM:
             time.sleep(GRACE)
             _end(signal.SIGTERM)
-        elif byte[0] == signal.SIGINT:
-            if interrupted:
+        elif number == signal.SIGINT:
+            again, _, _ = select.select([heard], [], [], GRACE)
+            if again or _Ending.number is None:
                 _end(signal.SIGINT)
-            interrupted = True
 
 
 def _end(number: signal.Signals) -> None:
-    _Ending.number = number
-    saying = threading.Thread(target=say, daemon=True)  # it would wait for a lock of the thread that does not end
+    # by a thread of its own, as it would wait for a lock of the thread that does not end
+    saying = threading.Thread(target=_say, args=(REASON[number],), daemon=True)
     saying.start()
     saying.join(SAYING_SECONDS)
     end_children(grace=0.5)
