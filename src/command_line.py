@@ -54,7 +54,7 @@ def job(cfg: DictConfig, run: Run, way_on: WayOn) -> float | None:
         leave(folder, LEFT_OUT if left_out else FAILED, str(mistake))
     except Exception as error:
         if was_given_up_by_queue(error):
-            log.warning("%s; %s", error, way_on(folder))
+            log.warning("%s; %s", str(error).rstrip("."), way_on(folder))
             leave(folder, FAILED, str(error))
             return None
         log.exception("This job failed.")  # in the log file, too

@@ -26,6 +26,7 @@ STATUS = {signal.SIGINT: 1, signal.SIGTERM: 128 + signal.SIGTERM}
 REASON = {signal.SIGINT: "Interrupted", signal.SIGTERM: "Ended by SIGTERM"}
 GRACE = 6.5  # seconds between SIGTERM and the end
 CHILDREN_GRACE = 1.5  # seconds that other processes have to end by themselves
+LOST = 255  # in the place of a signal's number: one that Python dropped
 SAYING_SECONDS = 1.0  # at most: whoever reads may not, and the program ends nevertheless
 
 
@@ -60,6 +61,7 @@ def listen() -> None:
     os.set_blocking(told, False)
     signal.set_wakeup_fd(told, warn_on_full_buffer=False)
     threading.Thread(target=_watch, args=(heard,), daemon=True, name="interruption").start()
+    sys.unraisablehook = lambda lost: _hear_of_lost(lost, told)
     os.register_at_fork(after_in_child=_stop_listening)
 
 
@@ -140,6 +142,8 @@ def end_children(grace: float = CHILDREN_GRACE) -> None:
         time.sleep(0.02)
     for pid in left:
         _send(pid, signal.SIGKILL)
+    while any(map(_is_alive, left)) and time.monotonic() < deadline + 1:
+        time.sleep(0.02)
 
 
 def descendants() -> list[int]:
@@ -160,25 +164,40 @@ def descendants() -> list[int]:
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
-    if _Ending.number is not None:
-        return
-    _Ending.number = signal.Signals(number)
+    _Ending.number = _Ending.number or signal.Signals(number)
     if not _Ending.in_job:
         _end(_Ending.number)
     raise Interrupted(_Ending.number)
 
 
+def _hear_of_lost(lost: "sys.UnraisableHookArgs", told: int) -> None:
+    """Python drops what is raised while it tidies up an object; a signal can come just then."""
+    if isinstance(lost.exc_value, Interrupted):
+        os.write(told, bytes([LOST]))
+    else:
+        sys.__unraisablehook__(lost)
+
+
 def _watch(heard: int) -> None:
-    """Ends the program some time after SIGTERM, at a second Ctrl-C, and where the first one is not even noticed."""
+    """Ends the program some time after SIGTERM, at a second Ctrl-C, and where the first one is not even noticed.
+
+    Raises the signal again where it was lost, and halfway, where a library may have caught it.
+    """
+    begun, halfway, terminated, pressed = 0.0, False, False, 0
     while True:
-        (number,) = os.read(heard, 1)
-        if number == signal.SIGTERM:
-            time.sleep(GRACE)
-            _end(signal.SIGTERM)
-        elif number == signal.SIGINT:
-            again, _, _ = select.select([heard], [], [], GRACE)
-            if again or _Ending.number is None:
-                _end(signal.SIGINT)
+        left = max(0.0, begun + (GRACE if halfway else GRACE / 2) - time.monotonic()) if begun else None
+        number = os.read(heard, 1)[0] if select.select([heard], [], [], left)[0] else None
+        if number in STATUS:
+            begun = begun or time.monotonic()
+            terminated, pressed = terminated or number == signal.SIGTERM, pressed + (number == signal.SIGINT)
+        is_over = number is None and halfway and (terminated or _Ending.number is None)
+        if is_over or pressed > 1:
+            _end(_Ending.number or (signal.SIGTERM if terminated else signal.SIGINT))
+        if number == LOST or (number is None and not halfway and terminated):
+            time.sleep(0.1)  # until Python is through with dropping it
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+        if number is None:
+            begun, halfway = 0.0 if halfway else begun, True
 
 
 def _end(number: signal.Signals) -> None:
