@@ -7,6 +7,11 @@
 `python explain.py --help` lists the options; `conf/explain.yaml` explains each.
 """
 
+if __name__ == "__main__":  # first of all: the other imports take a while
+    from src import interruption
+
+    interruption.listen()
+
 from pathlib import Path
 
 import hydra
@@ -18,7 +23,7 @@ from src.processes import folder_of_first_process
 
 @hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="explain")
 def main(cfg: DictConfig) -> float | None:
-    return command_line.job(cfg, run)
+    return command_line.job(cfg, run, command_line.repeat)
 
 
 def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str]) -> float | None:

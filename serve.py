@@ -6,6 +6,11 @@
 `python serve.py --help` lists the options; `conf/serve.yaml` explains each.
 """
 
+if __name__ == "__main__":  # first of all: the other imports take a while
+    from src import interruption
+
+    interruption.listen()
+
 from importlib import import_module
 from pathlib import Path
 
@@ -19,7 +24,7 @@ from src.serve import options
 
 @hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="serve")
 def main(cfg: DictConfig) -> float | None:
-    return command_line.job(cfg, run)
+    return command_line.job(cfg, run, lambda _: "repeat the command")
 
 
 def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str]) -> float | None:

@@ -6,6 +6,11 @@
 `python study.py --help` lists the options; `conf/study.yaml` explains each.
 """
 
+if __name__ == "__main__":  # first of all: the other imports take a while
+    from src import interruption
+
+    interruption.listen()
+
 from pathlib import Path
 
 import hydra
@@ -18,7 +23,7 @@ from src.study import options
 
 @hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="study")
 def main(cfg: DictConfig) -> float | None:
-    return command_line.job(cfg, run)
+    return command_line.job(cfg, run, lambda _: "repeat the command")
 
 
 def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str]) -> float | None:

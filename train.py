@@ -7,18 +7,24 @@
 `python train.py --help` lists the options; `conf/` explains each.
 """
 
+if __name__ == "__main__":  # first of all: the other imports take a while
+    from src import interruption
+
+    interruption.listen()
+
+import shlex
 from pathlib import Path
 
 import hydra
 from omegaconf import DictConfig
 
-from src import command_line, config
+from src import command_line, config, own_folder
 from src.processes import folder_of_first_process
 
 
 @hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="train")
 def main(cfg: DictConfig) -> float | None:
-    return command_line.job(cfg, run)
+    return command_line.job(cfg, run, way_on)
 
 
 def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str]) -> float | None:
@@ -32,14 +38,27 @@ def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str])
         config.check_incomplete(checked["ckpt_path"])
         checked = resumed(checked, overrides)
         folder = Path(config.run_folder_of(checked["ckpt_path"], str(folder)) or folder)
-    metrics = training.train(checked, folder, sweep)
-    if checked.get("explain_by"):
-        from src import explanation
+    with run_folder.locked(folder, "training in"):
+        if not checked["ckpt_path"]:
+            checked["ckpt_path"] = own_folder.last_checkpoint_of_same(folder, checked)
+        metrics = training.train(checked, folder, sweep)
+        if checked.get("explain_by"):
+            from src import explanation
 
-        explanation.of_run(folder, checked)
-    if metrics:
-        run_folder.drop_last(folder, checked, metrics)
+            explanation.of_run(folder, checked)
+        if metrics:
+            run_folder.drop_last(folder, checked, metrics)
     return metrics.get("val/accuracy")
+
+
+def way_on(folder: Path) -> str:
+    """How to go on with a run that was stopped."""
+    last, best = folder / "checkpoints/last.ckpt", folder / "checkpoints/best.ckpt"
+    if last.exists():
+        return f"go on with: python train.py {shlex.quote(f'ckpt_path={last}')}"
+    if (folder / "metrics.json").exists():
+        return f"the training is complete; explain it with: python explain.py {shlex.quote(f'checkpoint={best}')}"
+    return f"repeat the command with {shlex.quote(f'hydra.run.dir={folder}')}: nothing was saved yet"
 
 
 def cli() -> None:

@@ -5,18 +5,21 @@ of its run, the names of its classes and the speakers of each split. That is all
 explain its network.
 """
 
+import errno
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from src.card import checked_card
 from src.checkpoint_file import Foreign, look_through
+from src.files import replacing
 from src.limits import TooMuch, bytes_at_most, seconds_at_most
 from src.mistake import Mistake
 from src.modules.classifier import Classifier
@@ -47,25 +50,53 @@ class KeepBest(ModelCheckpoint):
         return higher or (current is not None and bool(current == self.best_model_score))
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if not (Path(str(self.dirpath)) / "best.ckpt").exists():
+            return  # `require_own` has said so
         # Lightning forgets the best score of a run folder that was moved since
         here = str(Path(str(self.dirpath)) / "best.ckpt")
         moved = {"dirpath": self.dirpath, "best_model_path": here, "kth_best_model_path": here}
         scores = dict.fromkeys([here], state_dict["best_model_score"])
         super().load_state_dict({**state_dict, **moved, "best_k_models": scores})
 
+    def require_own(self, card: dict[str, Any], allow: Sequence[str] = ()) -> None:
+        """Looks, before a run is resumed, whether `best.ckpt` is still its own; one that cannot be read is set aside.
+
+        Args:
+            card: of the checkpoint to resume from.
+            allow: packages of the user's own.
+
+        Raises:
+            Mistake: it is another run's.
+        """
+        path = Path(str(self.dirpath)) / "best.ckpt"
+        try:
+            held = open_checkpoint(path, "best.ckpt", allow)[KEY]
+        except Mistake:
+            aside = path.with_name("best.unreadable")
+            if path.exists():
+                path.replace(aside)
+                log.warning("%s cannot be read and is now %s; the best is chosen anew from here on.", path, aside.name)
+            else:
+                log.warning("%s is gone; the best is chosen anew from here on.", path)
+            return
+        if identity(held) != identity(card):
+            raise Mistake(
+                f"{path} is of another run than the last.ckpt beside it; put the run's own back, or move this one"
+                " elsewhere to choose the best anew."
+            )
+
+    def keep_as_it_is(self, trainer: Trainer) -> None:
+        """Makes what the trainer holds the best: of a resumed run that has lost its own and has no epoch to come."""
+        self.best_model_path = str(Path(str(self.dirpath)) / "best.ckpt")
+        trainer.save_checkpoint(self.best_model_path, weights_only=True)
+
 
 class KeepLast(ModelCheckpoint):
-    """Keeps `last.ckpt`, with the optimizer's state: to resume. Says so to whoever interrupts the run."""
+    """Keeps `last.ckpt`, with the optimizer's state: to resume."""
 
     def __init__(self, folder: Path) -> None:
         # at the end of the epoch, not of its validation: what is resumed then starts with a whole epoch
         super().__init__(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
-
-    def on_exception(self, trainer: Trainer, module: LightningModule, exception: BaseException) -> None:
-        super().on_exception(trainer, module, exception)
-        path = Path(str(self.dirpath)) / "last.ckpt"
-        if isinstance(exception, KeyboardInterrupt) and path.exists() and trainer.is_global_zero:
-            log.info("Interrupted; go on with: python train.py ckpt_path=%s", path)
 
 
 class CheckpointFiles(TorchCheckpointIO):
@@ -80,9 +111,11 @@ class CheckpointFiles(TorchCheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(".part")
-        torch.save({**checkpoint, KEY: self.card}, unfinished)
-        unfinished.replace(path)
+        with replacing(path) as unfinished:
+            try:
+                torch.save({**checkpoint, KEY: self.card}, unfinished)
+            except RuntimeError as error:  # how PyTorch says that the disk is full
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
 
 
 def open_checkpoint(path: str | Path, option: str = "ckpt_path", allow: Sequence[str] = ()) -> dict[str, Any]:
@@ -149,6 +182,12 @@ def check_content(content: Any) -> None:
             raise Foreign("tensors that are larger than what they are made of")
 
     walk(content, 0)
+
+
+def identity(card: dict[str, Any]) -> dict[str, Any]:
+    """What tells runs apart and does not change when one is resumed, or its recordings are moved."""
+    own = {name: card["config"].get(name) for name in ("task", "model", "optimizer", "fold", "seed")}
+    return {**own, "data": card["config"]["data"]["name"], "classes": card["classes"], "speakers": card["speakers"]}
 
 
 def classifier_of(checkpoint: dict[str, Any]) -> Classifier:

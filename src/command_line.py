@@ -4,9 +4,10 @@ import errno
 import logging
 import os
 import re
+import shlex
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from src import own_folder
-from src.complaint import sentence
-from src.mistake import Mistake, NoSuchFold, Occupied
+from src import interruption, own_folder
+from src.complaint import chain, sentence
+from src.mistake import Mistake, NoRoom, NoSuchFold, Occupied
 from src.summary import FAILED, LEFT_OUT
 
 log = logging.getLogger(__name__)
@@ -27,21 +28,25 @@ PATHS = (
     "checkpoint", "checkpoint_2", "control", "ckpt_path", "input", "results", "data.root", "data.csv", "data.speakers",
     "data.cache_dir", "record.root", "study.root", "hydra.run.dir", "hydra.sweep.dir",
 )  # fmt: skip
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+CLOSED = (errno.EROFS, errno.EACCES)
 
 # configuration, run folder, the multirun's folder if it is a job of one, overrides -> what a sweeper may optimise
 Run = Callable[[DictConfig, Path, Path | None, list[str]], float | None]
+# run folder -> what its user is to do after the run was stopped
+WayOn = Callable[[Path], str]
 
 
-def job(cfg: DictConfig, run: Run) -> float | None:
+def job(cfg: DictConfig, run: Run, way_on: WayOn) -> float | None:
     """Runs one job; in a multirun a job that fails leaves its reason behind and lets the others go on."""
     hydra_cfg = HydraConfig.get()
     folder = Path(hydra_cfg.runtime.output_dir)
     sweep = Path(hydra_cfg.sweep.dir).absolute() if hydra_cfg.mode == RunMode.MULTIRUN else None
     if sweep and not hydra_cfg.launcher._target_.endswith("BasicLauncher"):
         os.environ["TTY_COMPATIBLE"] = "0"  # progress bars of several jobs would overwrite each other: lines instead
+    in_sweep = f"; the sweep ends, {repeat_sweep(sweep)}" if sweep else ""
     try:
-        with writing_to(folder):
+        with interruption.of_job(lambda: way_on(folder) + in_sweep), writing_to(folder, way_on):
             return run(cfg, folder, sweep, list(hydra_cfg.overrides.task))
     except Mistake as mistake:
         if sweep is None:
@@ -50,25 +55,70 @@ def job(cfg: DictConfig, run: Run) -> float | None:
             raise
         left_out = cfg.get("missing_fold") == "skip" and isinstance(mistake, NoSuchFold)
         log.warning("This job is left out: %s" if left_out else "This job failed: %s", mistake)
-        (folder / (LEFT_OUT if left_out else FAILED)).write_text(f"{mistake}\n", encoding="utf-8")
+        leave(folder, LEFT_OUT if left_out else FAILED, str(mistake))
     except Exception as error:
+        if was_given_up_by_queue(error):
+            log.warning("%s; %s", str(error).rstrip("."), way_on(folder))
+            leave(folder, FAILED, str(error))
+            return None
         log.exception("This job failed.")  # in the log file, too
         if sweep is None:
             sys.exit(1)
-        (folder / FAILED).write_text(f"{type(error).__name__}: {' '.join(str(error).split())}\n", encoding="utf-8")
+        leave(folder, FAILED, f"{type(error).__name__}: {' '.join(str(error).split())}")
     return None
 
 
+def repeat(folder: Path) -> str:
+    """What goes on with most programs' runs."""
+    return f"go on by repeating the command with {shlex.quote(f'hydra.run.dir={folder}')}"
+
+
+def repeat_sweep(folder: Path) -> str:
+    """What goes on with a multirun."""
+    return f"go on by repeating the command with {shlex.quote(f'hydra.sweep.dir={folder}')}"
+
+
+def was_given_up_by_queue(error: Exception) -> bool:
+    """Whether submitit says that a job came to its time limit and will not be started again."""
+    submitit = sys.modules.get("submitit.core.utils")
+    return submitit is not None and isinstance(error, submitit.UncompletedJobError)
+
+
+def leave(folder: Path, name: str, reason: str) -> None:
+    """Leaves behind why a job has no results, as far as the disk takes it."""
+    with suppress(OSError):
+        (folder / name).write_text(f"{reason}\n", encoding="utf-8")
+
+
 @contextmanager
-def writing_to(folder: Path) -> Iterator[None]:
+def writing_to(folder: Path, way_on: WayOn) -> Iterator[None]:
     """Makes a full or read-only disk a Mistake."""
     try:
         yield
-    except OSError as error:
-        if error.errno not in NO_ROOM:
-            raise
-        place = error.filename or folder
-        raise Mistake(f"Cannot write to {place} ({error.strerror}); name another folder with hydra.run.dir.") from error
+    except Mistake:
+        raise
+    except Exception as error:
+        if full := full_disk(error):
+            number, place = full
+            raise NoRoom(
+                f"Cannot write to {place or folder} ({os.strerror(number)}); make room, then {way_on(folder)}"
+            ) from error
+        if isinstance(error, OSError) and error.errno in CLOSED:
+            raise Mistake(
+                f"Cannot write to {error.filename or folder} ({error.strerror}); name another folder with"
+                " hydra.run.dir."
+            ) from error
+        raise
+
+
+def full_disk(error: Exception) -> tuple[int, str | None] | None:
+    """The system's number for a full disk and the file, if that is what an error comes from; libraries wrap it."""
+    for cause in chain(error):
+        if isinstance(cause, OSError) and cause.errno in FULL:
+            return cause.errno, cause.filename
+        if (said := re.search(r"errno = (\d+)", str(cause))) and int(said[1]) in FULL:  # as HDF5 does
+            return int(said[1]), None
+    return None
 
 
 def start(main: Callable[[], Any], program: str) -> None:
@@ -79,6 +129,7 @@ def start(main: Callable[[], Any], program: str) -> None:
         program: "train" or "explain", the name of its configuration.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # hands Hydra's own errors to us rather than printing them
+    logging.raiseExceptions = False  # a log file on a full disk is said once, not at every line
     find_src_from_anywhere()
     flags, overrides = sorted_arguments(sys.argv[1:])
     sys.argv[1:] = flags + overrides
@@ -89,9 +140,12 @@ def start(main: Callable[[], Any], program: str) -> None:
     except Mistake as mistake:
         sys.exit(str(mistake))
     except OSError as error:  # Hydra's, as it makes the folder: `job` lets none of its own out
-        sys.exit(f"Cannot write to {error.filename} ({error.strerror}); name another folder with hydra.run.dir.")
+        place = error.filename or "the run's folder"
+        sys.exit(f"Cannot write to {place} ({error.strerror}); make room, or name another folder with hydra.run.dir.")
+    except interruption.Interrupted as interrupted:
+        interruption.leave(interrupted)
     except KeyboardInterrupt:
-        sys.exit("Interrupted.")
+        sys.exit(1)  # `job` has said so
     finally:
         own_folder.release()
 

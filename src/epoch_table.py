@@ -6,6 +6,8 @@ from typing import Any
 import pandas as pd
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from src.files import replacing
+
 log = logging.getLogger(__name__)
 
 
@@ -53,9 +55,8 @@ class EpochTable(Callback):
             "seconds": round(time.monotonic() - self.started, 2),
         }
         self.rows.append(row)
-        unfinished = self.path.with_suffix(".part")
-        pd.DataFrame(self.rows).to_csv(unfinished, index=False)
-        unfinished.replace(self.path)  # so that a run killed here keeps the rows it had
+        with replacing(self.path) as unfinished:  # so that a run killed here keeps the rows it had
+            pd.DataFrame(self.rows).to_csv(unfinished, index=False)
         shown = ", ".join(f"{name} {metrics[name]:.3f}" for name in sorted(metrics))
         log.info(
             "epoch %d/%s%s: %s",

@@ -25,7 +25,7 @@ from src.explain.panels import View
 from src.explain.question import Question, question_of
 from src.explain.results import Results
 from src.explain.source import Source, recordings, test_clips
-from src.explanation_folder import COMPLETE, INCOMPLETE, locked, prepare
+from src.explanation_folder import COMPLETE, INCOMPLETE, prepare
 from src.modules.classifier import Classifier
 from src.processes import folder_of_first_process, processes_of
 from src.training import hush, trainer_of
@@ -71,7 +71,7 @@ def explain(config: dict[str, Any], folder: Path) -> run_folder.Metrics:
     if folder_of_first_process():
         ask(trainer, folder, source, classifier, question, config["data"]["batch_size"])
         return {}
-    with locked(folder):
+    with run_folder.locked(folder, "explaining into"):
         prepare(folder, config, source, question)
         if not (folder / COMPLETE).exists():
             ask(trainer, folder, source, classifier, question, config["data"]["batch_size"])
@@ -133,11 +133,7 @@ def ask(
     if trainer.is_global_zero:
         log.info("Explaining %d clips.", len(source.clips))
     with processes_of(trainer, folder, "explain"):
-        try:
-            trainer.predict(explainer, return_predictions=False)
-        except (KeyboardInterrupt, SystemExit):  # which Lightning makes of it
-            log.info("Interrupted; go on by repeating the command with hydra.run.dir=%s", folder)
-            raise
+        trainer.predict(explainer, return_predictions=False)
         trainer.strategy.barrier()
     if trainer.is_global_zero:
         (folder / INCOMPLETE).rename(folder / COMPLETE)

@@ -2,46 +2,23 @@
 
 import hashlib
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import h5py
 import yaml
-from filelock import FileLock, Timeout
 
 from src import run_folder
 from src.config import differences, read
 from src.explain.explainer import lay_out
 from src.explain.question import Question
 from src.explain.source import Source
-from src.mistake import Mistake, Occupied
+from src.mistake import NoRoom, Occupied
 from src.own_folder import holds_another
 
 log = logging.getLogger(__name__)
 
 COMPLETE, INCOMPLETE = "relevance.h5", "relevance.part.h5"
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Keeps other processes out of the folder.
-
-    Raises:
-        Mistake: one is in it.
-    """
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise Occupied(
-            f"another process is explaining into {folder}; wait for it, or name another folder with hydra.run.dir."
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def prepare(folder: Path, config: dict[str, Any], source: Source, question: Question) -> None:
@@ -67,7 +44,7 @@ def prepare(folder: Path, config: dict[str, Any], source: Source, question: Ques
         about = {"config": yaml.safe_dump(config, sort_keys=False), "digest": now}
         lay_out(folder / INCOMPLETE, source, question, about)
     except OSError as error:
-        raise Mistake(
+        raise NoRoom(
             f"{folder} has no room for the relevance of {len(source.clips)} clips ({error.strerror or error});"
             " make room, set limit=…, or name another folder with hydra.run.dir."
         ) from error

@@ -11,3 +11,7 @@ class NoSuchFold(Mistake):
 
 class Occupied(Mistake):
     """A folder that another run has; whoever is told so must not write into it."""
+
+
+class NoRoom(Mistake):
+    """A disk that is full; what was asked goes on when there is room."""

@@ -1,5 +1,7 @@
 """Gives each run and each multirun a folder of its own, before Hydra writes a byte into it."""
 
+import json
+import logging
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -15,14 +17,17 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from src.config import check_explanation, differences, plain, read, run_folder_of
+from src.config import check, check_explanation, differences, plain, read, run_folder_of
 from src.mistake import Mistake, Occupied
 
 LOCK = ".running"
 RUN, SWEEP = "config.yaml", "multirun.yaml"
-RESULTS = ("metrics.json", "leaderboard.csv")  # of folders from before a benchmark wrote its configuration
+METRICS, LAST = "metrics.json", "checkpoints/last.ckpt"
+RESULTS = (METRICS, "leaderboard.csv")  # of folders from before a benchmark wrote its configuration
 GOES_ON = ("explain", "benchmark")  # programs that go on with what the same command left behind
 MAY_CHANGE = ("attribution", "attributions", "domains", "logger")  # as a benchmark goes on: others explain, too
+
+log = logging.getLogger(__name__)
 
 _held: list[BaseFileLock] = []
 
@@ -107,9 +112,13 @@ def check_run(folder: Path, config: DictConfig, program: str) -> None:
     if not any((folder / name).exists() for name in (RUN, *RESULTS)):
         return
     held = held_in(folder)
+    asked = OmegaConf.masked_copy(config, [str(name) for name in config if name != "hydra"])
+    if program == "train" and program_of(held, folder) == program:
+        asked_now = check(asked)
+        if holds_same(folder, asked_now) and not is_complete(folder, asked_now):
+            return  # it was stopped
     if program not in GOES_ON or program_of(held, folder) != program:
         raise Occupied(holds_a_run(folder))
-    asked = OmegaConf.masked_copy(config, [str(name) for name in config if name != "hydra"])
     if program == "explain" and (changed := differences(held, check_explanation(asked))):
         raise Occupied(holds_another(folder, "an explanation", changed))
     if program == "benchmark" and held:
@@ -118,6 +127,41 @@ def check_run(folder: Path, config: DictConfig, program: str) -> None:
             held.pop(name, None), asked_now.pop(name, None)
         if changed := differences(held, asked_now):
             raise Occupied(holds_another(folder, "a leaderboard", changed))
+
+
+def last_checkpoint_of_same(folder: Path, config: dict[str, Any]) -> str | None:
+    """Where a run of the same configuration was stopped in the folder, as when a queue starts a job again."""
+    last = folder / LAST
+    if not last.exists() or not holds_same(folder, config) or is_complete(folder, config):
+        return None
+    log.info("Going on with the run in %s.", folder)
+    return str(last)
+
+
+def holds_same(folder: Path, config: dict[str, Any]) -> bool:
+    """Whether the run in a folder was started with this configuration, wherever it was resumed."""
+    try:
+        held = read(folder)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return False
+    return isinstance(held, dict) and {**held, "ckpt_path": None} == {**config, "ckpt_path": None}
+
+
+def is_complete(folder: Path, config: dict[str, Any]) -> bool:
+    """Whether the run in a folder has the results of its test, and of the attributions that explain it at the end."""
+    if not (folder / METRICS).exists():
+        return False
+    names = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+    asked = config.get("explain_by") or []
+    return all(any(name.startswith(f"{attribution}/") for name in names) for attribution in asked)
+
+
+def has_saved(folder: Path) -> bool:
+    """Whether the run in a folder got as far as a checkpoint to go on with, or further."""
+    if any((folder / name).exists() for name in (LAST, METRICS)):
+        return True
+    table = folder / "metrics.csv"
+    return table.exists() and len(table.read_text(encoding="utf-8").splitlines()) > 2  # someone removed the checkpoint
 
 
 def holds_a_run(folder: Path) -> str:

@@ -48,6 +48,9 @@ def processes_of(trainer: "Trainer", folder: Path, program: str) -> Iterator[Non
     try:
         yield
         patience = PATIENCE
+    except (KeyboardInterrupt, SystemExit):
+        patience = 0  # they hold nothing that is not saved
+        raise
     finally:
         _end_others(trainer, patience)
         import torch

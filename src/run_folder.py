@@ -2,6 +2,8 @@
 
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +11,13 @@ import matplotlib.figure
 import numpy as np
 import pandas as pd
 import yaml
+from filelock import FileLock, Timeout
 
 from src.datamodules.clips import Clip
 from src.drawing import literal
+from src.files import UNFINISHED, replacing
 from src.mistake import Occupied
-from src.own_folder import holds_a_run
+from src.own_folder import METRICS, has_saved, holds_a_run, holds_same
 from src.summary import FAILED, LEFT_OUT
 
 log = logging.getLogger(__name__)
@@ -21,6 +25,29 @@ log = logging.getLogger(__name__)
 MOST_OF_NAME = 40  # characters of a class, beside the confusion matrix
 
 Metrics = dict[str, float | int]
+
+
+@contextmanager
+def locked(folder: Path, doing: str) -> Iterator[None]:
+    """Keeps other processes out of the folder; dies with the process.
+
+    Args:
+        doing: what is done there, such as "training in".
+
+    Raises:
+        Occupied: one is in it.
+    """
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise Occupied(
+            f"another process is {doing} {folder}; wait for it, or name another folder with hydra.run.dir."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def claim(folder: Path, config: dict[str, Any], resume: bool = False) -> None:
@@ -32,23 +59,27 @@ def claim(folder: Path, config: dict[str, Any], resume: bool = False) -> None:
     Raises:
         Occupied: the folder holds a run already, and this one does not resume it.
     """
-    try:
-        with open(folder / "config.yaml", "w" if resume else "x", encoding="utf-8") as file:
-            yaml.safe_dump(config, file, sort_keys=False, allow_unicode=True)
-    except FileExistsError:
-        raise Occupied(holds_a_run(folder)) from None
+    path = folder / "config.yaml"
+    if path.exists() and not resume and (not holds_same(folder, config) or has_saved(folder)):
+        raise Occupied(holds_a_run(folder))
+    for unfinished in folder.glob(f"checkpoints/*{UNFINISHED}"):  # of a run that was killed
+        unfinished.unlink()
+    with replacing(path) as unfinished:
+        content = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+        unfinished.write_text(content, encoding="utf-8")
     for name in (FAILED, LEFT_OUT):  # of an earlier try
         (folder / name).unlink(missing_ok=True)
 
 
 def write_metrics(folder: Path, metrics: Metrics) -> None:
     """`metrics.json`: flat, one number a name."""
-    (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+    with replacing(folder / METRICS) as unfinished:
+        unfinished.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
 
 
 def add_metrics(folder: Path, metrics: Metrics) -> None:
     """Adds to `metrics.json`."""
-    known = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    known = json.loads((folder / METRICS).read_text(encoding="utf-8"))
     write_metrics(folder, {**known, **metrics})
 
 

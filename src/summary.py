@@ -15,6 +15,8 @@ import yaml
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from src.interruption import set_way_on
+
 FAILED, LEFT_OUT = "error.txt", "left_out.txt"  # why a job has no metrics.json
 # the columns of summary.md, as far as the jobs have them
 METRICS = (
@@ -40,6 +42,10 @@ PAPER = {
 
 class SweepSummary(Callback):
     """Ends a multirun with `summary.csv` and `summary.md`, and with exit status 1 if a job failed."""
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        folder = Path(config.hydra.sweep.dir).absolute()
+        set_way_on(lambda: f"go on by repeating the command with hydra.sweep.dir={folder}")
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         sum_up(Path(config.hydra.sweep.dir).absolute())

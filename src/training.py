@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import Callback, Trainer, seed_everything
-from pytorch_lightning.callbacks import RichProgressBar
+from pytorch_lightning.callbacks import RichProgressBar, Timer
 from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.profilers import AdvancedProfiler, PyTorchProfiler, SimpleProfiler
@@ -61,18 +61,32 @@ def train(config: dict[str, Any], folder: Path, sweep: Path | None = None) -> ru
     speakers, path = datamodule.speakers(), config["ckpt_path"]
     card = checked_card({"config": config, "classes": datamodule.classes, "speakers": speakers}, config["allow"])
     classifier = Classifier.from_config(config, datamodule.classes)
-    if path and open_checkpoint(path, allow=config["allow"])[KEY]["speakers"] != speakers:
-        unit = datamodule.corpus.unit
-        raise Mistake(
-            f"ckpt_path={path} was trained on other {unit}s than data.root now gives its fold: to test"
-            f" on {unit}s it has heard would mean nothing; restore the recordings, or start another run."
-        )
+    if path:
+        check_resumed(config, folder, datamodule)
     if folder_of_first_process() is None:
         run_folder.claim(folder, config, resume=bool(config["ckpt_path"]))
     with wandb_run.finished():
         trainer = make_trainer(config, folder, sweep, datamodule, card)
         with processes_of(trainer, folder, "train"):
             return fit_and_test(trainer, classifier, datamodule, config, folder, started)
+
+
+def check_resumed(config: dict[str, Any], folder: Path, datamodule: AudioDataModule) -> None:
+    """Looks whether a run can go on with a checkpoint.
+
+    Raises:
+        Mistake: it is of other recordings, or the `best.ckpt` in the run folder is of another run.
+    """
+    path, allow = config["ckpt_path"], config["allow"]
+    card = open_checkpoint(path, allow=allow)[KEY]
+    if card["speakers"] != datamodule.speakers():
+        unit = datamodule.corpus.unit
+        raise Mistake(
+            f"ckpt_path={path} was trained on other {unit}s than data.root now gives its fold: to test"
+            f" on {unit}s it has heard would mean nothing; restore the recordings, or start another run."
+        )
+    if folder_of_first_process() is None:
+        KeepBest(folder / "checkpoints").require_own(card, allow)
 
 
 def trainer_of(**arguments: Any) -> Trainer:
@@ -84,9 +98,15 @@ def trainer_of(**arguments: Any) -> Trainer:
     if profiler := PROFILERS.get(arguments.get("profiler") or ""):  # by its name it would print what nobody sees
         arguments["profiler"] = profiler(dirpath=arguments["default_root_dir"], filename="profile")
     try:
-        return Trainer(**arguments)
+        trainer = Trainer(**arguments)
     except Exception as error:  # it stumbles over odd values in any way, and is given nothing else
         raise Mistake(sentence_of(error)) from error
+    # signals are ours: on SIGTERM Lightning would wait for the end of a batch, and for processes that are gone
+    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, Timer):  # max_time is of each run, whatever time passed before it was resumed
+            callback.load_state_dict = lambda state_dict: None  # type: ignore[method-assign]
+    return trainer
 
 
 def try_trainer(options: dict[str, Any], folder: Path) -> None:
@@ -170,6 +190,8 @@ def fit_and_test(
             raise
         raise Mistake(sentence_of(error)) from error
     best: Any = trainer.checkpoint_callback  # KeepBest comes first
+    if not best.best_model_path and config["ckpt_path"]:
+        best.keep_as_it_is(trainer)
     if not best.best_model_path:
         raise Mistake("trainer: no epoch was trained and validated, so that there is nothing to test.")
     trainer.test(classifier, datamodule, ckpt_path=best.best_model_path, verbose=False, weights_only=True)
@@ -183,7 +205,7 @@ def fit_and_test(
         "test/accuracy": float(trainer.callback_metrics["test/accuracy"]),
         "test/balanced_accuracy": float(balanced_accuracy_score(labels, predicted)),
         "test/loss": float(trainer.callback_metrics["test/loss"]),
-        "val/accuracy": float(best.best_model_score),
+        **({"val/accuracy": float(best.best_model_score)} if best.best_model_score is not None else {}),
         "fold": config["fold"],
         "epochs": trainer.current_epoch - any(getattr(own, "unfinished", False) for own in callbacks),
         **datamodule.counts(),
@@ -191,11 +213,11 @@ def fit_and_test(
         "seconds": round(time.monotonic() - started, 1),
     }
     classes = datamodule.classes
-    run_folder.write_metrics(folder, metrics)
     run_folder.write_predictions(folder, [datamodule.clips[i] for i in clips], classes, labels, probabilities)
     title = f"{config['model']['name']}, {config['task']['name']}, fold {config['fold']}: test"
     if datamodule.cache.skipped:
         write_skipped(folder / SKIPPED, datamodule.cache.skipped)
+    run_folder.write_metrics(folder, metrics)  # a run that has them is complete
     plot = None
     with drawing("confusion.png"):  # the last thing: what took hours is safe by now
         plot = run_folder.plot_confusion(folder, counts, classes, title)
