@@ -16,10 +16,13 @@ import shlex
 from pathlib import Path
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from src import command_line, config, own_folder
 from src.processes import folder_of_first_process
+
+SAID_AGAIN = ("logger", "trainer.accelerator", "trainer.devices", "trainer.strategy", "data.cache_dir", "allow")
 
 
 @hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="train")
@@ -55,7 +58,9 @@ def way_on(folder: Path) -> str:
     """How to go on with a run that was stopped."""
     last, best = folder / "checkpoints/last.ckpt", folder / "checkpoints/best.ckpt"
     if last.exists():
-        return f"go on with: python train.py {shlex.quote(f'ckpt_path={last}')}"
+        # what a checkpoint does not decide is to be said again
+        said = [each for each in HydraConfig.get().overrides.task if each.startswith(SAID_AGAIN)]
+        return f"go on with: python train.py {shlex.join([f'ckpt_path={last}', *said])}"
     if (folder / "metrics.json").exists():
         return f"the training is complete; explain it with: python explain.py {shlex.quote(f'checkpoint={best}')}"
     return f"repeat the command with {shlex.quote(f'hydra.run.dir={folder}')}: nothing was saved yet"

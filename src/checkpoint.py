@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pytorch_lightning import Trainer
+from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
@@ -52,11 +52,14 @@ class KeepBest(ModelCheckpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         if not (Path(str(self.dirpath)) / "best.ckpt").exists():
             return  # `require_own` has said so
-        # Lightning forgets the best score of a run folder that was moved since
+        score = state_dict["best_model_score"]
+        if not isinstance(score, torch.Tensor) or score.numel() != 1:
+            raise ValueError("the best score is no number")
+        # the folder is where the run is now, and no file names another: what is replaced is deleted
         here = str(Path(str(self.dirpath)) / "best.ckpt")
-        moved = {"dirpath": self.dirpath, "best_model_path": here, "kth_best_model_path": here}
-        scores = dict.fromkeys([here], state_dict["best_model_score"])
-        super().load_state_dict({**state_dict, **moved, "best_k_models": scores})
+        own = {"dirpath": self.dirpath, "best_model_path": here, "kth_best_model_path": here}
+        scores = {"best_model_score": score, "kth_value": score, "best_k_models": {here: score}}
+        super().load_state_dict(own | scores)
 
     def require_own(self, card: dict[str, Any], allow: Sequence[str] = ()) -> None:
         """Looks, before a run is resumed, whether `best.ckpt` is still its own; one that cannot be read is set aside.
@@ -97,6 +100,18 @@ class KeepLast(ModelCheckpoint):
     def __init__(self, folder: Path) -> None:
         # at the end of the epoch, not of its validation: what is resumed then starts with a whole epoch
         super().__init__(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Nothing: Lightning would delete, with all that is in it, what a file says that the last checkpoint was."""
+
+
+class FirstStep(Callback):
+    """Knows whether a run has made a step: until then, what goes wrong in a resumed one comes from its checkpoint."""
+
+    done = False
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        self.done = True
 
 
 class CheckpointFiles(TorchCheckpointIO):

@@ -148,8 +148,6 @@ def check(cfg: DictConfig) -> dict[str, Any]:
     config["allow"] = packages(config)
     config["trainer"] = check_trainer(config["trainer"])
     check_training(config["trainer"])
-    if config["ckpt_path"]:
-        config["ckpt_path"] = str(Path(str(config["ckpt_path"])).expanduser().absolute())
     for option in ("root", "csv", "speakers", "cache_dir"):  # whoever reads the configuration later may stand elsewhere
         path = config["data"].get(option)
         is_table = option in ("csv", "speakers")  # which may also lie in the root

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
 from filelock import BaseFileLock, FileLock, Timeout
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
@@ -142,7 +141,7 @@ def holds_same(folder: Path, config: dict[str, Any]) -> bool:
     """Whether the run in a folder was started with this configuration, wherever it was resumed."""
     try:
         held = read(folder)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+    except (OSError, Mistake):
         return False
     return isinstance(held, dict) and {**held, "ckpt_path": None} == {**config, "ckpt_path": None}
 
@@ -179,7 +178,7 @@ def held_in(folder: Path) -> dict[str, Any]:
     """The configuration in a folder; empty where there is none, or none that can be read."""
     try:
         held = read(folder)
-    except (OSError, ValueError, yaml.YAMLError):
+    except (OSError, Mistake):
         return {}
     return held if isinstance(held, dict) else {}
 

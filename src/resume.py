@@ -5,6 +5,7 @@ A checkpoint is a file, and no file decides where to read, write, download, log 
 
 import logging
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -77,7 +78,7 @@ def resumed(given: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
         "data": {**own["data"], **places, "cache_dir": given["data"]["cache_dir"]},
         "trainer": {**given["trainer"], **trainer, **{n[8:]: selected(given, n) for n in said if n[:8] == "trainer."}},
         "logger": logger_of(own, given, said),
-        "ckpt_path": path,
+        "ckpt_path": str(Path(path).expanduser().absolute()),
         "keep_last": given["keep_last"],
         "allow": given["allow"],
     }

@@ -21,7 +21,7 @@ from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 from src import memory, run_folder, wandb_run
 from src.build import build
 from src.card import check_config, checked_card
-from src.checkpoint import KEY, CheckpointFiles, KeepBest, KeepLast, open_checkpoint
+from src.checkpoint import KEY, CheckpointFiles, FirstStep, KeepBest, KeepLast, open_checkpoint
 from src.datamodules.cache_files import SKIPPED, write_skipped
 from src.datamodules.datamodule import AudioDataModule
 from src.drawing import drawing
@@ -29,6 +29,7 @@ from src.epoch_table import EpochTable
 from src.first_validation import FirstValidation
 from src.mistake import Mistake
 from src.modules.classifier import Classifier
+from src.plain_data import shown
 from src.processes import folder_of_first_process, processes_of
 
 log = logging.getLogger(__name__)
@@ -141,6 +142,7 @@ def make_trainer(
     callbacks: list[Callback] = [
         KeepBest(folder / "checkpoints"),
         KeepLast(folder / "checkpoints"),
+        FirstStep(),
         FirstValidation(),
         EpochTable(folder / "metrics.csv"),
         *(build(node, f"callbacks.{name}") for name, node in (config.get("callbacks") or {}).items()),
@@ -185,7 +187,14 @@ def fit_and_test(
         )
     try:
         trainer.fit(classifier, datamodule, ckpt_path=config["ckpt_path"], weights_only=True)
+    except (Mistake, OSError):
+        raise
     except Exception as error:
+        if config["ckpt_path"] and not any(own.done for own in trainer.callbacks if isinstance(own, FirstStep)):  # type: ignore[attr-defined]
+            raise Mistake(
+                f"ckpt_path={config['ckpt_path']} cannot be gone on with ({type(error).__name__}:"
+                f" {shown(' '.join(str(error).split()), 160)}): its state does not fit the run; start another run."
+            ) from error
         if not is_lightnings(error):
             raise
         raise Mistake(sentence_of(error)) from error

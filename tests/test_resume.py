@@ -4,14 +4,16 @@ import os
 import shutil
 import signal
 import time
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
 
+import train
 from src import run_folder
-from tests.conftest import SPOKEN_PATTERN, TINY
+from tests.conftest import SPOKEN_PATTERN, TINY, run_program
 
 # dropout, augmentation and random places are on: what they draw must not depend on the interruption
 RUN = [*TINY, "model=alexnet", "task=sex", "trainer.max_epochs=3", "augmentation.speed=0.1", "hydra.run.dir=run"]
@@ -25,22 +27,37 @@ def same(one: Path, other: Path) -> None:
     pd.testing.assert_frame_equal(left, right, rtol=0, atol=0)
 
 
-def test_resumed_equals_uninterrupted(train_here, tmp_path, monkeypatch):
-    assert train_here(*RUN, "hydra.run.dir=whole") == ""
+class Killed(BaseException):
+    pass
 
-    class Killed(BaseException):
-        pass
+
+def killed_in_second_epoch(train, *options):
+    """Trains, and is killed as the second epoch is validated."""
+    from src.modules.classifier import Classifier
 
     def die(self):
         if self.current_epoch == 1:
             raise Killed
 
-    from src.modules.classifier import Classifier
-
-    with monkeypatch.context() as during:
+    with pytest.MonkeyPatch.context() as during:
         during.setattr(Classifier, "on_validation_start", die)
         with pytest.raises(Killed):
-            train_here(*RUN)
+            train(*options)
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory, cache_dir):
+    """The folder of a run that was killed."""
+    folder = tmp_path_factory.mktemp("stopped") / "run"
+    options = [*TINY, "model=melcnn", "trainer.max_epochs=3", f"data.cache_dir={cache_dir}", f"hydra.run.dir={folder}"]
+    killed_in_second_epoch(partial(run_program, train), *options)
+    return folder
+
+
+def test_resumed_equals_uninterrupted(train_here, tmp_path):
+    assert train_here(*RUN, "hydra.run.dir=whole") == ""
+
+    killed_in_second_epoch(train_here, *RUN)
     assert not (tmp_path / "run/metrics.json").exists()
     record = (tmp_path / "run/.hydra/overrides.yaml").read_text()
     assert train_here("ckpt_path=run/checkpoints/last.ckpt") == ""
@@ -148,3 +165,52 @@ def test_whoever_interrupts_is_told_how_to_go_on(start_training, tmp_path):
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 1
     assert f"go on with: python train.py ckpt_path={last}" in said and "Traceback" not in said
+
+
+def spoiled(content, option, value):
+    """A checkpoint's content with something else at `option`, whose parts are keys or places."""
+    *way, last = option
+    node = content
+    for key in way:
+        node = node[next(iter(node))] if key is None else node[key]
+    node[next(iter(node)) if last is None else last] = value
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        (["callbacks", None, "best_model_score"], "high"), (["callbacks", None, "best_model_score"], None),
+        (["optimizer_states", 0, "state", 0, "exp_avg"], torch.zeros(3)), (["optimizer_states", 0, "state"], 3),
+        (["optimizer_states", 0, "param_groups", 0, "lr"], "fast"), (["optimizer_states"], "none"),
+        (["optimizer_states", 0, "param_groups"], []), (["lr_schedulers"], {}), (["lr_schedulers"], [3]),
+        (["loops", "fit_loop"], 3), (["loops"], None), (["epoch"], "one"), (["global_step"], {}), (["state_dict"], {}),
+        (["callbacks"], [1]), (["pytorch-lightning_version"], 7),
+    ],
+)  # fmt: skip
+def test_a_state_that_does_not_fit_ends_in_a_sentence(train_here, stopped, tmp_path, option, value):
+    content = torch.load(stopped / "checkpoints/last.ckpt", weights_only=True)
+    shutil.copytree(stopped, tmp_path / "run")
+    spoiled(content, option, value)
+    torch.save(content, tmp_path / "run/checkpoints/last.ckpt")
+    said = train_here("ckpt_path=run/checkpoints/last.ckpt")
+    assert "\n" not in said and (said == "" or "ckpt_path=" in said), said
+
+
+def test_a_state_deletes_nothing(train_here, stopped, tmp_path):
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "work").write_text("years")
+    shutil.copytree(stopped, tmp_path / "run")
+    last = tmp_path / "run/checkpoints/last.ckpt"
+    content = torch.load(last, weights_only=True)
+    for state in content["callbacks"].values():
+        if isinstance(state, dict) and "best_model_path" in state:
+            # within the folder, as Lightning looks at it
+            there = str(tmp_path / "run/checkpoints/../../precious")
+            names = ("best_model_path", "kth_best_model_path", "last_model_path")
+            state |= {"dirpath": str(tmp_path / "run/checkpoints"), **dict.fromkeys(names, there)}
+            state["best_k_models"] = {there: torch.tensor(0.0)}
+    torch.save(content, last)
+    assert train_here("ckpt_path=run/checkpoints/last.ckpt") == ""
+    assert (precious / "work").read_text() == "years"
