@@ -1,6 +1,7 @@
 """From a command line to a job, and from a user's mistake to one sentence: what train.py and explain.py share."""
 
 import errno
+import io
 import logging
 import os
 import re
@@ -45,12 +46,15 @@ def job(cfg: DictConfig, run: Run) -> float | None:
             sys.exit(str(mistake))
         left_out = cfg.get("missing_fold") == "skip" and isinstance(mistake, NoSuchFold)
         log.warning("This job is left out: %s" if left_out else "This job failed: %s", mistake)
-        (folder / (LEFT_OUT if left_out else FAILED)).write_text(f"{mistake}\n", encoding="utf-8")
+        (folder / (LEFT_OUT if left_out else FAILED)).write_text(
+            f"{mistake}\n", encoding="utf-8", errors="backslashreplace"
+        )
     except Exception as error:
         log.exception("This job failed.")  # in the log file, too
         if sweep is None:
             sys.exit(1)
-        (folder / FAILED).write_text(f"{type(error).__name__}: {' '.join(str(error).split())}\n", encoding="utf-8")
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}\n"
+        (folder / FAILED).write_text(reason, encoding="utf-8", errors="backslashreplace")
     return None
 
 
@@ -74,6 +78,8 @@ def start(main: Callable[[], Any], program: str) -> None:
         program: "train" or "explain", the name of its configuration.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # hands Hydra's own errors to us rather than printing them
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # recordings' names need not be UTF-8
     find_src_from_anywhere()
     flags, overrides = sorted_arguments(sys.argv[1:])
     sys.argv[1:] = flags + overrides
