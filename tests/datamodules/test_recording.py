@@ -1,4 +1,5 @@
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -279,7 +280,7 @@ def test_headers_of_recorders_that_stream_promise_nothing(
 
 
 @pytest.mark.parametrize(
-    ("promised", "reason"), [(0, ""), (9600, ""), (9599, ""), (9601, "truncated"), (2**33, "truncated")]
+    ("promised", "reason"), [(0, ""), (9600, ""), (9601, "truncated"), (2**33, "truncated"), (2**36 - 1, "truncated")]
 )
 def test_flac_files_are_read_to_their_end_whatever_they_promise(tmp_path: Path, promised: int, reason: str) -> None:
     path = tmp_path / "a.flac"
@@ -369,28 +370,33 @@ def test_a_recording_in_blocks_gives_the_same_clip(
         assert np.abs(parts.samples.astype(int) - whole.samples).max() <= 1
 
 
+def most_megabytes() -> int:
+    """The most memory that this process has held; what `resource` says is its parent's, where that had more."""
+    return int(re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text())[1]) // 1024
+
+
 MEASURE = """
-import resource, sys
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from src.datamodules.clips import Clip
 from src.datamodules.recording import ClipSettings, load
-from tests.datamodules.test_recording import Files
+from tests.datamodules.test_recording import Files, most_megabytes
 
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = most_megabytes()
 with ThreadPoolExecutor(2) as pool:
     for clip in pool.map(lambda _: load(Files(Path(sys.argv[1])), Clip("a.flac", ""), ClipSettings()), range(2)):
         print(clip.start, len(clip.samples))
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+print(most_megabytes() - before)
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("hours", [3, 8])
-def test_hours_of_sound_take_little_memory(tmp_path: Path, hours: int) -> None:
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's account of memory")
+def test_hours_of_sound_take_little_memory(tmp_path: Path) -> None:
     minute, tone = np.zeros(16000 * 60, np.int16), (8000 * word(16000)).astype(np.int16)
     with soundfile.SoundFile(tmp_path / "a.flac", "w", 16000, 1) as file:
-        for number in range(hours * 60):
+        for number in range(8 * 60):
             file.write(tone if number == 100 else minute)
     done = subprocess.run([sys.executable, "-c", MEASURE, str(tmp_path)], capture_output=True, text=True, check=True)
     first, second, megabytes = done.stdout.splitlines()
