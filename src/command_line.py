@@ -1,6 +1,7 @@
 """From a command line to a job, and from a user's mistake to one sentence: what train.py and explain.py share."""
 
 import errno
+import io
 import logging
 import os
 import re
@@ -87,7 +88,7 @@ def was_given_up_by_queue(error: Exception) -> bool:
 def leave(folder: Path, name: str, reason: str) -> None:
     """Leaves behind why a job has no results, as far as the disk takes it."""
     with suppress(OSError):
-        (folder / name).write_text(f"{reason}\n", encoding="utf-8")
+        (folder / name).write_text(f"{reason}\n", encoding="utf-8", errors="backslashreplace")
 
 
 @contextmanager
@@ -130,6 +131,8 @@ def start(main: Callable[[], Any], program: str) -> None:
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # hands Hydra's own errors to us rather than printing them
     logging.raiseExceptions = False  # a log file on a full disk is said once, not at every line
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # recordings' names need not be UTF-8
     find_src_from_anywhere()
     flags, overrides = sorted_arguments(sys.argv[1:])
     sys.argv[1:] = flags + overrides

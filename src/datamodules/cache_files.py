@@ -116,7 +116,7 @@ def build(
     try:
         building.mkdir(exist_ok=True)
         entries = _resume(building, clips, stamps)
-    except (IsADirectoryError, NotADirectoryError, FileExistsError):  # of another making
+    except (IsADirectoryError, NotADirectoryError, FileExistsError):  # no build left that
         _remove(building)
         building.mkdir()
         entries = _resume(building, clips, stamps)
@@ -199,6 +199,9 @@ def _in_order(
 
 def _resume(building: Path, clips: Sequence[Clip], stamps: list[str]) -> list[Entry]:
     """What a killed build has finished of the same recordings; anything behind that is cut off."""
+    for name in (SAMPLES, INDEX, SKIPPED):
+        if (building / name).is_dir():
+            raise IsADirectoryError(building / name)
     (building / SAMPLES).touch()
     (building / INDEX).touch()
     entries: list[Entry] = []

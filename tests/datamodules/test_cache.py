@@ -170,6 +170,131 @@ def test_a_damaged_cache_is_built_again(
     assert contents(folder) == whole
 
 
+def test_flipped_bits_in_samples_are_noticed_and_mended(corpus: Files, tmp_path: Path) -> None:
+    cache = opened(corpus, tmp_path / "cache")
+    whole = contents(cache.folder)
+    random = np.random.default_rng(0)
+    for _ in range(20):
+        damaged = bytearray(whole["samples.int16"])
+        damaged[random.integers(len(damaged))] ^= 1 << random.integers(8)
+        (cache.folder / "samples.int16").write_bytes(damaged)
+        with pytest.raises(Mistake, match=rf"{cache.folder} .*data\.cache_dir.* is damaged: .*\.wav.*built again"):
+            reopened = opened(corpus, tmp_path / "cache")
+            for i in range(len(reopened)):
+                reopened.samples(i)
+        assert_holds_what_is_there(opened(corpus, tmp_path / "cache"), corpus)
+        assert contents(cache.folder) == whole
+
+
+def test_a_damaged_clip_is_not_copied_into_a_cache_that_is_renewed(corpus: Files, tmp_path: Path) -> None:
+    folder = opened(corpus, tmp_path / "cache").folder
+    with open(folder / "samples.int16", "r+b") as file:
+        file.write(b"\x55\xaa")
+    record(corpus.root / "9.wav", seed=9)
+    assert_holds_what_is_there(opened(corpus, tmp_path / "cache"), corpus)
+
+
+def test_every_flipped_bit_of_an_index_leads_to_a_new_one(corpus: Files, tmp_path: Path) -> None:
+    (corpus.root / "bad.wav").touch()
+    folder = opened(corpus, tmp_path / "cache").folder
+    whole = contents(folder)
+    random = np.random.default_rng(0)
+    for _ in range(60):
+        damaged = bytearray(whole["index.jsonl"])
+        damaged[random.integers(len(damaged))] ^= 1 << random.integers(8)
+        (folder / "index.jsonl").write_bytes(damaged)
+        cache = opened(corpus, tmp_path / "cache")
+        assert contents(folder) == whole and cache.skipped == [("bad.wav", "empty: no bytes")]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'["0.wav", "1-1", 2400, 0, false, ""]\n',  # of the first version
+        b'["0.wav", "1-1", -2400, 0, false, "", 0, 0]\n', b'["0.wav", "1-1", NaN, 1e400, false, "", 0, 0]\n',
+        b'[1, 2, "3", {}, null, [], true, 0]\n', b"[" * 100_000 + b"\n", b"null\n", b"\n", b"\xff\xfe\x00", b"9" * 9999,
+    ],
+)  # fmt: skip
+def test_odd_lines_of_an_index_lead_to_a_new_one(corpus: Files, tmp_path: Path, line: bytes) -> None:
+    folder = opened(corpus, tmp_path / "cache").folder
+    whole = contents(folder)
+    lines = whole["index.jsonl"].splitlines(True)
+    for odd in ([line, *lines[1:]], [*lines, line], lines[1:], [lines[1], lines[0], *lines[2:]]):
+        (folder / "index.jsonl").write_bytes(b"".join(odd))
+        opened(corpus, tmp_path / "cache")
+        assert contents(folder) == whole
+
+
+@pytest.mark.parametrize("name", ["index.jsonl", "samples.int16", "skipped.csv", ""])
+@pytest.mark.parametrize("ending", ["", ".building", ".replaced"])
+def test_other_things_in_the_place_of_a_caches_files(corpus: Files, tmp_path: Path, name: str, ending: str) -> None:
+    folder = opened(corpus, tmp_path / "cache").folder
+    if ending:
+        shutil.copytree(folder, folder.with_name(folder.name + ending))
+        shutil.rmtree(folder)
+    place = folder.with_name(folder.name + ending) / name
+    if name:
+        place.unlink()
+        place.mkdir()
+        (place / "file").touch()
+    else:
+        shutil.rmtree(place)
+        place.write_text("a file in the place of a folder")
+    assert_holds_what_is_there(opened(corpus, tmp_path / "cache"), corpus)
+
+
+def test_whatever_a_corpus_raises_is_a_reason(corpus: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(self: Files, clip: Clip) -> tuple[np.ndarray, int]:
+        if clip.path == "3.wav":
+            raise KeyError("no such key\nin two lines")
+        return Corpus.read(self, clip)
+
+    monkeypatch.setattr(Files, "read", read)
+    cache = opened(corpus, tmp_path / "cache")
+    assert cache.skipped == [("3.wav", "unreadable: KeyError: 'no such key\\nin two lines'")] and len(cache) == 5
+    monkeypatch.undo()
+    assert not opened(corpus, tmp_path / "cache").skipped  # it is tried again
+
+
+def test_no_memory_is_no_reason(corpus: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(self: Files, clip: Clip) -> tuple[np.ndarray, int]:
+        raise MemoryError
+
+    monkeypatch.setattr(Files, "read", read)
+    with pytest.raises(Mistake, match=r"no memory left to prepare 0\.wav"):
+        opened(corpus, tmp_path / "cache")
+
+
+INTERRUPTED = """
+import sys
+from pathlib import Path
+from src.datamodules.cache import open_cache
+from src.datamodules.recording import ClipSettings
+from tests.datamodules.test_cache import SETTINGS
+from tests.datamodules.test_recording import Files
+from src.datamodules.clips import Clip
+
+corpus = Files(Path(sys.argv[1]))
+print("ready", flush=True)
+open_cache(corpus, [Clip(f"{number}.flac", "") for number in range(8)], SETTINGS, sys.argv[2])
+"""
+
+
+@pytest.mark.slow
+def test_an_interrupted_build_does_not_wait_for_hours_of_sound(tmp_path: Path) -> None:
+    with soundfile.SoundFile(tmp_path / "0.flac", "w", 48000, 1) as file:
+        for _ in range(300):
+            file.write(np.zeros(48000 * 60, np.int16))
+    for number in range(1, 8):
+        (tmp_path / f"{number}.flac").symlink_to("0.flac")
+    command = [sys.executable, "-c", INTERRUPTED, str(tmp_path), str(tmp_path / "cache")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert process.stdout and process.stdout.readline() == b"ready\n"
+    time.sleep(3)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10) != 0
+
+
 @pytest.mark.parametrize("place", ["file", "file/cache"])
 def test_a_cache_folder_that_cannot_be_made(corpus: Files, tmp_path: Path, place: str) -> None:
     (tmp_path / "file").touch()

@@ -236,6 +236,32 @@ def test_speakers_that_cannot_be_read(root: Path, content: str, message: str) ->
     assert "cannot be read: No such file" in mistake(Folder(root, PATTERN, speakers="nobody.csv"))
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "root:$6$salt$SECRET:19000:0:99999:7:::\ndaemon:*:19000:0:99999:7:::\n", "-----BEGIN KEY-----\nSECRET\n",
+        "SECRET=1,SECRET=2\n", "host.org,10.0.0.1 ssh-rsa SECRET/+\n", "{SECRET: 1}", '{"a": SECRET}', "\x00SECRET",
+        '{"SECRET": "SECRET"}', '"SECRET', "SECRET", "SECRET" * 40_000, "SECRET,é\n1,2,3\n",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("option", ["csv", "speakers"])
+def test_nothing_is_shown_of_a_file_that_is_no_table(root: Path, content: str, option: str) -> None:
+    (root / "secret").write_bytes(content.encode("latin-1"))
+    corpus = Folder(root, csv="secret") if option == "csv" else Folder(root, PATTERN, speakers="secret")
+    found = mistake(corpus)
+    assert f"data.{option}=" in found and "SECRET" not in found and len(found) < 500
+
+
+def test_what_is_shown_of_a_table_has_an_end(root: Path) -> None:
+    many = ",".join(f"column {number}" for number in range(1000))
+    table(root / "many.csv", f"{many}\n")
+    assert "column 19 and 980 more" in mistake(Folder(root, csv="many.csv"))
+    long = "x" * 100_000
+    table(root / "long.csv", f"path,digit\n{long},1\n")
+    assert len(mistake(Folder(root, csv="long.csv"))) < 1000
+    assert "is a device" in mistake(Folder(root, csv="/dev/zero"))
+
+
 def test_the_configuration_holds_the_arguments() -> None:
     config = yaml.safe_load(Path("conf/data/folder.yaml").read_text())
     assert config.keys() == {"name", "_target_", "root", "pattern", "csv", "speakers"}

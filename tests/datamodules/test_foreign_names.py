@@ -20,6 +20,7 @@ def foreign(tmp_path: Path, spoken_folder: Path) -> Path:
     folder.mkdir()
     for path in spoken_folder.iterdir():
         shutil.copy(path, folder / path.name.replace("ada", os.fsdecode(b"j\xfcrgen")))
+    (folder / os.fsdecode(b"other-\xe9.wav")).touch()
     (folder / os.fsdecode(b"say-0-by-j\xfcrgen-9.wav")).write_text("this is not audio")
     return folder
 
@@ -34,6 +35,7 @@ def test_names_that_are_not_utf_8(
     with open(tmp_path / "run/skipped.csv", encoding="utf-8", errors="surrogateescape") as file:
         assert [row["path"] for row in csv.DictReader(file)] == [os.fsdecode(b"say-0-by-j\xfcrgen-9.wav")]
     assert json.loads((tmp_path / "run/metrics.json").read_text())["clips/skipped"] == 1
+    assert "1 of 32 recordings do not match data.pattern and are left out" in (tmp_path / "run/train.log").read_text()
     predictions = (tmp_path / "run/predictions.csv").read_bytes()
     assert b"-by-" in predictions
 

@@ -13,15 +13,16 @@ import soundfile
 
 REASONS = ("empty", "not audio", "not finite", "silent", "too short", "truncated", "unreadable")
 MOST_SECONDS, MOST_MEGABYTES = 20, 500  # of one file; of the process, its imports included
-ROUNDS = 3  # of all mutations of all formats: some 1 500 files
+ROUNDS = 6  # of all mutations of all formats: some 5 000 files
 HEADER = 120  # bytes, of most formats
 LENGTHS = (0, 1, 2**31 - 1, 2**31, 2**32 - 1, 2**33, 2**63 - 1, 2**64 - 1)
 
 LOAD_ALL = """
-import json, resource, sys, time
+import json, sys, time
 from pathlib import Path
 from src.datamodules.clips import Clip, Corpus
 from src.datamodules.recording import BadRecording, ClipSettings, load
+from tests.datamodules.test_recording import most_megabytes
 
 class Files(Corpus):
     root = Path(sys.argv[1])
@@ -36,7 +37,7 @@ for path in sorted(Files.root.iterdir()):
         result = len(load(Files(), Clip(path.name, ""), ClipSettings()).samples)
     except BadRecording as bad:
         result = str(bad)
-    seconds, megabytes = time.monotonic() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    seconds, megabytes = time.monotonic() - started, most_megabytes()
     print(json.dumps([result, seconds, megabytes]), file=results)
 """
 
@@ -44,15 +45,16 @@ for path in sorted(Files.root.iterdir()):
 def whole_files() -> Iterator[tuple[str, bytes]]:
     """A name and the content of a recording in each format and subtype that can be written."""
     samples = 0.3 * np.random.default_rng(0).standard_normal(4000)
-    for format_ in soundfile.available_formats():
+    for format_ in sorted(
+        soundfile.available_formats().keys() - {"RAW", "SD2"}
+    ):  # no header; half of it in another file
         for subtype in soundfile.available_subtypes(format_):
             file = io.BytesIO()
             try:
                 soundfile.write(file, samples, 8000, format=format_, subtype=subtype)
-            except soundfile.LibsndfileError:  # MP3 in WAV, SD2 in memory and the like: it only reads them
+            except soundfile.LibsndfileError:  # such as MP3 in WAV: it only reads them
                 continue
-            if format_ != "RAW":
-                yield f"{format_}-{subtype}", file.getvalue()
+            yield f"{format_}-{subtype}", file.getvalue()
 
 
 def flipped(content: bytes, random: np.random.Generator, until: int) -> bytes:
@@ -99,6 +101,7 @@ def write_mutants(folder: Path, seed: int) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's account of memory")
 @pytest.mark.parametrize("seed", range(ROUNDS))
 def test_damaged_files_become_clips_or_reasons(tmp_path: Path, seed: int) -> None:
     files, results = tmp_path / "files", tmp_path / "results"

@@ -1,4 +1,10 @@
+import os
+import re
+import socket
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import librosa
 import numpy as np
@@ -8,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal
 
-from src.datamodules.clips import Clip, Corpus
+from src.datamodules import audio_file, recording
+from src.datamodules.clips import MISSING, Clip, Corpus
 from src.datamodules.recording import BadRecording, ClipSettings, highpass, load, prepare
 from src.mistake import Mistake
 
@@ -229,6 +236,174 @@ def test_streamed_wav_files_that_do_not_know_their_length_are_whole(tmp_path: Pa
     content[position : position + 4] = size.to_bytes(4, "little")
     path.write_bytes(content)
     load(Files(tmp_path), Clip(path.name, "01"), ClipSettings())
+
+
+def samples_in(format_: str, subtype: str, path: Path) -> None:
+    """Writes two seconds, or skips the test where libsndfile only reads the format."""
+    try:
+        soundfile.write(path, np.tile(word(8000), 2)[:16000], 8000, format=format_, subtype=subtype)
+    except soundfile.LibsndfileError:
+        pytest.skip("is read, but not written")
+
+
+NO_LENGTH = {"IRCAM", "PAF", "PVF", "SD2", "XI"}  # headers that do not say it, or, in XI, that it is 0
+FORMATS = [(f, s) for f in soundfile.available_formats() if f != "RAW" for s in soundfile.available_subtypes(f)]
+
+
+@pytest.mark.parametrize(("format_", "subtype"), FORMATS)
+def test_whole_and_half_files_of_every_format(tmp_path: Path, format_: str, subtype: str) -> None:
+    path = tmp_path / f"a.{format_.lower()}"
+    samples_in(format_, subtype, path)
+    if (format_, subtype) == ("AIFF", "DWVW_12"):
+        pytest.skip("libsndfile does not read what it writes")
+    assert len(load(Files(tmp_path), Clip(path.name, "01"), ClipSettings(seconds=9)).samples) > 2000  # XI: 44.1 kHz
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    if format_ in NO_LENGTH:
+        return
+    # HTK's header has no sign of its own, and is known by its length
+    assert reason_of(path).startswith("not audio" if format_ == "HTK" else "truncated")
+
+
+@pytest.mark.parametrize(
+    ("format_", "place", "unknown"),
+    [("AU", 8, b"\xff" * 4), ("W64", 16, b"\xff" * 7 + b"\x7f"), ("RF64", 28, b"\xff" * 7 + b"\x7f")],
+)
+def test_headers_of_recorders_that_stream_promise_nothing(
+    tmp_path: Path, format_: str, place: int, unknown: bytes
+) -> None:
+    path = tmp_path / f"a.{format_.lower()}"
+    soundfile.write(path, word(8000), 8000, format=format_, subtype="PCM_16")
+    content = bytearray(path.read_bytes())
+    content[place : place + len(unknown)] = unknown
+    path.write_bytes(content)
+    load(Files(tmp_path), Clip(path.name, "01"), ClipSettings())
+
+
+@pytest.mark.parametrize(
+    ("promised", "reason"), [(0, ""), (9600, ""), (9601, "truncated"), (2**33, "truncated"), (2**36 - 1, "truncated")]
+)
+def test_flac_files_are_read_to_their_end_whatever_they_promise(tmp_path: Path, promised: int, reason: str) -> None:
+    path = tmp_path / "a.flac"
+    soundfile.write(path, word(8000), 8000)
+    whole = load(Files(tmp_path), Clip(path.name, "01"), PLAIN).samples
+    content = bytearray(path.read_bytes())
+    bits = int.from_bytes(content[18:26], "big") >> 36 << 36 | promised  # 36 bits of STREAMINFO
+    content[18:26] = bits.to_bytes(8, "big")
+    path.write_bytes(content)
+    if reason:
+        assert reason_of(path).startswith(reason)
+    else:
+        assert np.array_equal(load(Files(tmp_path), Clip(path.name, "01"), PLAIN).samples, whole)
+
+
+@pytest.mark.parametrize(
+    ("ending", "subtype"), [("wav", "GSM610"), ("wav", "G721_32"), ("au", "G721_32"), ("xi", "DPCM_16")]
+)
+def test_formats_in_which_nothing_can_be_looked_up(tmp_path: Path, ending: str, subtype: str) -> None:
+    soundfile.write(tmp_path / f"a.{ending}", word(8000), 8000, subtype=subtype, format=ending.upper())
+    assert len(load(Files(tmp_path), Clip(f"a.{ending}", "01"), PLAIN).samples) > 1500
+
+
+@pytest.mark.parametrize("rate", [0, 1, 2, 99, 10**9, 2**31 - 1, 2**32 - 1])
+def test_rates_that_nobody_records_at(tmp_path: Path, rate: int) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, word(8000), 8000)
+    content = bytearray(path.read_bytes())
+    content[24:28] = rate.to_bytes(4, "little")
+    path.write_bytes(content)
+    assert reason_of(path).startswith(("not audio: a sample rate of", "truncated or damaged"))
+
+
+def test_what_is_no_regular_file_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.wav")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "socket.wav"))
+    (tmp_path / "zero.wav").symlink_to("/dev/zero")
+    (tmp_path / "dangling.wav").symlink_to(tmp_path / "nothing")
+    (tmp_path / "circle.wav").symlink_to("circle.wav")
+    (tmp_path / "folder.wav").mkdir()
+    for path in tmp_path.iterdir():
+        assert reason_of(path).startswith("unreadable")
+        assert Files(tmp_path).stamp(Clip(path.name, "01")) == MISSING  # and so it is not tried again
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_what_may_not_be_read_is_tried_again(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", word(8000), 8000)
+    (tmp_path / "a.wav").chmod(0)
+    assert reason_of(tmp_path / "a.wav") == "unreadable: Permission denied"
+
+
+def test_a_system_error_of_the_decoder_is_one_of_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise soundfile.LibsndfileError(2)
+
+    soundfile.write(tmp_path / "a.wav", word(8000), 8000)
+    monkeypatch.setattr(soundfile.SoundFile, "_open", fails)
+    assert reason_of(tmp_path / "a.wav").startswith("unreadable: ")
+
+
+@pytest.mark.parametrize("block", [777, 4096])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {}, {"seconds": 0.1}, {"highpass_hz": None, "trim_db": None}, {"sample_rate": 16000, "short": "repeat"},
+        {"trim_db": None, "seconds": 0.5},
+    ],
+)  # fmt: skip
+def test_a_recording_in_blocks_gives_the_same_clip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int, options: dict[str, Any]
+) -> None:
+    random = np.random.default_rng(0)
+    loudness = np.repeat(random.uniform(0, 0.3, 20), 3000)
+    samples = np.stack([word(44100), 0.9 * word(44100)], 1)[:52920]
+    samples = np.concatenate([samples, (loudness * random.standard_normal(60000))[:, None] * [0.5, 0.4]])
+    for ending, subtype in (("wav", "PCM_16"), ("wav", "FLOAT"), ("ogg", "VORBIS"), ("flac", "PCM_24")):
+        soundfile.write(tmp_path / f"a.{ending}", samples + 0.01, 44100, subtype=subtype)
+        clip, settings_ = Clip(f"a.{ending}", "01"), ClipSettings(**options)
+        whole = load(Files(tmp_path), clip, settings_)
+        with monkeypatch.context() as patch:
+            patch.setattr(audio_file, "BLOCK", block)
+            patch.setattr(recording, "BLOCK", block)
+            parts = load(Files(tmp_path), clip, settings_)
+        assert (parts.start, parts.cut, len(parts.samples)) == (whole.start, whole.cut, len(whole.samples))
+        assert np.abs(parts.samples.astype(int) - whole.samples).max() <= 1
+
+
+def most_megabytes() -> int:
+    """The most memory that this process has held; what `resource` says is its parent's, where that had more."""
+    return int(re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text())[1]) // 1024
+
+
+MEASURE = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from src.datamodules.clips import Clip
+from src.datamodules.recording import ClipSettings, load
+from tests.datamodules.test_recording import Files, most_megabytes
+
+before = most_megabytes()
+with ThreadPoolExecutor(2) as pool:
+    for clip in pool.map(lambda _: load(Files(Path(sys.argv[1])), Clip("a.flac", ""), ClipSettings()), range(2)):
+        print(clip.start, len(clip.samples))
+print(most_megabytes() - before)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's account of memory")
+def test_hours_of_sound_take_little_memory(tmp_path: Path) -> None:
+    minute, tone = np.zeros(16000 * 60, np.int16), (8000 * word(16000)).astype(np.int16)
+    with soundfile.SoundFile(tmp_path / "a.flac", "w", 16000, 1) as file:
+        for number in range(8 * 60):
+            file.write(tone if number == 100 else minute)
+    done = subprocess.run([sys.executable, "-c", MEASURE, str(tmp_path)], capture_output=True, text=True, check=True)
+    first, second, megabytes = done.stdout.splitlines()
+    assert first == second
+    start, length = map(int, first.split())
+    assert abs(start - (100 * 60 + 0.3) * 8000) < 400 and length < 4000
+    assert int(megabytes) < 500  # two of them at a time; as one array, 8 hours are 1.8 GB and more
 
 
 def test_files_that_are_no_recordings(tmp_path: Path) -> None:
