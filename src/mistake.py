@@ -7,7 +7,3 @@ class Mistake(Exception):
 
 class NoSuchFold(Mistake):
     """A fold beyond those that the task has; `missing_fold=skip` leaves such a job out of a sweep."""
-
-
-class NoRoom(Mistake):
-    """A disk that is full; what was asked goes on when there is room."""
