@@ -19,8 +19,9 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from src import interruption, own_folder
-from src.complaint import chain, sentence
-from src.mistake import Mistake, NoRoom, NoSuchFold, Occupied
+from src.complaint import sentence
+from src.files import full_disk
+from src.mistake import Mistake, NoSuchFold, Occupied
 from src.summary import FAILED, LEFT_OUT
 
 log = logging.getLogger(__name__)
@@ -29,7 +30,6 @@ PATHS = (
     "checkpoint", "checkpoint_2", "control", "ckpt_path", "input", "results", "data.root", "data.csv", "data.speakers",
     "data.cache_dir", "record.root", "study.root", "hydra.run.dir", "hydra.sweep.dir",
 )  # fmt: skip
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 CLOSED = (errno.EROFS, errno.EACCES)
 
 # configuration, run folder, the multirun's folder if it is a job of one, overrides -> what a sweeper may optimise
@@ -101,7 +101,7 @@ def writing_to(folder: Path, way_on: WayOn) -> Iterator[None]:
     except Exception as error:
         if full := full_disk(error):
             number, place = full
-            raise NoRoom(
+            raise Mistake(
                 f"Cannot write to {place or folder} ({os.strerror(number)}); make room, then {way_on(folder)}"
             ) from error
         if isinstance(error, OSError) and error.errno in CLOSED:
@@ -110,16 +110,6 @@ def writing_to(folder: Path, way_on: WayOn) -> Iterator[None]:
                 " hydra.run.dir."
             ) from error
         raise
-
-
-def full_disk(error: Exception) -> tuple[int, str | None] | None:
-    """The system's number for a full disk and the file, if that is what an error comes from; libraries wrap it."""
-    for cause in chain(error):
-        if isinstance(cause, OSError) and cause.errno in FULL:
-            return cause.errno, cause.filename
-        if (said := re.search(r"errno = (\d+)", str(cause))) and int(said[1]) in FULL:  # as HDF5 does
-            return int(said[1]), None
-    return None
 
 
 def start(main: Callable[[], Any], program: str) -> None:

@@ -13,7 +13,7 @@ from src.config import differences, read
 from src.explain.explainer import lay_out
 from src.explain.question import Question
 from src.explain.source import Source
-from src.mistake import NoRoom, Occupied
+from src.mistake import Occupied
 from src.own_folder import holds_another
 
 log = logging.getLogger(__name__)
@@ -40,14 +40,8 @@ def prepare(folder: Path, config: dict[str, Any], source: Source, question: Ques
     if before is not None:
         log.info("Going on with the run in %s.", folder)
         return
-    try:
-        about = {"config": yaml.safe_dump(config, sort_keys=False), "digest": now}
-        lay_out(folder / INCOMPLETE, source, question, about)
-    except OSError as error:
-        raise NoRoom(
-            f"{folder} has no room for the relevance of {len(source.clips)} clips ({error.strerror or error});"
-            " make room, set limit=…, or name another folder with hydra.run.dir."
-        ) from error
+    about = {"config": yaml.safe_dump(config, sort_keys=False), "digest": now}
+    lay_out(folder / INCOMPLETE, source, question, about)
 
 
 def digest(config: dict[str, Any], source: Source) -> str:

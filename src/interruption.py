@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
+from src.files import full_disk
 from src.processes import folder_of_first_process
 
 log = logging.getLogger(__name__)
@@ -174,7 +175,7 @@ def _hear_of_lost(lost: "sys.UnraisableHookArgs", told: int) -> None:
     """Python drops what is raised while it tidies up an object; a signal can come just then."""
     if isinstance(lost.exc_value, Interrupted):
         os.write(told, bytes([LOST]))
-    else:
+    elif not full_disk(lost.exc_value):  # which is said where the file is written, not where it is closed
         sys.__unraisablehook__(lost)
 
 

@@ -26,7 +26,7 @@ from src.checkpoint import KEY, open_checkpoint
 from src.config import check_explanation, listed, packages, plain
 from src.explain.leaderboard_page import write
 from src.explain.ranking import GROUPS, Entry
-from src.mistake import Mistake, NoRoom
+from src.mistake import Mistake
 
 log = logging.getLogger(__name__)
 
@@ -83,8 +83,6 @@ def compare(cfg: DictConfig, folder: Path, asked: Sequence[tuple[str, str]], abo
         own.mkdir(parents=True, exist_ok=True)
         try:
             explanation.explain(config, own)
-        except NoRoom:  # it goes on where it stopped
-            raise
         except Mistake as mistake:
             log.warning("It is left out: %s", mistake)
             left_out.append(f"{attribution} in the domain {domain}: {mistake}")

@@ -11,7 +11,3 @@ class NoSuchFold(Mistake):
 
 class Occupied(Mistake):
     """A folder that another run has; whoever is told so must not write into it."""
-
-
-class NoRoom(Mistake):
-    """A disk that is full; what was asked goes on when there is room."""

@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 from submitit.core.utils import UncompletedJobError
 
-from src.command_line import full_disk
 from tests.conftest import ROOT, TINY
 
 LONG = [*TINY, "model=melcnn", "task=sex", "trainer.max_epochs=100000"]
@@ -211,13 +210,3 @@ def test_a_job_that_the_queue_gives_up_says_how_to_go_on(train_here, monkeypatch
     log = (tmp_path / "sweep/0/train.log").read_text()
     assert f"timed-out too many times; go on with: python train.py ckpt_path={tmp_path}/sweep/0/ch" in log
     assert "Traceback" not in log
-
-
-def test_how_libraries_say_that_a_disk_is_full():
-    assert full_disk(OSError(28, "No space left on device", "/a")) == (28, "/a")
-    hdf5 = OSError("Can't write data (file write failed: time = ..., errno = 28, error message = 'No space left')")
-    assert full_disk(hdf5) == (28, None)
-    wrapped = RuntimeError("Can't decrement id ref count")
-    wrapped.__context__ = OSError(122, "Disk quota exceeded")
-    assert full_disk(wrapped) == (122, None)
-    assert full_disk(OSError(2, "No such file")) is None and full_disk(ValueError("errno = 2")) is None

@@ -1,5 +1,6 @@
 """A run that was killed goes on as if it had not been."""
 
+import json
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from filelock import FileLock
 
 import train
 from src import run_folder
@@ -214,3 +216,95 @@ def test_a_state_deletes_nothing(train_here, stopped, tmp_path):
     torch.save(content, last)
     assert train_here("ckpt_path=run/checkpoints/last.ckpt") == ""
     assert (precious / "work").read_text() == "years"
+
+
+@pytest.fixture
+def killed_in_epoch(train_here, monkeypatch):
+    """Trains until the validation of an epoch."""
+    from src.modules.classifier import Classifier
+
+    def train(epoch, *options):
+        def die(self):
+            if self.current_epoch == epoch:
+                raise Killed
+
+        with monkeypatch.context() as during, pytest.raises(Killed):
+            during.setattr(Classifier, "on_validation_start", die)
+            train_here(*options)
+
+    return train
+
+
+SMALL = [*TINY, "model=melcnn", "task=sex", "hydra.run.dir=run"]
+
+
+def test_the_same_command_goes_on_with_a_run_that_is_not_complete(train_here, killed_in_epoch, tmp_path):
+    two = [*SMALL, "trainer.max_epochs=2"]
+    killed_in_epoch(0, *two)
+    killed_in_epoch(1, *two)  # begins again: nothing was saved
+    (tmp_path / "run/checkpoints/last.part").write_text("left by a run that was killed as it wrote")
+    assert "holds a run already" in train_here(*two, "seed=1")
+    assert train_here(*two) == ""
+    assert train_here(*two, "hydra.run.dir=whole") == ""
+    same(tmp_path / "whole", tmp_path / "run")
+    assert not list(tmp_path.rglob("*.part"))
+    assert "holds a run already" in train_here(*two)
+
+
+def test_epochs_are_not_trained_over_even_without_their_checkpoint(train_here, killed_in_epoch, tmp_path):
+    three = [*SMALL, "trainer.max_epochs=3"]
+    killed_in_epoch(2, *three)
+    (tmp_path / "run/checkpoints/last.ckpt").unlink()
+    assert "holds a run already" in train_here(*three)
+
+
+def test_a_run_is_resumed_by_one_at_a_time(train_here, tmp_path):
+    assert train_here(*SMALL) == ""
+    before = {path: path.read_bytes() for path in sorted((tmp_path / "run").rglob("*")) if path.is_file()}
+    with FileLock(tmp_path / "run/.lock"):  # as another process that resumes it
+        said = train_here("ckpt_path=run/checkpoints/last.ckpt")
+        again = train_here(*SMALL)
+    for refused in (said, again):
+        assert refused.startswith(f"another process is training in {tmp_path / 'run'};") and "\n" not in refused
+    after = {path: path.read_bytes() for path in sorted((tmp_path / "run").rglob("*")) if path.is_file()}
+    assert before == after
+
+
+def weights(path):
+    return torch.load(path, weights_only=True)["state_dict"]
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:5000])])
+def test_a_best_checkpoint_that_is_gone_is_chosen_anew(train_here, killed_in_epoch, tmp_path, caplog, damage):
+    best, last = tmp_path / "run/checkpoints/best.ckpt", tmp_path / "run/checkpoints/last.ckpt"
+    killed_in_epoch(1, *SMALL, "trainer.max_epochs=2")
+    damage(best)
+    assert train_here(f"ckpt_path={last}") == ""  # another epoch comes
+    assert "the best is chosen anew" in caplog.text
+    assert torch.load(best, weights_only=True)["epoch"] == 1
+    assert "val/accuracy" in json.loads((tmp_path / "run/metrics.json").read_text())
+    damage(best)
+    assert train_here(f"ckpt_path={last}") == ""  # none does
+    held, tested = weights(last), weights(best)
+    assert held.keys() == tested.keys() and all(torch.equal(held[name], tested[name]) for name in held)
+    metrics = json.loads((tmp_path / "run/metrics.json").read_text())
+    assert "test/accuracy" in metrics and "val/accuracy" not in metrics  # which was measured of the one that is gone
+
+
+def test_a_best_checkpoint_of_another_run_is_refused(train_here, trained, tmp_path):
+    assert train_here(*SMALL) == ""
+    shutil.copy(trained("audionet", "sex"), tmp_path / "run/checkpoints/best.ckpt")
+    said = train_here("ckpt_path=run/checkpoints/last.ckpt")
+    assert "best.ckpt is of another run than the last.ckpt beside it;" in said and "\n" not in said
+
+
+def test_each_run_has_its_own_max_time(train_here, monkeypatch, tmp_path):
+    from pytorch_lightning.callbacks import Timer
+
+    options = [*SMALL, "trainer.max_epochs=3", "trainer.max_time=00:01:00:00"]
+    with monkeypatch.context() as during:  # an hour is over after the first epoch
+        during.setattr(Timer, "time_elapsed", lambda self, stage="train": 3600.0 * (stage == "train"))
+        assert train_here(*options) == ""
+    assert len(pd.read_csv(tmp_path / "run/metrics.csv")) == 1
+    assert train_here("ckpt_path=run/checkpoints/last.ckpt") == ""
+    assert pd.read_csv(tmp_path / "run/metrics.csv")["epoch"].tolist() == [0, 1, 2]
