@@ -12,6 +12,7 @@ from src import run_folder
 from src.config import differences, read
 from src.explain.explainer import lay_out
 from src.explain.question import Question
+from src.explain.relevance_file import check_own
 from src.explain.source import Source
 from src.mistake import Occupied
 from src.own_folder import holds_another
@@ -58,6 +59,7 @@ def digest_in(folder: Path) -> str | None:
     """That of the relevance file in a folder; None where there is none."""
     for name in (COMPLETE, INCOMPLETE):
         if (folder / name).exists():
+            check_own(folder / name)
             with h5py.File(folder / name) as file:
                 return str(file.attrs.get("digest", ""))
     return None

@@ -16,7 +16,9 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from src.interruption import set_way_on
+from src.plain_data import plain_data, shown
 
+RECORDS = ("overrides", "hydra")  # of how a job was started
 FAILED, LEFT_OUT = "error.txt", "left_out.txt"  # why a job has no metrics.json
 # the columns of summary.md, as far as the jobs have them
 METRICS = (
@@ -68,26 +70,35 @@ def read_jobs(folder: Path) -> list[dict[str, Any]]:
     Args:
         folder: the multirun's, with a run folder per job.
     """
-    rows = []
-    for record in folder.rglob(".hydra/overrides.yaml"):
+    rows: list[dict[str, Any]] = []
+    for record in sorted(folder.rglob(".hydra/overrides.yaml")):
         job = record.parents[1]
         if (job / LEFT_OUT).exists():
             continue
-        parts = [text.lstrip("+").partition("=") for text in yaml.safe_load(record.read_text())]
-        overrides = {name: value for name, _, value in parts}
-        hydra = yaml.safe_load((job / ".hydra/hydra.yaml").read_text())["hydra"]
-        choices, number = hydra["runtime"]["choices"], hydra["job"]["num"]
-        row: dict[str, Any] = {"job": number, "folder": str(job.relative_to(folder)), "overrides": overrides}
-        row["choices"] = {group: choices.get(group) for group in ("data", "model", "task", "intervention")}
-        row["error"] = ""
-        if (job / FAILED).exists():
-            row["error"] = (job / FAILED).read_text(encoding="utf-8").strip()
-        elif (job / "metrics.json").exists():
-            row |= json.loads((job / "metrics.json").read_text())
-        else:
-            row["error"] = "did not finish"
-        rows.append(row)
+        row: dict[str, Any] = {"job": len(rows), "folder": str(job.relative_to(folder)), "overrides": {}, "choices": {}}
+        try:
+            rows.append(row | read_job(job))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, yaml.YAMLError) as error:
+            rows.append(row | {"error": f"its record cannot be read ({shown(error)})"})
     return sorted(rows, key=lambda row: row["job"])
+
+
+def read_job(job: Path) -> dict[str, Any]:
+    """What the folder of a job says of it; raises all kinds of errors where it is damaged."""
+    overrides, hydra = (plain_data(yaml.safe_load((job / f".hydra/{name}.yaml").read_text())) for name in RECORDS)
+    parts = [text.lstrip("+").partition("=") for text in overrides]
+    choices = hydra["hydra"]["runtime"]["choices"]
+    row: dict[str, Any] = {"job": int(hydra["hydra"]["job"]["num"]), "error": ""}
+    row["overrides"] = {name: value for name, _, value in parts}
+    row["choices"] = {group: choices.get(group) for group in ("data", "model", "task", "intervention")}
+    if (job / FAILED).exists():
+        row["error"] = (job / FAILED).read_text(encoding="utf-8").strip()
+    elif (job / "metrics.json").exists():
+        metrics = json.loads((job / "metrics.json").read_text())
+        row |= {str(name): float(value) if isinstance(value, float) else int(value) for name, value in metrics.items()}
+    else:
+        row["error"] = "did not finish"
+    return row
 
 
 def write(folder: Path, rows: list[dict[str, Any]]) -> None:

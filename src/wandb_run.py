@@ -1,6 +1,7 @@
 """Weights & Biases: one run per job, grouped by sweep; offline where no key is configured, never asking."""
 
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,7 +68,10 @@ def run_id(folder: Path) -> str:
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
         path.write_text(os.environ.get("WANDB_RUN_ID") or secrets.token_hex(6))
-    return path.read_text()
+    held = path.read_text().strip()
+    if not re.fullmatch(r"[\w.-]{1,128}", held):
+        raise Mistake(f"{path} holds no id of a W&B run; remove it to begin another run there.")
+    return held
 
 
 def mode() -> Literal["online", "offline", "disabled"]:

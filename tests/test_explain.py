@@ -18,7 +18,7 @@ import pytest
 import soundfile
 import torch
 
-from src.explanation_folder import locked
+from src.run_folder import locked
 from tests.conftest import ROOT, TINY
 
 Here = Callable[..., str]
@@ -190,7 +190,7 @@ def test_what_has_changed_is_not_gone_on_with(explain_here: Here, trained: Train
 
 def test_a_folder_in_use_is_left_alone(explain_here: Here, trained: Trained, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
-    with locked(tmp_path / "run"):
+    with locked(tmp_path / "run", "explaining into"):
         assert "another process is explaining into" in explain_here(f"checkpoint={trained('audionet', 'sex')}", *QUICK)
 
 

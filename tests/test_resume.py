@@ -308,3 +308,14 @@ def test_each_run_has_its_own_max_time(train_here, monkeypatch, tmp_path):
     assert len(pd.read_csv(tmp_path / "run/metrics.csv")) == 1
     assert train_here("ckpt_path=run/checkpoints/last.ckpt") == ""
     assert pd.read_csv(tmp_path / "run/metrics.csv")["epoch"].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "config.yaml", "relevance"])
+def test_links_in_a_run_folder_are_not_written_to(train_here, stopped, tmp_path, name):
+    shutil.copytree(stopped, tmp_path / "run")
+    target = tmp_path / "precious"
+    target.mkdir() if name == "relevance" else target.write_text("years")
+    (tmp_path / "run" / name).unlink(missing_ok=True)
+    (tmp_path / "run" / name).symlink_to(target)
+    assert "is a link, which is not written to" in train_here("ckpt_path=run/checkpoints/last.ckpt")
+    assert target.is_dir() or target.read_text() == "years"

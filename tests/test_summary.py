@@ -92,3 +92,19 @@ def test_each_attribution_that_explained_the_jobs_has_a_row(tmp_path):
         "random": ("2", "80.00 ± 0.00"),
     }
     assert len(pd.read_csv(tmp_path / "summary.csv")) == 2  # a row per job
+
+
+@pytest.mark.parametrize("name", [".hydra/overrides.yaml", ".hydra/hydra.yaml", "metrics.json"])
+@pytest.mark.parametrize("content", ["", "{", "3", "[[[", "{a: &a [1], b: *a}", '{"test/accuracy": "high"}', "\x00"])
+def test_a_damaged_record_is_a_row(tmp_path, name, content):
+    for number in range(2):
+        record = tmp_path / f"{number}/.hydra"
+        record.mkdir(parents=True)
+        (record / "overrides.yaml").write_text(f"[fold={number}]")
+        (record / "hydra.yaml").write_text(f"hydra: {{runtime: {{choices: {{}}}}, job: {{num: {number}}}}}")
+        (tmp_path / f"{number}/metrics.json").write_text('{"test/accuracy": 0.5}')
+    (tmp_path / "1" / name).write_text(content)
+    rows = summary.read_jobs(tmp_path)
+    assert [row["job"] for row in rows] == [0, 1] and rows[0]["test/accuracy"] == 0.5
+    summary.write(tmp_path, rows)
+    assert "0" in (tmp_path / "summary.csv").read_text()

@@ -26,7 +26,34 @@ from typing import Any
 import h5py
 import numpy as np
 
+from src.mistake import Mistake
+from src.plain_data import shown
+
 DONE = "done"
+MOST_GROUPS = 1000  # a file whose groups hold each other has no last one
+
+
+def check_own(path: Path) -> None:
+    """Looks whether a relevance file holds all that it says, rather than what lies in other files.
+
+    Raises:
+        Mistake: it is none, or leads elsewhere: HDF5 can link to any file, and keep its arrays in any.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            groups: list[Any] = [file]
+            for group in groups:
+                for name in group:
+                    link = group.get(name, getlink=True)
+                    if isinstance(link, h5py.SoftLink):
+                        continue  # to a place in the file, which is looked at there
+                    item = group[name] if isinstance(link, h5py.HardLink) else None
+                    if item is None or (isinstance(item, h5py.Dataset) and (item.external or item.is_virtual)):
+                        raise Mistake(f"{path} leads to other files, which no program of ours writes; remove it.")
+                    if isinstance(item, h5py.Group) and len(groups) < MOST_GROUPS:
+                        groups.append(item)
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
+        raise Mistake(f"{path} cannot be read ({shown(error)}); remove it to explain anew.") from error
 
 
 class RelevanceFile:

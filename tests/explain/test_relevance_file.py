@@ -10,7 +10,8 @@ import h5py
 import numpy as np
 import pytest
 
-from src.explain.relevance_file import RelevanceFile
+from src.explain.relevance_file import RelevanceFile, check_own
+from src.mistake import Mistake
 
 ROWS, SHAPE = 7, (1, 5)
 KNOWN = {"path": [f"ü/{i}.wav" for i in range(ROWS)], "label": np.arange(ROWS)}
@@ -113,3 +114,34 @@ def test_without_room_for_all_rows_there_is_no_file(tmp_path: Path) -> None:
     )  # fmt: skip
     assert run.stdout.startswith("said"), run.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_leads_elsewhere_is_refused(tmp_path):
+    secret, path = tmp_path / "secret.h5", tmp_path / "relevance.h5"
+    with h5py.File(secret, "w") as file:
+        file["relevance"] = np.ones(3)
+    (tmp_path / "raw").write_bytes(bytes(24))
+
+    def link(file):
+        file["group/relevance"] = h5py.ExternalLink(str(secret), "/relevance")
+
+    def external(file):
+        file.create_dataset("relevance", (3,), "f8", external=[(str(tmp_path / "raw"), 0, 24)])
+
+    def virtual(file):
+        layout = h5py.VirtualLayout((3,), "f8")
+        layout[:] = h5py.VirtualSource(str(secret), "relevance", (3,))
+        file.create_virtual_dataset("relevance", layout)
+
+    for write in (link, external, virtual):
+        with h5py.File(path, "w") as file:
+            write(file)
+        with pytest.raises(Mistake, match="leads to other files"):
+            check_own(path)
+    with h5py.File(path, "w") as file:
+        file["relevance"], file["loop"] = np.ones(3), file["/"]
+        file["attribution"] = h5py.SoftLink("/relevance")
+    check_own(path)
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(Mistake, match="cannot be read"):
+        check_own(path)
