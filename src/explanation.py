@@ -68,6 +68,9 @@ def explain(config: dict[str, Any], folder: Path) -> run_folder.Metrics:
     trained = trained_config(checkpoint[KEY], config["data"], config["checkpoint"], reads_corpus=not config["input"])
     source = source_of(config, trained, checkpoint[KEY]["speakers"])
     question = question_of(config, trained, classifier, source)
+    asked = question.domain.classifier
+    shape = tuple(silence_of(asked, source.dataset.length).shape[1:])
+    view = View.of(asked, trained["data"]["clip"]["sample_rate"], shape)  # now: it may not be possible
     if folder_of_first_process():
         ask(trainer, folder, source, classifier, question, config["data"]["batch_size"])
         return {}
@@ -77,9 +80,6 @@ def explain(config: dict[str, Any], folder: Path) -> run_folder.Metrics:
             ask(trainer, folder, source, classifier, question, config["data"]["batch_size"])
         log.info("Drawing the report.")
         results = Results(folder / COMPLETE, source, question, classifier.classes, config["seed"])
-        asked = question.domain.classifier
-        shape = tuple(silence_of(asked, source.dataset.length).shape[1:])
-        view = View.of(asked, trained["data"]["clip"]["sample_rate"], shape)
         page.write(folder, results, view, facts(config, trained, results), config["clips"])
         metrics = {**results.metrics, "seconds": round(time.monotonic() - started, 1)}
         run_folder.write_metrics(folder, metrics)

@@ -391,3 +391,13 @@ def test_relevance_in_another_domain(
     report = (run / "report.html").read_text()
     assert report.count("<audio") == len(list((run / "audio").glob("*.wav")))
     assert f"<dd>{domain}</dd>" in report
+
+
+def test_a_front_end_without_axes_is_refused_before_the_clips_are_explained(train_here, explain_here, tmp_path) -> None:
+    front_end = (
+        "{_target_: torchaudio.transforms.MelSpectrogram, sample_rate: 8000, n_fft: 512, hop_length: 126, n_mels: 64}"
+    )
+    options = ["model=melcnn", "~model.front_end", f"+model.front_end={front_end}", "hydra.run.dir=trained", *TINY]
+    assert train_here(*options) == ""
+    said = explain_here("checkpoint=trained/checkpoints/best.ckpt", "attribution=amplitude", *QUICK)
+    assert said.startswith("inputs of MelSpectrogram") and not list(tmp_path.glob("run/relevance*"))
