@@ -13,7 +13,7 @@ import soundfile
 from src.datamodules.truncation import is_truncated
 
 UNREADABLE = "unreadable"  # how reasons begin that may pass: such recordings are tried again
-BLOCK = 2**22  # samples of a block, of all channels: 43 s of stereo at 48 kHz
+BLOCK = 2**21  # samples of a block, of all channels: 43 s of mono at 48 kHz
 _NOT_RECOGNISED, _SYSTEM, _UNSUPPORTED = 1, 2, 4  # libsndfile's public errors; its others are of a format's parser
 
 
