@@ -43,6 +43,8 @@ def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str])
         folder = Path(config.run_folder_of(checked["ckpt_path"], str(folder)) or folder)
     with run_folder.locked(folder, "training in"):
         if not checked["ckpt_path"]:
+            if sweep is not None and (metrics := own_folder.metrics_of_same(folder, checked)):
+                return metrics.get("val/accuracy")
             checked["ckpt_path"] = own_folder.last_checkpoint_of_same(folder, checked)
         metrics = training.train(checked, folder, sweep)
         if checked.get("explain_by"):

@@ -114,7 +114,7 @@ def check_run(folder: Path, config: DictConfig, program: str) -> None:
     asked = OmegaConf.masked_copy(config, [str(name) for name in config if name != "hydra"])
     if program == "train" and program_of(held, folder) == program:
         asked_now = check(asked)
-        if holds_same(folder, asked_now) and not is_complete(folder, asked_now):
+        if holds_same(folder, asked_now) and not complete_metrics(folder, asked_now):
             return  # it was stopped
     if program not in GOES_ON or program_of(held, folder) != program:
         raise Occupied(holds_a_run(folder))
@@ -131,10 +131,18 @@ def check_run(folder: Path, config: DictConfig, program: str) -> None:
 def last_checkpoint_of_same(folder: Path, config: dict[str, Any]) -> str | None:
     """Where a run of the same configuration was stopped in the folder, as when a queue starts a job again."""
     last = folder / LAST
-    if not last.exists() or not holds_same(folder, config) or is_complete(folder, config):
+    if not last.exists() or not holds_same(folder, config) or complete_metrics(folder, config):
         return None
     log.info("Going on with the run in %s.", folder)
     return str(last)
+
+
+def metrics_of_same(folder: Path, config: dict[str, Any]) -> dict[str, float | int]:
+    """The metrics of a run of the same configuration that is complete, as when a multirun is repeated; or none."""
+    metrics = complete_metrics(folder, config) if holds_same(folder, config) else {}
+    if metrics:
+        log.info("The run in %s is complete.", folder)
+    return metrics
 
 
 def holds_same(folder: Path, config: dict[str, Any]) -> bool:
@@ -146,13 +154,15 @@ def holds_same(folder: Path, config: dict[str, Any]) -> bool:
     return isinstance(held, dict) and {**held, "ckpt_path": None} == {**config, "ckpt_path": None}
 
 
-def is_complete(folder: Path, config: dict[str, Any]) -> bool:
-    """Whether the run in a folder has the results of its test, and of the attributions that explain it at the end."""
-    if not (folder / METRICS).exists():
-        return False
-    names = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+def complete_metrics(folder: Path, config: dict[str, Any]) -> dict[str, float | int]:
+    """What the run in a folder measured, if it is complete: tested, and explained by what explains it at the end."""
+    try:
+        metrics: dict[str, float | int] = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
     asked = config.get("explain_by") or []
-    return all(any(name.startswith(f"{attribution}/") for name in names) for attribution in asked)
+    complete = all(any(name.startswith(f"{attribution}/") for name in metrics) for attribution in asked)
+    return metrics if complete else {}
 
 
 def has_saved(folder: Path) -> bool:
@@ -197,7 +207,7 @@ def check_sweep(folder: Path, config: DictConfig, program: str) -> None:
     if not (folder / SWEEP).exists() and not any(folder.glob("*/.hydra/overrides.yaml")):
         return
     same = False
-    if (folder / SWEEP).exists() and program in GOES_ON:
+    if (folder / SWEEP).exists() and program in (*GOES_ON, "train"):
         held = OmegaConf.load(folder / SWEEP)
         names = ("hydra.job.config_name", "hydra.overrides.task")
         same = all(OmegaConf.select(held, name) == OmegaConf.select(config, name) for name in names)

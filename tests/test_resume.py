@@ -275,12 +275,12 @@ def weights(path):
 
 
 @pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:5000])])
-def test_a_best_checkpoint_that_is_gone_is_chosen_anew(train_here, killed_in_epoch, tmp_path, caplog, damage):
+def test_a_best_checkpoint_that_is_gone_is_chosen_anew(train_here, killed_in_epoch, tmp_path, damage):
     best, last = tmp_path / "run/checkpoints/best.ckpt", tmp_path / "run/checkpoints/last.ckpt"
     killed_in_epoch(1, *SMALL, "trainer.max_epochs=2")
     damage(best)
     assert train_here(f"ckpt_path={last}") == ""  # another epoch comes
-    assert "the best is chosen anew" in caplog.text
+    assert "the best is chosen anew" in (tmp_path / "run/train.log").read_text()
     assert torch.load(best, weights_only=True)["epoch"] == 1
     assert "val/accuracy" in json.loads((tmp_path / "run/metrics.json").read_text())
     damage(best)
@@ -302,8 +302,8 @@ def test_each_run_has_its_own_max_time(train_here, monkeypatch, tmp_path):
     from pytorch_lightning.callbacks import Timer
 
     options = [*SMALL, "trainer.max_epochs=3", "trainer.max_time=00:01:00:00"]
-    with monkeypatch.context() as during:  # an hour is over after the first epoch
-        during.setattr(Timer, "time_elapsed", lambda self, stage="train": 3600.0 * (stage == "train"))
+    with monkeypatch.context() as during:  # an hour is over after the first step
+        during.setattr(Timer, "time_elapsed", lambda self, stage="train": 3600.0 * (self.start_time() is not None))
         assert train_here(*options) == ""
     assert len(pd.read_csv(tmp_path / "run/metrics.csv")) == 1
     assert train_here("ckpt_path=run/checkpoints/last.ckpt") == ""
@@ -319,3 +319,16 @@ def test_links_in_a_run_folder_are_not_written_to(train_here, stopped, tmp_path,
     (tmp_path / "run" / name).symlink_to(target)
     assert "is a link, which is not written to" in train_here("ckpt_path=run/checkpoints/last.ckpt")
     assert target.is_dir() or target.read_text() == "years"
+
+
+def test_a_multirun_that_is_repeated_trains_what_is_not_complete(train_here, killed_in_epoch, tmp_path):
+    sweep = ["-m", *SMALL[:-1], "trainer.max_epochs=2", "hydra.sweep.dir=sweep", "fold=0,1"]
+    killed_in_epoch(1, *sweep)
+    assert not (tmp_path / "sweep/0/metrics.json").exists()
+    assert train_here(*sweep) == ""
+    assert pd.read_csv(tmp_path / "sweep/0/metrics.csv")["epoch"].tolist() == [0, 1]
+    assert pd.read_csv(tmp_path / "sweep/summary.csv")["error"].isna().all()
+    before = (tmp_path / "sweep/0/metrics.json").read_bytes()
+    assert train_here(*sweep) == ""
+    assert (tmp_path / "sweep/0/metrics.json").read_bytes() == before
+    assert "holds a sweep already" in train_here(*sweep, "seed=1")
