@@ -5,7 +5,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -113,9 +113,10 @@ def check_run(folder: Path, config: DictConfig, program: str) -> None:
     held = held_in(folder)
     asked = OmegaConf.masked_copy(config, [str(name) for name in config if name != "hydra"])
     if program == "train" and program_of(held, folder) == program:
-        asked_now = check(asked)
-        if holds_same(folder, asked_now) and not complete_metrics(folder, asked_now):
-            return  # it was stopped
+        with suppress(Mistake):
+            asked_now = check(asked)
+            if holds_same(folder, asked_now) and not complete_metrics(folder, asked_now):
+                return  # it was stopped
     if program not in GOES_ON or program_of(held, folder) != program:
         raise Occupied(holds_a_run(folder))
     if program == "explain" and (changed := differences(held, check_explanation(asked))):

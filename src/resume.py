@@ -79,7 +79,7 @@ def resumed(given: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
         "trainer": {**given["trainer"], **trainer, **{n[8:]: selected(given, n) for n in said if n[:8] == "trainer."}},
         "logger": logger_of(own, given, said),
         "ckpt_path": str(Path(path).expanduser().absolute()),
-        "keep_last": given["keep_last"],
+        "keep_last": given["keep_last"] if "keep_last" in said else own.get("keep_last", False),
         "allow": given["allow"],
     }
     if (callbacks := callbacks_of(own, given, said)) is not None:

@@ -64,7 +64,7 @@ def test_a_named_folder_that_holds_something_is_left_as_it_is(train_here, explai
         ([*run, "hydra.run.dir=sweep"], "holds a sweep"),
         (["-m", *run, "fold=0,1", "hydra.sweep.dir=run"], "holds a run"),
         (["-m", *run, "fold=0,1", "hydra.sweep.dir=sweep"], "holds a sweep already"),
-        (["-m", *FAILING, "seed=1,2", "hydra.sweep.dir=sweep"], "holds a sweep already"),
+        (["-m", *FAILING, "seed=1,3", "hydra.sweep.dir=sweep"], "holds a sweep already"),
         (["ckpt_path=elsewhere.ckpt", "hydra.run.dir=run"], "holds a run already"),
         ([*run, "hydra.run.dir=run", "+trainer.fast_dev_run=true"], "holds a run already"),
     ]:

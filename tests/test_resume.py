@@ -259,13 +259,13 @@ def test_epochs_are_not_trained_over_even_without_their_checkpoint(train_here, k
 
 
 def test_a_run_is_resumed_by_one_at_a_time(train_here, tmp_path):
-    assert train_here(*SMALL) == ""
+    assert train_here(*SMALL, "keep_last=true") == ""
     before = {path: path.read_bytes() for path in sorted((tmp_path / "run").rglob("*")) if path.is_file()}
     with FileLock(tmp_path / "run/.lock"):  # as another process that resumes it
         said = train_here("ckpt_path=run/checkpoints/last.ckpt")
-        again = train_here(*SMALL)
-    for refused in (said, again):
-        assert refused.startswith(f"another process is training in {tmp_path / 'run'};") and "\n" not in refused
+        again = train_here(*SMALL, "keep_last=true")
+    assert said.startswith(f"another process is training in {tmp_path / 'run'};") and "\n" not in said
+    assert "holds a run already" in again
     after = {path: path.read_bytes() for path in sorted((tmp_path / "run").rglob("*")) if path.is_file()}
     assert before == after
 
@@ -277,9 +277,9 @@ def weights(path):
 @pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:5000])])
 def test_a_best_checkpoint_that_is_gone_is_chosen_anew(train_here, killed_in_epoch, tmp_path, damage):
     best, last = tmp_path / "run/checkpoints/best.ckpt", tmp_path / "run/checkpoints/last.ckpt"
-    killed_in_epoch(1, *SMALL, "trainer.max_epochs=2")
+    killed_in_epoch(1, *SMALL, "trainer.max_epochs=2", "keep_last=true")
     damage(best)
-    assert train_here(f"ckpt_path={last}") == ""  # another epoch comes
+    assert train_here(f"ckpt_path={last}", "keep_last=true") == ""  # another epoch comes
     assert "the best is chosen anew" in (tmp_path / "run/train.log").read_text()
     assert torch.load(best, weights_only=True)["epoch"] == 1
     assert "val/accuracy" in json.loads((tmp_path / "run/metrics.json").read_text())
@@ -292,7 +292,7 @@ def test_a_best_checkpoint_that_is_gone_is_chosen_anew(train_here, killed_in_epo
 
 
 def test_a_best_checkpoint_of_another_run_is_refused(train_here, trained, tmp_path):
-    assert train_here(*SMALL) == ""
+    assert train_here(*SMALL, "keep_last=true") == ""
     shutil.copy(trained("audionet", "sex"), tmp_path / "run/checkpoints/best.ckpt")
     said = train_here("ckpt_path=run/checkpoints/last.ckpt")
     assert "best.ckpt is of another run than the last.ckpt beside it;" in said and "\n" not in said
