@@ -194,17 +194,19 @@ def test_a_damaged_clip_is_not_copied_into_a_cache_that_is_renewed(corpus: Files
     assert_holds_what_is_there(opened(corpus, tmp_path / "cache"), corpus)
 
 
-def test_every_flipped_bit_of_an_index_leads_to_a_new_one(corpus: Files, tmp_path: Path) -> None:
+def test_what_is_flipped_in_an_index_leads_to_a_new_one(corpus: Files, tmp_path: Path) -> None:
     (corpus.root / "bad.wav").touch()
     folder = opened(corpus, tmp_path / "cache").folder
     whole = contents(folder)
-    random = np.random.default_rng(0)
-    for _ in range(60):
-        damaged = bytearray(whole["index.jsonl"])
-        damaged[random.integers(len(damaged))] ^= 1 << random.integers(8)
-        (folder / "index.jsonl").write_bytes(damaged)
-        cache = opened(corpus, tmp_path / "cache")
-        assert contents(folder) == whole and cache.skipped == [("bad.wav", "empty: no bytes")]
+    first, *_, bad = whole["index.jsonl"].splitlines(True)
+    for line in (first, bad):
+        begin = whole["index.jsonl"].index(line)
+        for place in range(begin, begin + len(line)):
+            damaged = bytearray(whole["index.jsonl"])
+            damaged[place] ^= 1  # also makes another number of a number, and another letter of a letter
+            (folder / "index.jsonl").write_bytes(damaged)
+            cache = opened(corpus, tmp_path / "cache")
+            assert contents(folder) == whole and cache.skipped == [("bad.wav", "empty: no bytes")]
 
 
 @pytest.mark.parametrize(
