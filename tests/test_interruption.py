@@ -126,10 +126,9 @@ def test_a_training_that_is_ended_can_be_gone_on_with(start_training, tmp_path, 
     last = tmp_path / "run/checkpoints/last.ckpt"
     said = ended(lambda: start_training(*LONG, *devices, "hydra.run.dir=run"), last.exists)
     assert said.splitlines()[-1].endswith(f"Ended by SIGTERM; go on with: python train.py ckpt_path={last}")
-    epochs = len(pd.read_csv(tmp_path / "run/metrics.csv"))
     assert not list(tmp_path.rglob("*.part"))
-    resumed = start_training(f"ckpt_path={last}", f"trainer.max_epochs={epochs + 1}", "optimizer=paper")
-    assert "was trained with optimizer" in resumed.communicate()[0]  # an option that is bound; the run is free to go on
+    epochs = len(pd.read_csv(tmp_path / "run/metrics.csv"))
+    ended(lambda: start_training(f"ckpt_path={last}"), lambda: len(pd.read_csv(tmp_path / "run/metrics.csv")) > epochs)
 
 
 @pytest.mark.slow
@@ -154,19 +153,18 @@ def test_a_launchers_jobs_end_with_the_program(start_training, tmp_path, launche
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("moment", ["Explaining", "Drawing"])
-def test_explanations_and_benchmarks(trained, tmp_path, moment):
-    checkpoint, options = trained("audionet", "sex"), ["limit=60", "data.batch_size=1", "clips=60"]
-    for program in ("explain", "benchmark"):
-        log = tmp_path / f"{program}/{program}.log"
-
-        def start(program: str = program) -> subprocess.Popen[str]:
-            command = [sys.executable, str(ROOT / f"{program}.py"), f"checkpoint={checkpoint}", *options]
-            return subprocess.Popen([*command, f"hydra.run.dir={program}"], cwd=tmp_path, stdout=subprocess.PIPE,
-                                    stderr=subprocess.STDOUT, text=True)  # fmt: skip
-
-        said = ended(start, lambda log=log: log.exists() and moment in log.read_text())
-        assert f"go on by repeating the command with hydra.run.dir={tmp_path / program}" in said
+@pytest.mark.parametrize(
+    ("program", "moment"), [("explain", "Explaining"), ("explain", "Drawing"), ("benchmark", "Explaining")]
+)
+def test_explanations_and_benchmarks(trained, tmp_path, program, moment):
+    command = [sys.executable, str(ROOT / f"{program}.py"), f"checkpoint={trained('audionet', 'sex')}", "clips=12",
+               "limit=12", "data.batch_size=1", "hydra.run.dir=run"]  # fmt: skip
+    log = tmp_path / f"run/{program}.log"
+    said = ended(
+        lambda: subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True),
+        lambda: log.exists() and moment in log.read_text(),
+    )
+    assert f"go on by repeating the command with hydra.run.dir={tmp_path / 'run'}" in said
 
 
 def children_of(process: int, name: str) -> list[int]:
