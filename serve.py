@@ -24,7 +24,7 @@ from src.serve import options
 
 @hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="serve")
 def main(cfg: DictConfig) -> float | None:
-    return command_line.job(cfg, run, lambda _: "repeat the command")
+    return command_line.job(cfg, run, lambda _: "what was saved is safe, and the same command goes on with it.")
 
 
 def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str]) -> float | None:

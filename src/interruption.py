@@ -99,7 +99,9 @@ def of_job(way_on: Callable[[], str]) -> Iterator[None]:
     try:
         yield
     except (KeyboardInterrupt, SystemExit) as stop:
-        if _Ending.number is None:
+        if isinstance(stop, Interrupted):
+            _Ending.number = stop.number
+        elif _Ending.number is None:
             by_hand = isinstance(stop, KeyboardInterrupt) or isinstance(stop.__context__, KeyboardInterrupt)
             _say(REASON[signal.SIGINT] if by_hand else "Stopped")
             raise
@@ -167,7 +169,7 @@ def descendants() -> list[int]:
 def _raise(number: int, frame: FrameType | None) -> None:
     _Ending.number = _Ending.number or signal.Signals(number)
     if not _Ending.in_job:
-        _end(_Ending.number)
+        end(_Ending.number)
     raise Interrupted(_Ending.number)
 
 
@@ -193,7 +195,7 @@ def _watch(heard: int) -> None:
             terminated, pressed = terminated or number == signal.SIGTERM, pressed + (number == signal.SIGINT)
         is_over = number is None and halfway and (terminated or _Ending.number is None)
         if is_over or pressed > 1:
-            _end(_Ending.number or (signal.SIGTERM if terminated else signal.SIGINT))
+            end(_Ending.number or (signal.SIGTERM if terminated else signal.SIGINT))
         if number == LOST or (number is None and not halfway and terminated):
             time.sleep(0.1)  # until Python is through with dropping it
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
@@ -201,7 +203,8 @@ def _watch(heard: int) -> None:
             begun, halfway = 0.0 if halfway else begun, True
 
 
-def _end(number: signal.Signals) -> None:
+def end(number: signal.Signals) -> None:
+    """Says how to go on, and ends the program at once, whatever its threads are doing."""
     # by a thread of its own, as it would wait for a lock of the thread that does not end
     saying = threading.Thread(target=_say, args=(REASON[number],), daemon=True)
     saying.start()

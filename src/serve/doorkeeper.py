@@ -2,11 +2,9 @@
 
 import asyncio
 import logging
-import os
 import resource
 import signal
 import socket
-import sys
 from functools import partial
 from types import FrameType
 from typing import NoReturn
@@ -14,6 +12,7 @@ from typing import NoReturn
 import uvicorn
 from fastapi import FastAPI
 
+from src import interruption
 from src.serve.connection import Connection
 from src.serve.sharing import Room
 from src.serve.sparing import Sparing
@@ -21,7 +20,6 @@ from src.serve.sparing import Sparing
 MOST_CONNECTIONS = 1000
 WAITING_OUTSIDE = 2048  # visitors whom the operating system has not handed over yet
 ENDING_SECONDS = 5  # for answers that are being made when the program is told to end
-TERMINATED = "The page was ended by SIGTERM; what was saved is safe, and the same command goes on with it."
 
 
 class Doorkeeper(uvicorn.Server):
@@ -51,14 +49,10 @@ class Doorkeeper(uvicorn.Server):
         """Serves until it is told to end.
 
         Raises:
-            KeyboardInterrupt: by SIGINT.
-            SystemExit: by SIGTERM.
+            Interrupted: by a signal.
         """
         self.run([door])
-        if self.signal == signal.SIGTERM:
-            print(TERMINATED, file=sys.stderr)
-            sys.exit(128 + signal.SIGTERM)
-        raise KeyboardInterrupt
+        raise interruption.Interrupted(signal.Signals(self.signal or signal.SIGINT))
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Opens; asyncio lets only as many visitors wait outside as it lets in at once."""
@@ -85,10 +79,7 @@ class Doorkeeper(uvicorn.Server):
         await super().shutdown(sockets)
         await asyncio.sleep(0.1)  # for what was cancelled
         if any(not task.done() for task in self.server_state.tasks):
-            is_terminated = self.signal == signal.SIGTERM
-            print(TERMINATED if is_terminated else "Interrupted.", file=sys.stderr, flush=True)
-            logging.shutdown()
-            os._exit(128 + signal.SIGTERM if is_terminated else 1)
+            interruption.end(signal.Signals(self.signal or signal.SIGINT))
 
 
 def most_connections() -> int:

@@ -39,7 +39,7 @@ def serve(app: FastAPI, host: str, port: int) -> NoReturn:
 
     Raises:
         Mistake: nobody can be served there.
-        KeyboardInterrupt, SystemExit: see `Doorkeeper.serve_at`.
+        Interrupted: see `Doorkeeper.serve_at`.
     """
     try:
         door = socket.create_server((host, port))
