@@ -24,7 +24,7 @@ from src.explain.panels import View
 from src.explain.question import Question, question_of
 from src.explain.results import Results
 from src.explain.source import Source, recordings, test_clips
-from src.explanation_folder import COMPLETE, INCOMPLETE, prepare
+from src.explanation_folder import COMPLETE, INCOMPLETE, locked, prepare
 from src.mistake import Mistake
 from src.modules.classifier import Classifier
 from src.processes import folder_of_first_process, processes_of
@@ -71,7 +71,7 @@ def explain(config: dict[str, Any], folder: Path) -> run_folder.Metrics:
     if folder_of_first_process():
         ask(trainer, folder, source, classifier, question, config["data"]["batch_size"])
         return {}
-    with run_folder.locked(folder, "explaining into"):
+    with locked(folder):
         prepare(folder, config, source, question)
         if not (folder / COMPLETE).exists():
             ask(trainer, folder, source, classifier, question, config["data"]["batch_size"])

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,15 @@ log = logging.getLogger(__name__)
 
 COMPLETE, INCOMPLETE = "relevance.h5", "relevance.part.h5"
 MOST_NAMED = 3  # options that differ, in a message
+
+
+def locked(folder: Path) -> AbstractContextManager[None]:
+    """Keeps other processes out of the folder.
+
+    Raises:
+        Mistake: one is in it.
+    """
+    return run_folder.locked(folder, "explaining into")
 
 
 def prepare(folder: Path, config: dict[str, Any], source: Source, question: Question) -> None:
