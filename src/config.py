@@ -170,14 +170,14 @@ def check_values(config: dict[str, Any]) -> None:
         check_number(config, option, kind, low, high, nullable)
     if config.get("keep_last", False) not in (True, False):
         raise Mistake(f"keep_last={config['keep_last']} is neither true nor false.")
-    if config["missing_fold"] not in ("error", "skip"):
+    if config.get("missing_fold", "error") not in ("error", "skip"):  # cards of early checkpoints lack some options
         raise Mistake(f"missing_fold={config['missing_fold']} is neither error nor skip.")
-    noise = config["augmentation"]["noise_snr_db"]
+    noise = config["augmentation"].get("noise_snr_db")
     if noise is not None and not (
         isinstance(noise, list) and len(noise) == 2 and all(is_number(end) for end in noise) and noise[0] <= noise[1]
     ):
         raise Mistake(f"augmentation.noise_snr_db={noise} is neither null nor [low, high] in dB.")
-    classes = config["task"]["classes"]
+    classes = config["task"].get("classes")
     if classes is not None and (not isinstance(classes, list) or len(set(map(str, classes))) < 2):
         raise Mistake(f"task.classes={classes} is not a list of two or more different names.")
     if config["data"].get("shuffle_labels", False) not in (True, False):
