@@ -172,7 +172,7 @@ def open_checkpoint(path: str | Path, option: str = "ckpt_path", allow: Sequence
     try:
         checkpoint[KEY] = checked_card(card, allow)
     except Mistake as mistake:
-        raise Mistake(f"{option}={path} is not opened: {mistake}") from mistake
+        raise Mistake(f"{option}={path} is not opened: {shown(mistake, 600)}") from mistake
     return checkpoint
 
 
