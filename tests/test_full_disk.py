@@ -43,6 +43,7 @@ def test_at_the_first_checkpoint_the_same_command_begins_again(train_here, tmp_p
     assert "holds a run already" in train_here(*RUN)
 
 
+@pytest.mark.slow
 def test_at_a_later_checkpoint_the_run_goes_on_with_the_one_before(train_here, tmp_path, monkeypatch):
     from src.modules.classifier import Classifier
 

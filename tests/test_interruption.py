@@ -71,6 +71,7 @@ def test_a_job_ends_with_a_word(tmp_path, job, number):
     assert said == f"{reason}; go on with: this\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "job",
     [
@@ -84,6 +85,7 @@ def test_what_a_library_does_with_the_signal_does_not_matter(tmp_path, job):
     assert said == "Ended by SIGTERM; go on with: this\n"
 
 
+@pytest.mark.slow
 def test_a_library_that_makes_another_error_of_it_while_it_is_imported(tmp_path):
     before = (
         f"open({str(tmp_path / 'begun')!r}, 'w').close()\n"
@@ -104,6 +106,7 @@ def test_processes_end_with_the_one_that_started_them(tmp_path):
     assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"  # nobody has asked for its end
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", ["train", "explain", "benchmark", "serve", "study"])
 def test_every_program_listens_before_it_imports_anything(program, tmp_path):
     (tmp_path / "hydra").mkdir()

@@ -91,6 +91,7 @@ def test_a_folder_in_use_is_left_alone(train_here, tmp_path, sweep):
     assert "another process" not in train_here(*sweep, *FAILING, "hydra.run.dir=busy", "hydra.sweep.dir=busy")
 
 
+@pytest.mark.slow
 def test_explanations_go_on_where_the_same_command_left_off(explain_here, benchmark_here, trained, tmp_path):
     options = [f"checkpoint={trained('audionet', 'sex')}", *QUICK]
     for here, chosen, other in [

@@ -238,6 +238,7 @@ def killed_in_epoch(train_here, monkeypatch):
 SMALL = [*TINY, "model=melcnn", "task=sex", "hydra.run.dir=run"]
 
 
+@pytest.mark.slow
 def test_the_same_command_goes_on_with_a_run_that_is_not_complete(train_here, killed_in_epoch, tmp_path):
     two = [*SMALL, "trainer.max_epochs=2"]
     killed_in_epoch(0, *two)
@@ -274,6 +275,7 @@ def weights(path):
     return torch.load(path, weights_only=True)["state_dict"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:5000])])
 def test_a_best_checkpoint_that_is_gone_is_chosen_anew(train_here, killed_in_epoch, tmp_path, damage):
     best, last = tmp_path / "run/checkpoints/best.ckpt", tmp_path / "run/checkpoints/last.ckpt"
@@ -291,6 +293,7 @@ def test_a_best_checkpoint_that_is_gone_is_chosen_anew(train_here, killed_in_epo
     assert "test/accuracy" in metrics and "val/accuracy" not in metrics  # which was measured of the one that is gone
 
 
+@pytest.mark.slow
 def test_a_best_checkpoint_of_another_run_is_refused(train_here, trained, tmp_path):
     assert train_here(*SMALL, "keep_last=true") == ""
     shutil.copy(trained("audionet", "sex"), tmp_path / "run/checkpoints/best.ckpt")
@@ -322,6 +325,7 @@ def test_links_in_a_run_folder_are_not_written_to(train_here, stopped, tmp_path,
     assert target.is_dir() or target.read_text() == "years"
 
 
+@pytest.mark.slow
 def test_a_multirun_that_is_repeated_trains_what_is_not_complete(train_here, killed_in_epoch, tmp_path):
     sweep = ["-m", *SMALL[:-1], "trainer.max_epochs=2", "hydra.sweep.dir=sweep", "fold=0,1"]
     killed_in_epoch(1, *sweep)
