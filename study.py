@@ -18,6 +18,7 @@ from omegaconf import DictConfig
 
 from src import command_line, config
 from src.mistake import Mistake
+from src.plain_data import shown
 from src.study import options
 
 
@@ -39,7 +40,13 @@ def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str])
         tests = "a paired t-test" if checked["comparisons"] == 1 else f"{checked['comparisons']} paired t-tests at once"
         print(f"{needed} participants, each of whom meets all conditions and finishes, for {tests}.")
     else:
-        page.write(Path(checked["results"]))
+        try:
+            page.write(Path(checked["results"]))
+        except (TypeError, ValueError, KeyError, ZeroDivisionError) as error:
+            raise Mistake(
+                f"results={checked['results']} holds answers that no study gives"
+                f" ({type(error).__name__}: {shown(error)}); restore them."
+            ) from error
     return None
 
 

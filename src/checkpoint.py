@@ -73,7 +73,9 @@ class KeepBest(ModelCheckpoint):
         """
         path = Path(str(self.dirpath)) / "best.ckpt"
         try:
-            held = open_checkpoint(path, "best.ckpt", allow)[KEY]
+            opened = open_checkpoint(path, "best.ckpt", allow)
+            classifier_of(opened)  # its weights are there, and fit
+            held = opened[KEY]
         except Mistake:
             aside = path.with_name("best.unreadable")
             if path.exists():
@@ -105,12 +107,12 @@ class KeepLast(ModelCheckpoint):
         """Nothing: Lightning would delete, with all that is in it, what a file says that the last checkpoint was."""
 
 
-class FirstStep(Callback):
-    """Knows whether a run has made a step: until then, what goes wrong in a resumed one comes from its checkpoint."""
+class FirstEpoch(Callback):
+    """Knows whether a run has made an epoch: until then, what goes wrong in a resumed one comes from its checkpoint."""
 
     done = False
 
-    def on_train_batch_end(self, *_: Any) -> None:
+    def on_train_epoch_end(self, *_: Any) -> None:
         self.done = True
 
 
@@ -220,6 +222,9 @@ def classifier_of(checkpoint: dict[str, Any]) -> Classifier:
             check_size(card, weights)
             classifier = Classifier.from_config(card["config"], card["classes"])
             classifier.load_state_dict(weights)
+            clip = card["config"]["data"]["clip"]
+            with torch.no_grad():  # of silence, as all that follows asks for
+                classifier.front_end(torch.zeros(1, 1, round(clip["seconds"] * clip["sample_rate"])))
     except Mistake:
         raise
     except Exception as error:  # whatever a network stumbles over whose options come out of a file

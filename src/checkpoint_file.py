@@ -7,9 +7,10 @@ it does not write is refused.
 
 import io
 import pickletools
+import struct
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from zipfile import ZIP_STORED, BadZipFile, ZipFile, is_zipfile
 
 PICKLE = b"\x80"  # how a pickle begins that is not in an archive, as PyTorch wrote them before 2020
@@ -65,6 +66,7 @@ def look_through(path: Path) -> None:
             file.seek(0)
             raise Foreign("another program's objects") if file.read(1) == PICKLE else Damaged
         size = file.seek(0, io.SEEK_END)
+        look_for_one_directory(file, size)
         try:
             with ZipFile(file) as archive:
                 look_through_archive(archive, size)
@@ -74,6 +76,26 @@ def look_through(path: Path) -> None:
                 look_through_pickle(archive.read(pickles[0]))
         except (BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, IndexError, KeyError) as error:
             raise Damaged from error
+
+
+def look_for_one_directory(file: BinaryIO, size: int) -> None:
+    """Whether an archive's directory lies where its end says: a reader that looks elsewhere would see other records.
+
+    The end (APPNOTE 4.3.16) is the last 22 bytes; where numbers do not fit into it, those of ZIP64 lie before it.
+    """
+    file.seek(max(0, size - 98))
+    tail = file.read()
+    start = size - 22
+    if tail[-22:-18] != b"PK\5\6" or tail[-2:] != b"\0\0":
+        raise Damaged
+    length, offset = struct.unpack("<LL", tail[-10:-2])
+    if tail[-42:-38] == b"PK\6\7":  # the locator of ZIP64
+        start = size - 98
+        if struct.unpack("<Q", tail[-34:-26])[0] != start or tail[:4] != b"PK\6\6":
+            raise Damaged
+        length, offset = struct.unpack("<QQ", tail[40:56])
+    if offset + length != start:
+        raise Damaged
 
 
 def look_through_archive(archive: ZipFile, size: int) -> None:

@@ -22,6 +22,7 @@ from src import interruption, own_folder
 from src.complaint import sentence
 from src.files import full_disk
 from src.mistake import Mistake, NoSuchFold, Occupied
+from src.plain_data import shown
 from src.summary import FAILED, LEFT_OUT
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ PATHS = (
     "checkpoint", "checkpoint_2", "control", "ckpt_path", "input", "results", "data.root", "data.csv", "data.speakers",
     "data.cache_dir", "record.root", "study.root", "hydra.run.dir", "hydra.sweep.dir",
 )  # fmt: skip
+LONGEST_SENTENCE = 4000  # characters
 CLOSED = (errno.EROFS, errno.EACCES)
 
 # configuration, run folder, the multirun's folder if it is a job of one, overrides -> what a sweeper may optimise
@@ -51,7 +53,7 @@ def job(cfg: DictConfig, run: Run, way_on: WayOn) -> float | None:
             return run(cfg, folder, sweep, list(hydra_cfg.overrides.task))
     except Mistake as mistake:
         if sweep is None:
-            sys.exit(str(mistake))
+            sys.exit(shown(mistake, LONGEST_SENTENCE))
         if isinstance(mistake, Occupied):
             raise
         left_out = cfg.get("missing_fold") == "skip" and isinstance(mistake, NoSuchFold)

@@ -26,7 +26,9 @@ from src.explain.question import Question, question_of
 from src.explain.results import Results
 from src.explain.source import Source, recordings, test_clips
 from src.explanation_folder import COMPLETE, INCOMPLETE, prepare
+from src.mistake import Mistake
 from src.modules.classifier import Classifier
+from src.plain_data import shown
 from src.processes import folder_of_first_process, processes_of
 from src.training import hush, trainer_of
 
@@ -79,7 +81,10 @@ def explain(config: dict[str, Any], folder: Path) -> run_folder.Metrics:
         if not (folder / COMPLETE).exists():
             ask(trainer, folder, source, classifier, question, config["data"]["batch_size"])
         log.info("Drawing the report.")
-        results = Results(folder / COMPLETE, source, question, classifier.classes, config["seed"])
+        try:
+            results = Results(folder / COMPLETE, source, question, classifier.classes, config["seed"])
+        except (KeyError, IndexError, ValueError, TypeError) as error:
+            raise Mistake(f"{folder / COMPLETE} is damaged ({shown(error)}); remove it to explain anew.") from error
         page.write(folder, results, view, facts(config, trained, results), config["clips"])
         metrics = {**results.metrics, "seconds": round(time.monotonic() - started, 1)}
         run_folder.write_metrics(folder, metrics)
@@ -109,7 +114,7 @@ def of_run(folder: Path, config: dict[str, Any]) -> None:
             options.data[option] = config["data"].get(option)
         options.trainer.enable_progress_bar = config["trainer"]["enable_progress_bar"]
         own = folder / "explanation" / name
-        shutil.rmtree(own, ignore_errors=True)
+        own.unlink() if own.is_file() else shutil.rmtree(own, ignore_errors=True)
         own.mkdir(parents=True)
         log.info("Explaining by %s.", name)
         metrics = explain(check_explanation(options), own)

@@ -3,9 +3,12 @@
 import errno
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from src.mistake import Mistake
 
 UNFINISHED = ".part"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -26,6 +29,26 @@ def replacing(path: Path) -> Iterator[Path]:
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def check_links(folder: Path) -> None:
+    """Looks whether all that is in a folder lies in it: what is written to a link is written where it leads.
+
+    Links within the folder, as W&B makes them, are followed.
+
+    Raises:
+        Mistake: a link leads out of it, or something is no file that can be read to its end.
+    """
+    home = os.path.realpath(folder)
+    for place, folders, names in os.walk(folder):
+        for name in (*folders, *names):
+            path = os.path.join(place, name)
+            kind = os.lstat(path).st_mode
+            if stat.S_ISLNK(kind):
+                if not os.path.realpath(path).startswith(home + os.sep):
+                    raise Mistake(f"{path} is a link that leads out of {folder}; remove it, or name another folder.")
+            elif not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+                raise Mistake(f"{path} is no file but a pipe or a device; remove it, or name another folder.")
 
 
 def full_disk(error: BaseException | None) -> tuple[int, str | None] | None:

@@ -17,6 +17,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from src.config import check, check_explanation, differences, plain, read, run_folder_of
+from src.files import check_links
 from src.mistake import Mistake, Occupied
 
 LOCK = ".running"
@@ -40,6 +41,8 @@ class OwnFolder(Callback):
 
     def on_run_start(self, config: DictConfig, config_name: str | None = None, **kwargs: Any) -> None:
         folder = str(config.hydra.run.dir)
+        with said():
+            check_links(Path(folder))
         if is_resumed(config, folder):
             return
         with said():
@@ -54,6 +57,7 @@ class OwnFolder(Callback):
     def on_multirun_start(self, config: DictConfig, config_name: str | None = None, **kwargs: Any) -> None:
         named, folder = str(config.hydra.sweep.dir), str(config.hydra.sweep.dir)
         with said():
+            check_links(Path(folder))
             check_jobs(config)
             if is_named_after_time(config.hydra.sweep):
                 folder = make_free(folder)

@@ -22,7 +22,6 @@ from src.summary import FAILED, LEFT_OUT
 
 log = logging.getLogger(__name__)
 
-MAY_BE_LINKS = ("checkpoints", "wandb")  # large folders, which some keep on another disk
 MOST_OF_NAME = 40  # characters of a class, beside the confusion matrix
 
 Metrics = dict[str, float | int]
@@ -60,25 +59,17 @@ def claim(folder: Path, config: dict[str, Any], resume: bool = False) -> None:
     Raises:
         Occupied: the folder holds a run already, and this one does not resume it.
     """
-    check_links(folder)
     path = folder / "config.yaml"
     if path.exists() and not resume and (not holds_same(folder, config) or has_saved(folder)):
         raise Occupied(holds_a_run(folder))
     for unfinished in folder.glob(f"checkpoints/*{UNFINISHED}"):  # of a run that was killed
-        unfinished.unlink()
+        if unfinished.is_file():
+            unfinished.unlink()
     with replacing(path) as unfinished:
         content = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
         unfinished.write_text(content, encoding="utf-8")
     for name in (FAILED, LEFT_OUT):  # of an earlier try
         (folder / name).unlink(missing_ok=True)
-
-
-def check_links(folder: Path) -> None:
-    """Raises Occupied where something in a run folder is a link: what is written to it would be written elsewhere."""
-    for path in folder.iterdir():
-        is_ours = path.is_file() or path.is_dir() or not path.exists()  # and no device
-        if path.is_symlink() and is_ours and path.name not in MAY_BE_LINKS:
-            raise Occupied(f"{path} is a link, which is not written to; remove it, or name another hydra.run.dir.")
 
 
 def write_metrics(folder: Path, metrics: Metrics) -> None:

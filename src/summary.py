@@ -15,9 +15,14 @@ import yaml
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from src.files import check_links
 from src.interruption import set_way_on
+from src.mistake import Mistake
 from src.plain_data import plain_data, shown
 
+LARGEST_RECORD = 200_000  # bytes: YAML of more takes seconds to read
+DAMAGES = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, yaml.YAMLError)
+CHOICES = ("data", "model", "task", "intervention")
 RECORDS = ("overrides", "hydra")  # of how a job was started
 FAILED, LEFT_OUT = "error.txt", "left_out.txt"  # why a job has no metrics.json
 # the columns of summary.md, as far as the jobs have them
@@ -55,8 +60,14 @@ class SweepSummary(Callback):
 
 def sum_up(folder: Path) -> None:
     """Writes the summary of a multirun and prints it; exits with status 1 if a job failed."""
-    rows = read_jobs(folder)
-    write(folder, rows)
+    try:
+        check_links(folder)
+        rows = read_jobs(folder)
+        write(folder, rows)
+    except Mistake as mistake:
+        raise SystemExit(str(mistake)) from mistake
+    except OSError as error:
+        raise SystemExit(f"Cannot write the summary to {error.filename or folder} ({error.strerror}).") from error
     print((folder / "summary.md").read_text(encoding="utf-8"))
     print(f"Sweep folder: {folder}")
     failed = sum(bool(row["error"]) for row in rows)
@@ -78,27 +89,39 @@ def read_jobs(folder: Path) -> list[dict[str, Any]]:
         row: dict[str, Any] = {"job": len(rows), "folder": str(job.relative_to(folder)), "overrides": {}, "choices": {}}
         try:
             rows.append(row | read_job(job))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, yaml.YAMLError) as error:
+        except DAMAGES as error:
             rows.append(row | {"error": f"its record cannot be read ({shown(error)})"})
     return sorted(rows, key=lambda row: row["job"])
 
 
 def read_job(job: Path) -> dict[str, Any]:
     """What the folder of a job says of it; raises all kinds of errors where it is damaged."""
-    overrides, hydra = (plain_data(yaml.safe_load((job / f".hydra/{name}.yaml").read_text())) for name in RECORDS)
+    overrides, hydra = (plain_data(yaml.safe_load(text_of(job / f".hydra/{name}.yaml"))) for name in RECORDS)
     parts = [text.lstrip("+").partition("=") for text in overrides]
     choices = hydra["hydra"]["runtime"]["choices"]
     row: dict[str, Any] = {"job": int(hydra["hydra"]["job"]["num"]), "error": ""}
     row["overrides"] = {name: value for name, _, value in parts}
-    row["choices"] = {group: choices.get(group) for group in ("data", "model", "task", "intervention")}
+    row["choices"] = {group: choices[group] and shown(choices[group]) for group in CHOICES if group in choices}
     if (job / FAILED).exists():
-        row["error"] = (job / FAILED).read_text(encoding="utf-8").strip()
+        row["error"] = shown(text_of(job / FAILED).strip(), 1000)
     elif (job / "metrics.json").exists():
-        metrics = json.loads((job / "metrics.json").read_text())
-        row |= {str(name): float(value) if isinstance(value, float) else int(value) for name, value in metrics.items()}
+        row = metrics_in(text_of(job / "metrics.json")) | row
     else:
         row["error"] = "did not finish"
     return row
+
+
+def metrics_in(text: str) -> dict[str, float | int]:
+    """The numbers of a `metrics.json`; raises all kinds of errors where it holds anything else."""
+    metrics = {shown(name): (value, float(value)) for name, value in json.loads(text).items()}
+    return {name: value if isinstance(value, int) else number for name, (value, number) in metrics.items()}
+
+
+def text_of(path: Path) -> str:
+    """What a small file says; raises ValueError where it is a large one."""
+    if path.stat().st_size > LARGEST_RECORD:
+        raise ValueError(f"{path.name} is larger than any that was written here")
+    return path.read_text(encoding="utf-8")
 
 
 def write(folder: Path, rows: list[dict[str, Any]]) -> None:
@@ -113,8 +136,8 @@ def write(folder: Path, rows: list[dict[str, Any]]) -> None:
     table = pd.DataFrame(jobs).drop(columns=["overrides", "choices"], errors="ignore")
     first = [name for name in ["job", *varied(rows), "fold", *METRICS, "error"] if name in table]
     rest = [name for name in table if name not in first]
-    table[[*dict.fromkeys(first), *rest]].to_csv(folder / "summary.csv", index=False)
-    (folder / "summary.md").write_text("\n".join(markdown(rows)) + "\n", encoding="utf-8")
+    table[[*dict.fromkeys(first), *rest]].to_csv(folder / "summary.csv", index=False, errors="backslashreplace")
+    (folder / "summary.md").write_text("\n".join(markdown(rows)) + "\n", encoding="utf-8", errors="backslashreplace")
 
 
 def varied(rows: list[dict[str, Any]]) -> list[str]:
@@ -144,7 +167,7 @@ def markdown(rows: list[dict[str, Any]]) -> list[str]:
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for row in rows:
         groups.setdefault(tuple(row["overrides"].get(name, "") for name in names), []).append(row)
-    with_paper = bool(rows) and all(row["choices"]["data"] == "audiomnist" for row in rows)
+    with_paper = bool(rows) and all(row["choices"].get("data") == "audiomnist" for row in rows)
     metrics = [name for name in METRICS if any(name in row for row in rows)]
     columns = [*names, "jobs", *(name.removeprefix("test/") for name in metrics)]
     columns += ["paper, Table 1"] if with_paper else []
@@ -156,10 +179,10 @@ def markdown(rows: list[dict[str, Any]]) -> list[str]:
         cells += [mean_and_std([100 * row[name] for row in done if name in row]) for name in metrics]
         if with_paper:
             choices = members[0]["choices"]
-            paper = PAPER.get((choices["model"], choices["task"]))
+            paper = PAPER.get((choices.get("model"), choices.get("task")))
             cells.append(f"{paper[0]:.2f} ± {paper[1]:.2f}" if paper else "")
         lines.append("| " + " | ".join(cells) + " |")
-    if rows and all(row["choices"]["intervention"] == "scale_spectrogram" for row in rows):
+    if rows and all(row["choices"].get("intervention") == "scale_spectrogram" for row in rows):
         lines += [
             "",
             "The paper's AlexNet, on AudioMNIST's sex, fell from 95.87 ± 2.85 to 20.3 ± 12.6 (approximately).",

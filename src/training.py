@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from hydra.errors import InstantiationException
 from pytorch_lightning import Callback, Trainer, seed_everything
 from pytorch_lightning.callbacks import RichProgressBar, Timer
 from pytorch_lightning.loggers import WandbLogger
@@ -21,7 +22,7 @@ from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 from src import memory, run_folder, wandb_run
 from src.build import build
 from src.card import check_config, checked_card
-from src.checkpoint import KEY, CheckpointFiles, FirstStep, KeepBest, KeepLast, open_checkpoint
+from src.checkpoint import KEY, CheckpointFiles, FirstEpoch, KeepBest, KeepLast, open_checkpoint
 from src.datamodules.cache_files import SKIPPED, write_skipped
 from src.datamodules.datamodule import AudioDataModule
 from src.drawing import drawing
@@ -134,6 +135,23 @@ def is_lightnings(error: Exception) -> bool:
     return own and any(f"{package}{os.sep}" in raised_in for package in ("pytorch_lightning", "lightning_fabric"))
 
 
+def callback(config: dict[str, Any], name: str, node: dict[str, Any]) -> Callback:
+    """A callback of the configuration.
+
+    Raises:
+        Mistake: there is none such; in a run that is resumed, also where it refuses the options in any way.
+    """
+    try:
+        return build(node, f"callbacks.{name}")
+    except InstantiationException as error:
+        if config["ckpt_path"]:
+            reason = shown(" ".join(str(error.__cause__ or error).split()), 160)
+            raise Mistake(
+                f"callbacks.{shown(name)} cannot be built ({reason}); name it again with callbacks=…."
+            ) from error
+        raise
+
+
 def make_trainer(
     config: dict[str, Any], folder: Path, sweep: Path | None, datamodule: AudioDataModule, card: dict[str, Any]
 ) -> Trainer:
@@ -142,10 +160,10 @@ def make_trainer(
     callbacks: list[Callback] = [
         KeepBest(folder / "checkpoints"),
         KeepLast(folder / "checkpoints"),
-        FirstStep(),
+        FirstEpoch(),
         FirstValidation(),
         EpochTable(folder / "metrics.csv"),
-        *(build(node, f"callbacks.{name}") for name, node in (config.get("callbacks") or {}).items()),
+        *(callback(config, name, node) for name, node in (config.get("callbacks") or {}).items()),
     ]
     if arguments["enable_progress_bar"] and Console().is_terminal:
         callbacks.append(RichProgressBar(leave=False))
@@ -190,7 +208,7 @@ def fit_and_test(
     except (Mistake, OSError):
         raise
     except Exception as error:
-        if config["ckpt_path"] and not any(own.done for own in trainer.callbacks if isinstance(own, FirstStep)):  # type: ignore[attr-defined]
+        if config["ckpt_path"] and not any(own.done for own in trainer.callbacks if isinstance(own, FirstEpoch)):  # type: ignore[attr-defined]
             raise Mistake(
                 f"ckpt_path={config['ckpt_path']} cannot be gone on with ({type(error).__name__}:"
                 f" {shown(' '.join(str(error).split()), 160)}): its state does not fit the run; start another run."

@@ -1,9 +1,11 @@
 """Opening a checkpoint runs nothing, makes nothing, and ends in a sentence."""
 
+import io
 import json
 import os
 import pickle
 import resource
+import struct
 import sys
 import time
 import zipfile
@@ -150,6 +152,8 @@ def test_nothing_is_made_that_is_larger_than_the_file(honest, tmp_path):
 @pytest.mark.parametrize(
     ("option", "value"),
     [("data.clip.sample_rate", 10**9), ("data.clip.sample_rate", 8000.5), ("data.clip.seconds", 1e9),
+     ("data.clip", {"sample_rate": 10**6, "seconds": 3600}),
+    
      ("data.clip.seconds", "1"), ("data.clip.more", 1), ("data.clip", None), ("model.network.channels", 10**9),
      ("model.network.channels", "1"), ("model.network.channels", 2), ("model.network.more", 1),
      ("model.front_end.bands", 10**9), ("model.front_end.columns", 10**9), ("model.front_end.window_seconds", 1e300),
@@ -218,3 +222,33 @@ def test_a_package_of_ones_own_is_named_by_its_user(honest, tmp_path, monkeypatc
         assert "say allow=own" in refused(path, allow)
     assert not (tmp_path / "imported").exists()
     assert type(classifier_of(open_checkpoint(path, allow=["own"])).network).__name__ == "Mine"
+
+
+def test_two_directories_in_one_archive_are_refused(light, tmp_path):
+    """PyTorch reads the one that the end names, Python the one before the end: only one was looked through."""
+    evil = io.BytesIO()
+    with zipfile.ZipFile(evil, "w") as archive:
+        archive.writestr(
+            "x/data.pkl", b"\x80\x02cbuiltins\nbytearray\n\x8a\x05" + (10**9).to_bytes(5, "little") + b"\x85R."
+        )
+    content = evil.getvalue()
+    honest = light.read_bytes()
+    _, where = struct.unpack("<LL", content[-10:-2])
+    joined = content[:-22] + honest[:-6] + struct.pack("<L", where) + honest[-2:]
+    (tmp_path / "x.ckpt").write_bytes(joined)
+    assert "cannot be read" in refused(tmp_path / "x.ckpt")
+    (tmp_path / "x.ckpt").write_bytes(content + honest)  # the usual way to put something before an archive
+    assert "cannot be read" in refused(tmp_path / "x.ckpt")
+    (tmp_path / "x.ckpt").write_bytes(honest + b"more")
+    assert refused(tmp_path / "x.ckpt").startswith("checkpoint=")
+
+
+def test_a_front_end_that_needs_more_than_there_is(honest, tmp_path):
+    for node in (
+        {"_target_": "torch.nn.Upsample", "scale_factor": 500_000.0},
+        {"_target_": "torchaudio.transforms.Spectrogram", "n_fft": 2**14, "hop_length": 1, "pad": 10**6},
+    ):
+        path = with_card(honest, tmp_path / "x.ckpt", "config.model.front_end", node)
+        started = time.monotonic()
+        assert "do not fit" in refused(path)
+        assert time.monotonic() - started < 30

@@ -347,17 +347,6 @@ def test_a_corpus_that_is_not_there(explain_here: Here, trained: Trained, tmp_pa
     assert explain_here("checkpoint=moved.ckpt", "input=noise.wav", *QUICK) == ""
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_a_full_disk(explain_here: Here, trained: Trained, tmp_path: Path) -> None:
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run/curves.part").symlink_to("/dev/full")
-    said = explain_here(f"checkpoint={trained('audionet', 'sex')}", *QUICK)
-    assert said.startswith("Cannot write to ") and "No space left on device" in said and "\n" not in said
-    (tmp_path / "run/curves.part").unlink()
-    assert explain_here(f"checkpoint={trained('audionet', 'sex')}", *QUICK) == ""  # goes on, with what was explained
-    assert (tmp_path / "run/report.html").exists()
-
-
 @pytest.mark.slow
 def test_a_run_explains_itself_at_the_end(train_here, explain_here, tmp_path):
     options = ["model=melcnn", "task=sex", "hydra.run.dir=run", *TINY]

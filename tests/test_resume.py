@@ -314,15 +314,32 @@ def test_each_run_has_its_own_max_time(train_here, monkeypatch, tmp_path):
     assert pd.read_csv(tmp_path / "run/metrics.csv")["epoch"].tolist() == [0, 1, 2]
 
 
-@pytest.mark.parametrize("name", ["metrics.json", "config.yaml", "relevance"])
+LINKED = [
+    "metrics.json",
+    "config.yaml",
+    "train.log",
+    "relevance",
+    "checkpoints",
+    "wandb/id.txt",
+    "relevance/epoch-001/0.png",
+]
+
+
+@pytest.mark.parametrize("name", LINKED)
 def test_links_in_a_run_folder_are_not_written_to(train_here, stopped, tmp_path, name):
     shutil.copytree(stopped, tmp_path / "run")
-    target = tmp_path / "precious"
-    target.mkdir() if name == "relevance" else target.write_text("years")
-    (tmp_path / "run" / name).unlink(missing_ok=True)
-    (tmp_path / "run" / name).symlink_to(target)
-    assert "is a link, which is not written to" in train_here("ckpt_path=run/checkpoints/last.ckpt")
-    assert target.is_dir() or target.read_text() == "years"
+    target, link = tmp_path / "precious", tmp_path / "run" / name
+    if name == "checkpoints":
+        link.rename(target)
+    else:
+        target.write_text("years")
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
+    link.symlink_to(target)
+    before = sorted((path, path.is_file() and path.read_bytes()) for path in [target, *target.glob("*")])
+    said = train_here("ckpt_path=run/checkpoints/last.ckpt")
+    assert "is a link that leads out of" in said and "\n" not in said
+    assert before == sorted((path, path.is_file() and path.read_bytes()) for path in [target, *target.glob("*")])
 
 
 @pytest.mark.slow

@@ -95,7 +95,11 @@ def test_each_attribution_that_explained_the_jobs_has_a_row(tmp_path):
 
 
 @pytest.mark.parametrize("name", [".hydra/overrides.yaml", ".hydra/hydra.yaml", "metrics.json"])
-@pytest.mark.parametrize("content", ["", "{", "3", "[[[", "{a: &a [1], b: *a}", '{"test/accuracy": "high"}', "\x00"])
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "3", "[[[", "{a: &a [1], b: *a}", '{"test/accuracy": "high"}', "\x00", "[" * 5000,
+     "[1, 2, 3, 4]" * 20_000, '{"overrides": 1, "choices": 2}', '{"test/accuracy": 1' + "0" * 400 + "}", '{"\\ud800": 1}', "\x1b]0;x\x07"],
+)  # fmt: skip
 def test_a_damaged_record_is_a_row(tmp_path, name, content):
     for number in range(2):
         record = tmp_path / f"{number}/.hydra"
@@ -108,3 +112,13 @@ def test_a_damaged_record_is_a_row(tmp_path, name, content):
     assert [row["job"] for row in rows] == [0, 1] and rows[0]["test/accuracy"] == 0.5
     summary.write(tmp_path, rows)
     assert "0" in (tmp_path / "summary.csv").read_text()
+
+
+def test_a_sweep_whose_files_are_links_is_not_summed_up(tmp_path):
+    for number in range(2):
+        job(tmp_path / "sweep", number, {"fold": number}, accuracy=0.5)
+    (tmp_path / "precious").write_text("years")
+    (tmp_path / "sweep/summary.csv").symlink_to(tmp_path / "precious")
+    with pytest.raises(SystemExit, match="is a link that leads out of"):
+        summary.sum_up(tmp_path / "sweep")
+    assert (tmp_path / "precious").read_text() == "years"

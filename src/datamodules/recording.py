@@ -23,6 +23,9 @@ LOWEST_RATE, HIGHEST_RATE = 100, 10**7  # hertz, of recordings: others are damag
 FRAME_SECONDS, HOP_SECONDS = 0.025, 0.010  # of the energies that trimming compares
 
 
+MOST_SAMPLES = 2e7  # of a clip: seven minutes at 48 kHz
+
+
 @dataclass(frozen=True)
 class ClipSettings:
     """How recordings become clips (`data.clip` in the configuration).
@@ -43,6 +46,11 @@ class ClipSettings:
             raise Mistake(f"data.clip.sample_rate={self.sample_rate} is in hertz and must be 100 or more")
         if not self.seconds > 0:
             raise Mistake(f"data.clip.seconds={self.seconds} must be above 0")
+        if self.seconds * self.sample_rate > MOST_SAMPLES:
+            raise Mistake(
+                f"data.clip.seconds={self.seconds:g} at data.clip.sample_rate={self.sample_rate} are more than"
+                f" {MOST_SAMPLES:g} samples: choose shorter clips; recordings themselves may be of any length"
+            )
         if not 0 <= self.min_seconds <= self.seconds:
             raise Mistake(
                 f"data.clip.min_seconds={self.min_seconds} must lie between 0 and data.clip.seconds={self.seconds}"

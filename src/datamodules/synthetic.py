@@ -27,7 +27,7 @@ from src.datamodules.voice import (
 from src.mistake import Mistake
 
 VERSION = 1  # raise it whenever the same settings make other samples, so that no cache keeps the old ones
-MOST_REPETITIONS = 10_000  # six million clips
+MOST_REPETITIONS = 500  # 300 000 clips
 SEX_CUES = ("pitch", "tract", "both")
 
 # Ranges of speakers, in which the middle is more common than the ends. Formants of women lie 15 to 20 % above

@@ -50,8 +50,12 @@ def check_own(path: Path) -> None:
                     item = group[name] if isinstance(link, h5py.HardLink) else None
                     if item is None or (isinstance(item, h5py.Dataset) and (item.external or item.is_virtual)):
                         raise Mistake(f"{path} leads to other files, which no program of ours writes; remove it.")
-                    if isinstance(item, h5py.Group) and len(groups) < MOST_GROUPS:
+                    if isinstance(item, h5py.Dataset) and (item.chunks or item.nbytes > path.stat().st_size):
+                        raise Mistake(f"{path} holds more than its size, which no program of ours writes; remove it.")
+                    if isinstance(item, h5py.Group):
                         groups.append(item)
+                        if len(groups) > MOST_GROUPS:
+                            raise Mistake(f"{path} holds groups without end; remove it to explain anew.")
     except (OSError, RuntimeError, KeyError, ValueError) as error:
         raise Mistake(f"{path} cannot be read ({shown(error)}); remove it to explain anew.") from error
 

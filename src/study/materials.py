@@ -14,6 +14,7 @@ from typing import Any
 from filelock import FileLock
 
 from src.checkpoint import KEY, open_checkpoint
+from src.files import check_links
 from src.mistake import Mistake
 from src.plain_data import plain_data, shown
 from src.study.plan import Condition, StudyClip
@@ -89,6 +90,7 @@ def prepared(
         "conditions": [condition.name for condition in conditions],
         **options,
     }
+    check_links(folder)
     networks = []
     if not (folder / MANIFEST).exists():  # before anything is made: what is wrong with them leaves no empty study
         networks = [listened(*network, data, options["seed"]) for network in zip(opened, checkpoints, strict=True)]

@@ -81,6 +81,9 @@ class Store:
         self.path = path
         try:
             with self._connection() as connection:
+                others = "SELECT count(*) FROM sqlite_master WHERE type IN ('view', 'trigger')"
+                if connection.execute(others).fetchone()[0]:
+                    raise Mistake(f"{path} holds views or triggers, as no study does; restore it.")
                 connection.executescript(TABLES)
         except sqlite3.DatabaseError as error:
             raise Mistake(

@@ -139,7 +139,17 @@ def test_a_file_that_leads_elsewhere_is_refused(tmp_path):
         with pytest.raises(Mistake, match="leads to other files"):
             check_own(path)
     with h5py.File(path, "w") as file:
-        file["relevance"], file["loop"] = np.ones(3), file["/"]
+        for number in range(1100):
+            file.create_group(f"a/{number}")
+        external(file.create_group("a/z"))
+    with pytest.raises(Mistake, match="groups without end"):
+        check_own(path)
+    with h5py.File(path, "w") as file:
+        file.create_dataset("relevance", (2, 1, 60_000, 60_000), "f4", compression="gzip")
+    with pytest.raises(Mistake, match="more than its size"):
+        check_own(path)
+    with h5py.File(path, "w") as file:
+        file["relevance"] = np.ones(3)
         file["attribution"] = h5py.SoftLink("/relevance")
     check_own(path)
     path.write_bytes(path.read_bytes()[:500])
