@@ -98,7 +98,8 @@ def test_each_attribution_that_explained_the_jobs_has_a_row(tmp_path):
 @pytest.mark.parametrize(
     "content",
     ["", "{", "3", "[[[", "{a: &a [1], b: *a}", '{"test/accuracy": "high"}', "\x00", "[" * 5000,
-     "[1, 2, 3, 4]" * 20_000, '{"overrides": 1, "choices": 2}', '{"test/accuracy": 1' + "0" * 400 + "}", '{"\\ud800": 1}', "\x1b]0;x\x07"],
+     "[1, 2, 3, 4]" * 20_000,
+     '{"overrides": 1, "choices": 2}', '{"test/accuracy": 1' + "0" * 400 + "}", '{"\\ud800": 1}', "\x1b]0;x\x07"],
 )  # fmt: skip
 def test_a_damaged_record_is_a_row(tmp_path, name, content):
     for number in range(2):
