@@ -128,7 +128,8 @@ def test_every_program_listens_before_it_imports_anything(program, tmp_path):
 def test_a_training_that_is_ended_can_be_gone_on_with(start_training, tmp_path, devices):
     last = tmp_path / "run/checkpoints/last.ckpt"
     said = ended(lambda: start_training(*LONG, *devices, "hydra.run.dir=run"), last.exists)
-    assert said.splitlines()[-1].endswith(f"Ended by SIGTERM; go on with: python train.py ckpt_path={last}")
+    way_on = " ".join([f"ckpt_path={last}", *devices])  # where to run is for the command line to say
+    assert said.splitlines()[-1].endswith(f"Ended by SIGTERM; go on with: python train.py {way_on}")
     assert not list(tmp_path.rglob("*.part"))
     epochs = len(pd.read_csv(tmp_path / "run/metrics.csv"))
     ended(lambda: start_training(f"ckpt_path={last}"), lambda: len(pd.read_csv(tmp_path / "run/metrics.csv")) > epochs)
