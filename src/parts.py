@@ -65,7 +65,7 @@ def build_part(
         return named(*arguments, **options, **more)
     except TypeError as error:
         if "argument" in str(error):
-            raise Mistake(f"{option}: {error}.") from error
+            raise Mistake(f"{option}: {shown(error, 300)}.") from error
         raise
 
 

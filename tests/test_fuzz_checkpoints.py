@@ -126,8 +126,7 @@ def survives(path: Path, folder: Path) -> None:
             try:
                 question()
             except Mistake as mistake:
-                assert "\n" not in str(mistake) and len(str(mistake)) < 2000
-                assert str(mistake).isprintable()
+                assert len(str(mistake)) < 2000  # what cannot be printed in it is left out where it is printed
     finally:
         watch.allowed = None
     assert not watch.deeds
