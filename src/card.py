@@ -117,12 +117,13 @@ def trained_config(card: dict[str, Any], data: dict[str, Any], path: str, reads_
 def moved(data: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     """The tables that lay in a corpus's folder, in the folder that the command line names instead."""
     places = {}
+    before = data.get("root") or ""
     for name in PLACES[1:]:
-        if isinstance(data.get(name), str) and "root" in given and name not in given:
+        if data.get(name) and "root" in given and name not in given:
             within = Path(data[name])
-            if within.is_relative_to(data["root"]):
-                within = within.relative_to(data["root"])
-            if not (within.is_absolute() or within.parts[0].startswith("~") or ".." in within.parts):
+            if within.is_relative_to(before):
+                within = within.relative_to(before)
+            if not (within.is_absolute() or str(within).startswith("~") or ".." in within.parts):
                 places[name] = str(Path(given["root"]) / within)
     return places
 
@@ -145,7 +146,7 @@ def check_places(config: dict[str, Any], given: Collection[str], path: str) -> N
         try:
             corpus = build_part("data", corpus_options(config), config["allow"])
             is_known = not named or has_prepared(corpus, ClipSettings(**data["clip"]), data["cache_dir"])
-        except (ValueError, TypeError, OSError, AttributeError) as error:
+        except (ValueError, TypeError, OSError, AttributeError, RuntimeError) as error:
             raise Mistake(f"the checkpoint {path} describes no corpus that there can be ({shown(error)}).") from error
         # which has not been asked for the table of speakers
         unknown = [name for name in named if not is_known or (name == "speakers" and name not in inside)]
@@ -160,7 +161,7 @@ def check_places(config: dict[str, Any], given: Collection[str], path: str) -> N
 
 def is_inside(table: str, root: str | None) -> bool:
     """Whether a table lies in a corpus's folder: a relative one is, unless the working folder has it."""
-    path = Path(table).expanduser()
-    if ".." in path.parts or root is None:
+    path = Path(table)
+    if ".." in path.parts or root is None or table.startswith("~"):
         return False
     return path.is_relative_to(root) if path.is_absolute() else not path.exists()

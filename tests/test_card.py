@@ -2,6 +2,7 @@
 
 import http.server
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,19 @@ def test_a_table_in_the_root_moves_with_it(spoken_run, cache_dir, tmp_path):
         card["config"]["data"] |= {"pattern": None, "csv": table}
         moved = trained_config(card, data_of(cache_dir, root=str(tmp_path)), "x.ckpt")
         assert moved["data"]["csv"] == str(tmp_path / "labels.csv")
+
+
+@pytest.mark.parametrize("given", [{}, {"root": "/somewhere"}])
+@pytest.mark.parametrize(
+    "places",
+    [{"root": None}, {"root": ""}, {"root": "~nobody-here/x"}, {"csv": ""}, {"csv": "."}, {"csv": "~nobody-here/x.csv"},
+     {"root": None, "csv": "x.csv"}, {"speakers": "~nobody-here"}, {"root": "a\0b"}],
+)  # fmt: skip
+def test_odd_places_end_in_a_sentence_if_at_all(spoken_run, cache_dir, given, places):
+    card = open_checkpoint(spoken_run)[KEY]
+    card["config"]["data"] |= places
+    with suppress(Mistake):
+        trained_config(card, data_of(cache_dir, **given), "x.ckpt")
 
 
 def test_nothing_is_downloaded(explain_here, spoken_run, tmp_path):
