@@ -11,6 +11,7 @@ from pathlib import Path
 from src.mistake import Mistake
 
 UNFINISHED = ".part"
+WANDB = "wandb"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -34,13 +35,17 @@ def replacing(path: Path) -> Iterator[Path]:
 def check_links(folder: Path) -> None:
     """Looks whether all that is in a folder lies in it: what is written to a link is written where it leads.
 
-    Links within the folder, as W&B makes them, are followed.
+    Links within the folder are followed. What lies in a folder `wandb` is not asked: W&B links its own log in there,
+    and writes only into a folder of a new name.
 
     Raises:
         Mistake: a link leads out of it, or something is no file that can be read to its end.
     """
     home = os.path.realpath(folder)
     for place, folders, names in os.walk(folder):
+        if os.path.basename(place) == WANDB:
+            folders.clear()
+            continue
         for name in (*folders, *names):
             path = os.path.join(place, name)
             kind = os.lstat(path).st_mode

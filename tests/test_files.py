@@ -29,3 +29,13 @@ def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "metrics.csv")
     with pytest.raises(Mistake, match="is no file but a pipe"):
         check_links(tmp_path)
+
+
+def test_what_wandb_links_to_itself_is_its_own(tmp_path):
+    (tmp_path / "run/wandb/offline-run-1/logs").mkdir(parents=True)
+    (tmp_path / "run/wandb/offline-run-1/logs/debug-core.log").symlink_to(tmp_path / "cache/wandb/core-debug.log")
+    check_links(tmp_path / "run")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/wandb").symlink_to(tmp_path / "run/wandb")
+    with pytest.raises(Mistake, match="is a link that leads out of"):
+        check_links(tmp_path / "other")
