@@ -20,6 +20,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from src import command_line, config, own_folder
+from src.folder_lock import locked
 from src.processes import folder_of_first_process
 
 SAID_AGAIN = ("logger", "trainer.accelerator", "trainer.devices", "trainer.strategy", "data.cache_dir", "allow")
@@ -41,7 +42,7 @@ def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str])
         config.check_incomplete(checked["ckpt_path"])
         checked = resumed(checked, overrides)
         folder = Path(config.run_folder_of(checked["ckpt_path"], str(folder)) or folder)
-    with run_folder.locked(folder, "training in"):
+    with locked(folder, "training in"):
         if not checked["ckpt_path"]:
             if sweep is not None and (metrics := own_folder.metrics_of_same(folder, checked)):
                 return metrics.get("val/accuracy")

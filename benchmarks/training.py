@@ -27,6 +27,7 @@ from rich.table import Table
 from src import config, memory, training
 from src.datamodules.datamodule import AudioDataModule, Batch
 from src.modules.classifier import Classifier
+from src.trainer import make_trainer
 
 PROGRAM, BARE, LOADER = "program, clips/s", "bare loop, clips/s", "loader alone, clips/s"
 
@@ -94,7 +95,7 @@ def train_as_program(run: dict[str, Any], datamodule: AudioDataModule, classifie
     stopwatch = Stopwatch()
     card = {"config": run, "classes": datamodule.classes, "speakers": datamodule.speakers()}
     with tempfile.TemporaryDirectory() as folder:
-        trainer = training.make_trainer(run, Path(folder), None, datamodule, card)
+        trainer = make_trainer(run, Path(folder), None, datamodule, card)
         trainer.callbacks.append(stopwatch)  # type: ignore[attr-defined]
         with mock.patch.object(trainer, "save_checkpoint"):
             trainer.fit(classifier, datamodule)

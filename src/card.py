@@ -23,7 +23,7 @@ from src.plain_data import NotPlain, plain_data, shown
 
 SPLITS = ("train", "validation", "test")
 LONGEST_NAME = 1000  # characters, of a class or a speaker: a recording without one is named by its path
-DOWNLOADS = ("download", "url")
+DOWNLOADS = ("download", "url")  # left out of a card
 PLACES = ("root", "csv", "speakers")  # of recordings and tables, among a corpus's options
 
 
@@ -110,7 +110,7 @@ def trained_config(card: dict[str, Any], data: dict[str, Any], path: str, reads_
     task = {**config["task"], "classes": card["classes"]}
     config = {**config, "data": {**own, **places, **kept}, "task": task}
     if reads_corpus:
-        check_places(config, given, path)
+        check_places(config, given, path, "; or explain recordings of your own with input=…")
     return config
 
 
@@ -128,13 +128,15 @@ def moved(data: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     return places
 
 
-def check_places(config: dict[str, Any], given: Collection[str], path: str) -> None:
+def check_places(config: dict[str, Any], given: Collection[str], path: str, way_out: str = "", said: str = "") -> None:
     """Raises a Mistake where a card alone says what is to be read, and this machine has never read that.
 
     Args:
         config: the checkpoint's, with what the command line says of places.
         given: names of the places that it says.
         path: of the checkpoint.
+        way_out: what else can be done, for the message.
+        said: what the command line has to say before the places, likewise.
     """
     data = config["data"]
     named = [name for name in PLACES if data.get(name) and name not in given]
@@ -154,8 +156,7 @@ def check_places(config: dict[str, Any], given: Collection[str], path: str) -> N
         options = " ".join(quote(f"data.{name}={shown(data[name], 200)}") for name in unknown)
         raise Mistake(
             f"the checkpoint {path} says that its recordings lie where this machine has read none before, and no file"
-            f" decides what is read: if they do lie there, say so with {options}; or explain recordings of your own"
-            " with input=…"
+            f" decides what is read: if they do lie there, say so with {said}{options}{way_out or '.'}"
         )
 
 

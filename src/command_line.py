@@ -18,7 +18,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from src import interruption, own_folder
+from src import folder_lock, interruption
 from src.complaint import sentence
 from src.files import full_disk
 from src.mistake import Mistake, NoSuchFold, Occupied
@@ -142,7 +142,7 @@ def start(main: Callable[[], Any], program: str) -> None:
     except KeyboardInterrupt:
         sys.exit(1)  # `job` has said so
     finally:
-        own_folder.release()
+        folder_lock.release()
 
 
 def sorted_arguments(arguments: list[str]) -> tuple[list[str], list[str]]:

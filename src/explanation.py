@@ -26,11 +26,13 @@ from src.explain.question import Question, question_of
 from src.explain.results import Results
 from src.explain.source import Source, recordings, test_clips
 from src.explanation_folder import COMPLETE, INCOMPLETE, prepare
+from src.folder_lock import locked
 from src.mistake import Mistake
 from src.modules.classifier import Classifier
 from src.plain_data import shown
 from src.processes import folder_of_first_process, processes_of
-from src.training import hush, trainer_of
+from src.trainer import trainer_of
+from src.training import hush
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +78,7 @@ def explain(config: dict[str, Any], folder: Path) -> run_folder.Metrics:
     if folder_of_first_process():
         ask(trainer, folder, source, classifier, question, config["data"]["batch_size"])
         return {}
-    with run_folder.locked(folder, "explaining into"):
+    with locked(folder, "explaining into"):
         prepare(folder, config, source, question)
         if not (folder / COMPLETE).exists():
             ask(trainer, folder, source, classifier, question, config["data"]["batch_size"])

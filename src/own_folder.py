@@ -9,7 +9,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from filelock import BaseFileLock, FileLock, Timeout
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -18,9 +17,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from src.config import check, check_explanation, differences, plain, read, run_folder_of
 from src.files import check_links
+from src.folder_lock import lock
 from src.mistake import Mistake, Occupied
 
-LOCK = ".running"
 RUN, SWEEP = "config.yaml", "multirun.yaml"
 METRICS, LAST = "metrics.json", "checkpoints/last.ckpt"
 RESULTS = (METRICS, "leaderboard.csv")  # of folders from before a benchmark wrote its configuration
@@ -28,8 +27,6 @@ GOES_ON = ("explain", "benchmark")  # programs that go on with what the same com
 MAY_CHANGE = ("attribution", "attributions", "domains", "logger")  # as a benchmark goes on: others explain, too
 
 log = logging.getLogger(__name__)
-
-_held: list[BaseFileLock] = []
 
 
 class OwnFolder(Callback):
@@ -238,24 +235,3 @@ def check_jobs(config: DictConfig) -> None:
             f"hydra.sweep.subdir={named} would give {count} jobs the folder {folder}; add their number:"
             f" 'hydra.sweep.subdir={named}/${{hydra.job.num}}'."
         )
-
-
-def lock(folder: Path, option: str) -> None:
-    """Keeps other runs and multiruns out of the folder until `release`, or until this process ends."""
-    folder.mkdir(parents=True, exist_ok=True)
-    own = FileLock(folder / LOCK)
-    try:
-        own.acquire(timeout=0)
-    except Timeout:
-        raise Occupied(
-            f"another process is at work in {folder}; wait for it, or name another folder with {option}."
-        ) from None
-    _held.append(own)
-
-
-def release() -> None:
-    """Lets others into the folders that `lock` claimed."""
-    while _held:
-        own = _held.pop()
-        Path(own.lock_file).unlink(missing_ok=True)  # while it is held: nobody else has it
-        own.release()

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from src.card import PLACES, check_places
+from src.card import DOWNLOADS, PLACES, check_places
 from src.checkpoint import KEY, open_checkpoint
 from src.complaint import CONF
 from src.config import check_values, selected
@@ -44,7 +44,7 @@ FREE = (
     "keep_last",
     "ckpt_path",
     "data.cache_dir",
-    *(f"data.{name}" for name in PLACES),
+    *(f"data.{name}" for name in (*PLACES, *DOWNLOADS)),
 )
 # Lightning's callbacks that neither take functions nor say where to write
 LIGHTNINGS = (
@@ -72,7 +72,7 @@ def resumed(given: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
     own = checkpoint[KEY]["config"]
     said = changes(own, given, list(overrides))
     trainer = {name: own["trainer"][name] for name in COMPUTING if name in own["trainer"]}
-    places = {name: given["data"][name] for name in PLACES if f"data.{name}" in said}
+    places = {name: given["data"][name] for name in (*PLACES, *DOWNLOADS) if f"data.{name}" in said}
     result = {
         **own,
         "data": {**own["data"], **places, "cache_dir": given["data"]["cache_dir"]},
@@ -87,7 +87,7 @@ def resumed(given: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
     check_values(result)
     result["trainer"] = check_trainer(result["trainer"])
     check_training(result["trainer"])
-    check_places(result, places, path)
+    check_places(result, places, path, said=f"data={shown(own['data']['name'])} ")
     for name in RUNNING:
         before, now = own["trainer"].get(name), result["trainer"].get(name)
         if before != now:

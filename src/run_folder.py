@@ -2,8 +2,6 @@
 
 import json
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,6 @@ import matplotlib.figure
 import numpy as np
 import pandas as pd
 import yaml
-from filelock import FileLock, Timeout
 
 from src.datamodules.clips import Clip
 from src.drawing import literal
@@ -25,29 +22,6 @@ log = logging.getLogger(__name__)
 MOST_OF_NAME = 40  # characters of a class, beside the confusion matrix
 
 Metrics = dict[str, float | int]
-
-
-@contextmanager
-def locked(folder: Path, doing: str) -> Iterator[None]:
-    """Keeps other processes out of the folder; dies with the process.
-
-    Args:
-        doing: what is done there, such as "training in".
-
-    Raises:
-        Occupied: one is in it.
-    """
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise Occupied(
-            f"another process is {doing} {folder}; wait for it, or name another folder with hydra.run.dir."
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def claim(folder: Path, config: dict[str, Any], resume: bool = False) -> None:

@@ -18,7 +18,7 @@ import pytest
 import soundfile
 import torch
 
-from src.run_folder import locked
+from src.folder_lock import locked
 from tests.conftest import ROOT, TINY
 
 Here = Callable[..., str]

@@ -90,13 +90,13 @@ def test_skipped_recordings_are_listed_though_the_cache_is_gone(train_here, spok
     (root / "say-0-by-ada-9.wav").write_text("this is not audio")
     from src import training
 
-    during = training.fit_and_test
+    during = training.fit
 
     def without_cache(trainer, classifier, datamodule, *rest):
         shutil.rmtree(datamodule.cache.folder)
         return during(trainer, classifier, datamodule, *rest)
 
-    monkeypatch.setattr(training, "fit_and_test", without_cache)
+    monkeypatch.setattr(training, "fit", without_cache)
     assert train_here("data=folder", "data.root=clips", SPOKEN_PATTERN, "task=label", "task.label=digit",
                       "data.batch_size=6", "trainer.max_epochs=1", "model=alexnet",
                       "hydra.run.dir=run") == ""  # fmt: skip

@@ -10,6 +10,7 @@ import pytest
 from filelock import FileLock
 
 from src import own_folder
+from src.folder_lock import LOCK
 from tests.conftest import SPOKEN_PATTERN, TINY
 
 FAILING = ["data=folder", "data.root=nowhere", SPOKEN_PATTERN]  # a job that ends soon
@@ -28,7 +29,7 @@ def test_a_run_takes_a_free_folder_where_its_time_is_taken(train_here, tmp_path)
     assert others == [f"{first}-2", f"{first}-3"]
     for name in (first, *others):
         assert f"outputs/{name}" in (tmp_path / f"outputs/{name}/.hydra/hydra.yaml").read_text()
-        assert not (tmp_path / f"outputs/{name}" / own_folder.LOCK).exists()
+        assert not (tmp_path / f"outputs/{name}" / LOCK).exists()
 
 
 def test_a_sweep_takes_a_free_folder_where_its_time_is_taken(train_here, tmp_path):
@@ -82,11 +83,11 @@ def test_a_named_folder_that_holds_something_is_left_as_it_is(train_here, explai
 @pytest.mark.parametrize("sweep", [[], ["-m"]])
 def test_a_folder_in_use_is_left_alone(train_here, tmp_path, sweep):
     (tmp_path / "busy").mkdir()
-    held = FileLock(tmp_path / "busy" / own_folder.LOCK)
+    held = FileLock(tmp_path / "busy" / LOCK)
     held.acquire()  # as another process holds it
     said = train_here(*sweep, *FAILING, "hydra.run.dir=busy", "hydra.sweep.dir=busy")
     assert said.startswith("another process is at work in busy; wait for it, or name another folder with hydra.")
-    assert list(contents(tmp_path)) == [f"busy/{own_folder.LOCK}"]
+    assert list(contents(tmp_path)) == [f"busy/{LOCK}"]
     held.release()
     assert "another process" not in train_here(*sweep, *FAILING, "hydra.run.dir=busy", "hydra.sweep.dir=busy")
 

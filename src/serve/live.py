@@ -14,7 +14,8 @@ from src.serve.reception import MOST_WAITING, made_in_turn, made_of_upload
 from src.serve.server import HERE, site
 from src.serve.sharing import Turns
 from src.serve.upload import MOST_BYTES, MOST_SECONDS, BadUpload, decode
-from src.training import hush, trainer_of
+from src.trainer import trainer_of
+from src.training import hush
 
 
 def page(config: dict[str, Any]) -> FastAPI:

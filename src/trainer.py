@@ -1,0 +1,123 @@
+"""Lightning's Trainer as this program uses it."""
+
+import os
+import traceback
+from pathlib import Path
+from typing import Any
+
+from hydra.errors import InstantiationException
+from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.callbacks import RichProgressBar, Timer
+from pytorch_lightning.plugins.environments import LightningEnvironment
+from pytorch_lightning.profilers import AdvancedProfiler, PyTorchProfiler, SimpleProfiler
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from rich.console import Console
+
+from src import wandb_run
+from src.build import build
+from src.checkpoint import CheckpointFiles, FirstEpoch, KeepBest, KeepLast
+from src.datamodules.datamodule import AudioDataModule
+from src.epoch_table import EpochTable
+from src.first_validation import FirstValidation
+from src.mistake import Mistake
+from src.plain_data import shown
+
+PROFILERS: dict[str, Any] = {"simple": SimpleProfiler, "advanced": AdvancedProfiler, "pytorch": PyTorchProfiler}
+
+
+def trainer_of(**arguments: Any) -> Trainer:
+    """Lightning's Trainer.
+
+    Raises:
+        Mistake: it does not take the arguments, or this machine has not what they name.
+    """
+    if profiler := PROFILERS.get(arguments.get("profiler") or ""):  # by its name it would print what nobody sees
+        arguments["profiler"] = profiler(dirpath=arguments["default_root_dir"], filename="profile")
+    try:
+        trainer = Trainer(**arguments)
+    except Exception as error:  # it stumbles over odd values in any way, and is given nothing else
+        raise Mistake(sentence_of(error)) from error
+    # signals are ours: on SIGTERM Lightning would wait for the end of a batch, and for processes that are gone
+    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, Timer):  # max_time is of each run, whatever time passed before it was resumed
+            callback.load_state_dict = lambda state_dict: None  # type: ignore[method-assign]
+    return trainer
+
+
+def try_trainer(options: dict[str, Any], folder: Path) -> None:
+    """Makes a Trainer of these arguments, to see it refused before recordings are read.
+
+    Raises:
+        Mistake: see `trainer_of`.
+    """
+    quiet = {"logger": False, "plugins": [LightningEnvironment()], "default_root_dir": folder}
+    trainer_of(**{**options, "enable_progress_bar": False, "enable_model_summary": False}, **quiet)
+
+
+def sentence_of(error: Exception) -> str:
+    """What Lightning says of its arguments."""
+    return f"trainer: {' '.join(str(error).split()).rstrip('.!') or type(error).__name__}."
+
+
+def is_lightnings(error: Exception) -> bool:
+    """Whether Lightning itself raised it, rather than what it calls."""
+    if isinstance(error, MisconfigurationException):
+        return True
+    raised_in = traceback.extract_tb(error.__traceback__)[-1].filename
+    own = isinstance(error, TypeError | ValueError | RuntimeError)
+    return own and any(f"{package}{os.sep}" in raised_in for package in ("pytorch_lightning", "lightning_fabric"))
+
+
+def callback(config: dict[str, Any], name: str, node: dict[str, Any]) -> Callback:
+    """A callback of the configuration.
+
+    Raises:
+        Mistake: there is none such; in a run that is resumed, also where it refuses the options in any way.
+    """
+    try:
+        return build(node, f"callbacks.{name}")
+    except InstantiationException as error:
+        if config["ckpt_path"]:
+            reason = shown(" ".join(str(error.__cause__ or error).split()), 160)
+            raise Mistake(
+                f"callbacks.{shown(name)} cannot be built ({reason}); name it again with callbacks=…."
+            ) from error
+        raise
+
+
+def make_trainer(
+    config: dict[str, Any], folder: Path, sweep: Path | None, datamodule: AudioDataModule, card: dict[str, Any]
+) -> Trainer:
+    """Lightning's Trainer with this program's callbacks; `config["trainer"]` is passed on as it is."""
+    arguments = dict(config["trainer"])
+    callbacks: list[Callback] = [
+        KeepBest(folder / "checkpoints"),
+        KeepLast(folder / "checkpoints"),
+        FirstEpoch(),
+        FirstValidation(),
+        EpochTable(folder / "metrics.csv"),
+        *(callback(config, name, node) for name, node in (config.get("callbacks") or {}).items()),
+    ]
+    if arguments["enable_progress_bar"] and Console().is_terminal:
+        callbacks.append(RichProgressBar(leave=False))
+    else:
+        arguments["enable_progress_bar"] = False  # a log file wants lines: EpochTable writes them
+    name = f"{config['model']['name']}-{config['task']['name']}-{config['data']['name']}-fold{config['fold']}"
+    logger = wandb_run.open_run(config, folder, sweep, name) if config["logger"]["name"] == "wandb" else False
+    # a job of a SLURM queue, too, is one task that starts the others itself
+    plugins: list[Any] = [CheckpointFiles(card), LightningEnvironment()]
+    trainer = trainer_of(
+        **arguments,
+        logger=logger,
+        callbacks=callbacks,
+        plugins=plugins,
+        default_root_dir=folder,
+        use_distributed_sampler=False,  # the data module shares the clips out, without repeating any
+    )
+    if datamodule.batch_size % trainer.world_size:
+        raise Mistake(
+            f"data.batch_size={datamodule.batch_size} cannot be shared out evenly over {trainer.world_size} devices;"
+            " choose a multiple, or other trainer.devices."
+        )
+    return trainer
