@@ -19,6 +19,7 @@ from src.checkpoint import KEY, FirstEpoch, KeepBest, open_checkpoint
 from src.datamodules.cache_files import SKIPPED, write_skipped
 from src.datamodules.datamodule import AudioDataModule
 from src.drawing import drawing
+from src.explain.trial import try_each
 from src.mistake import Mistake
 from src.modules.classifier import Classifier
 from src.plain_data import shown
@@ -59,6 +60,7 @@ def train(config: dict[str, Any], folder: Path, sweep: Path | None = None) -> ru
     if path:
         check_resumed(config, folder, datamodule)
     if folder_of_first_process() is None:
+        try_each(config.get("explain_by") or [], classifier, datamodule)
         run_folder.claim(folder, config, resume=bool(config["ckpt_path"]))
     with wandb_run.finished():
         trainer = make_trainer(config, folder, sweep, datamodule, card)

@@ -27,6 +27,7 @@ from src.explain.interventions import compare, paper_of
 from src.explain.panels import View, audible, file_name, picture
 from src.explain.perturbation import Outcome, areas, checked, summarise, write_curves
 from src.explain.question import Perturbation
+from src.explain.trial import try_attribution
 from src.modules.classifier import Classifier
 
 
@@ -47,6 +48,9 @@ class RelevancePanel(Callback):
             check_number({"callbacks": {"relevance": {name: value}}}, option, int, 1, 10**6, nullable=False)
         self.attribution = build_named(attribution, "attribution")
         self.every_n_epochs, self.clips = every_n_epochs, clips
+
+    def on_fit_start(self, trainer: Trainer, module: LightningModule) -> None:
+        try_attribution(self.attribution, *parts(trainer, module))
 
     def on_validation_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         epoch = trainer.current_epoch + 1
@@ -108,6 +112,9 @@ class PerturbationCurves(Callback):
         self.attribution, self.fill, self.seed = build_named(attribution, "attribution"), fill, seed
         self.fractions, self.seeds = checked(fractions), [seed + number for number in range(random_orders)]
         self.metrics: dict[str, float] = {}
+
+    def on_fit_start(self, trainer: Trainer, module: LightningModule) -> None:
+        try_attribution(self.attribution, *parts(trainer, module))
 
     def on_test_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
         classifier, datamodule = parts(trainer, module)

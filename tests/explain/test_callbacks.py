@@ -82,6 +82,56 @@ def test_an_intervention_that_the_network_cannot_be_asked(train_here):
     assert "intervention=scale_waveform asks the same" in said
 
 
+TWICE = """
+from torch import nn
+
+
+class Twice(nn.Module):
+    def __init__(self, classes, **options):
+        super().__init__()
+        self.rectify, self.first = nn.ReLU(), nn.Conv1d(1, 4, 64, 16)
+        self.last = nn.Conv1d(4, classes, 1)
+
+    def forward(self, x):
+        return self.rectify(self.last(self.rectify(self.first(x)))).mean(-1)
+"""
+NO_AXES = """
+import torch
+from torch import nn
+
+
+class Folded(nn.Module):
+    def forward(self, waveform):
+        return waveform.reshape(len(waveform), 1, 80, -1)
+
+
+class Flat(nn.Module):
+    def __init__(self, classes, **options):
+        super().__init__()
+        self.dense = nn.Linear(8000, classes)
+
+    def forward(self, x):
+        return self.dense(x.flatten(1))
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["model.network._target_=their_nets.Twice", "explain_by=[amplitude,lrp_epsilon]"], "more than once"),
+        (["model.network._target_=their_nets.Twice", "callbacks=explain"], "more than once"),
+        (["model.network._target_=their_nets.Flat", "model.front_end={_target_: their_nets.Folded}",
+          "callbacks=explain", "attribution=gradient"], "cannot be drawn"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_explained_is_said_before_the_training(train_here, tmp_path, monkeypatch, options, says):
+    (tmp_path / "their_nets.py").write_text(TWICE + NO_AXES)
+    monkeypatch.syspath_prepend(tmp_path)
+    said = train_here(*TINY, "model=audionet", "task=sex", "allow=their_nets", "hydra.run.dir=run", *options)
+    assert says in said and "\n" not in said
+    assert not (tmp_path / "run/metrics.csv").exists() and not (tmp_path / "run/checkpoints").exists()
+
+
 @pytest.mark.slow
 def test_a_resumed_run_keeps_its_callbacks(train_here, tmp_path):
     options = ["callbacks=explain", *QUICK, *TINY, "trainer.max_epochs=2", "hydra.run.dir=run", "task=sex"]
