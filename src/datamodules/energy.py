@@ -35,21 +35,47 @@ def loud_part(parts: Iterable[Part], frame: int, hop: int, trim_db: float | None
         trim_db: None: all samples.
     """
     length, peak, total = 0, 0.0, 0.0
-    starts, stops = [np.empty(0)], [np.empty(0)]  # energy before the first sample of each frame, and before its end
+    begun = np.empty(0)  # energy before the first sample of each frame that has not ended yet
+    outermost = _Outermost()
     for at, samples, before in parts:
         peak = float(np.maximum(peak, peak_of(samples)))  # keeps NaN
-        starts.append(_every(hop, before[:-1], at, first=0))
-        stops.append(_every(hop, before[:-1], at, first=frame))
-        length, total = at + len(samples), before[-1]
+        begun = np.concatenate((begun, _every(hop, before[:-1], at, first=0)))
+        ended = _every(hop, before[:-1], at, first=frame)
+        outermost.add(ended - begun[: len(ended)])
+        begun, length, total = begun[len(ended) :], at + len(samples), before[-1]
     if trim_db is None or not 0 < peak < np.inf:
         return 0, length, peak
     count = len(range(0, max(length - frame, 0) + hop, hop))  # the last frame may hang over the end
-    energy = np.full(count, total)
-    ended = np.concatenate(stops)[:count]
-    energy[: len(ended)] = ended
-    energy -= np.concatenate(starts)[:count]
-    loud = np.flatnonzero(energy > energy.max() * 10 ** (-trim_db / 10))
-    return int(loud[0]) * hop, min(int(loud[-1]) * hop + frame, length), peak
+    outermost.add(total - begun[: count - outermost.count])
+    first, last = outermost.over(outermost.most * 10 ** (-trim_db / 10))
+    return first * hop, min(last * hop + frame, length), peak
+
+
+class _Outermost:
+    """The first and the last of many values that lie over a bound which is known at the end only.
+
+    The first can only be one that is over all before it, the last one that is over all behind it. Only these are kept.
+    """
+
+    def __init__(self) -> None:
+        self.count, self.most = 0, -np.inf
+        self.firsts, self.lasts = np.empty((2, 0)), np.empty((2, 0))  # place and value of each
+
+    def add(self, values: np.ndarray) -> None:
+        """Takes the next values, (n,)."""
+        if len(values) == 0:
+            return
+        placed = np.stack((np.arange(self.count, self.count + len(values)), values))
+        most_before = np.maximum.accumulate(np.append(self.most, values))[:-1]
+        most_behind = np.append(np.maximum.accumulate(values[:0:-1])[::-1], -np.inf)
+        self.firsts = np.concatenate((self.firsts, placed[:, values > most_before]), axis=1)
+        lasts = self.lasts[:, self.lasts[1] > values.max()]
+        self.lasts = np.concatenate((lasts, placed[:, values > most_behind]), axis=1)
+        self.count, self.most = self.count + len(values), max(self.most, values.max())
+
+    def over(self, bound: float) -> tuple[int, int]:
+        """Places of the first and the last value over a bound that is under the largest of them."""
+        return int(self.firsts[0][self.firsts[1] > bound][0]), int(self.lasts[0][self.lasts[1] > bound][-1])
 
 
 def loudest_window(parts: Iterable[Part], start: int, stop: int, length: int) -> tuple[int, np.ndarray]:
