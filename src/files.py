@@ -35,15 +35,15 @@ def replacing(path: Path) -> Iterator[Path]:
 def check_links(folder: Path) -> None:
     """Looks whether all that is in a folder lies in it: what is written to a link is written where it leads.
 
-    Links within the folder are followed. What lies in a folder `wandb` is not asked: W&B links its own log in there,
-    and writes only into a folder of a new name.
+    Links within the folder are followed. What lies in the folders of W&B's runs is not asked: W&B links its own log in
+    there, and begins a folder of a new name each time.
 
     Raises:
         Mistake: a link leads out of it, or something is no file that can be read to its end.
     """
     home = os.path.realpath(folder)
     for place, folders, names in os.walk(folder):
-        if os.path.basename(place) == WANDB:
+        if os.path.basename(os.path.dirname(place)) == WANDB:
             folders.clear()
             continue
         for name in (*folders, *names):
