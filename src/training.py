@@ -19,7 +19,7 @@ from src.checkpoint import KEY, FirstEpoch, KeepBest, open_checkpoint
 from src.datamodules.cache_files import SKIPPED, write_skipped
 from src.datamodules.datamodule import AudioDataModule
 from src.drawing import drawing
-from src.explain.trial import try_each
+from src.explain.trial import try_each, try_network
 from src.mistake import Mistake
 from src.modules.classifier import Classifier
 from src.plain_data import shown
@@ -50,17 +50,17 @@ def train(config: dict[str, Any], folder: Path, sweep: Path | None = None) -> ru
     hush()
     memory.keep_freed()
     try_trainer(config["trainer"], folder)
-    seed_everything(config["seed"], verbose=False)
     check_config(config, config["allow"])  # before hours are spent: what no checkpoint may name could not be opened
     datamodule = AudioDataModule.from_config(config)
+    classifier = tried_classifier(config, datamodule)
     datamodule.setup()
+    if datamodule.classes != classifier.classes:  # no recording of one of them can be used
+        classifier = new_classifier(config, datamodule.classes)
     speakers, path = datamodule.speakers(), config["ckpt_path"]
     card = checked_card({"config": config, "classes": datamodule.classes, "speakers": speakers}, config["allow"])
-    classifier = Classifier.from_config(config, datamodule.classes)
     if path:
         check_resumed(config, folder, datamodule)
     if folder_of_first_process() is None:
-        try_each(config.get("explain_by") or [], classifier, datamodule)
         run_folder.claim(folder, config, resume=bool(config["ckpt_path"]))
     with wandb_run.finished():
         trainer = make_trainer(config, folder, sweep, datamodule, card)
@@ -76,6 +76,29 @@ def train(config: dict[str, Any], folder: Path, sweep: Path | None = None) -> ru
             write(folder, trainer, datamodule, predictions, metrics, title)
             show(metrics, folder, f"{datamodule.corpus.unit}s")
             return metrics
+
+
+def tried_classifier(config: dict[str, Any], datamodule: AudioDataModule) -> Classifier:
+    """The classifier of a configuration, which has shown that it can be trained and explained as that asks.
+
+    This comes before recordings are read, which can take hours.
+
+    Raises:
+        Mistake: it cannot; or the clips that there are do not serve the task.
+    """
+    datamodule.find()
+    classifier = new_classifier(config, datamodule.classes)
+    if folder_of_first_process() is None:
+        try_network(classifier, datamodule.settings, own=bool(config["allow"]))
+        classifier.optimization(steps=1)
+        try_each(config.get("explain_by") or [], classifier, datamodule.settings)
+    return classifier
+
+
+def new_classifier(config: dict[str, Any], classes: list[str]) -> Classifier:
+    """A classifier whose weights are drawn by the run's seed."""
+    seed_everything(config["seed"], verbose=False)
+    return Classifier.from_config(config, classes)
 
 
 def check_resumed(config: dict[str, Any], folder: Path, datamodule: AudioDataModule) -> None:

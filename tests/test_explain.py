@@ -17,8 +17,9 @@ import pandas as pd
 import pytest
 import soundfile
 import torch
+from filelock import FileLock
 
-from src.folder_lock import locked
+from src.folder_lock import LOCK
 from tests.conftest import ROOT, TINY
 
 Here = Callable[..., str]
@@ -190,8 +191,8 @@ def test_what_has_changed_is_not_gone_on_with(explain_here: Here, trained: Train
 
 def test_a_folder_in_use_is_left_alone(explain_here: Here, trained: Trained, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
-    with locked(tmp_path / "run", "explaining into"):
-        assert "another process is explaining into" in explain_here(f"checkpoint={trained('audionet', 'sex')}", *QUICK)
+    with FileLock(tmp_path / "run" / LOCK):  # as another process that explains into it
+        assert "another process is at work in" in explain_here(f"checkpoint={trained('audionet', 'sex')}", *QUICK)
 
 
 def test_a_run_that_could_not_start_leaves_its_folder_free(

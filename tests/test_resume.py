@@ -15,6 +15,7 @@ from filelock import FileLock
 
 import train
 from src import run_folder
+from src.folder_lock import LOCK
 from tests.conftest import SPOKEN_PATTERN, TINY, run_program
 
 # dropout, augmentation and random places are on: what they draw must not depend on the interruption
@@ -262,9 +263,10 @@ def test_epochs_are_not_trained_over_even_without_their_checkpoint(train_here, k
 def test_a_run_is_resumed_by_one_at_a_time(train_here, tmp_path):
     assert train_here(*SMALL, "keep_last=true") == ""
     before = {path: path.read_bytes() for path in sorted((tmp_path / "run").rglob("*")) if path.is_file()}
-    with FileLock(tmp_path / "run/.lock"):  # as another process that resumes it
+    with FileLock(tmp_path / "run" / LOCK):  # as another process that resumes it
         said = train_here("ckpt_path=run/checkpoints/last.ckpt")
         again = train_here(*SMALL, "keep_last=true")
+    (tmp_path / "run" / LOCK).unlink()
     assert said.startswith(f"another process is training in {tmp_path / 'run'};") and "\n" not in said
     assert "holds a run already" in again
     after = {path: path.read_bytes() for path in sorted((tmp_path / "run").rglob("*")) if path.is_file()}

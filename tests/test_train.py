@@ -70,6 +70,27 @@ def test_foreign_recordings_train_at_the_first_try(train_here, tmp_path, spoken_
     assert metrics["clips/train"] == 18 and metrics["clips/validation"] == metrics["clips/test"] == 6
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["model=alexnet", "data.clip.seconds=2"], "takes clips of 8000 samples, not 16000"),
+        (["model=alexnet", "fold=99"], "fold=99 does not exist"),
+        (["model=alexnet", "task.classes=[0,1]"], "has the classes 0, 1, but"),
+        (["model=audionet", "model.network._target_=their_own.Wide", "allow=their_own"], "gives (1, 5) for one clip"),
+    ],
+)
+def test_no_recording_is_read_for_what_is_refused(train_here, tmp_path, spoken_folder, monkeypatch, options, says):
+    code = "from torch import nn\nclass Wide(nn.Module):\n    def __init__(self, **options): super().__init__()\n"
+    (tmp_path / "their_own.py").write_text(code + "    def forward(self, x): return x[:, 0, :5]\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    said = train_here(
+        "data=folder", f"data.root={spoken_folder}", SPOKEN_PATTERN, "task=label", "task.label=digit",
+        "data.cache_dir=cache", *options,
+    )  # fmt: skip
+    assert says in said and "\n" not in said
+    assert not (tmp_path / "cache").exists()
+
+
 def test_bad_recordings_are_listed_in_the_run_folder(train_here, tmp_path, spoken_folder):
     root = tmp_path / "clips"
     root.mkdir()
@@ -113,7 +134,6 @@ def test_table1_leaves_out_folds_that_sex_does_not_have(train_here, tmp_path):
         (["model=melcnn", "optimizer=paper"], "model=melcnn has no published solver; choose optimizer=adamw."),
         (["model=melcnn", "model.network.channels=3", *TINY], "choose model.network.channels=1"),
         (["model=melcnn", "model/front_end=constant_q"], "choose fewer rows"),
-        (["model=alexnet", "data.clip.seconds=2"], "takes clips of 8000 samples, not 16000"),
         (["explain_by=[lrp_epsilon,lrp]"], "names lrp; choose among amplitude, "),
         (["fodl=1"], "fodl is not an option (did you mean fold?)"),
         (["task=sex", "fold=9"], "fold=9 does not exist: there are folds 0 to 3"),
@@ -136,7 +156,7 @@ def test_table1_leaves_out_folds_that_sex_does_not_have(train_here, tmp_path):
         (["data=folder", "data.root={spoken}", SPOKEN_PATTERN, "task=sex"], "task=sex needs clips labelled 'sex'"),
         (["data=folder", "data.root={spoken}", SPOKEN_PATTERN, 'task.classes=["0","1"]'], "is labelled '2'"),
         (["data=folder", "data.root={spoken}", 'data.pattern="(?P<speaker>say)-(?P<digit>\\d)"'], "too few speakers"),
-        (["data=folder", "data.root={bad}", 'data.pattern="(?P<digit>\\d)"'], "none of the 3 recordings"),
+        (["data=folder", "data.root={bad}", 'data.pattern="(?P<digit>\\d)(?P<speaker>.)"'], "none of the 9 recordings"),
         (["data=audiomnist", "data.root=nowhere"], "data.download=true"),
         (["data=audiomnist_az", "data.root=nowhere"], "data.root"),
         (["ckpt_path=nowhere.ckpt"], "ckpt_path=nowhere.ckpt is not a file"),
@@ -152,7 +172,8 @@ def test_mistakes_end_in_one_sentence(train_here, tmp_path, spoken_folder, argum
     bad = tmp_path / "bad"
     bad.mkdir()
     for digit in range(3):
-        (bad / f"{digit}.wav").write_text("no audio")
+        for speaker in "abc":
+            (bad / f"{digit}{speaker}.wav").write_text("no audio")
     said = train_here(*(argument.format(spoken=spoken_folder, bad=bad) if "{" in argument else argument
                         for argument in arguments))  # fmt: skip
     assert says in said

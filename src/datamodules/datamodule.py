@@ -126,6 +126,22 @@ class AudioDataModule(LightningDataModule):
             shuffle_labels=data.get("shuffle_labels", False),  # checkpoints from before it was an option have none
         )
 
+    def find(self) -> None:
+        """Looks what clips there are, and divides them as if all of them could be used; reads no recording.
+
+        Raises:
+            Mistake: see `setup`.
+        """
+        self.clips: list[Clip] = self.corpus.clips()
+        known = {column for clip in self.clips for column in clip.labels}
+        label = self.task["label"]
+        if label not in known:
+            raise Mistake(
+                f"task={self.task['name']} needs clips labelled '{label}', and this corpus has only"
+                f" {', '.join(sorted(known)) or 'unlabelled clips'}; choose another task or corpus (data)."
+            )
+        self._divide()
+
     def setup(self, stage: str | None = None) -> None:
         """Opens (or builds) the cache and splits the clips; once per process.
 
@@ -134,21 +150,19 @@ class AudioDataModule(LightningDataModule):
         """
         if hasattr(self, "cache"):
             return
-        clips = self.corpus.clips()
-        known = {column for clip in clips for column in clip.labels}
-        label = self.task["label"]
-        if label not in known:
-            raise Mistake(
-                f"task={self.task['name']} needs clips labelled '{label}', and this corpus has only"
-                f" {', '.join(sorted(known)) or 'unlabelled clips'}; choose another task or corpus (data)."
-            )
-        self.cache = open_cache(self.corpus, clips, self.settings, self.cache_dir)
-        self.clips: list[Clip] = self.cache.clips
+        if not hasattr(self, "clips"):
+            self.find()
+        self.cache = open_cache(self.corpus, self.clips, self.settings, self.cache_dir)
+        if self.cache.clips != self.clips:  # some could not be used
+            self.clips = self.cache.clips
+            self._divide()
+        self._warn_of_unlabelled()
+
+    def _divide(self) -> None:
         self.classes = self._classes()
         if self.confound:
             self.confound.check(self.classes)
-        self.split = self._split(label)
-        self._warn_of_unlabelled()
+        self.split = self._split(self.task["label"])
 
     def train_dataloader(self) -> DataLoader[Batch]:
         dataset = self._dataset(self.split.train, self._epoch_places)

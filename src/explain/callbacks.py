@@ -50,7 +50,8 @@ class RelevancePanel(Callback):
         self.every_n_epochs, self.clips = every_n_epochs, clips
 
     def on_fit_start(self, trainer: Trainer, module: LightningModule) -> None:
-        try_attribution(self.attribution, *parts(trainer, module))
+        classifier, datamodule = parts(trainer, module)
+        try_attribution(self.attribution, classifier, datamodule.settings)
 
     def on_validation_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         epoch = trainer.current_epoch + 1
@@ -114,7 +115,8 @@ class PerturbationCurves(Callback):
         self.metrics: dict[str, float] = {}
 
     def on_fit_start(self, trainer: Trainer, module: LightningModule) -> None:
-        try_attribution(self.attribution, *parts(trainer, module))
+        classifier, datamodule = parts(trainer, module)
+        try_attribution(self.attribution, classifier, datamodule.settings)
 
     def on_test_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
         classifier, datamodule = parts(trainer, module)

@@ -1,34 +1,71 @@
-"""Explaining one clip before hours of training: what this network cannot be asked is better known then."""
+"""A network and its attributions at work on one clip, before hours of training: what they cannot do is known then."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 from hydra import compose
+from torch import Tensor
 
 from src.build import build_named
 from src.config import plain
-from src.datamodules.datamodule import AudioDataModule
+from src.datamodules.recording import ClipSettings
 from src.explain.attribution import Attribution, relevance_of
 from src.explain.panels import View
+from src.mistake import Mistake
 from src.modules.classifier import Classifier
+from src.plain_data import shown
 
 
-def try_attribution(attribution: Attribution, classifier: Classifier, datamodule: AudioDataModule) -> None:
-    """Finds the relevance of one clip; draws no random numbers of the caller's.
+def try_network(classifier: Classifier, settings: ClipSettings, own: bool) -> None:
+    """Has one clip classified.
+
+    Args:
+        settings: of the clips.
+        own: whether parts of the network are the user's own, who wants to see where their code fails.
+
+    Raises:
+        Mistake: the network cannot take what the front end gives, or gives no logit for each class.
+    """
+    network = type(classifier.network).__name__
+    modes = [(module, module.training) for module in classifier.modules()]
+    classifier.eval()
+    try:
+        with one_clip(classifier, settings) as input, torch.no_grad():
+            logits = classifier.network(input)
+    except Mistake:
+        raise
+    except Exception as error:
+        if own:
+            raise
+        raise Mistake(
+            f"model: {network} cannot take clips of data.clip.seconds={settings.seconds:g} at"
+            f" data.clip.sample_rate={settings.sample_rate} ({type(error).__name__}:"
+            f" {shown(' '.join(str(error).split()), 160)}); change these, or the options of model.network."
+        ) from error
+    finally:
+        for module, training in modes:
+            module.training = training
+    if not isinstance(logits, Tensor) or logits.shape != (1, len(classifier.classes)):
+        given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise Mistake(
+            f"model.network: {network} gives {given} for one clip; logits of the shape (1, {len(classifier.classes)}),"
+            " one for each class, are wanted."
+        )
+
+
+def try_attribution(attribution: Attribution, classifier: Classifier, settings: ClipSettings) -> None:
+    """Finds the relevance of one clip.
 
     Raises:
         Mistake: the attribution cannot be asked of this network, or its relevance cannot be drawn.
     """
-    waveform = datamodule.evaluation_dataset(datamodule.split.test[:1]).__getitems__([0])["waveform"]
-    device = next((weight.device for weight in classifier.parameters()), torch.device("cpu"))
-    with torch.random.fork_rng():
-        with torch.no_grad():
-            input = classifier.front_end(waveform.to(device))
-        View.of(classifier, datamodule.settings.sample_rate, tuple(input.shape[1:]))
-        relevance_of(attribution, classifier.network, input, torch.zeros(1, dtype=torch.long, device=device))
+    with one_clip(classifier, settings) as input:
+        View.of(classifier, settings.sample_rate, tuple(input.shape[1:]))
+        relevance_of(attribution, classifier.network, input, torch.zeros(1, dtype=torch.long, device=input.device))
 
 
-def try_each(names: Iterable[str], classifier: Classifier, datamodule: AudioDataModule) -> None:
+def try_each(names: Iterable[str], classifier: Classifier, settings: ClipSettings) -> None:
     """The same for choices of `conf/attribution`, by name.
 
     Raises:
@@ -36,4 +73,16 @@ def try_each(names: Iterable[str], classifier: Classifier, datamodule: AudioData
     """
     for name in names:
         node = plain(compose("explain", [f"attribution={name}"]).attribution)
-        try_attribution(build_named(node, "attribution"), classifier, datamodule)
+        try_attribution(build_named(node, "attribution"), classifier, settings)
+
+
+@contextmanager
+def one_clip(classifier: Classifier, settings: ClipSettings) -> Iterator[Tensor]:
+    """A network's input, (1, ...), of noise; the random numbers that are drawn meanwhile are not the caller's."""
+    device = next((weight.device for weight in classifier.parameters()), torch.device("cpu"))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        waveform = 0.1 * torch.randn(1, 1, round(settings.seconds * settings.sample_rate))
+        with torch.no_grad():
+            input = classifier.front_end(waveform.to(device))
+        yield input

@@ -133,13 +133,20 @@ class Classifier(LightningModule):
         return clips[order], labels[order], probabilities[order]
 
     def configure_optimizers(self) -> Any:
+        optimizer, scheduler = self.optimization(int(self.trainer.estimated_stepping_batches))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def optimization(self, steps: int) -> tuple[Any, Any]:
+        """An optimizer and a learning-rate schedule for so many steps.
+
+        Raises:
+            Mistake: one of them does not take its options.
+        """
         optimizer = build_part("optimizer", self.optimizer, arguments=[self.parameters()])
         arguments = dict(self.schedule)
         if "total_steps" in arguments:
-            # OneCycleLR divides by zero where its warm-up is a single step
-            arguments["total_steps"] = max(16, int(self.trainer.estimated_stepping_batches))
-        scheduler = build_part("optimizer.schedule", arguments, arguments=[optimizer])
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+            arguments["total_steps"] = max(16, steps)  # OneCycleLR divides by zero where its warm-up is a single step
+        return optimizer, build_part("optimizer.schedule", arguments, arguments=[optimizer])
 
     def _observe(self, stage: str, logits: Tensor, labels: Tensor, loss: Tensor) -> None:
         accuracy: Any = self.metrics[f"{stage}_accuracy"]

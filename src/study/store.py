@@ -1,10 +1,12 @@
 """What participants answered, in SQLite: written before they are told so, and safe from a killed server."""
 
+import os
+import re
 import secrets
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +44,7 @@ CREATE TABLE IF NOT EXISTS handed_out (
 """
 
 
+JOURNAL_SECONDS = 1.0  # that another server may take to make a study's file
 MOST_IDLE = 100_000  # participants who have not answered anything: who joins and goes away must not fill the disk
 
 
@@ -79,11 +82,11 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        require_no_journal(path)
         try:
             with self._connection() as connection:
-                others = "SELECT count(*) FROM sqlite_master WHERE type IN ('view', 'trigger')"
-                if connection.execute(others).fetchone()[0]:
-                    raise Mistake(f"{path} holds views or triggers, as no study does; restore it.")
+                if not described(connection) <= own_description():
+                    raise Mistake(f"{path} holds other tables than a study's, or other columns; restore it.")
                 connection.executescript(TABLES)
         except sqlite3.DatabaseError as error:
             raise Mistake(
@@ -178,3 +181,32 @@ class Store:
                 yield connection
         finally:
             connection.close()
+
+
+def require_no_journal(path: Path) -> None:
+    """Raises a Mistake where SQLite would undo what a journal says, and remove any file that it names.
+
+    A study has one only while it is being made, for a moment.
+    """
+    journal = path.with_name(f"{path.name}-journal")
+    given_up = time.monotonic() + JOURNAL_SECONDS
+    while os.path.lexists(journal):
+        if time.monotonic() > given_up:
+            raise Mistake(f"{journal} is not a study's; remove it, or name another study.")
+        time.sleep(0.05)
+
+
+def own_description() -> set[tuple[str, ...]]:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(TABLES)
+        return described(connection)
+
+
+def described(connection: sqlite3.Connection) -> set[tuple[str, ...]]:
+    """Type and statement of all that a database has, without comments.
+
+    An expression of a table, such as that of a column which is generated, is computed whenever the table is read.
+    """
+    found = connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
+    bare = [(kind, name, re.sub(r"--[^\n]*", "", sql or "")) for kind, name, sql in found]
+    return {(kind, name, *text.split()) for kind, name, text in bare}

@@ -3,6 +3,7 @@ import os
 import random
 import signal
 import sqlite3
+import struct
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -13,7 +14,7 @@ import pytest
 
 from src.mistake import Mistake
 from src.study.plan import Condition, Trial
-from src.study.store import Answer, Store
+from src.study.store import TABLES, Answer, Store
 
 
 def shown(number: int) -> Trial:
@@ -55,6 +56,62 @@ def test_what_is_no_database_is_not_overwritten(tmp_path):
     assert (tmp_path / "answers.sqlite").read_bytes().startswith(b"my notes")
     with pytest.raises(Mistake, match="unable to open"):
         Store(tmp_path / "nowhere/answers.sqlite")
+
+
+def hot_journal(path: Path, names: Path) -> bytes:
+    """A journal that SQLite plays back, and that makes it remove a file: https://sqlite.org/fileformat2.html#rollbackjournal."""
+    magic, page = bytes.fromhex("d9d505f920a163d7"), path.read_bytes()[:4096]
+    header = (magic + struct.pack(">IIIII", 1, 0, path.stat().st_size // 4096, 512, 4096)).ljust(512, b"\0")
+    check = sum(page[place] for place in range(4096 - 200, 0, -200))
+    name = str(names).encode()
+    last = struct.pack(">I", 0x40000000 // 4096 + 1) + name + struct.pack(">II", len(name), sum(name)) + magic
+    return header + struct.pack(">I", 1) + page + struct.pack(">I", check) + last
+
+
+@pytest.mark.parametrize("opens", [sqlite3.connect, Store])
+def test_a_journal_removes_no_file(tmp_path, opens):
+    path, other = tmp_path / "answers.sqlite", tmp_path / "other.txt"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("PRAGMA page_size = 4096;" + TABLES)
+    other.write_text("precious")
+    (tmp_path / "answers.sqlite-journal").write_bytes(hot_journal(path, other))
+    if opens is Store:
+        with pytest.raises(Mistake, match=r"answers\.sqlite-journal is not a study's; remove it"):
+            Store(path)
+        assert other.read_text() == "precious"
+    else:  # so much for what it would do otherwise
+        with closing(opens(path)) as connection:
+            connection.execute("SELECT * FROM answers")
+        assert not other.exists()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        TABLES.replace("guess TEXT NOT NULL", "guess TEXT GENERATED ALWAYS AS (printf('%.*c', 9, 'x')) VIRTUAL"),
+        TABLES.replace("guess TEXT NOT NULL", "guess TEXT DEFAULT (printf('%.*c', 9, 'x'))"),
+        TABLES.replace("seconds REAL NOT NULL", "seconds REAL CHECK (length(printf('%.*c', 9, 'x')) > 1)"),
+        TABLES + "CREATE INDEX slow ON answers (printf('%.*c', 9, guess));",
+        TABLES + "CREATE TRIGGER own AFTER INSERT ON answers BEGIN DELETE FROM answers; END;",
+        TABLES + "CREATE VIEW own AS SELECT * FROM answers;",
+        TABLES + "CREATE VIRTUAL TABLE own USING fts5(text);",
+        TABLES + "CREATE TABLE other (text);",
+    ],
+)
+def test_other_tables_are_not_opened(tmp_path, changed):
+    path = tmp_path / "answers.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(changed)
+    with pytest.raises(Mistake, match="holds other tables than a study's"):
+        Store(path)
+
+
+def test_a_study_from_before_is_opened(tmp_path):
+    path, known = tmp_path / "answers.sqlite", TABLES.replace("as the browser says: from", "from")
+    before = known[: known.index("CREATE TABLE IF NOT EXISTS handed_out")]
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(before)
+    assert Store(path).handed_out().empty
 
 
 @pytest.mark.parametrize("token", ["", "nobody", "' OR 1=1 --", "../answers.sqlite", None])
