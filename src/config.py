@@ -3,13 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from src.complaint import CONF, HELP, sentence
 from src.mistake import Mistake
-from src.plain_data import NotPlain, plain_data, shown
+from src.plain_data import NotPlain, plain_yaml, shown, text_of
 from src.trainer_options import check_trainer, check_training
 
 MOST_NAMED = 3  # options that differ, in a message
@@ -112,10 +111,10 @@ def read(folder: Path) -> dict[str, Any]:
     """
     path = folder / "config.yaml"
     try:
-        config = plain_data(yaml.safe_load(path.read_text(encoding="utf-8")))
+        config = plain_yaml(text_of(path))
         if not isinstance(config, dict):
             raise NotPlain("it is no group of options")
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except ValueError as error:
         reason = shown(" ".join(str(error).split()))
         raise Mistake(f"{path} is no configuration ({reason}); name another folder with hydra.run.dir.") from error
     return config

@@ -14,7 +14,6 @@ from typing import Any
 import h5py
 import numpy as np
 import pandas as pd
-import yaml
 from hydra import compose
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
@@ -27,6 +26,7 @@ from src.config import check_explanation, listed, packages, plain
 from src.explain.leaderboard_page import write
 from src.explain.ranking import GROUPS, Entry
 from src.mistake import Mistake
+from src.plain_data import plain_yaml
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +121,7 @@ def entry_of(path: Path, domain: str, attribution: str) -> Entry:
                 values[name] = column[:]
 
         file.visititems(note)
-        asked = yaml.safe_load(file.attrs["config"])["perturbation"]
+        asked = plain_yaml(file.attrs["config"])["perturbation"]
         if "perturbation" in file:
             fractions = asked["fractions"]
             span = fractions[-1] - fractions[0] or 1.0

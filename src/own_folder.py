@@ -15,10 +15,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from src.config import check, check_explanation, differences, plain, read, run_folder_of
+from src.config import check, check_explanation, differences, plain, read, run_folder_of, selected
 from src.files import check_links
 from src.folder_lock import lock
 from src.mistake import Mistake, Occupied
+from src.plain_data import plain_yaml, text_of
 
 RUN, SWEEP = "config.yaml", "multirun.yaml"
 METRICS, LAST = "metrics.json", "checkpoints/last.ckpt"
@@ -210,9 +211,10 @@ def check_sweep(folder: Path, config: DictConfig, program: str) -> None:
         return
     same = False
     if (folder / SWEEP).exists() and program in (*GOES_ON, "train"):
-        held = OmegaConf.load(folder / SWEEP)
-        names = ("hydra.job.config_name", "hydra.overrides.task")
-        same = all(OmegaConf.select(held, name) == OmegaConf.select(config, name) for name in names)
+        with suppress(ValueError):
+            held = plain_yaml(text_of(folder / SWEEP))
+            names = ("hydra.job.config_name", "hydra.overrides.task")
+            same = all(selected(held, name) == OmegaConf.select(config, name) for name in names)
     if not same:
         raise Occupied(f"{folder} holds a sweep already; name another folder with hydra.sweep.dir.")
 

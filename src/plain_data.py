@@ -1,8 +1,12 @@
 """What a file says is data: it is copied into plain containers, within bounds, before anything looks at it."""
 
 import math
+from pathlib import Path
 from typing import Any
 
+import yaml
+
+LARGEST_RECORD = 200_000  # bytes: YAML of more takes seconds to read
 MOST_VALUES = 2_000_000  # such as a path per recording of a large corpus
 DEEPEST = 24  # containers within containers
 LONGEST_TEXT = 20_000  # characters
@@ -44,6 +48,37 @@ def plain_data(value: Any, most: int = MOST_VALUES) -> Any:
         return _single(value)
 
     return copied(value, 0)
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads no `<<`, which nobody writes here: a mapping of mappings of mappings can be larger than any memory."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        if any(key.tag == "tag:yaml.org,2002:merge" for key, _ in node.value):
+            raise NotPlain("it merges mappings with <<")
+
+
+def plain_yaml(text: str) -> Any:
+    """What a YAML document says, as `plain_data`.
+
+    Raises:
+        NotPlain: it says anything else, or is no YAML.
+    """
+    if len(text) > LARGEST_RECORD:
+        raise NotPlain("it is larger than any that was written here")
+    try:
+        return plain_data(yaml.load(text, _Loader))  # safe: see there
+    except NotPlain:
+        raise
+    except Exception as error:  # it stumbles over odd values in any way
+        raise NotPlain(f"{type(error).__name__}: {' '.join(str(error).split())}") from error
+
+
+def text_of(path: Path) -> str:
+    """What a small file says; raises ValueError where it is a large one."""
+    if path.stat().st_size > LARGEST_RECORD:
+        raise ValueError(f"{path.name} is larger than any that was written here")
+    return path.read_text(encoding="utf-8")
 
 
 def _key(key: Any) -> str:

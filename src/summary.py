@@ -11,17 +11,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import yaml
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from src.files import check_links
 from src.interruption import set_way_on
 from src.mistake import Mistake
-from src.plain_data import plain_data, shown
+from src.plain_data import plain_yaml, shown, text_of
 
-LARGEST_RECORD = 200_000  # bytes: YAML of more takes seconds to read
-DAMAGES = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, yaml.YAMLError)
+DAMAGES = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 CHOICES = ("data", "model", "task", "intervention")
 RECORDS = ("overrides", "hydra")  # of how a job was started
 FAILED, LEFT_OUT = "error.txt", "left_out.txt"  # why a job has no metrics.json
@@ -96,7 +94,7 @@ def read_jobs(folder: Path) -> list[dict[str, Any]]:
 
 def read_job(job: Path) -> dict[str, Any]:
     """What the folder of a job says of it; raises all kinds of errors where it is damaged."""
-    overrides, hydra = (plain_data(yaml.safe_load(text_of(job / f".hydra/{name}.yaml"))) for name in RECORDS)
+    overrides, hydra = (plain_yaml(text_of(job / f".hydra/{name}.yaml")) for name in RECORDS)
     parts = [text.lstrip("+").partition("=") for text in overrides]
     choices = hydra["hydra"]["runtime"]["choices"]
     row: dict[str, Any] = {"job": int(hydra["hydra"]["job"]["num"]), "error": ""}
@@ -115,13 +113,6 @@ def metrics_in(text: str) -> dict[str, float | int]:
     """The numbers of a `metrics.json`; raises all kinds of errors where it holds anything else."""
     metrics = {shown(name): (value, float(value)) for name, value in json.loads(text).items()}
     return {name: value if isinstance(value, int) else number for name, (value, number) in metrics.items()}
-
-
-def text_of(path: Path) -> str:
-    """What a small file says; raises ValueError where it is a large one."""
-    if path.stat().st_size > LARGEST_RECORD:
-        raise ValueError(f"{path.name} is larger than any that was written here")
-    return path.read_text(encoding="utf-8")
 
 
 def write(folder: Path, rows: list[dict[str, Any]]) -> None:

@@ -92,6 +92,9 @@ def _require_regular_file(path: Path) -> None:
             raise BadRecording("empty: no bytes")
         with open(path, "rb"):
             pass
+        for fork in (path.with_name(f"._{path.name}"), path.parent / ".AppleDouble" / path.name):  # it looks there, too
+            if fork.exists() and not fork.is_file():
+                raise BadRecording(f"{UNREADABLE}: {fork.name} beside it is not a regular file")
     except FileNotFoundError as error:
         raise BadRecording(f"{UNREADABLE}: no such file") from error
     except OSError as error:

@@ -314,6 +314,14 @@ def test_rates_that_nobody_records_at(tmp_path: Path, rate: int) -> None:
     assert reason_of(path).startswith(("not audio: a sample rate of", "truncated or damaged"))
 
 
+@pytest.mark.parametrize("fork", ["._x.wav", ".AppleDouble/x.wav"])
+def test_nor_is_a_resource_fork_that_is_none(tmp_path: Path, fork: str) -> None:
+    (tmp_path / "x.wav").write_text("no audio, for which libsndfile looks there")
+    (tmp_path / fork).parent.mkdir(exist_ok=True)
+    os.mkfifo(tmp_path / fork)
+    assert reason_of(tmp_path / "x.wav").startswith("unreadable: ")
+
+
 def test_what_is_no_regular_file_is_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.wav")
     with socket.socket(socket.AF_UNIX) as server:
