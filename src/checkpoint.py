@@ -29,7 +29,7 @@ from src.plain_data import DEEPEST, MOST_VALUES, shown
 log = logging.getLogger(__name__)
 
 KEY = "auscult"
-MOST_SECONDS, MOST_BYTES = 10.0, 2 * 2**30  # to build a network, beside several times the size of its file
+MOST_SECONDS, MOST_BYTES = 7.0, 2 * 2**30  # to build a network, beside several times the size of its file
 
 
 class KeepBest(ModelCheckpoint):
@@ -218,13 +218,16 @@ def classifier_of(checkpoint: dict[str, Any]) -> Classifier:
         raise Mistake("the checkpoint holds no weights; use one that train.py wrote.")
     size = sum(value.numel() * value.element_size() for value in weights.values())  # bytes
     try:
-        with seconds_at_most(MOST_SECONDS + size / 2**27), bytes_at_most(MOST_BYTES + 8 * size):
+        with (
+            seconds_at_most(MOST_SECONDS + size / 2**27, "the network that the checkpoint describes"),
+            bytes_at_most(MOST_BYTES + 8 * size),
+        ):
             check_size(card, weights)
             classifier = Classifier.from_config(card["config"], card["classes"])
             classifier.load_state_dict(weights)
             clip = card["config"]["data"]["clip"]
             with torch.no_grad():  # of silence, as all that follows asks for
-                classifier.front_end(torch.zeros(1, 1, round(clip["seconds"] * clip["sample_rate"])))
+                classifier.eval()(torch.zeros(1, 1, round(clip["seconds"] * clip["sample_rate"])))
     except Mistake:
         raise
     except Exception as error:  # whatever a network stumbles over whose options come out of a file

@@ -1,6 +1,8 @@
 """Bounds on what a file may cost whoever opens it."""
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,15 +17,22 @@ except ImportError:  # as on Windows
 STATM = Path("/proc/self/statm")  # Linux only, as is a bound on memory that the system keeps
 
 
+DEAF_SECONDS = 1.0  # that Python may take to hear of the time, before the program is taken to be in a library
+
+
 class TooMuch(Exception):
     """It takes longer than it may."""
 
 
 @contextmanager
-def seconds_at_most(seconds: float) -> Iterator[None]:
-    """Raises TooMuch within if it takes longer; where Python itself is at work, which regular expressions are.
+def seconds_at_most(seconds: float, what: str) -> Iterator[None]:
+    """Raises TooMuch within if it takes longer, or ends the program with a sentence where that is not heard.
 
-    Bounds nothing outside the main thread, which alone hears of time.
+    Python hears of the time between two of its own instructions, and in a regular expression, but not while a library
+    computes. Bounds nothing outside the main thread, which alone hears of it.
+
+    Args:
+        what: takes the time, for the sentence.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -32,11 +41,17 @@ def seconds_at_most(seconds: float) -> Iterator[None]:
     def stop(*_: Any) -> None:
         raise TooMuch(f"it takes longer than {seconds:g} seconds")
 
+    end = threading.Timer(
+        seconds + DEAF_SECONDS, _end, [f"{what} takes longer than {seconds:.0f} seconds; use another."]
+    )
+    end.daemon = True
     before = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, seconds)
+    end.start()
     try:
         yield
     finally:
+        end.cancel()
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
 
@@ -57,3 +72,8 @@ def bytes_at_most(count: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def _end(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
+    os._exit(1)

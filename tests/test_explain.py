@@ -212,6 +212,7 @@ def test_so_many_recordings_of_ones_own(explain_here: Here, trained: Trained, tm
     assert metrics_of(tmp_path / "run")["clips/explained"] == 2
 
 
+@pytest.mark.slow
 def test_a_sweep_has_its_curves_though_a_job_fails(explain_here: Here, trained: Trained, tmp_path: Path) -> None:
     options = [*QUICK[:-1], "attribution=amplitude,random", "target=predicted,child", "hydra.sweep.dir=sweep"]
     said = explain_here("-m", f"checkpoint={trained('audionet', 'sex')}", *options)

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
 import torch
 
@@ -58,6 +59,7 @@ root: recordings
 }
 
 
+@pytest.mark.slow
 def test_a_network_and_a_corpus_take_one_file_and_one_yaml_each(start_training, tmp_path):
     for name in ("train.py", "src", "conf"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy

@@ -25,6 +25,7 @@ class Mine:
         return input**2
 
 
+@pytest.mark.slow
 def test_all_attributions_join_one_table(benchmark_here: Here, trained: Trained, tmp_path: Path) -> None:
     chosen = ["attributions=[gradient,gradient_x_input,random]", "domains=[input,frequency]"]
     assert benchmark_here(f"checkpoint={trained('audionet', 'sex')}", *chosen, *QUICK) == ""

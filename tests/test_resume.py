@@ -88,6 +88,7 @@ def test_sigkill_at_any_moment(start_training, tmp_path):
             path.unlink() if path.is_file() else path.rmdir()
 
 
+@pytest.mark.slow
 def test_a_moved_run_keeps_its_best(train_here, tmp_path):
     assert train_here(*RUN, "keep_last=true") == ""
     best = torch.load(tmp_path / "run/checkpoints/best.ckpt", weights_only=True)["epoch"]

@@ -53,6 +53,7 @@ def test_the_run_folder_holds_everything(train_here, tmp_path, capsys):
     assert classifier(torch.zeros(1, 1, 8000)).shape == (1, 2)
 
 
+@pytest.mark.slow
 def test_best_is_the_latest_of_equals(train_here, tmp_path):
     """Without learning, every epoch's val/accuracy is the same."""
     assert train_here(*TINY, "optimizer.lr=0", "trainer.max_epochs=3", "hydra.run.dir=run") == ""
@@ -120,6 +121,7 @@ def test_a_multirun_survives_a_failed_job_and_sums_up(train_here, tmp_path, caps
     assert f"{accuracies.mean():.2f} ± {accuracies.std(ddof=0):.2f}" in (sweep / "summary.md").read_text()
 
 
+@pytest.mark.slow
 def test_table1_leaves_out_folds_that_sex_does_not_have(train_here, tmp_path):
     said = train_here("-m", "experiment=table1", "fold=3,4", "task=sex", "model=alexnet", *TINY)
     assert said == ""

@@ -28,6 +28,7 @@ def records(path: Path) -> Iterator[wandb_internal_pb2.Record]:
             yield record
 
 
+@pytest.mark.slow
 def test_an_offline_run_holds_config_metrics_and_confusion_matrix(train_here, tmp_path):
     said = train_here("-m", "logger=wandb", "model=alexnet", "task=sex", "fold=0,1", *TINY, "trainer.max_epochs=2")
     assert said == ""

@@ -99,7 +99,7 @@ class Folder(Corpus):
     def _from_names(self, files: list[str], pattern: re.Pattern[str]) -> dict[str, dict[str, str]]:
         """Path -> label -> value, of the files that the pattern matches."""
         try:
-            with seconds_at_most(PATTERN_SECONDS + PATTERN_SECONDS_EACH * len(files)):
+            with seconds_at_most(PATTERN_SECONDS + PATTERN_SECONDS_EACH * len(files), "data.pattern"):
                 matches = {path: match for path in files if (match := pattern.search(path))}
         except TooMuch:
             raise Mistake(

@@ -40,6 +40,7 @@ def test_callbacks_change_no_bit_of_the_weights(train_here, tmp_path):
     assert {name: with_[name] for name in without.keys() - {"seconds"}}.items() <= without.items()
 
 
+@pytest.mark.slow
 def test_an_offline_run_holds_pictures_sounds_and_curves(train_here, tmp_path):
     options = ["callbacks=explain", *QUICK, "callbacks.relevance.every_n_epochs=2", "logger=wandb", "model=alexnet"]
     assert train_here(*options, *TINY, "trainer.max_epochs=3", "hydra.run.dir=run") == ""
@@ -66,6 +67,7 @@ def test_an_offline_run_holds_pictures_sounds_and_curves(train_here, tmp_path):
     assert list((media / "table/perturbation").glob("table*.json"))
 
 
+@pytest.mark.slow
 def test_a_hypothesis_is_tested_after_training(train_here, tmp_path):
     options = ["experiment=sex_scaling", *TINY, "hydra.sweep.dir=sweep", "-m", "fold=0,1"]
     assert train_here(*options) == ""

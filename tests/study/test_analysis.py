@@ -52,6 +52,7 @@ def simulated(folder: Path, skill: dict[str, float], people: int = 40, seed: int
     return folder
 
 
+@pytest.mark.slow
 def test_what_was_put_in_is_found(tmp_path):
     folder = simulated(tmp_path / "pilot", {"visual": 0.5, "audible": 0.85, "none": 0.5})
     answers = read(folder)

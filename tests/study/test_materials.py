@@ -62,6 +62,7 @@ def test_half_of_the_clips_are_wrong_or_as_many_as_there_are():
     assert set(chosen(labels, predicted, 10, 0, np.arange(40) > 30)) == set(range(31, 40))
 
 
+@pytest.mark.slow
 def test_two_networks_bring_clips_by_turns_and_none_twice(trained, cache_dir, tmp_path):
     both = [trained("audionet", "sex"), trained("alexnet", "sex")]
     found = make(tmp_path, both, cache_dir, conditions=CONDITIONS[:1], clips=9, training=3)

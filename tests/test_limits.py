@@ -1,0 +1,43 @@
+"""What a file may cost whoever opens it."""
+
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+
+from src.limits import TooMuch, seconds_at_most
+from tests.attacks import with_card
+from tests.conftest import ROOT
+
+
+def test_a_search_without_end_is_ended():
+    with pytest.raises(TooMuch), seconds_at_most(0.2, "it"):
+        re.search("(a|a)*b", "a" * 40)
+
+
+def test_a_library_that_does_not_hear_of_the_time_is_ended():
+    code = (
+        "import torch; from src.limits import seconds_at_most\n"
+        "with seconds_at_most(0.2, 'the window'):\n"
+        "    torch.nn.functional.avg_pool1d(torch.zeros(1, 1, 10**7), 10**6, stride=1)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (1, "the window takes longer than 0 seconds; use another.\n")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", ["front_end", "network"])
+def test_a_checkpoint_that_computes_for_ever_is_refused(trained, tmp_path, part):
+    window = {"_target_": "torch.nn.AvgPool1d", "kernel_size": 9_000_001, "stride": 1, "padding": 4_500_000}
+    clip = {"sample_rate": 1_000_000, "seconds": 19.0}
+    path = with_card(trained("audionet", "sex"), tmp_path / "one.ckpt", f"config.model.{part}", window)
+    for option, value in clip.items():
+        path = with_card(path, tmp_path / "two.ckpt", f"config.data.clip.{option}", value)
+    started = time.monotonic()
+    command = [sys.executable, str(ROOT / "explain.py"), f"checkpoint={path}", "hydra.run.dir=run"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
+    assert "takes longer than" in done.stderr or "do not fit" in done.stderr
+    assert time.monotonic() - started < 60  # a busy machine
