@@ -28,16 +28,15 @@ def test_a_library_that_does_not_hear_of_the_time_is_ended():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", ["front_end", "network"])
-def test_a_checkpoint_that_computes_for_ever_is_refused(trained, tmp_path, part):
+def test_a_checkpoint_that_computes_for_ever_is_refused(trained, tmp_path):
     window = {"_target_": "torch.nn.AvgPool1d", "kernel_size": 9_000_001, "stride": 1, "padding": 4_500_000}
     clip = {"sample_rate": 1_000_000, "seconds": 19.0}
-    path = with_card(trained("audionet", "sex"), tmp_path / "one.ckpt", f"config.model.{part}", window)
+    path = with_card(trained("audionet", "sex"), tmp_path / "one.ckpt", "config.model.front_end", window)
     for option, value in clip.items():
         path = with_card(path, tmp_path / "two.ckpt", f"config.data.clip.{option}", value)
     started = time.monotonic()
     command = [sys.executable, str(ROOT / "explain.py"), f"checkpoint={path}", "hydra.run.dir=run"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100)
     assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
-    assert "takes longer than" in done.stderr or "do not fit" in done.stderr
+    assert "takes longer than" in done.stderr
     assert time.monotonic() - started < 60  # a busy machine

@@ -5,6 +5,7 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from wandb.proto import wandb_internal_pb2
 
 from tests.conftest import TINY
