@@ -49,6 +49,10 @@ class Corpus(ABC):
         """Speakers (see `unit`) of each published test fold of a task, or None where folds are to be generated."""
         return None
 
+    def undivided(self, speaker: str) -> str:
+        """What must not be on two sides: a speaker, or, where published folds divide a recording, the whole of it."""
+        return speaker
+
     def read(self, clip: Clip) -> tuple[np.ndarray, int]:
         """Samples of one recording, float32 in [-1, 1], (frames, channels), and its rate in hertz."""
         samples, rate = read_whole(self.root / clip.path)

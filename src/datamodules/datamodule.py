@@ -216,6 +216,7 @@ class AudioDataModule(LightningDataModule):
             unit=self.corpus.unit,
             validates=self.corpus.validates,
             first_fold=self.corpus.first_fold,
+            undivided=self.corpus.undivided,
         )
 
     def _classes(self) -> list[str]:

@@ -1,7 +1,9 @@
 """Excerpts of longer recordings with published folds, as corpora of environmental sounds have them."""
 
 import os
+import re
 from abc import abstractmethod
+from collections import defaultdict
 from itertools import compress
 from operator import not_
 from pathlib import Path
@@ -25,8 +27,9 @@ class Excerpt(NamedTuple):
 class Excerpts(Corpus):
     """A table under `root` names each excerpt with its class, its published fold and its source.
 
-    Excerpts of one source sound alike and are in one fold, so the source is their `Clip.speaker`. The class is the
-    label "class". Rows whose file is not there are clips all the same, which the cache skips and lists.
+    Excerpts of one source sound alike, so the source is their `Clip.speaker`. A few sources lie in two published folds;
+    these are a `Clip.speaker` for each, such as "180937 (fold 9)". The class is the label "class". Rows whose file is
+    not there are clips all the same, which the cache skips and lists.
 
     Args:
         root: the folder that holds the table and the recordings.
@@ -69,13 +72,21 @@ class Excerpts(Corpus):
         unnamed = [path for path in files if _stem(path) not in named]
         warn_of_left_out(unnamed, len(files), f"under data.root are not named in {self.table}")
         paths = [e.path if e.path in known else by_stem.get(_stem(e.path), e.path) for e in excerpts]
-        clips = [Clip(path, e.source, {"class": e.label}) for path, e in zip(paths, excerpts, strict=True)]
-        return sorted(clips, key=lambda clip: clip.path)
+        speakers = _speakers(excerpts)
+        parts = zip(paths, speakers, excerpts, strict=True)
+        return sorted(
+            (Clip(path, speaker, {"class": e.label}) for path, speaker, e in parts), key=lambda clip: clip.path
+        )
 
     def published_folds(self, task: str) -> list[list[str]]:
         """Sources of each published fold, the same for every task; none where the table has no row of a fold."""
         excerpts, _ = self._excerpts()
-        return [sorted({e.source for e in excerpts if e.fold == fold}) for fold in range(1, self.folds + 1)]
+        pairs = {(e.fold, speaker) for e, speaker in zip(excerpts, _speakers(excerpts), strict=True)}
+        return [sorted(speaker for own, speaker in pairs if own == fold) for fold in range(1, self.folds + 1)]
+
+    def undivided(self, speaker: str) -> str:
+        """See `Corpus.undivided`."""
+        return re.sub(r" \(fold \d+\)$", "", speaker)
 
     def _excerpts(self) -> tuple[list[Excerpt], list[Excerpt]]:
         """The rows that are wanted, and the others."""
@@ -130,18 +141,19 @@ def _stem(path: str) -> str:
     return os.path.splitext(path)[0]
 
 
+def _speakers(excerpts: list[Excerpt]) -> list[str]:
+    """Of each excerpt its `Clip.speaker`."""
+    folds = defaultdict(set)
+    for excerpt in excerpts:
+        folds[excerpt.source].add(excerpt.fold)
+    return [e.source if len(folds[e.source]) == 1 else f"{e.source} (fold {e.fold})" for e in excerpts]
+
+
 def _check(excerpts: list[Excerpt], name: str) -> None:
     stems: set[str] = set()
-    fold_of: dict[str, int] = {}
     for excerpt in excerpts:
         if _stem(excerpt.path) in stems:
             raise Mistake(
                 f"{name} names {shortened(excerpt.path)} more than once: keep one of its rows, or fetch the table again"
             )
         stems.add(_stem(excerpt.path))
-        other = fold_of.setdefault(excerpt.source, excerpt.fold)
-        if other != excerpt.fold:
-            raise Mistake(
-                f"{name} puts the source {shortened(excerpt.source)} into the folds {other} and {excerpt.fold}, where "
-                "it would be both trained on and tested: mend its rows, or fetch the table again"
-            )

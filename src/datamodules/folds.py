@@ -8,7 +8,7 @@ clips are cut from longer recordings, those are what is called speakers here.
 import logging
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,8 +43,12 @@ def split(
     unit: str = "speaker",
     validates: int = -1,
     first_fold: int = 0,
+    undivided: Callable[[str], str] = str,
 ) -> Split:
     """One fold of the clips that carry `label`. The arguments are `speaker_groups`' own, `fold` from 0, and `Corpus`'s.
+
+    Published folds are tested as they are. Where a recording is in the one that is tested and in others, its clips in
+    those take no part; likewise those in training folds of a recording that validates.
 
     Raises:
         NoSuchFold: `fold` is not one of the groups.
@@ -62,6 +66,15 @@ def split(
         _check_published(group, len(groups), fold, validation_fold, first_fold)
     test, validation = group == fold, group == validation_fold
     train = (group >= 0) & ~test & ~validation
+    whole = np.array([undivided(clip.speaker) for clip in clips])
+    kept = ~np.isin(whole, whole[test])
+    validation, train = validation & kept, train & kept & ~np.isin(whole, whole[validation & kept])
+    if len(out := np.flatnonzero((group >= 0) & ~test & ~validation & ~train)):
+        names = ", ".join(sorted(set(whole[out])))
+        log.info(
+            "fold=%d leaves out %d clips of training or validation folds: the %ss %s, of which they are, lie in the"
+            " tested or validating fold, too", fold, len(out), unit, names,
+        )  # fmt: skip
     result = Split(*(np.flatnonzero(part) for part in (train, validation, test)))
     _check(result, clips, label, fold)
     return result

@@ -10,6 +10,7 @@ import soundfile
 from src.datamodules.clips import Clip
 from src.datamodules.esc50 import ESC50
 from src.datamodules.excerpts import Excerpts
+from src.datamodules.folds import Split, split, split_of
 from src.datamodules.urbansound8k import UrbanSound8K
 from src.mistake import Mistake
 
@@ -137,8 +138,83 @@ def test_empty_cells(corpus: Excerpts, column: int) -> None:
 
 
 def test_a_source_in_two_folds(corpus: Excerpts) -> None:
-    write_table(corpus, rows(corpus, row(corpus, "70-B.wav", "70", "1", "a")))
-    assert "puts the source 70 into the folds 5 and 1" in mistake(corpus)
+    write_table(corpus, rows(corpus, row(corpus, "70-B.wav", "70", "1", "b")))
+    assert corpus.published_folds("sound")[:5] == [["70 (fold 1)", "80"], ["90"], [], [], ["70 (fold 5)"]]
+    assert {clip.speaker for clip in corpus.clips()} == {"70 (fold 1)", "70 (fold 5)", "80", "90"}
+    assert {corpus.undivided(clip.speaker) for clip in corpus.clips()} == {"70", "80", "90"}
+
+
+# As published: the source, its folds, and how many excerpts of which class it has in each.
+DIVIDED = {
+    UrbanSound8K: [
+        ("77751", (2, "drilling", 15), (7, "jackhammer", 15)),
+        ("106905", (1, "siren", 4), (8, "engine_idling", 3)),
+        ("132016", (1, "street_music", 6), (4, "jackhammer", 9)),
+        ("176638", (1, "car_horn", 2), (4, "engine_idling", 3)),
+        ("180937", (1, "jackhammer", 79), (9, "drilling", 16)),
+    ],
+    ESC50: [
+        ("131943", (2, "clock_tick", 1), (3, "clock_alarm", 1)),
+        ("134049", (2, "hen", 1), (3, "rooster", 1)),
+        ("209698", (4, "clock_alarm", 1), (5, "clock_tick", 1)),
+        ("234879", (4, "hen", 1), (5, "rooster", 2)),
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", DIVIDED)
+def test_the_published_folds_are_tested_as_they_are(kind: type[Excerpts], tmp_path: Path, caplog) -> None:
+    """No excerpt is learnt from whose source is tested or validated, and none else is left out."""
+    corpus, content = kind(tmp_path), []
+    classes = sorted({name for _, *parts in DIVIDED[kind] for _, name, _ in parts})
+    for fold in range(1, corpus.folds + 1):
+        content += [(f"{fold}{i}-0", f"{fold}{i}", str(fold), name) for i, name in enumerate(classes)]
+    for source, *parts in DIVIDED[kind]:
+        for fold, name, count in parts:
+            content += [(f"{source}-{fold}-{i}", source, str(fold), name) for i in range(count)]
+    write_table(corpus, [row(corpus, f"{name}.wav", *cells) for name, *cells in content])
+    for name, _, fold, _ in content:
+        path = corpus.root / corpus.folder(int(fold)) / f"{name}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    clips, source_of = corpus.clips(), {f"{name}.wav": source for name, source, *_ in content}
+    fold_of = {f"{name}.wav": int(fold) for name, _, fold, _ in content}
+    for fold in range(corpus.folds):
+        caplog.clear()
+        with caplog.at_level("INFO"):
+            parts = divided(corpus, clips, fold)
+        names = [[Path(clips[i].path).name for i in part] for part in (parts.train, parts.validation, parts.test)]
+        sources = [{source_of[name] for name in part} for part in names]
+        assert sum(map(len, sources)) == len(set.union(*sources))
+        assert sorted(names[2]) == sorted(name for name in fold_of if fold_of[name] == fold + 1)
+        validating = (fold + 1) % corpus.folds + 1
+        out = set(fold_of) - set().union(*names)
+        both = {source: {part[0] for part in parts} & {fold + 1, validating} for source, *parts in DIVIDED[kind]}
+        wanted = {
+            name for name, source in source_of.items()
+            if both.get(source) and fold_of[name] != (fold + 1 if fold + 1 in both[source] else validating)
+        }  # fmt: skip
+        assert out == wanted
+        said = [message for message in caplog.messages if "leaves out" in message]
+        assert len(said) == bool(out) and (not out or f"leaves out {len(out)} clips" in said[0])
+        again = {n: sorted({clips[i].speaker for i in getattr(parts, n)}) for n in ("train", "validation", "test")}
+        for name in again:
+            assert np.array_equal(getattr(split_of(clips, "class", again), name), getattr(parts, name))
+
+
+def divided(corpus: Excerpts, clips: list[Clip], fold: int) -> Split:
+    return split(
+        clips, "class", fold, published=corpus.published_folds("sound"), unit=corpus.unit,
+        validates=corpus.validates, first_fold=corpus.first_fold, undivided=corpus.undivided,
+    )  # fmt: skip
+
+
+def test_what_is_in_two_folds_of_esc50_is_in_one_of_esc10(tmp_path: Path) -> None:
+    corpus = ESC50(tmp_path, esc10=True)
+    record(corpus.root / "audio/x.wav")
+    content = [row(corpus, "2.wav", "7", "2", "clock_tick") | {"esc10": "True"}]
+    write_table(corpus, [*content, row(corpus, "3.wav", "7", "3", "clock_alarm") | {"esc10": "False"}])
+    assert [clip.speaker for clip in corpus.clips()] == ["7"]
 
 
 def test_a_recording_named_twice(corpus: Excerpts) -> None:
