@@ -184,6 +184,19 @@ def test_a_crash_before_the_first_word_is_there_costs_no_number(visitor, root, m
     assert len(list(root.glob("sessions/*.json"))) == 1
 
 
+@pytest.mark.parametrize("name", ["0_01_0.flac", "0_01_0.WAV", "notes.txt"])
+def test_whatever_is_made_of_recordings_keeps_the_number(visitor, root, name):
+    link = begin(visitor)
+    keep(visitor, link)
+    for path in list(root.glob("data/01/*.wav")):
+        path.rename(path.with_name(name))
+    before = (root / "data/audioMNIST_meta.txt").read_text()
+    later = visitor_of(folder_of(root))
+    assert (root / "data/audioMNIST_meta.txt").read_text() == before and "01" in before
+    assert later.delete(link).is_success
+    assert not (root / "data/01").exists() and (root / "data/audioMNIST_meta.txt").read_text() == "{}"
+
+
 @pytest.mark.parametrize("change", [lambda link: link[:-1] + "x", lambda link: link.replace("/session/", "/session/A")])
 def test_nobody_writes_a_link_of_their_own(visitor, change):
     link = begin(visitor)
