@@ -234,7 +234,8 @@ def check_jobs(config: DictConfig) -> None:
         return  # which chooses its jobs as it goes
     loader = GlobalHydra.instance().config_loader()
     params = [f"{name}={value}" for name, value in (config.hydra.sweeper.params or {}).items()]
-    overrides = OverridesParser.create(loader).parse_overrides([*params, *config.hydra.overrides.task])
+    task: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+    overrides = OverridesParser.create(loader).parse_overrides([*params, *task])
     jobs = [job for batch in BasicSweeper.split_arguments(overrides, None) for job in batch]
     folders = Counter(str(loader.load_sweep_config(config, job).hydra.sweep.subdir) for job in jobs)
     folder, count = folders.most_common(1)[0]

@@ -19,7 +19,7 @@ from src.checkpoint import KEY, FirstEpoch, KeepBest, open_checkpoint
 from src.datamodules.cache_files import SKIPPED, write_skipped
 from src.datamodules.datamodule import AudioDataModule
 from src.drawing import drawing
-from src.explain.trial import try_each, try_network
+from src.explain.trial import try_each, try_network, try_optimizer
 from src.mistake import CannotGoOn, Mistake
 from src.modules.classifier import Classifier
 from src.plain_data import shown
@@ -91,7 +91,7 @@ def tried_classifier(config: dict[str, Any], datamodule: AudioDataModule) -> Cla
     classifier = new_classifier(config, datamodule.classes)
     if folder_of_first_process() is None:
         try_network(classifier, datamodule.settings, own=bool(config["allow"]))
-        classifier.optimization(steps=1)
+        try_optimizer(classifier, own=bool(config["allow"]))
         try_each(config.get("explain_by") or [], classifier, datamodule.settings)
     return classifier
 

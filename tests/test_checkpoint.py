@@ -115,7 +115,7 @@ def test_a_configuration_is_neither_a_text_nor_resolved(light, tmp_path):
     content = torch.load(light, weights_only=True)
     text = json.dumps(content[KEY]["config"])
     assert "is not as train.py writes it" in refused(with_card(light, tmp_path / "x.ckpt", "config", text))
-    for value in ("${oc.env:HOME}", "${oc.decode:'{_target_: os.getcwd}'}"):
+    for value in ("${oc.env:HOME}", "${oc.decode:'{_target_: os.getcwd}'}", "???"):
         path = with_card(light, tmp_path / "x.ckpt", "config.model.network.published", value)
         assert "unresolved" in refused(path)
 

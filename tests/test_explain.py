@@ -98,6 +98,7 @@ def test_one_recording(explain_here: Here, trained: Trained, tmp_path: Path) -> 
         assert file["target"][:].tolist() == [1]
 
 
+@pytest.mark.slow
 def test_several_attributions_become_one_table(explain_here: Here, trained: Trained, tmp_path: Path) -> None:
     checkpoint = trained("audionet", "sex")
     sweep = [option for option in QUICK if not option.startswith("hydra")] + ["hydra.sweep.dir=sweep"]
@@ -115,6 +116,7 @@ def test_several_attributions_become_one_table(explain_here: Here, trained: Trai
     assert (tmp_path / "sweep/curves.png").exists()
 
 
+@pytest.mark.slow
 def test_an_intervention_is_tested(explain_here: Here, trained: Trained, tmp_path: Path) -> None:
     checkpoint = trained("audionet", "sex")
     options = ["intervention=scale_waveform", "intervention.factors.male=1", "intervention.factors.female=1"]
@@ -167,6 +169,7 @@ def noise(path: Path, seed: int) -> None:
     soundfile.write(path, np.random.default_rng(seed).normal(0, 0.1, 8000), 8000)
 
 
+@pytest.mark.slow
 def test_what_has_changed_is_not_gone_on_with(explain_here: Here, trained: Trained, tmp_path: Path) -> None:
     shutil.copy(trained("audionet", "sex"), tmp_path / "own.ckpt")
     (tmp_path / "mine").mkdir()

@@ -58,10 +58,22 @@ def stopped(tmp_path_factory, cache_dir):
     return folder
 
 
-def test_resumed_equals_uninterrupted(train_here, tmp_path):
-    assert train_here(*RUN, "hydra.run.dir=whole") == ""
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        pytest.param(["trainer.max_steps=1000"], marks=pytest.mark.slow),
+        pytest.param(["trainer.max_steps=5"], marks=pytest.mark.slow),
+        pytest.param(["model=audionet", "optimizer=paper"], marks=pytest.mark.slow),
+        pytest.param(["trainer.val_check_interval=0.5"], marks=pytest.mark.slow),
+        pytest.param(["trainer.check_val_every_n_epoch=2"], marks=pytest.mark.slow),
+        pytest.param(["trainer.accumulate_grad_batches=2"], marks=pytest.mark.slow),
+    ],
+)
+def test_resumed_equals_uninterrupted(train_here, tmp_path, options):
+    assert train_here(*RUN, *options, "hydra.run.dir=whole") == ""
 
-    killed_in_second_epoch(train_here, *RUN)
+    killed_in_second_epoch(train_here, *RUN, *options)
     assert not (tmp_path / "run/metrics.json").exists()
     record = (tmp_path / "run/.hydra/overrides.yaml").read_text()
     assert train_here("ckpt_path=run/checkpoints/last.ckpt") == ""
@@ -143,9 +155,18 @@ def test_a_run_is_not_ended_by_a_mistyped_length(train_here, tmp_path, name):
 def test_what_cannot_go_on_leaves_the_configuration(train_here, tmp_path):
     assert train_here(*PAPER) == ""
     last, config = tmp_path / "run/checkpoints/last.ckpt", (tmp_path / "run/config.yaml").read_bytes()
-    changed(last, last, lambda content: content.update(optimizer_states=[{}]))
-    assert "its state does not fit the run" in train_here(f"ckpt_path={last}", "trainer.max_epochs=3")
-    assert (tmp_path / "run/config.yaml").read_bytes() == config
+    honest = last.read_bytes()
+    for change in (
+        lambda content: content.update(optimizer_states=[{}]),
+        lambda content: content["lr_schedulers"][0].update(step_size=0),
+        lambda content: content["loops"]["fit_loop"]["epoch_progress"]["current"].update(
+            dict.fromkeys(("ready", "started", "processed", "completed"), -(10**12))
+        ),
+    ):
+        last.write_bytes(honest)
+        changed(last, last, change)
+        assert "its state does not fit the run" in train_here(f"ckpt_path={last}", "trainer.max_epochs=3")
+        assert (tmp_path / "run/config.yaml").read_bytes() == config
 
 
 def test_a_complete_run_lets_last_go_unless_it_is_asked_for(train_here, tmp_path):
