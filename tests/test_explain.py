@@ -198,6 +198,44 @@ def test_a_folder_in_use_is_left_alone(explain_here: Here, trained: Trained, tmp
         assert "another process is at work in" in explain_here(f"checkpoint={trained('audionet', 'sex')}", *QUICK)
 
 
+def of_number(name: str, value: float) -> Callable[[h5py.File], None]:
+    def change(file: h5py.File) -> None:
+        values = file[name][:]
+        del file[name]
+        file[name] = np.full(values.shape, value)
+
+    return change
+
+
+def in_circles(file: h5py.File) -> None:
+    del file["relevance"]
+    file["relevance"], file["other"] = h5py.SoftLink("/other"), h5py.SoftLink("/relevance")
+
+
+def of_many_dimensions(file: h5py.File) -> None:
+    shape = (len(file["relevance"]), *([1] * 30))
+    del file["relevance"]
+    file["relevance"] = np.zeros(shape)
+
+
+def of_two_rows(file: h5py.File) -> None:
+    del file["label"]
+    file["label"] = np.zeros(2, int)
+
+
+@pytest.mark.slow
+def test_a_damaged_explanation_is_said_to_be_one(explain_here: Here, trained: Trained, tmp_path: Path) -> None:
+    options = [f"checkpoint={trained('audionet', 'sex')}", "attribution=amplitude", *QUICK, "hydra.run.dir=run"]
+    assert explain_here(*options) == ""
+    honest = (tmp_path / "run/relevance.h5").read_bytes()
+    for change in (of_number("label", 1e12), of_number("target", 1e12), in_circles, of_many_dimensions, of_two_rows):
+        (tmp_path / "run/relevance.h5").write_bytes(honest)
+        with h5py.File(tmp_path / "run/relevance.h5", "r+") as file:
+            change(file)
+        said = explain_here(*options)
+        assert "relevance.h5" in said and "\n" not in said, said
+
+
 def test_a_run_that_could_not_start_leaves_its_folder_free(
     explain_here: Here, trained: Trained, tmp_path: Path
 ) -> None:

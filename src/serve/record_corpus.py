@@ -19,6 +19,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from src.files import check_links
 from src.mistake import Mistake
 from src.serve.record_file import settle, sweep, write_whole
 from src.serve.record_links import Links, token_of
@@ -53,6 +54,7 @@ class RecordingFolder:
         self.lock = FileLock(root / ".lock")  # of all who write, in this program or another
         if root.exists() and not root.is_dir():
             raise Mistake(f"record.root={root} is not a folder; name another one.")
+        check_links(root)
         try:
             for folder, mode in ((root, 0o777), (self.data, 0o777), (self.sessions, 0o700)):
                 folder.mkdir(mode, parents=True, exist_ok=True)

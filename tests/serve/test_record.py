@@ -465,3 +465,15 @@ def test_mistakes_end_in_a_sentence(options, message, serve_here, tmp_path):
     (tmp_path / "file").touch()
     said = serve_here("page=record", *options)
     assert message in said and "\n" not in said and not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize("place", ["sessions", "data", "data/05", "data/05/0_05_0.wav", ".lock", "sessions/key"])
+def test_a_corpus_from_somebody_else_leads_nowhere(root, tmp_path, place):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / ".a.unfinished").touch()
+    (root / place).parent.mkdir(parents=True)
+    (root / place).symlink_to(outside)
+    with pytest.raises(Mistake, match="is a link that leads out of"):
+        folder_of(root)
+    assert [path.name for path in outside.iterdir()] == [".a.unfinished"]
