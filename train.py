@@ -16,7 +16,6 @@ import shlex
 from pathlib import Path
 
 import hydra
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from src import command_line, config, own_folder
@@ -62,7 +61,7 @@ def way_on(folder: Path) -> str:
     last, best = folder / "checkpoints/last.ckpt", folder / "checkpoints/best.ckpt"
     if last.exists():
         # what a checkpoint does not decide is to be said again
-        said = [each for each in HydraConfig.get().overrides.task if each.startswith(SAID_AGAIN)]
+        said = [each for each in command_line.overrides_given() if each.startswith(SAID_AGAIN)]
         return f"go on with: python train.py {shlex.join([f'ckpt_path={last}', *said])}"
     if (folder / "metrics.json").exists():
         return f"the training is complete; explain it with: python explain.py {shlex.quote(f'checkpoint={best}')}"

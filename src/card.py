@@ -41,7 +41,7 @@ def checked_card(card: Any, allow: Sequence[str] = ()) -> dict[str, Any]:
         copy = plain_data(card)
         config = dict(copy["config"])
         check_names(copy)
-        if "${" in repr(config):  # ours are resolved
+        if "${" in repr(config) or "'???'" in repr(config):  # ours are resolved, and lack nothing
             raise Mistake("its configuration is unresolved, as train.py never writes it.")
         check_config(config, allow)
     except NotPlain as error:

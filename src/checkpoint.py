@@ -110,10 +110,13 @@ class KeepLast(ModelCheckpoint):
 class FirstEpoch(Callback):
     """Knows whether a run has made an epoch: until then, what goes wrong in a resumed one comes from its checkpoint."""
 
-    done = False
+    done = has_stepped = False
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        self.has_stepped = True
 
     def on_train_epoch_end(self, *_: Any) -> None:
-        self.done = True
+        self.done = self.has_stepped  # Lightning ends the last epoch of the checkpoint once more
 
 
 class CheckpointFiles(TorchCheckpointIO):

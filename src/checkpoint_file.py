@@ -15,6 +15,8 @@ from zipfile import ZIP_STORED, BadZipFile, ZipFile, is_zipfile
 
 PICKLE = b"\x80"  # how a pickle begins that is not in an archive, as PyTorch wrote them before 2020
 LARGEST_PICKLE = 64 * 2**20  # bytes; that of a network with 10 000 weights has about 2 MB
+MOST_OPCODES = 2_000_000  # of a pickle; that of a corpus of 300 000 recordings has half as many
+MOST_RECORDS = 100_000  # of an archive: one for each tensor
 LONGEST_INT = 8  # bytes
 WIDEST_TUPLE = 64  # values in it, with those of the tuples in it: sizes, strides, a tensor's arguments
 # what a checkpoint of ours is made of, beside plain containers
@@ -101,6 +103,8 @@ def look_for_one_directory(file: BinaryIO, size: int) -> None:
 def look_through_archive(archive: ZipFile, size: int) -> None:
     """Whether all bytes in it are as they were written, and no more come out than are in it."""
     entries = archive.infolist()
+    if len(entries) > MOST_RECORDS:
+        raise Foreign("more records than any network has weights")
     if any(entry.compress_type != ZIP_STORED or entry.flag_bits & 1 for entry in entries):
         raise Foreign("compressed records")
     if sum(entry.file_size for entry in entries) > size or archive.comment:
@@ -115,8 +119,10 @@ def look_through_pickle(content: bytes) -> None:
     marks: list[int] = []
     memo: dict[int, int] = {}
     argument: Any
-    for opcode, argument, _ in pickletools.genops(content):
+    for number, (opcode, argument, _) in enumerate(pickletools.genops(content)):
         name = opcode.name
+        if number == MOST_OPCODES:
+            raise Foreign("more values than any checkpoint has")
         if name not in TAKES:
             raise Foreign("another program's objects")
         if name == "GLOBAL" and argument not in NAMES:

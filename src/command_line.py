@@ -15,7 +15,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from src import folder_lock, interruption
@@ -50,7 +50,7 @@ def job(cfg: DictConfig, run: Run, way_on: WayOn) -> float | None:
     in_sweep = f"; the sweep ends, {repeat_sweep(sweep)}" if sweep else ""
     try:
         with interruption.of_job(lambda: way_on(folder) + in_sweep), writing_to(folder, way_on):
-            return run(cfg, folder, sweep, list(hydra_cfg.overrides.task))
+            return run(cfg, folder, sweep, overrides_given())
     except Mistake as mistake:
         if sweep is None:
             sys.exit(shown(mistake, LONGEST_SENTENCE))
@@ -69,6 +69,11 @@ def job(cfg: DictConfig, run: Run, way_on: WayOn) -> float | None:
             sys.exit(1)
         leave(folder, FAILED, f"{type(error).__name__}: {' '.join(str(error).split())}")
     return None
+
+
+def overrides_given() -> list[str]:
+    """The command line's overrides as they were given: one may refer to what is not there."""
+    return OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)  # type: ignore[return-value]
 
 
 def repeat(folder: Path) -> str:
@@ -125,6 +130,8 @@ def start(main: Callable[[], Any], program: str) -> None:
     logging.raiseExceptions = False  # a log file on a full disk is said once, not at every line
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # recordings' names need not be UTF-8
+    with suppress(OSError, ValueError, AttributeError):  # none, as of a service, or not a file, as in a test
+        sys.stderr = os.fdopen(os.dup(sys.stderr.fileno()), "w", 1, errors="backslashreplace")  # see `quiet`
     find_src_from_anywhere()
     flags, overrides = sorted_arguments(sys.argv[1:])
     sys.argv[1:] = flags + overrides

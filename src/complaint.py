@@ -43,6 +43,10 @@ def sentence(error: Exception, overrides: Iterable[str] = (), program: str = "tr
             return f"{option} is an option of {' and '.join(owners)} only; {HELP}."
         close = difflib.get_close_matches(option, options(overrides, program), n=1, cutoff=0.6)
         return f"{option} is not an option{f' (did you mean {close[0]}?)' if close else ''}; {HELP}."
+    if found := re.search(r"nvironment variable '(.*?)' not found.*?full_key: ([\w.]+)", text, re.DOTALL):
+        return f"{found.group(2)} refers to the environment variable {found.group(1)}, which is not set."
+    if found := re.search(r"Interpolation key '(.*?)' not found.*?full_key: ([\w.]+)", text, re.DOTALL):
+        return f"{found.group(2)} refers to {found.group(1)}, which is no option; {HELP}."
     if found := re.search(r"Missing mandatory value.*?full_key: ([\w.]+)", text, re.DOTALL):
         return f"{found.group(1)} has no value; set it with {found.group(1)}=…"
     said = [line.strip() for line in text.splitlines() if line.strip() and "HYDRA_FULL_ERROR" not in line]

@@ -1,5 +1,6 @@
 """Checks a configuration and says what is wrong in one sentence. Imports nothing heavy: `--help` must be quick."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -140,9 +141,12 @@ def check(cfg: DictConfig) -> dict[str, Any]:
     Raises:
         Mistake: the first value that is missing, of the wrong type or out of range.
     """
-    if cfg.optimizer.get("published") and "solver" not in cfg.model:
-        raise Mistake(f"model={cfg.model.name} has no published solver; choose optimizer=adamw.")
+    with suppress(OmegaConfBaseException):  # which is said next
+        if cfg.optimizer.get("published") and "solver" not in cfg.model:
+            raise Mistake(f"model={cfg.model.name} has no published solver; choose optimizer=adamw.")
     config = plain(cfg)
+    if isinstance(config.get("explain_by"), str):
+        config["explain_by"] = [config["explain_by"]]
     check_values(config)
     config["allow"] = packages(config)
     config["trainer"] = check_trainer(config["trainer"])
@@ -184,7 +188,12 @@ def check_values(config: dict[str, Any]) -> None:
     if "attributions" in config:
         raise Mistake("experiment=leaderboard is for python benchmark.py checkpoint=…; leave it out to train.")
     attributions = sorted(path.stem for path in (CONF / "attribution").glob("*.yaml"))
-    for name in config.get("explain_by") or []:  # checkpoints from before it was an option have none
+    named = config.get("explain_by") or []  # checkpoints from before it was an option have none
+    if not isinstance(named, list):
+        raise Mistake(f"explain_by={shown(named)} is not a list of attributions, such as [lrp_epsilon_plus].")
+    if len({str(name) for name in named}) < len(named):
+        raise Mistake(f"explain_by={shown(named)} names an attribution twice; leave one out.")
+    for name in named:
         if name not in attributions:
             raise Mistake(f"explain_by={config['explain_by']} names {name}; choose among {', '.join(attributions)}.")
 

@@ -79,16 +79,21 @@ def explain(config: dict[str, Any], folder: Path) -> run_folder.Metrics:
         ask(trainer, folder, source, classifier, question, config["data"]["batch_size"])
         return {}
     with locked(folder, "explaining into"):
+        is_ours = not (folder / COMPLETE).exists() and not (folder / INCOMPLETE).exists()
         prepare(folder, config, source, question)
         if not (folder / COMPLETE).exists():
             ask(trainer, folder, source, classifier, question, config["data"]["batch_size"])
         log.info("Drawing the report.")
         try:
             results = Results(folder / COMPLETE, source, question, classifier.classes, config["seed"])
-        except (KeyError, IndexError, ValueError, TypeError) as error:
+            page.write(folder, results, view, facts(config, trained, results), config["clips"])
+            metrics = {**results.metrics, "seconds": round(time.monotonic() - started, 1)}
+        except Mistake:
+            raise
+        except Exception as error:  # whatever stands in a file that this program has not just written
+            if is_ours or (isinstance(error, OSError) and error.errno):  # as of a full disk
+                raise
             raise Mistake(f"{folder / COMPLETE} is damaged ({shown(error)}); remove it to explain anew.") from error
-        page.write(folder, results, view, facts(config, trained, results), config["clips"])
-        metrics = {**results.metrics, "seconds": round(time.monotonic() - started, 1)}
         run_folder.write_metrics(folder, metrics)
     return metrics
 

@@ -43,7 +43,7 @@ def check_links(folder: Path) -> None:
     """
     home = os.path.realpath(folder)
     for place, folders, names in os.walk(folder):
-        if os.path.basename(os.path.dirname(place)) == WANDB:
+        if place != str(folder) and os.path.relpath(place, folder).split(os.sep)[-2:-1] == [WANDB]:
             folders.clear()
             continue
         for name in (*folders, *names):

@@ -134,7 +134,9 @@ def entry_of(path: Path, domain: str, attribution: str) -> Entry:
         if "cascade" in file:
             similar = file["cascade"][:]  # (N, layers)
             curves["cascade"] = (range(similar.shape[1] + 1), np.insert(similar, 0, 1.0, axis=1))
-        speakers, clips = ([str(name) for name in file[column].asstr()[:]] for column in ("speaker", "path"))
+        speakers, clips = (
+            [str(name) for name in file[column].asstr(errors="surrogateescape")[:]] for column in ("speaker", "path")
+        )
         is_spectrogram = domain == "input" and file["relevance"].ndim == 4  # whose energy is not the signal's
     measured = {name: np.asarray(values[name], float) for name in sorted(values)}
     return Entry(domain, attribution, measured, speakers, curves, clips, path.parent, not is_spectrogram)

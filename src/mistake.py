@@ -11,3 +11,7 @@ class NoSuchFold(Mistake):
 
 class Occupied(Mistake):
     """A folder that another run has; whoever is told so must not write into it."""
+
+
+class CannotGoOn(Mistake):
+    """A run that is stopped and whose checkpoint does not fit what it is asked for; nothing was trained."""

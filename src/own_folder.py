@@ -19,7 +19,7 @@ from src.config import check, check_explanation, differences, plain, read, run_f
 from src.files import check_links
 from src.folder_lock import lock
 from src.mistake import Mistake, Occupied
-from src.plain_data import plain_yaml, text_of
+from src.plain_data import plain_yaml, shown, text_of
 
 RUN, SWEEP = "config.yaml", "multirun.yaml"
 METRICS, LAST = "metrics.json", "checkpoints/last.ckpt"
@@ -76,6 +76,12 @@ def said() -> Iterator[None]:
         raise SystemExit(str(mistake)) from None
     except OSError:  # no folder can be made there, which Hydra is about to notice, too
         pass
+    except Exception as error:  # of whatever else it would make a warning, and go on
+        reason = shown(" ".join(str(error).split()))
+        raise SystemExit(
+            f"What is in the run's folder cannot be read ({type(error).__name__}: {reason}); name another folder with"
+            " hydra.run.dir (hydra.sweep.dir)."
+        ) from error
 
 
 def is_resumed(config: DictConfig, folder: str) -> bool:
@@ -110,7 +116,7 @@ def check_run(folder: Path, config: DictConfig, program: str) -> None:
     """Raises Occupied if the folder holds a multirun, or a run that this one does not go on with."""
     if (folder / SWEEP).exists():
         raise Occupied(f"{folder} holds a sweep; name another folder with hydra.run.dir.")
-    if not any((folder / name).exists() for name in (RUN, *RESULTS)):
+    if not any((folder / name).exists() for name in (RUN, *RESULTS)) and not has_saved(folder):
         return
     held = held_in(folder)
     asked = OmegaConf.masked_copy(config, [str(name) for name in config if name != "hydra"])
@@ -170,7 +176,7 @@ def complete_metrics(folder: Path, config: dict[str, Any]) -> dict[str, float | 
 
 def has_saved(folder: Path) -> bool:
     """Whether the run in a folder got as far as a checkpoint to go on with, or further."""
-    if any((folder / name).exists() for name in (LAST, METRICS)):
+    if (folder / METRICS).exists() or any(folder.glob("checkpoints/*.ckpt")):
         return True
     table = folder / "metrics.csv"
     return table.exists() and len(table.read_text(encoding="utf-8").splitlines()) > 2  # someone removed the checkpoint
@@ -228,7 +234,8 @@ def check_jobs(config: DictConfig) -> None:
         return  # which chooses its jobs as it goes
     loader = GlobalHydra.instance().config_loader()
     params = [f"{name}={value}" for name, value in (config.hydra.sweeper.params or {}).items()]
-    overrides = OverridesParser.create(loader).parse_overrides([*params, *config.hydra.overrides.task])
+    task: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+    overrides = OverridesParser.create(loader).parse_overrides([*params, *task])
     jobs = [job for batch in BasicSweeper.split_arguments(overrides, None) for job in batch]
     folders = Counter(str(loader.load_sweep_config(config, job).hydra.sweep.subdir) for job in jobs)
     folder, count = folders.most_common(1)[0]

@@ -85,6 +85,7 @@ def resumed(given: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
     if (callbacks := callbacks_of(own, given, said)) is not None:
         result["callbacks"] = callbacks
     check_values(result)
+    check_length(result["trainer"], checkpoint, path)
     result["trainer"] = check_trainer(result["trainer"])
     check_training(result["trainer"])
     check_places(result, places, path, said=f"data={shown(own['data']['name'])} ")
@@ -93,6 +94,22 @@ def resumed(given: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
         if before != now:
             log.info("The run had trainer.%s=%s; it goes on with %s.", name, shown(before), now)
     return result
+
+
+def check_length(trainer: dict[str, Any], checkpoint: dict[str, Any], path: str) -> None:
+    """Raises a Mistake where a run is to be shorter than it is: its end would be a mistyped number's."""
+    epoch, steps = checkpoint.get("epoch"), checkpoint.get("global_step")
+    made = {
+        "max_epochs": epoch + 1 if isinstance(epoch, int) else 0,
+        "max_steps": steps if isinstance(steps, int) else 0,
+    }
+    for name, count in made.items():
+        most = trainer.get(name)
+        if most is not None and 0 <= most < count:
+            raise Mistake(
+                f"trainer.{name}={most} is less than the {count} that ckpt_path={path} has behind it; say {count} to"
+                " test the run as it is, or more to go on with it."
+            )
 
 
 def changes(own: dict[str, Any], given: dict[str, Any], overrides: list[str]) -> list[str]:

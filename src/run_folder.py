@@ -2,6 +2,8 @@
 
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import yaml
 from src.datamodules.clips import Clip
 from src.drawing import literal
 from src.files import UNFINISHED, replacing
-from src.mistake import Occupied
+from src.mistake import CannotGoOn, Occupied
 from src.own_folder import METRICS, has_saved, holds_a_run, holds_same
 from src.summary import FAILED, LEFT_OUT
 
@@ -24,17 +26,22 @@ MOST_OF_NAME = 40  # characters of a class, beside the confusion matrix
 Metrics = dict[str, float | int]
 
 
-def claim(folder: Path, config: dict[str, Any], resume: bool = False) -> None:
+def claim(folder: Path, config: dict[str, Any], resume: bool = False) -> bytes | None:
     """`config.yaml`: resolved and reloadable, `OmegaConf.load` gives the very configuration back.
 
     Args:
         resume: go on with the run that the folder holds, if it holds one.
 
+    Returns:
+        What stood there before.
+
     Raises:
         Occupied: the folder holds a run already, and this one does not resume it.
     """
     path = folder / "config.yaml"
-    if path.exists() and not resume and (not holds_same(folder, config) or has_saved(folder)):
+    before = path.read_bytes() if path.exists() else None
+    is_other = before is not None and not holds_same(folder, config)
+    if not resume and (is_other or has_saved(folder)):
         raise Occupied(holds_a_run(folder))
     for unfinished in folder.glob(f"checkpoints/*{UNFINISHED}"):  # of a run that was killed
         if unfinished.is_file():
@@ -44,6 +51,19 @@ def claim(folder: Path, config: dict[str, Any], resume: bool = False) -> None:
         unfinished.write_text(content, encoding="utf-8")
     for name in (FAILED, LEFT_OUT):  # of an earlier try
         (folder / name).unlink(missing_ok=True)
+    return before
+
+
+@contextmanager
+def put_back(folder: Path, before: bytes | None) -> Iterator[None]:
+    """Leaves the folder with the `config.yaml` that stood there where a run cannot go on: it is still that run's."""
+    try:
+        yield
+    except CannotGoOn:
+        if before is not None:
+            with replacing(folder / "config.yaml") as unfinished:
+                unfinished.write_bytes(before)
+        raise
 
 
 def write_metrics(folder: Path, metrics: Metrics) -> None:

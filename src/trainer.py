@@ -39,6 +39,8 @@ def trainer_of(**arguments: Any) -> Trainer:
         raise Mistake(sentence_of(error)) from error
     # signals are ours: on SIGTERM Lightning would wait for the end of a batch, and for processes that are gone
     trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+    # with max_steps, Lightning would end the last epoch of a checkpoint once more: ours are written at an epoch's end
+    trainer.fit_loop._iteration_based_training = lambda: False  # type: ignore[method-assign]
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, Timer):  # max_time is of each run, whatever time passed before it was resumed
             callback.load_state_dict = lambda state_dict: None  # type: ignore[method-assign]

@@ -19,8 +19,8 @@ from src.checkpoint import KEY, FirstEpoch, KeepBest, open_checkpoint
 from src.datamodules.cache_files import SKIPPED, write_skipped
 from src.datamodules.datamodule import AudioDataModule
 from src.drawing import drawing
-from src.explain.trial import try_each, try_network
-from src.mistake import Mistake
+from src.explain.trial import try_each, try_network, try_optimizer
+from src.mistake import CannotGoOn, Mistake
 from src.modules.classifier import Classifier
 from src.plain_data import shown
 from src.processes import folder_of_first_process, processes_of
@@ -60,9 +60,10 @@ def train(config: dict[str, Any], folder: Path, sweep: Path | None = None) -> ru
     card = checked_card({"config": config, "classes": datamodule.classes, "speakers": speakers}, config["allow"])
     if path:
         check_resumed(config, folder, datamodule)
+    before = None
     if folder_of_first_process() is None:
-        run_folder.claim(folder, config, resume=bool(config["ckpt_path"]))
-    with wandb_run.finished():
+        before = run_folder.claim(folder, config, resume=bool(path))
+    with run_folder.put_back(folder, before), wandb_run.finished():
         trainer = make_trainer(config, folder, sweep, datamodule, card)
         with processes_of(trainer, folder, "train"):
             check_test_batches(trainer, datamodule)
@@ -90,7 +91,7 @@ def tried_classifier(config: dict[str, Any], datamodule: AudioDataModule) -> Cla
     classifier = new_classifier(config, datamodule.classes)
     if folder_of_first_process() is None:
         try_network(classifier, datamodule.settings, own=bool(config["allow"]))
-        classifier.optimization(steps=1)
+        try_optimizer(classifier, own=bool(config["allow"]))
         try_each(config.get("explain_by") or [], classifier, datamodule.settings)
     return classifier
 
@@ -123,7 +124,8 @@ def fit(trainer: Trainer, classifier: Classifier, datamodule: AudioDataModule, p
     """Trains, from the state that a checkpoint holds where `path` names one.
 
     Raises:
-        Mistake: Lightning cannot do what `trainer` asks for, or its state in the checkpoint does not fit the run.
+        CannotGoOn: the state in the checkpoint does not fit the run.
+        Mistake: Lightning cannot do what `trainer` asks for.
     """
     try:
         trainer.fit(classifier, datamodule, ckpt_path=path, weights_only=True)
@@ -131,7 +133,7 @@ def fit(trainer: Trainer, classifier: Classifier, datamodule: AudioDataModule, p
         raise
     except Exception as error:
         if path and not any(own.done for own in trainer.callbacks if isinstance(own, FirstEpoch)):  # type: ignore[attr-defined]
-            raise Mistake(
+            raise CannotGoOn(
                 f"ckpt_path={path} cannot be gone on with ({type(error).__name__}:"
                 f" {shown(' '.join(str(error).split()), 160)}): its state does not fit the run; start another run."
             ) from error

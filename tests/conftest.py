@@ -51,6 +51,7 @@ def run_program(program: ModuleType, *arguments: str) -> str:
     """What `python train.py ...` or `python explain.py ...`, run within this process, says when it fails."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", [f"{program.__name__}.py", *arguments])
+        patch.setattr(sys, "stderr", sys.stderr)  # which the program replaces
         try:
             program.cli()
         except SystemExit as stop:

@@ -13,6 +13,7 @@ import zipfile
 import pytest
 import torch
 
+from src import checkpoint_file
 from src.checkpoint import KEY, classifier_of, open_checkpoint
 from src.mistake import Mistake
 from tests.attacks import changed, with_card, with_pickle
@@ -114,7 +115,7 @@ def test_a_configuration_is_neither_a_text_nor_resolved(light, tmp_path):
     content = torch.load(light, weights_only=True)
     text = json.dumps(content[KEY]["config"])
     assert "is not as train.py writes it" in refused(with_card(light, tmp_path / "x.ckpt", "config", text))
-    for value in ("${oc.env:HOME}", "${oc.decode:'{_target_: os.getcwd}'}"):
+    for value in ("${oc.env:HOME}", "${oc.decode:'{_target_: os.getcwd}'}", "???"):
         path = with_card(light, tmp_path / "x.ckpt", "config.model.network.published", value)
         assert "unresolved" in refused(path)
 
@@ -133,6 +134,20 @@ def test_lists_within_lists_take_no_time(light, tmp_path):
     said = refused(with_pickle(light, tmp_path / "x.ckpt", lambda content: b"\x80\x02}" + key + b"Ns."))
     assert "tuples of tuples" in said
     assert time.monotonic() - started < 10
+
+
+@pytest.mark.slow
+def test_more_than_any_checkpoint_has_takes_no_time(light, tmp_path):
+    started = time.monotonic()
+    content = b"\x80\x02](" + b"}" * 30_000_000 + b"e."
+    assert "more values than" in refused(with_pickle(light, tmp_path / "x.ckpt", lambda _: content))
+    with zipfile.ZipFile(light) as archive, zipfile.ZipFile(tmp_path / "x.ckpt", "w") as written:
+        for entry in archive.infolist():
+            written.writestr(entry.filename, archive.read(entry.filename))
+        for number in range(checkpoint_file.MOST_RECORDS):
+            written.writestr(f"best/{number}", b"")
+    assert "more records than" in refused(tmp_path / "x.ckpt")
+    assert time.monotonic() - started < 60  # on a busy machine, and with their making
 
 
 def test_nothing_is_made_that_is_larger_than_the_file(honest, tmp_path):

@@ -98,6 +98,7 @@ def test_one_recording(explain_here: Here, trained: Trained, tmp_path: Path) -> 
         assert file["target"][:].tolist() == [1]
 
 
+@pytest.mark.slow
 def test_several_attributions_become_one_table(explain_here: Here, trained: Trained, tmp_path: Path) -> None:
     checkpoint = trained("audionet", "sex")
     sweep = [option for option in QUICK if not option.startswith("hydra")] + ["hydra.sweep.dir=sweep"]
@@ -115,6 +116,7 @@ def test_several_attributions_become_one_table(explain_here: Here, trained: Trai
     assert (tmp_path / "sweep/curves.png").exists()
 
 
+@pytest.mark.slow
 def test_an_intervention_is_tested(explain_here: Here, trained: Trained, tmp_path: Path) -> None:
     checkpoint = trained("audionet", "sex")
     options = ["intervention=scale_waveform", "intervention.factors.male=1", "intervention.factors.female=1"]
@@ -167,6 +169,7 @@ def noise(path: Path, seed: int) -> None:
     soundfile.write(path, np.random.default_rng(seed).normal(0, 0.1, 8000), 8000)
 
 
+@pytest.mark.slow
 def test_what_has_changed_is_not_gone_on_with(explain_here: Here, trained: Trained, tmp_path: Path) -> None:
     shutil.copy(trained("audionet", "sex"), tmp_path / "own.ckpt")
     (tmp_path / "mine").mkdir()
@@ -193,6 +196,44 @@ def test_a_folder_in_use_is_left_alone(explain_here: Here, trained: Trained, tmp
     (tmp_path / "run").mkdir()
     with FileLock(tmp_path / "run" / LOCK):  # as another process that explains into it
         assert "another process is at work in" in explain_here(f"checkpoint={trained('audionet', 'sex')}", *QUICK)
+
+
+def of_number(name: str, value: float) -> Callable[[h5py.File], None]:
+    def change(file: h5py.File) -> None:
+        values = file[name][:]
+        del file[name]
+        file[name] = np.full(values.shape, value)
+
+    return change
+
+
+def in_circles(file: h5py.File) -> None:
+    del file["relevance"]
+    file["relevance"], file["other"] = h5py.SoftLink("/other"), h5py.SoftLink("/relevance")
+
+
+def of_many_dimensions(file: h5py.File) -> None:
+    shape = (len(file["relevance"]), *([1] * 30))
+    del file["relevance"]
+    file["relevance"] = np.zeros(shape)
+
+
+def of_two_rows(file: h5py.File) -> None:
+    del file["label"]
+    file["label"] = np.zeros(2, int)
+
+
+@pytest.mark.slow
+def test_a_damaged_explanation_is_said_to_be_one(explain_here: Here, trained: Trained, tmp_path: Path) -> None:
+    options = [f"checkpoint={trained('audionet', 'sex')}", "attribution=amplitude", *QUICK, "hydra.run.dir=run"]
+    assert explain_here(*options) == ""
+    honest = (tmp_path / "run/relevance.h5").read_bytes()
+    for change in (of_number("label", 1e12), of_number("target", 1e12), in_circles, of_many_dimensions, of_two_rows):
+        (tmp_path / "run/relevance.h5").write_bytes(honest)
+        with h5py.File(tmp_path / "run/relevance.h5", "r+") as file:
+            change(file)
+        said = explain_here(*options)
+        assert "relevance.h5" in said and "\n" not in said, said
 
 
 def test_a_run_that_could_not_start_leaves_its_folder_free(

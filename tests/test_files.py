@@ -39,3 +39,11 @@ def test_what_wandb_links_to_itself_is_its_own(tmp_path):
     (tmp_path / "other/wandb").symlink_to(tmp_path / "run/wandb")
     with pytest.raises(Mistake, match="is a link that leads out of"):
         check_links(tmp_path / "other")
+
+
+def test_a_folder_called_wandb_is_none_of_its_own(tmp_path):
+    (tmp_path / "wandb/run").mkdir(parents=True)
+    (tmp_path / "wandb/run/train.log").symlink_to(tmp_path / "other")
+    for folder in (tmp_path / "wandb/run", tmp_path / "wandb"):
+        with pytest.raises(Mistake, match="is a link that leads out of"):
+            check_links(folder)

@@ -152,3 +152,25 @@ def test_each_line_of_a_sweep_says_which_job_speaks(train_here, tmp_path, capsys
     assert " [job 1] " in (tmp_path / "sweep/1/train.log").read_text()
     assert "nowhere" in train_here(*FAILING, "hydra.run.dir=run")
     assert "[job" not in capsys.readouterr().out + (tmp_path / "run/train.log").read_text()
+
+
+@pytest.mark.parametrize("damage", ["a: 'cut off", "hydra: []", "- 1", "a0: &a0 {x: 1}\na1: {<<: [*a0, *a0]}", "\x00"])
+def test_a_damaged_sweep_is_left_as_it_is(train_here, tmp_path, damage):
+    (tmp_path / "sweep/0/.hydra").mkdir(parents=True)
+    (tmp_path / "sweep/multirun.yaml").write_text(damage)
+    (tmp_path / "sweep/0/metrics.json").write_text("{}")
+    before = contents(tmp_path / "sweep")
+    said = train_here("-m", "model=alexnet", "seed=7,8", *TINY, "hydra.sweep.dir=sweep")
+    assert "holds a sweep already" in said and "\n" not in said
+    assert contents(tmp_path / "sweep") == before
+
+
+@pytest.mark.parametrize("name", ["best.ckpt", "last.ckpt"])
+def test_checkpoints_alone_are_left_as_they_are(train_here, explain_here, tmp_path, name):
+    (tmp_path / "run/checkpoints").mkdir(parents=True)
+    (tmp_path / f"run/checkpoints/{name}").write_text("hours of work, copied from elsewhere")
+    before = contents(tmp_path / "run")
+    for program in (train_here, explain_here):
+        said = program("hydra.run.dir=run", *([] if program is train_here else ["checkpoint=x.ckpt"]))
+        assert "holds a run already" in said and "\n" not in said
+    assert contents(tmp_path / "run") == before

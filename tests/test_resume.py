@@ -16,6 +16,7 @@ from filelock import FileLock
 import train
 from src import run_folder
 from src.folder_lock import LOCK
+from tests.attacks import changed
 from tests.conftest import SPOKEN_PATTERN, TINY, run_program
 
 # dropout, augmentation and random places are on: what they draw must not depend on the interruption
@@ -57,10 +58,22 @@ def stopped(tmp_path_factory, cache_dir):
     return folder
 
 
-def test_resumed_equals_uninterrupted(train_here, tmp_path):
-    assert train_here(*RUN, "hydra.run.dir=whole") == ""
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        pytest.param(["trainer.max_steps=1000"], marks=pytest.mark.slow),
+        pytest.param(["trainer.max_steps=5"], marks=pytest.mark.slow),
+        pytest.param(["model=audionet", "optimizer=paper"], marks=pytest.mark.slow),
+        pytest.param(["trainer.val_check_interval=0.5"], marks=pytest.mark.slow),
+        pytest.param(["trainer.check_val_every_n_epoch=2"], marks=pytest.mark.slow),
+        pytest.param(["trainer.accumulate_grad_batches=2"], marks=pytest.mark.slow),
+    ],
+)
+def test_resumed_equals_uninterrupted(train_here, tmp_path, options):
+    assert train_here(*RUN, *options, "hydra.run.dir=whole") == ""
 
-    killed_in_second_epoch(train_here, *RUN)
+    killed_in_second_epoch(train_here, *RUN, *options)
     assert not (tmp_path / "run/metrics.json").exists()
     record = (tmp_path / "run/.hydra/overrides.yaml").read_text()
     assert train_here("ckpt_path=run/checkpoints/last.ckpt") == ""
@@ -122,6 +135,38 @@ def test_mistakes(train_here, tmp_path):
     content = (folder / "last.ckpt").read_bytes()
     (folder / "last.ckpt").write_bytes(content[: len(content) // 3])
     assert "cannot be read (truncated" in train_here(last)
+
+
+PAPER = ["model=audionet", "task=sex", "optimizer=paper", *TINY, "keep_last=true", "hydra.run.dir=run"]
+
+
+@pytest.mark.parametrize("name", ["max_epochs", "max_steps"])
+def test_a_run_is_not_ended_by_a_mistyped_length(train_here, tmp_path, name):
+    options = [*PAPER, "trainer.max_epochs=2"]
+    assert train_here(*options) == ""
+    (tmp_path / "run/metrics.json").unlink()
+    before = {path: path.read_bytes() for path in sorted((tmp_path / "run").rglob("*")) if path.is_file()}
+    said = train_here("ckpt_path=run/checkpoints/last.ckpt", f"trainer.{name}=1")
+    count = {"max_epochs": 2, "max_steps": 4}[name]
+    assert said.startswith(f"trainer.{name}=1 is less than the {count} that ckpt_path=") and "\n" not in said
+    assert before == {path: path.read_bytes() for path in sorted((tmp_path / "run").rglob("*")) if path.is_file()}
+
+
+def test_what_cannot_go_on_leaves_the_configuration(train_here, tmp_path):
+    assert train_here(*PAPER) == ""
+    last, config = tmp_path / "run/checkpoints/last.ckpt", (tmp_path / "run/config.yaml").read_bytes()
+    honest = last.read_bytes()
+    for change in (
+        lambda content: content.update(optimizer_states=[{}]),
+        lambda content: content["lr_schedulers"][0].update(step_size=0),
+        lambda content: content["loops"]["fit_loop"]["epoch_progress"]["current"].update(
+            dict.fromkeys(("ready", "started", "processed", "completed"), -(10**12))
+        ),
+    ):
+        last.write_bytes(honest)
+        changed(last, last, change)
+        assert "its state does not fit the run" in train_here(f"ckpt_path={last}", "trainer.max_epochs=3")
+        assert (tmp_path / "run/config.yaml").read_bytes() == config
 
 
 def test_a_complete_run_lets_last_go_unless_it_is_asked_for(train_here, tmp_path):

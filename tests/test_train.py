@@ -109,6 +109,7 @@ def test_bad_recordings_are_listed_in_the_run_folder(train_here, tmp_path, spoke
     assert json.loads((only_run(tmp_path) / "metrics.json").read_text())["clips/skipped"] == 2
 
 
+@pytest.mark.slow
 def test_a_multirun_survives_a_failed_job_and_sums_up(train_here, tmp_path, capsys):
     said = train_here("-m", "task=sex", "fold=0,7,1", "model=alexnet", *TINY)
     assert said == "1 of 3 jobs failed; summary.csv says why."
@@ -143,6 +144,16 @@ def test_table1_leaves_out_folds_that_sex_does_not_have(train_here, tmp_path):
         (["data.root=clips"], "data.root is an option of data=audiomnist and data=audiomnist_az and data=esc50 and"),
         (["fold"], "fold is not of the form option=value"),
         (["+optimizer.foo=1"], "optimizer: "),
+        (["optimizer.schedule.max_lr=[1,2]"], "optimizer: it does not take its options, or those of its schedule ("),
+        (["optimizer.schedule.max_lr='{{'"], "optimizer: it does not take its options"),
+        (["optimizer.schedule.pct_start=a"], "optimizer: it does not take its options"),
+        (["explain_by=3"], "explain_by=3 is not a list of attributions"),
+        (
+            ["trainer.max_epochs=${{oc.env:NOPE}}"],
+            "trainer.max_epochs refers to the environment variable NOPE, which is",
+        ),
+        (["optimizer.published=${{oc.env:NOPE}}"], "refers to the environment variable NOPE, which is not set."),
+        (["data.batch_size=${{nope}}"], "data.batch_size refers to nope, which is no option"),
         (["trainer.limit_train_batches=0", "data.repetitions=1"], "trainer.limit_train_batches=0 would"),
         (["trainer.strategy=ddp_spawn"], "use ddp"),
         (["seed=nan"], "seed=nan is not a whole number"),

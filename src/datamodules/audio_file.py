@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from src.datamodules.quiet import quiet
 from src.datamodules.truncation import is_truncated
 
 UNREADABLE = "unreadable"  # how reasons begin that may pass: such recordings are tried again
@@ -76,7 +77,9 @@ class _Decoder(soundfile.SoundFile):
 @contextmanager
 def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
     try:
-        with _Decoder(os.fsencode(path)) as file:  # bytes: a name need not be UTF-8
+        with quiet():
+            opened = _Decoder(os.fsencode(path))  # bytes: a name need not be UTF-8
+        with opened as file:
             yield file
     except soundfile.LibsndfileError as error:
         raise BadRecording(_why(error)) from error
@@ -108,7 +111,8 @@ def _blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
         most = file.frames + 1  # one block, and it is seen at once that no more comes
     frames = 0
     while True:
-        block = file.read(out=np.empty((most, file.channels), dtype))
+        with quiet():
+            block = file.read(out=np.empty((most, file.channels), dtype))
         frames += len(block)
         if len(block):
             yield block

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from src.datamodules.clips import Clip, Corpus
 from src.datamodules.download import fetch
+from src.datamodules.table import require_table
 from src.mistake import Mistake
 
 log = logging.getLogger(__name__)
@@ -84,8 +85,12 @@ class AudioMNIST(Corpus):
         """Speaker -> male or female, as far as the metadata file says."""
         for path in (self.root / "data" / "audioMNIST_meta.txt", self.root / "audioMNIST_meta.txt"):
             try:
+                require_table(path)
                 people = json.loads(path.read_text(encoding="utf-8"))
-                return {speaker: person["gender"] for speaker, person in people.items() if "gender" in person}
+                sexes = {speaker: person["gender"] for speaker, person in people.items() if "gender" in person}
+                if not all(isinstance(sex, str) for sex in sexes.values()):
+                    raise TypeError("a sex that is no text")
+                return sexes
             except OSError:
                 continue
             except (ValueError, TypeError, AttributeError, RecursionError) as error:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from src.datamodules.audiomnist import spoken_digits, with_sex
 from src.datamodules.clips import Clip, Corpus
+from src.datamodules.table import require_table
 from src.mistake import Mistake
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ class AudioMNISTAz(Corpus):
     def _sexes(self) -> dict[str, str]:
         path = self.root / "metadata.txt"
         try:
+            require_table(path)
             with open(path, newline="", encoding="utf-8-sig") as file:
                 return {row["SPK ID"].strip().zfill(2): SEXES[row["Gender"].strip()] for row in csv.DictReader(file)}
         except OSError:

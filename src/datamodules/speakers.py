@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from src.datamodules.table import names_of, read_table
+from src.datamodules.table import names_of, read_table, require_table
 from src.mistake import Mistake
 
 
@@ -19,6 +19,7 @@ def labels_of_speakers(path: Path, option: str) -> dict[str, dict[str, str]]:
         Mistake: there is no such file, or it is neither.
     """
     try:
+        require_table(path)
         is_json = path.read_bytes().lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
     except OSError as error:
         raise Mistake(f"{option}={path} cannot be read: {error.strerror}") from error

@@ -1,6 +1,7 @@
 """Tables of comma-separated values, as people and their spreadsheets write them."""
 
 import csv
+import errno
 import os
 import re
 import stat
@@ -8,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from src.mistake import Mistake
+
+LARGEST = 2**28  # bytes: a million rows have about half as many
 
 
 def read_table(path: Path, name: str) -> tuple[list[str], list[dict[str, str]]]:
@@ -23,8 +26,7 @@ def read_table(path: Path, name: str) -> tuple[list[str], list[dict[str, str]]]:
         Mistake: no such file, not UTF-8, or rows that do not have a cell for each column.
     """
     try:
-        if stat.S_ISCHR(os.stat(path).st_mode):  # it may never end
-            raise Mistake(f"{name} is a device, not a file")
+        require_table(path)
         with open(path, newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, skipinitialspace=True, strict=True)
             columns, rows = list(reader.fieldnames or []), list(reader)
@@ -38,6 +40,17 @@ def read_table(path: Path, name: str) -> tuple[list[str], list[dict[str, str]]]:
         if None in row or None in row.values():  # how DictReader shows too many and too few cells
             raise Mistake(f"{name} is not a CSV table: row {number} does not have {len(columns)} cells")
     return [c.strip() for c in columns], [{c.strip(): cell.strip() for c, cell in row.items()} for row in rows]
+
+
+def require_table(path: Path) -> None:
+    """Raises an OSError unless there is a file that has an end, and could be a table: pipes are waited for for ever."""
+    status = os.stat(path)
+    if stat.S_ISDIR(status.st_mode):
+        raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file")
+    if status.st_size > LARGEST:
+        raise OSError(errno.EFBIG, f"of {status.st_size / 2**20:.0f} MB, which is more than any table has")
 
 
 def names_of(columns: Sequence[str]) -> str:

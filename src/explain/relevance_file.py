@@ -7,7 +7,7 @@
     label         (N,)                      int64     class of the clip; -1 where it is not known
     target        (N,)                      int64     class whose logit is explained
     logit         (N,)                      float32   that logit, which relevance and what is apart ought to sum to
-    path, speaker (N,)                      strings
+    path, speaker (N,)                      strings in UTF-8, all of the longest one's length
     done          (N,)                      uint8     1 for rows that are filled
 
 and whatever else is said per clip, in groups: curves, measures. The attributes of the file are the run's
@@ -50,6 +50,8 @@ def check_own(path: Path) -> None:
                     item = group[name] if isinstance(link, h5py.HardLink) else None
                     if item is None or (isinstance(item, h5py.Dataset) and (item.external or item.is_virtual)):
                         raise Mistake(f"{path} leads to other files, which no program of ours writes; remove it.")
+                    if isinstance(item, h5py.Dataset) and item.dtype.hasobject:  # all may be one that is very long
+                        raise Mistake(f"{path} is of an earlier version of Auscult; remove it to explain anew.")
                     if isinstance(item, h5py.Dataset) and (item.chunks or item.nbytes > path.stat().st_size):
                         raise Mistake(f"{path} holds more than its size, which no program of ours writes; remove it.")
                     if isinstance(item, h5py.Group):
@@ -100,7 +102,8 @@ class RelevanceFile:
                 for name, values in known.items():
                     if isinstance(values[0], str):
                         encoded = [value.encode(errors="surrogateescape") for value in values]
-                        file.create_dataset(name, data=encoded, dtype=h5py.string_dtype())
+                        length = max(1, *map(len, encoded))
+                        file.create_dataset(name, data=encoded, dtype=h5py.string_dtype(length=length))
                     else:
                         file.create_dataset(name, data=values)
                 for name, row in {**columns, DONE: np.dtype(np.uint8)}.items():

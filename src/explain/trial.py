@@ -54,6 +54,26 @@ def try_network(classifier: Classifier, settings: ClipSettings, own: bool) -> No
         )
 
 
+def try_optimizer(classifier: Classifier, own: bool) -> None:
+    """Makes an optimizer and a schedule.
+
+    Args:
+        own: whether one of them may be the user's own.
+
+    Raises:
+        Mistake: they do not take their options.
+    """
+    try:
+        classifier.optimization(steps=1)
+    except Mistake:
+        raise
+    except Exception as error:
+        if own:
+            raise
+        reason = f"{type(error).__name__}: {shown(' '.join(str(error).split()), 160)}"
+        raise Mistake(f"optimizer: it does not take its options, or those of its schedule ({reason}).") from error
+
+
 def try_attribution(attribution: Attribution, classifier: Classifier, settings: ClipSettings) -> None:
     """Finds the relevance of one clip.
 

@@ -6,7 +6,7 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from src.serve.sharing import Room
+from src.serve.sharing import Room, household
 
 ASKING_SECONDS = 10.0  # to say what is asked for; how long its body may take, `reception` says
 READING_SECONDS = 60.0  # to read what was answered
@@ -28,7 +28,7 @@ class Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(Line(transport, self))  # type: ignore[arg-type]
-        self.address = self.client[0] if self.client else ""
+        self.address = household(self.client[0] if self.client else "")
         self.room.take(self, 1)
 
     def data_received(self, data: bytes) -> None:

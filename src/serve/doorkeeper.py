@@ -36,6 +36,7 @@ class Doorkeeper(uvicorn.Server):
             loop="asyncio",
             http=partial(Connection, Room(most)),  # type: ignore[arg-type]
             ws="none",
+            proxy_headers=app.state.is_behind_proxy,  # else anybody on this machine could be any number of visitors
             log_level="warning",
             backlog=max(1, most // 10),  # so many are let in before they are counted
             timeout_graceful_shutdown=ENDING_SECONDS,

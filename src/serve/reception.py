@@ -11,7 +11,7 @@ from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
-from src.serve.sharing import Room, Turns
+from src.serve.sharing import Room, Turns, household
 from src.serve.upload import MOST_BYTES, BadUpload, Busy, TooLarge
 
 MOST_FORM_BYTES = 10**5
@@ -97,24 +97,27 @@ async def received(request: Request, most: int) -> AsyncIterator[bytes]:
         memory.forget(arrival)
 
 
-async def made_of_upload(request: Request, make: Callable[[bytes], Made]) -> Made:
+async def made_of_upload(request: Request, make: Callable[[bytes], Made], visitor: str = "") -> Made:
     """What a function makes of a recording that was sent, in a thread; a few at a time, the others wait.
+
+    Args:
+        visitor: who sent it, where the page can tell visitors of one address apart.
 
     Raises:
         BadUpload: it is too large, comes too slowly, or too many wait.
     """
     async with received(request, MOST_BYTES) as content:
-        return await made_in_turn(request, request.app.state.reception.turns, partial(make, content))
+        return await made_in_turn(request, request.app.state.reception.turns, partial(make, content), visitor)
 
 
-async def made_in_turn(request: Request, turns: Turns, make: Callable[[], Made]) -> Made:
+async def made_in_turn(request: Request, turns: Turns, make: Callable[[], Made], visitor: str = "") -> Made:
     """What a function makes, in a thread, when it is this visitor's turn.
 
     Raises:
         BadUpload: the visitor has gone.
         Busy: too many wait.
     """
-    async with turns.turn(address_of(request)):
+    async with turns.turn(address_of(request), visitor):
         if await request.is_disconnected():
             raise BadUpload("Nobody waits for an answer any more.")
         return await run_in_threadpool(make)
@@ -138,4 +141,4 @@ async def form_of(request: Request) -> dict[str, Any]:
 
 def address_of(request: Request) -> str:
     """Where a request comes from; behind a proxy on this machine, whom it names."""
-    return request.client.host if request.client else ""
+    return household(request.client.host if request.client else "")

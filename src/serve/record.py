@@ -85,7 +85,7 @@ def add_recordings(app: FastAPI, folder: RecordingFolder) -> None:
     async def listen(request: Request, token: str) -> JSONResponse:
         """What would be kept of a recording, which is the whole body."""
         await run_in_threadpool(folder.session, token)
-        return JSONResponse(await made_of_upload(request, lambda content: as_json(chosen(content, None))))
+        return JSONResponse(await made_of_upload(request, lambda content: as_json(chosen(content, None)), token))
 
     @app.post("/session/{token}/series")
     async def cut(request: Request, token: str) -> JSONResponse:
@@ -95,7 +95,7 @@ def add_recordings(app: FastAPI, folder: RecordingFolder) -> None:
         def cut_up(content: bytes) -> list[dict[str, Any]]:
             return [as_json(piece) for piece in pieces(*decode(content))]
 
-        return JSONResponse(await made_of_upload(request, cut_up))
+        return JSONResponse(await made_of_upload(request, cut_up, token))
 
     @app.post("/session/{token}/keep")
     async def keep(request: Request, token: str, place: int, piece: int | None = None) -> JSONResponse:
@@ -106,7 +106,7 @@ def add_recordings(app: FastAPI, folder: RecordingFolder) -> None:
             return state_of(folder, folder.session(token))
 
         await run_in_threadpool(folder.session, token)
-        return JSONResponse(await made_of_upload(request, cut_and_kept))
+        return JSONResponse(await made_of_upload(request, cut_and_kept, token))
 
 
 def add_refusals(app: FastAPI) -> None:

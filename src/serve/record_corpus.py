@@ -10,6 +10,7 @@ it could disagree after a crash.
 """
 
 import json
+import logging
 import shutil
 import tempfile
 from contextlib import suppress
@@ -18,11 +19,14 @@ from typing import Any
 
 from filelock import FileLock
 
+from src.files import check_links
 from src.mistake import Mistake
 from src.serve.record_file import settle, sweep, write_whole
 from src.serve.record_links import Links, token_of
 from src.serve.record_session import Session
 from src.serve.upload import BadUpload
+
+log = logging.getLogger(__name__)
 
 META = "audioMNIST_meta.txt"
 LAST = "last"
@@ -50,6 +54,7 @@ class RecordingFolder:
         self.lock = FileLock(root / ".lock")  # of all who write, in this program or another
         if root.exists() and not root.is_dir():
             raise Mistake(f"record.root={root} is not a folder; name another one.")
+        check_links(root)
         try:
             for folder, mode in ((root, 0o777), (self.data, 0o777), (self.sessions, 0o700)):
                 folder.mkdir(mode, parents=True, exist_ok=True)
@@ -150,17 +155,23 @@ class RecordingFolder:
         return self.links.number(session, f"{number:02d}")
 
     def _free_numbers(self) -> None:
-        """Takes numbers back from sessions without recordings, which a crash may leave."""
-        people = self.people()
+        """Takes numbers back from sessions without recordings, which a crash may leave.
+
+        Whatever stands in a speaker's folder may be a recording, in whatever format somebody made of it.
+        """
+        people, freed = self.people(), []
         before = len(people)
         for file in self.sessions.glob("[0-9]*.json"):
-            if not token_of(file) or any((self.data / file.stem).glob("*.wav")):
+            if not token_of(file) or any((self.data / file.stem).glob("[!.]*")):
                 continue
+            freed.append(file.stem)
             if people.get(file.stem) == Session.read(file).about:
                 del people[file.stem]
             with suppress(OSError):  # it is not there, or has files that are not ours
                 (self.data / file.stem).rmdir()
             self.links.take_number(file.stem)
+        if freed:
+            log.warning("Numbers of speakers without recordings are free again: %s", ", ".join(sorted(freed)[:20]))
         if len(people) < before:
             self._write_people(people)
 

@@ -3,14 +3,16 @@
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from src.mistake import Mistake
 from src.serve.doorkeeper import Doorkeeper
@@ -20,7 +22,7 @@ from src.serve.upload import BadUpload, Busy, TooLarge
 
 log = logging.getLogger(__name__)
 
-UPLOADS = 4  # that are worked on at once
+UPLOADS = max(2, min(4, os.cpu_count() or 1))  # that are worked on at once
 HERE = Path(__file__).parent
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'"
@@ -60,7 +62,8 @@ def site(names: Sequence[str] = LOOPBACK) -> FastAPI:
     app.state.reception = Reception(UPLOADS)
     app.mount("/static", StaticFiles(directory=HERE / "static"))
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(names))
-    app.middleware("http")(guarded)
+    app.add_middleware(Guarded)
+    app.state.is_behind_proxy = set(names) - {*LOOPBACK, "*"} != set()
 
     @app.exception_handler(Exception)
     def failed(request: Request, error: Exception) -> JSONResponse:
@@ -74,13 +77,33 @@ def site(names: Sequence[str] = LOOPBACK) -> FastAPI:
     return app
 
 
-async def guarded(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Refuses what another site asks for, and tells browsers to run and load nothing that is not ours."""
-    origin, host = request.headers.get("origin"), request.headers.get("host")
-    is_foreign = request.headers.get("sec-fetch-site") in ("cross-site", "same-site")
-    is_foreign |= origin is not None and origin.split("://")[-1] != host
-    if request.method != "GET" and is_foreign:
-        return JSONResponse({"error": "This was asked by another site, which may not."}, 403, HEADERS)
-    response = await call_next(request)
-    response.headers.update(HEADERS)
-    return response
+class Guarded:
+    """Refuses what another site asks for, and tells browsers to run and load nothing that is not ours.
+
+    Bare ASGI: what Starlette wraps around a function never hears that a visitor has gone.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        if scope["method"] != "GET" and is_foreign(Headers(scope=scope)):
+            refusal = JSONResponse({"error": "This was asked by another site, which may not."}, 403, HEADERS)
+            return await refusal(scope, receive, send)
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(HEADERS)
+            await send(message)
+
+        await self.app(scope, receive, send_guarded)
+
+
+def is_foreign(headers: Headers) -> bool:
+    """Whether a page of another site asks."""
+    origin = headers.get("origin")
+    if headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+        return True
+    return origin is not None and origin.split("://")[-1] != headers.get("host")

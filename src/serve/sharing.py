@@ -8,9 +8,22 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from ipaddress import ip_address, ip_network
 from typing import Protocol
 
 from src.serve.upload import Busy
+
+
+def household(address: str) -> str:
+    """What one visitor can have any number of addresses of: this machine, or a network of IPv6."""
+    try:
+        known = ip_address(address.partition("%")[0])
+    except ValueError:  # none, as of a socket of Unix
+        return address
+    known = getattr(known, "ipv4_mapped", None) or known
+    if known.is_loopback:
+        return "this machine"
+    return str(known) if known.version == 4 else str(ip_network(f"{known}/64", strict=False))
 
 
 class Guest(Protocol):
@@ -66,7 +79,8 @@ class Room:
 
 
 class Turns:
-    """Places to work at. Who waits for one gets it in turns: an address after the other.
+    """Places to work at. Who waits for one gets it in turns: an address after the other, and there a visitor after the
+    other, where the page can tell them apart.
 
     Args:
         places: to work at once.
@@ -75,30 +89,32 @@ class Turns:
 
     def __init__(self, places: int, most: int) -> None:
         self.free, self.most = places, most
-        self.waiting: dict[str, deque[asyncio.Future[None]]] = {}  # by address: whose turn it is comes first
+        # by address and visitor: whose turn it is comes first
+        self.waiting: dict[str, dict[str, deque[asyncio.Future[None]]]] = {}
 
     @asynccontextmanager
-    async def turn(self, address: str) -> AsyncIterator[None]:
+    async def turn(self, address: str, visitor: str = "") -> AsyncIterator[None]:
         """Waits for a place, and has it.
 
         Raises:
-            Busy: too many wait, and most of them at this address.
+            Busy: too many wait, and most of them for this visitor at this address.
         """
         if self.free:
             self.free -= 1
         else:
-            await self._wait(address)
+            await self._wait(address, visitor)
         try:
             yield
         finally:
             self._pass_on()
 
-    async def _wait(self, address: str) -> None:
+    async def _wait(self, address: str, visitor: str) -> None:
         place = asyncio.get_running_loop().create_future()
-        self.waiting.setdefault(address, deque()).append(place)
-        if sum(map(len, self.waiting.values())) > self.most:
-            fullest = max(self.waiting, key=lambda name: len(self.waiting[name]))
-            self._next_of(fullest, newest=True).set_exception(Busy())
+        self.waiting.setdefault(address, {}).setdefault(visitor, deque()).append(place)
+        if sum(map(self._count, self.waiting)) > self.most:
+            own = self.waiting[max(self.waiting, key=self._count)]
+            fullest = max(own, key=lambda name: len(own[name]))
+            own[fullest].pop().set_exception(Busy())  # never the last one: so many wait that one has several
         try:
             await place
         except asyncio.CancelledError:
@@ -106,17 +122,25 @@ class Turns:
                 self._pass_on()
             raise
 
+    def _count(self, address: str) -> int:
+        return sum(map(len, self.waiting[address].values()))
+
     def _pass_on(self) -> None:
         while self.waiting:
-            place = self._next_of(next(iter(self.waiting)))
+            place = self._next()
             if not place.done():  # else it was cancelled
                 return place.set_result(None)
         self.free += 1
 
-    def _next_of(self, address: str, newest: bool = False) -> "asyncio.Future[None]":
-        """Takes one who waits out of the line; the others of the address go to the line's end."""
-        own = self.waiting.pop(address)
-        place = own.pop() if newest else own.popleft()
-        if own:
-            self.waiting[address] = own
+    def _next(self) -> "asyncio.Future[None]":
+        """Takes whose turn it is out of the line; the others of the visitor and of the address go to its end."""
+        address = next(iter(self.waiting))
+        visitors = self.waiting.pop(address)
+        visitor = next(iter(visitors))
+        line = visitors.pop(visitor)
+        place = line.popleft()
+        if line:
+            visitors[visitor] = line
+        if visitors:
+            self.waiting[address] = visitors
         return place

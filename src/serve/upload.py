@@ -5,6 +5,7 @@ import io
 import numpy as np
 import soundfile
 
+from src.datamodules.quiet import quiet
 from src.datamodules.recording import is_truncated
 
 MOST_BYTES = 20 * 10**6
@@ -40,7 +41,7 @@ def decode(content: bytes) -> tuple[np.ndarray, int]:
     if len(content) > MOST_BYTES:
         raise TooLarge(MOST_BYTES)
     try:
-        with soundfile.SoundFile(io.BytesIO(content)) as file:
+        with quiet(), soundfile.SoundFile(io.BytesIO(content)) as file:
             check_size(file.frames, file.samplerate, file.channels)
             samples, rate = file.read(dtype="float32", always_2d=True), file.samplerate
             if len(samples) and is_truncated(file, len(samples)):

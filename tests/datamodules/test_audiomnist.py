@@ -85,7 +85,9 @@ def test_without_metadata_only_the_digits_are_known(
     assert len(caplog.records) == 1 and "audioMNIST_meta.txt" in caplog.text
 
 
-@pytest.mark.parametrize("content", [b'{"01": {', b"[1, 2]", b'{"01": 3}', b"\xff\xfe\x00"])
+@pytest.mark.parametrize(
+    "content", [b'{"01": {', b"[1, 2]", b'{"01": 3}', b'{"01": {"gender": ["x"]}}', b"\xff\xfe\x00"]
+)
 def test_metadata_that_are_not_what_they_should_be(files: dict[str, bytes], tmp_path: Path, content: bytes) -> None:
     files["data/audioMNIST_meta.txt"] = content
     with pytest.raises(Mistake, match=r"audioMNIST_meta\.txt is not the JSON file"):

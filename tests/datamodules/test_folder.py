@@ -13,6 +13,7 @@ from src.datamodules.cache import open_cache
 from src.datamodules.clips import Clip
 from src.datamodules.folder import Folder
 from src.datamodules.recording import ClipSettings
+from src.datamodules.table import LARGEST
 from src.mistake import Mistake
 
 PATTERN = r"(?P<digit>\d)_(?P<speaker>[^_]+)_(?P<take>\d+)"
@@ -259,7 +260,7 @@ def test_what_is_shown_of_a_table_has_an_end(root: Path) -> None:
     long = "x" * 100_000
     table(root / "long.csv", f"path,digit\n{long},1\n")
     assert len(mistake(Folder(root, csv="long.csv"))) < 1000
-    assert "is a device" in mistake(Folder(root, csv="/dev/zero"))
+    assert "cannot be read: not a regular file" in mistake(Folder(root, csv="/dev/zero"))
 
 
 def test_the_configuration_holds_the_arguments() -> None:
@@ -274,3 +275,17 @@ def test_a_pattern_that_takes_for_ever_is_refused(tmp_path):
     with pytest.raises(Mistake, match="takes for ever to search"):
         Folder(tmp_path, pattern=r"(?P<digit>(a+)+)$").clips()
     assert time.monotonic() - started < 15
+
+
+@pytest.mark.parametrize("kind", ["pipe", "zero", "kmsg", "large"])
+def test_a_table_has_an_end(root: Path, kind: str) -> None:
+    path = root / "table.csv"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "large":
+        with path.open("wb") as file:
+            file.truncate(LARGEST + 1)
+    else:
+        path.symlink_to(f"/dev/{kind}")
+    for corpus in (Folder(root, csv="table.csv"), Folder(root, PATTERN, speakers="table.csv")):
+        assert "cannot be read" in mistake(corpus)

@@ -1,8 +1,11 @@
+import io
 import os
 import re
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,7 @@ from scipy import signal
 
 from src.datamodules import audio_file, recording
 from src.datamodules.clips import MISSING, Clip, Corpus
-from src.datamodules.recording import BadRecording, ClipSettings, highpass, load, prepare
+from src.datamodules.recording import BadRecording, ClipSettings, highpass, load, prepare, read_whole
 from src.mistake import Mistake
 
 PLAIN = ClipSettings(highpass_hz=None, trim_db=None)
@@ -320,6 +323,23 @@ def test_nor_is_a_resource_fork_that_is_none(tmp_path: Path, fork: str) -> None:
     (tmp_path / fork).parent.mkdir(exist_ok=True)
     os.mkfifo(tmp_path / fork)
     assert reason_of(tmp_path / "x.wav").startswith("unreadable: ")
+
+
+def test_damage_does_not_fill_the_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    soundfile.write(content := io.BytesIO(), word(8000), 8000, format="MP3")
+    pieces = [content.getvalue()[start : start + 180] for start in range(0, len(content.getvalue()), 180)]
+    random = np.random.default_rng(0)
+    (tmp_path / "torn.mp3").write_bytes(b"".join(piece + random.bytes(40) for piece in pieces))
+    (tmp_path / "tags.mp3").write_bytes((b"ID3\4" + bytes(6)) * 1000)
+
+    def read(path: Path) -> None:
+        with suppress(BadRecording):
+            read_whole(path)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(read, 10 * sorted(tmp_path.iterdir())))
+    os.write(2, b"heard")
+    assert capfd.readouterr().err == "heard"
 
 
 def test_what_is_no_regular_file_is_not_opened(tmp_path: Path) -> None:

@@ -155,3 +155,19 @@ def test_a_file_that_leads_elsewhere_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(Mistake, match="cannot be read"):
         check_own(path)
+
+
+def test_strings_of_any_length_are_not_read(tmp_path: Path) -> None:
+    """All of them may lead to one that is longer than any memory divided by their number."""
+    with h5py.File(tmp_path / "relevance.h5", "w") as file:
+        file.create_dataset("path", data=["a", "b"], dtype=h5py.string_dtype())
+    with pytest.raises(Mistake, match="of an earlier version"):
+        check_own(tmp_path / "relevance.h5")
+
+
+def test_names_come_back_as_they_were(tmp_path: Path) -> None:
+    names = ["", "\u00e4" * 300, "no\udcff UTF-8"]
+    RelevanceFile.create(tmp_path / "relevance.h5", {}, {"path": names}, {})
+    check_own(tmp_path / "relevance.h5")
+    with h5py.File(tmp_path / "relevance.h5") as file:
+        assert file["path"].asstr(errors="surrogateescape")[:].tolist() == names

@@ -184,6 +184,19 @@ def test_a_crash_before_the_first_word_is_there_costs_no_number(visitor, root, m
     assert len(list(root.glob("sessions/*.json"))) == 1
 
 
+@pytest.mark.parametrize("name", ["0_01_0.flac", "0_01_0.WAV", "notes.txt"])
+def test_whatever_is_made_of_recordings_keeps_the_number(visitor, root, name):
+    link = begin(visitor)
+    keep(visitor, link)
+    for path in list(root.glob("data/01/*.wav")):
+        path.rename(path.with_name(name))
+    before = (root / "data/audioMNIST_meta.txt").read_text()
+    later = visitor_of(folder_of(root))
+    assert (root / "data/audioMNIST_meta.txt").read_text() == before and "01" in before
+    assert later.delete(link).is_success
+    assert not (root / "data/01").exists() and (root / "data/audioMNIST_meta.txt").read_text() == "{}"
+
+
 @pytest.mark.parametrize("change", [lambda link: link[:-1] + "x", lambda link: link.replace("/session/", "/session/A")])
 def test_nobody_writes_a_link_of_their_own(visitor, change):
     link = begin(visitor)
@@ -452,3 +465,15 @@ def test_mistakes_end_in_a_sentence(options, message, serve_here, tmp_path):
     (tmp_path / "file").touch()
     said = serve_here("page=record", *options)
     assert message in said and "\n" not in said and not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize("place", ["sessions", "data", "data/05", "data/05/0_05_0.wav", ".lock", "sessions/key"])
+def test_a_corpus_from_somebody_else_leads_nowhere(root, tmp_path, place):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / ".a.unfinished").touch()
+    (root / place).parent.mkdir(parents=True)
+    (root / place).symlink_to(outside)
+    with pytest.raises(Mistake, match="is a link that leads out of"):
+        folder_of(root)
+    assert [path.name for path in outside.iterdir()] == [".a.unfinished"]

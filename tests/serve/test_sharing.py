@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from src.serve.sharing import Room, Turns
+from src.serve.sharing import Room, Turns, household
 from src.serve.upload import Busy
 
 
@@ -77,6 +77,36 @@ def test_turns_go_from_address_to_address():
         return order
 
     assert "".join(asyncio.run(run())) == "aabcabaa"
+
+
+def test_turns_of_an_address_go_from_visitor_to_visitor():
+    async def run() -> list[str]:
+        turns, order = Turns(1, 100), []
+
+        async def visit(address: str, visitor: str) -> None:
+            async with turns.turn(address, visitor):
+                order.append(address + visitor)
+                await asyncio.sleep(0)
+
+        guests = [*6 * [("a", "1")], ("a", "2"), *3 * [("b", "3")], ("a", "2")]
+        await asyncio.gather(*(visit(*guest) for guest in guests))
+        assert turns.free == 1 and not turns.waiting
+        return order
+
+    assert " ".join(asyncio.run(run())) == "a1 a1 b3 a2 b3 a1 b3 a2 a1 a1 a1"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("127.0.0.1", "127.3.4.5", True), ("::1", "127.0.0.1", True), ("::ffff:127.0.0.9", "127.0.0.1", True),
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True), ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("10.0.0.1", "10.0.0.2", False), ("10.0.0.1", "::ffff:10.0.0.1", True), ("fe80::1%eth0", "fe80::2", True),
+        ("", "127.0.0.1", False),
+    ],
+)  # fmt: skip
+def test_who_has_many_addresses_is_one(one, other, same):
+    assert (household(one) == household(other)) == same
 
 
 def test_where_too_many_wait_the_last_of_the_fullest_address_goes():

@@ -13,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,8 @@ from filelock import FileLock
 
 from src.serve import connection, reception
 from src.serve.doorkeeper import Doorkeeper
-from src.serve.reception import form_of
+from src.serve.options import LOOPBACK
+from src.serve.reception import address_of, form_of, made_of_upload
 from src.serve.server import site
 from src.serve.sparing import Sparing
 from tests.conftest import ROOT
@@ -230,6 +231,13 @@ def served_here(monkeypatch) -> Iterator[int]:
     async def form(request: Request) -> dict[str, Any]:
         return await form_of(request)
 
+    with served(app) as port:
+        yield port
+
+
+@contextmanager
+def served(app: FastAPI) -> Iterator[int]:
+    """The port at which an application is served."""
     with socket.create_server(("127.0.0.1", 0)) as door:
         server = Doorkeeper(app)
         thread = threading.Thread(target=server.run, args=([door],))
@@ -290,3 +298,39 @@ def test_a_log_is_not_filled(caplog):
     sparing.said.clear()
     log.warning("Invalid request %d", 7)
     assert caplog.messages[2:] == ["Invalid request 7 (999 more such lines were left out.)"]
+
+
+def test_nobody_works_for_who_has_gone():
+    app, done = site(), []
+
+    @app.post("/work")
+    async def work(request: Request) -> Response:
+        return Response(await made_of_upload(request, lambda content: done.append(time.sleep(0.2)) or b""))
+
+    with served(app) as port:
+        head = b"POST /work HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\n\r\nab"
+        gone = [socket.create_connection(("127.0.0.1", port)) for _ in range(50)]
+        for one in gone:
+            one.sendall(head)
+        time.sleep(0.5)
+        close(gone)
+        with socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as honest:
+            honest.sendall(head)
+            assert honest.recv(100).startswith(b"HTTP/1.1 200")
+    assert len(done) < 25
+
+
+def test_a_visitor_has_no_address_of_its_own_making():
+    app = site()
+
+    @app.get("/address")
+    def address(request: Request) -> Response:
+        return Response(address_of(request))
+
+    for names, told in ((LOOPBACK, "this machine"), (("lab.example",), "10.9.8.7")):
+        app.state.is_behind_proxy = site([*LOOPBACK, *names]).state.is_behind_proxy
+        with served(app) as port:
+            request = urllib.request.Request(
+                f"http://127.0.0.1:{port}/address", headers={"X-Forwarded-For": "10.9.8.7"}
+            )
+            assert urllib.request.urlopen(request, timeout=SECONDS).read().decode() == told

@@ -42,6 +42,7 @@ def test_what_is_heard_of_a_clip_is_equally_loud_under_all_conditions(materials)
             assert 0 < start < stop < 1
 
 
+@pytest.mark.slow
 def test_materials_whose_making_was_killed_are_made_anew(materials, trained, cache_dir, tmp_path):
     (tmp_path / "materials").mkdir()
     (tmp_path / "materials/000.wav").write_bytes(b"half")
@@ -74,6 +75,7 @@ def test_two_networks_bring_clips_by_turns_and_none_twice(trained, cache_dir, tm
     assert max(Counter(clip.checkpoint for clip in found.clips[3:]).values()) <= 5
 
 
+@pytest.mark.slow
 def test_two_servers_that_begin_a_study_show_the_same(trained, cache_dir, tmp_path):
     checkpoint, data = [str(trained("audionet", "sex"))], {"root": None, "cache_dir": str(cache_dir)}
 

@@ -188,6 +188,7 @@ def answer_until_killed(path: Path, told: Path) -> None:
             file.write(f"{number} {trial}\n".encode())
 
 
+@pytest.mark.slow
 def test_twenty_kills_lose_no_answer_that_was_confirmed(tmp_path):
     path, told = tmp_path / "answers.sqlite", tmp_path / "told"
     chance, context = random.Random(0), multiprocessing.get_context("fork")
