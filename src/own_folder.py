@@ -183,7 +183,7 @@ def has_saved(folder: Path) -> bool:
     if (folder / METRICS).exists() or any(folder.glob("checkpoints/*.ckpt")):
         return True
     table = folder / "metrics.csv"
-    return table.exists() and len(table.read_text(encoding="utf-8").splitlines()) > 2  # someone removed the checkpoint
+    return table.is_file() and table.read_bytes().count(b"\n") > 2  # someone removed the checkpoint
 
 
 def holds_a_run(folder: Path) -> str:
