@@ -32,6 +32,15 @@ PATHS = (
     "data.cache_dir", "record.root", "study.root", "hydra.run.dir", "hydra.sweep.dir",
 )  # fmt: skip
 LONGEST_SENTENCE = 4000  # characters
+# Hydra's flags, with the values of some; --experimental-rerun is left out, which runs what a file says
+FLAGS: dict[str, tuple[str, ...]] = dict.fromkeys(
+    (
+        "-h", "--help", "--hydra-help", "--version", "-r", "--run", "-m", "--multirun", "--resolve", "-p", "--package",
+        "-sc", "--shell-completion", "-cp", "--config-path", "-cn", "--config-name", "-cd", "--config-dir",
+    ), ()
+)  # fmt: skip
+FLAGS |= dict.fromkeys(("-c", "--cfg"), ("job", "hydra", "all"))
+FLAGS |= dict.fromkeys(("-i", "--info"), ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath"))
 CLOSED = (errno.EROFS, errno.EACCES)
 
 # configuration, run folder, the multirun's folder if it is a job of one, overrides -> what a sweeper may optimise
@@ -134,6 +143,7 @@ def start(main: Callable[[], Any], program: str) -> None:
         sys.stderr = os.fdopen(os.dup(sys.stderr.fileno()), "w", 1, errors="backslashreplace")  # see `quiet`
     find_src_from_anywhere()
     flags, overrides = sorted_arguments(sys.argv[1:])
+    check_flags(flags)
     sys.argv[1:] = flags + overrides
     try:
         main()
@@ -150,6 +160,17 @@ def start(main: Callable[[], Any], program: str) -> None:
         sys.exit(1)  # `job` has said so
     finally:
         folder_lock.release()
+
+
+def check_flags(flags: list[str]) -> None:
+    """Ends the program with a sentence where one of them is none of Hydra's."""
+    for number, flag in enumerate(flags):
+        name = flag.lstrip("-")
+        if flag.startswith("-") and flag not in FLAGS:
+            sys.exit(f"{flag} is not a flag; options are said as {name or 'option'}=value; --help lists them.")
+        value = flags[number + 1] if number + 1 < len(flags) else ""
+        if (values := FLAGS.get(flag)) and value not in (*values, *([""] if flag in ("-i", "--info") else [])):
+            sys.exit(f"{flag} needs one of {', '.join(values)} behind it.")
 
 
 def sorted_arguments(arguments: list[str]) -> tuple[list[str], list[str]]:

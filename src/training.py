@@ -99,7 +99,15 @@ def tried_classifier(config: dict[str, Any], datamodule: AudioDataModule) -> Cla
 def new_classifier(config: dict[str, Any], classes: list[str]) -> Classifier:
     """A classifier whose weights are drawn by the run's seed."""
     seed_everything(config["seed"], verbose=False)
-    return Classifier.from_config(config, classes)
+    try:
+        return Classifier.from_config(config, classes)
+    except Mistake:
+        raise
+    except Exception as error:  # PyTorch and the network stumble over odd options in any way
+        if config["allow"]:  # whose author wants to see where it fails
+            raise
+        reason = f"{type(error).__name__}: {shown(' '.join(str(error).split()), 160)}"
+        raise Mistake(f"model: it cannot be built of these options ({reason}).") from error
 
 
 def check_resumed(config: dict[str, Any], folder: Path, datamodule: AudioDataModule) -> None:
