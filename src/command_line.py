@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -149,6 +150,13 @@ def start(main: Callable[[], Any], program: str) -> None:
         main()
     except (HydraException, OmegaConfBaseException, ValueError) as error:  # `job` lets none of its own out
         sys.exit(sentence(error, overrides, program))
+    except (TypeError, AttributeError, AssertionError) as error:  # Hydra's, of an override that it did not expect
+        if not any(f"{package}{os.sep}" in origin(error) for package in ("hydra", "omegaconf")):
+            raise
+        reason = shown(" ".join(str(error).split()) or type(error).__name__, 200)
+        sys.exit(
+            f"One of {', '.join(map(shown, overrides))} cannot be understood ({reason}); --help lists the options."
+        )
     except Mistake as mistake:
         sys.exit(str(mistake))
     except OSError as error:  # Hydra's, as it makes the folder: `job` lets none of its own out
@@ -160,6 +168,11 @@ def start(main: Callable[[], Any], program: str) -> None:
         sys.exit(1)  # `job` has said so
     finally:
         folder_lock.release()
+
+
+def origin(error: Exception) -> str:
+    """The file that an error was raised in."""
+    return traceback.extract_tb(error.__traceback__)[-1].filename
 
 
 def check_flags(flags: list[str]) -> None:
