@@ -29,7 +29,7 @@ from src.plain_data import DEEPEST, MOST_VALUES, shown
 log = logging.getLogger(__name__)
 
 KEY = "auscult"
-MOST_SECONDS, MOST_BYTES = 7.0, 2 * 2**30  # to build a network, beside several times the size of its file
+MOST_SECONDS, MOST_BYTES = 7.0, 2**30  # to build a network, beside several times the size of its file
 
 
 class KeepBest(ModelCheckpoint):
@@ -223,7 +223,7 @@ def classifier_of(checkpoint: dict[str, Any]) -> Classifier:
     try:
         with (
             seconds_at_most(MOST_SECONDS + size / 2**27, "the network that the checkpoint describes"),
-            bytes_at_most(MOST_BYTES + 8 * size),
+            bytes_at_most(MOST_BYTES + 3 * size),
         ):
             check_size(card, weights)
             classifier = Classifier.from_config(card["config"], card["classes"])

@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -32,6 +33,15 @@ PATHS = (
     "data.cache_dir", "record.root", "study.root", "hydra.run.dir", "hydra.sweep.dir",
 )  # fmt: skip
 LONGEST_SENTENCE = 4000  # characters
+# Hydra's flags, with the values of some; --experimental-rerun is left out, which runs what a file says
+FLAGS: dict[str, tuple[str, ...]] = dict.fromkeys(
+    (
+        "-h", "--help", "--hydra-help", "--version", "-r", "--run", "-m", "--multirun", "--resolve", "-p", "--package",
+        "-sc", "--shell-completion", "-cp", "--config-path", "-cn", "--config-name", "-cd", "--config-dir",
+    ), ()
+)  # fmt: skip
+FLAGS |= dict.fromkeys(("-c", "--cfg"), ("job", "hydra", "all"))
+FLAGS |= dict.fromkeys(("-i", "--info"), ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath"))
 CLOSED = (errno.EROFS, errno.EACCES)
 
 # configuration, run folder, the multirun's folder if it is a job of one, overrides -> what a sweeper may optimise
@@ -127,6 +137,7 @@ def start(main: Callable[[], Any], program: str) -> None:
         program: "train" or "explain", the name of its configuration.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # hands Hydra's own errors to us rather than printing them
+    os.environ["MPLBACKEND"] = "agg"  # nothing is shown in windows, whatever this machine has for them
     logging.raiseExceptions = False  # a log file on a full disk is said once, not at every line
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # recordings' names need not be UTF-8
@@ -134,11 +145,19 @@ def start(main: Callable[[], Any], program: str) -> None:
         sys.stderr = os.fdopen(os.dup(sys.stderr.fileno()), "w", 1, errors="backslashreplace")  # see `quiet`
     find_src_from_anywhere()
     flags, overrides = sorted_arguments(sys.argv[1:])
+    check_flags(flags)
     sys.argv[1:] = flags + overrides
     try:
         main()
     except (HydraException, OmegaConfBaseException, ValueError) as error:  # `job` lets none of its own out
         sys.exit(sentence(error, overrides, program))
+    except (TypeError, AttributeError, AssertionError) as error:  # Hydra's, of an override that it did not expect
+        if not any(f"{package}{os.sep}" in origin(error) for package in ("hydra", "omegaconf")):
+            raise
+        reason = shown(" ".join(str(error).split()) or type(error).__name__, 200)
+        sys.exit(
+            f"One of {', '.join(map(shown, overrides))} cannot be understood ({reason}); --help lists the options."
+        )
     except Mistake as mistake:
         sys.exit(str(mistake))
     except OSError as error:  # Hydra's, as it makes the folder: `job` lets none of its own out
@@ -150,6 +169,22 @@ def start(main: Callable[[], Any], program: str) -> None:
         sys.exit(1)  # `job` has said so
     finally:
         folder_lock.release()
+
+
+def origin(error: Exception) -> str:
+    """The file that an error was raised in."""
+    return traceback.extract_tb(error.__traceback__)[-1].filename
+
+
+def check_flags(flags: list[str]) -> None:
+    """Ends the program with a sentence where one of them is none of Hydra's."""
+    for number, flag in enumerate(flags):
+        name = flag.lstrip("-")
+        if flag.startswith("-") and flag not in FLAGS:
+            sys.exit(f"{flag} is not a flag; options are said as {name or 'option'}=value; --help lists them.")
+        value = flags[number + 1] if number + 1 < len(flags) else ""
+        if (values := FLAGS.get(flag)) and value not in (*values, *([""] if flag in ("-i", "--info") else [])):
+            sys.exit(f"{flag} needs one of {', '.join(values)} behind it.")
 
 
 def sorted_arguments(arguments: list[str]) -> tuple[list[str], list[str]]:

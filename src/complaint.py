@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import OverrideParseException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
 
 from src.trainer_options import refusal
@@ -37,6 +37,8 @@ def sentence(error: Exception, overrides: Iterable[str] = (), program: str = "tr
     if found := re.search(r"Could not override '([^'\n]+)'", text):
         option = found.group(1).split("@")[0]
         group, _, name = option.partition(".")
+        if choices := sorted(path.stem for path in (CONF / option).glob("*.yaml")):
+            return f"{option} is given by the name of a choice: one of {', '.join(choices)}."
         if group == "trainer" and (refused := refusal(name, explaining=program != "train")):
             return refused
         if owners := owners_of(option):
@@ -80,7 +82,10 @@ def options(overrides: Iterable[str] = (), program: str = "train") -> list[str]:
     chosen = [text for text in overrides if text.split("=")[0] in groups and "," not in text]
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = compose(program, overrides=chosen)
+        try:
+            cfg = compose(program, overrides=chosen)
+        except HydraException:  # of a choice that is none
+            cfg = compose(program)
 
     def names(node: Any, path: str) -> list[str]:
         if not isinstance(node, dict):

@@ -1,5 +1,7 @@
 """Checks a configuration and says what is wrong in one sentence. Imports nothing heavy: `--help` must be quick."""
 
+import os
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -61,15 +63,43 @@ EXPLANATION_NUMBERS: list[tuple[str, type, float, float, bool]] = [
 
 def run_folder_of(ckpt_path: str | None, otherwise: str | None) -> str | None:
     """The run folder that holds a checkpoint, or `otherwise` where there is none."""
-    path = Path(ckpt_path).expanduser().absolute() if ckpt_path else None
-    if path and path.is_file() and path.parent.name == "checkpoints":
-        return str(path.parents[1])
+    with suppress(Mistake, OSError):  # which is said when it is opened
+        path = Path(absolute("ckpt_path", ckpt_path)) if ckpt_path else None
+        if path and path.is_file() and path.parent.name == "checkpoints":
+            return str(path.parents[1])
     return otherwise
+
+
+def absolute(option: str, value: Any) -> str:
+    """A path, wherever whoever reads the configuration later may stand; a folder can be called 2026.
+
+    Raises:
+        Mistake: it is none.
+    """
+    if isinstance(value, bool | list | dict) or "\0" in str(value):
+        raise Mistake(f"{option}={shown(value)} is no path.")
+    try:
+        return str(Path(str(value)).expanduser().absolute())
+    except RuntimeError as error:
+        raise Mistake(f"{option}={shown(value)} begins with the home folder of nobody on this machine.") from error
+
+
+def make_absolute(node: dict[str, Any], names: Iterable[str], within: str = "") -> None:
+    """Makes the paths of a node absolute, those that it has.
+
+    Args:
+        within: the node's own name, and a dot.
+    """
+    for name in names:
+        if node[name] not in (None, ""):
+            node[name] = absolute(f"{within}{name}", node[name])
+        elif name == "cache_dir":
+            raise Mistake(f"{within}{name} has no value; set it with {within}{name}=…")
 
 
 def check_incomplete(ckpt_path: str) -> None:
     """Raises a Mistake if the checkpoint to resume from is gone because its run is complete."""
-    path = Path(ckpt_path).expanduser().absolute()
+    path = Path(absolute("ckpt_path", ckpt_path))
     if path.name == "last.ckpt" and not path.exists() and (path.parents[1] / "metrics.json").exists():
         raise Mistake(
             f"ckpt_path={ckpt_path} is gone: the run in {path.parents[1]} is complete; keep_last=true keeps the"
@@ -151,11 +181,13 @@ def check(cfg: DictConfig) -> dict[str, Any]:
     config["allow"] = packages(config)
     config["trainer"] = check_trainer(config["trainer"])
     check_training(config["trainer"])
-    for option in ("root", "csv", "speakers", "cache_dir"):  # whoever reads the configuration later may stand elsewhere
-        path = config["data"].get(option)
-        is_table = option in ("csv", "speakers")  # which may also lie in the root
-        if path and (not is_table or Path(path).expanduser().exists()):
-            config["data"][option] = str(Path(path).expanduser().absolute())
+    if config["data"].get("cache_dir") in (None, ""):
+        raise Mistake("data.cache_dir has no value; set it with data.cache_dir=…")
+    for option in ("root", "csv", "speakers", "cache_dir"):
+        if path := config["data"].get(option):
+            is_table = option in ("csv", "speakers")  # which may also lie in the root
+            whole = absolute(f"data.{option}", path)
+            config["data"][option] = str(path) if is_table and not os.path.exists(whole) else whole
     return config
 
 
@@ -224,14 +256,8 @@ def check_explanation(cfg: DictConfig) -> dict[str, Any]:
     config["allow"] = packages(config)
     config["trainer"] = check_trainer(config.get("trainer"), explaining=True)
     config["target"] = str(config["target"]).lower() if isinstance(config["target"], bool) else str(config["target"])
-    for holder, name in (
-        (config, "checkpoint"),
-        (config, "input"),
-        (config, "control"),
-        *((config["data"], name) for name in ("root", "csv", "speakers", "cache_dir")),
-    ):
-        if holder[name]:  # whoever reads the configuration later may stand elsewhere
-            holder[name] = str(Path(str(holder[name])).expanduser().absolute())
+    make_absolute(config, ("checkpoint", "input", "control"))
+    make_absolute(config["data"], ("root", "csv", "speakers", "cache_dir"), "data.")
     return config
 
 

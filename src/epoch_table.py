@@ -7,6 +7,7 @@ import pandas as pd
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from src.files import replacing
+from src.plain_data import shown
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +27,7 @@ class EpochTable(Callback):
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         if trainer.is_global_zero and trainer.current_epoch > 0 and self.path.exists():
-            rows = pd.read_csv(self.path)
-            self.rows = rows[rows["epoch"] < trainer.current_epoch].to_dict("records")
+            self.rows = self._rows_before(trainer.current_epoch)
 
     def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
         self.started = time.monotonic()
@@ -57,7 +57,7 @@ class EpochTable(Callback):
         self.rows.append(row)
         with replacing(self.path) as unfinished:  # so that a run killed here keeps the rows it had
             pd.DataFrame(self.rows).to_csv(unfinished, index=False)
-        shown = ", ".join(f"{name} {metrics[name]:.3f}" for name in sorted(metrics))
+        said = ", ".join(f"{name} {metrics[name]:.3f}" for name in sorted(metrics))
         log.info(
             "epoch %d/%s%s: %s",
             row["epoch"] + 1,
@@ -65,5 +65,16 @@ class EpochTable(Callback):
             f" (stopped after {batches.current.completed} of {trainer.num_training_batches} batches)"
             if self.unfinished
             else "",
-            shown,
+            said,
         )
+
+    def _rows_before(self, epoch: int) -> list[dict[Any, Any]]:
+        """Those that the table has of earlier epochs. One that cannot be read is set aside: it is for people."""
+        try:
+            rows = pd.read_csv(self.path)
+            return rows[rows["epoch"] < epoch].to_dict("records")
+        except (OSError, KeyError, ValueError, TypeError) as error:  # ValueError: also no CSV, or not UTF-8
+            aside = self.path.with_name(f"{self.path.stem}.unreadable.csv")
+            self.path.replace(aside)
+            log.warning("%s cannot be read (%s) and is now %s.", self.path, shown(error), aside.name)
+            return []

@@ -14,7 +14,9 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
+from src.complaint import sentence
 from src.config import check, check_explanation, differences, plain, read, run_folder_of, selected
 from src.files import check_links
 from src.folder_lock import lock
@@ -38,8 +40,8 @@ class OwnFolder(Callback):
     """
 
     def on_run_start(self, config: DictConfig, config_name: str | None = None, **kwargs: Any) -> None:
-        folder = str(config.hydra.run.dir)
         with said():
+            folder = str(config.hydra.run.dir)
             check_links(Path(folder))
         if is_resumed(config, folder):
             return
@@ -53,8 +55,8 @@ class OwnFolder(Callback):
             lock(Path(folder), "hydra.run.dir")
 
     def on_multirun_start(self, config: DictConfig, config_name: str | None = None, **kwargs: Any) -> None:
-        named, folder = str(config.hydra.sweep.dir), str(config.hydra.sweep.dir)
         with said():
+            named = folder = str(config.hydra.sweep.dir)
             check_links(Path(folder))
             check_jobs(config)
             if is_named_after_time(config.hydra.sweep):
@@ -76,6 +78,8 @@ def said() -> Iterator[None]:
         raise SystemExit(str(mistake)) from None
     except OSError:  # no folder can be made there, which Hydra is about to notice, too
         pass
+    except OmegaConfBaseException as error:
+        raise SystemExit(sentence(error)) from None
     except Exception as error:  # of whatever else it would make a warning, and go on
         reason = shown(" ".join(str(error).split()))
         raise SystemExit(
@@ -179,7 +183,7 @@ def has_saved(folder: Path) -> bool:
     if (folder / METRICS).exists() or any(folder.glob("checkpoints/*.ckpt")):
         return True
     table = folder / "metrics.csv"
-    return table.exists() and len(table.read_text(encoding="utf-8").splitlines()) > 2  # someone removed the checkpoint
+    return table.is_file() and table.read_bytes().count(b"\n") > 2  # someone removed the checkpoint
 
 
 def holds_a_run(folder: Path) -> str:

@@ -39,7 +39,7 @@ def claim(folder: Path, config: dict[str, Any], resume: bool = False) -> bytes |
         Occupied: the folder holds a run already, and this one does not resume it.
     """
     path = folder / "config.yaml"
-    before = path.read_bytes() if path.exists() else None
+    before = path.read_bytes() if path.is_file() else None
     is_other = before is not None and not holds_same(folder, config)
     if not resume and (is_other or has_saved(folder)):
         raise Occupied(holds_a_run(folder))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.errors import InstantiationException
+from omegaconf.errors import OmegaConfBaseException
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.callbacks import RichProgressBar, Timer
 from pytorch_lightning.plugins.environments import LightningEnvironment
@@ -71,21 +72,23 @@ def is_lightnings(error: Exception) -> bool:
     return own and any(f"{package}{os.sep}" in raised_in for package in ("pytorch_lightning", "lightning_fabric"))
 
 
-def callback(config: dict[str, Any], name: str, node: dict[str, Any]) -> Callback:
+def callback(config: dict[str, Any], name: str, node: Any) -> Callback:
     """A callback of the configuration.
 
     Raises:
-        Mistake: there is none such; in a run that is resumed, also where it refuses the options in any way.
+        Mistake: there is none such, or it refuses the options in any way.
     """
+    option = f"callbacks.{shown(name)}"
     try:
-        return build(node, f"callbacks.{name}")
-    except InstantiationException as error:
-        if config["ckpt_path"]:
-            reason = shown(" ".join(str(error.__cause__ or error).split()), 160)
-            raise Mistake(
-                f"callbacks.{shown(name)} cannot be built ({reason}); name it again with callbacks=…."
-            ) from error
-        raise
+        built = build(node, option) if isinstance(node, dict) else node
+    except (InstantiationException, OmegaConfBaseException) as error:
+        if config["allow"] and not config["ckpt_path"]:  # whose author wants to see where it fails
+            raise
+        reason = shown(" ".join(str(error.__cause__ or error).split()), 160)
+        raise Mistake(f"{option} cannot be built ({reason}); name it again with callbacks=….") from error
+    if not isinstance(built, Callback):
+        raise Mistake(f"{option} is no callback of Lightning's; its _target_ has to name one.")
+    return built
 
 
 def make_trainer(

@@ -23,6 +23,7 @@ from src.explain.trial import try_each, try_network, try_optimizer
 from src.mistake import CannotGoOn, Mistake
 from src.modules.classifier import Classifier
 from src.plain_data import shown
+from src.printing import printing
 from src.processes import folder_of_first_process, processes_of
 from src.trainer import is_lightnings, make_trainer, sentence_of, try_trainer
 
@@ -75,7 +76,8 @@ def train(config: dict[str, Any], folder: Path, sweep: Path | None = None) -> ru
             metrics["seconds"] = round(time.monotonic() - started, 1)
             title = f"{config['model']['name']}, {config['task']['name']}, fold {config['fold']}: test"
             write(folder, trainer, datamodule, predictions, metrics, title)
-            show(metrics, folder, f"{datamodule.corpus.unit}s")
+            with printing():
+                show(metrics, folder, f"{datamodule.corpus.unit}s")
             return metrics
 
 
@@ -99,7 +101,15 @@ def tried_classifier(config: dict[str, Any], datamodule: AudioDataModule) -> Cla
 def new_classifier(config: dict[str, Any], classes: list[str]) -> Classifier:
     """A classifier whose weights are drawn by the run's seed."""
     seed_everything(config["seed"], verbose=False)
-    return Classifier.from_config(config, classes)
+    try:
+        return Classifier.from_config(config, classes)
+    except Mistake:
+        raise
+    except Exception as error:  # PyTorch and the network stumble over odd options in any way
+        if config["allow"]:  # whose author wants to see where it fails
+            raise
+        reason = f"{type(error).__name__}: {shown(' '.join(str(error).split()), 160)}"
+        raise Mistake(f"model: it cannot be built of these options ({reason}).") from error
 
 
 def check_resumed(config: dict[str, Any], folder: Path, datamodule: AudioDataModule) -> None:

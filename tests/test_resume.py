@@ -7,6 +7,7 @@ import signal
 import time
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -15,6 +16,7 @@ from filelock import FileLock
 
 import train
 from src import run_folder
+from src.epoch_table import EpochTable
 from src.folder_lock import LOCK
 from tests.attacks import changed
 from tests.conftest import SPOKEN_PATTERN, TINY, run_program
@@ -167,6 +169,17 @@ def test_what_cannot_go_on_leaves_the_configuration(train_here, tmp_path):
         changed(last, last, change)
         assert "its state does not fit the run" in train_here(f"ckpt_path={last}", "trainer.max_epochs=3")
         assert (tmp_path / "run/config.yaml").read_bytes() == config
+
+
+@pytest.mark.parametrize("content", [b"a;b\n1;2\n", b"", b"\xff\xfe", b"epoch\none\n", None])
+def test_a_table_for_people_decides_nothing(tmp_path, content):
+    path = tmp_path / "metrics.csv"
+    path.mkdir() if content is None else path.write_bytes(content)
+    table = EpochTable(path)
+    table.on_train_start(SimpleNamespace(is_global_zero=True, current_epoch=2), None)
+    assert table.rows == [] and not path.exists()
+    aside = tmp_path / "metrics.unreadable.csv"
+    assert aside.is_dir() if content is None else aside.read_bytes() == content
 
 
 def test_a_complete_run_lets_last_go_unless_it_is_asked_for(train_here, tmp_path):

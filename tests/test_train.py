@@ -92,6 +92,16 @@ def test_no_recording_is_read_for_what_is_refused(train_here, tmp_path, spoken_f
     assert not (tmp_path / "cache").exists()
 
 
+@pytest.mark.slow
+def test_a_reader_that_goes_ends_nothing(start_training, tmp_path):
+    run = start_training(*TINY, "model=melcnn", "task=sex", "hydra.run.dir=run", "explain_by=[random]")
+    run.stdout.readline()
+    run.stdout.close()
+    assert run.wait(120) == 0
+    assert (tmp_path / "run/explanation/random/metrics.json").exists()
+    assert not (tmp_path / "run/checkpoints/last.ckpt").exists()
+
+
 def test_bad_recordings_are_listed_in_the_run_folder(train_here, tmp_path, spoken_folder):
     root = tmp_path / "clips"
     root.mkdir()
@@ -138,6 +148,24 @@ def test_table1_leaves_out_folds_that_sex_does_not_have(train_here, tmp_path):
         (["model=melcnn", "model.network.channels=3", *TINY], "choose model.network.channels=1"),
         (["model=melcnn", "model/front_end=constant_q"], "choose fewer rows"),
         (["explain_by=[lrp_epsilon,lrp]"], "names lrp; choose among amplitude, "),
+        (["data.cache_dir=[a]"], "data.cache_dir=['a'] is no path."),
+        (["data.cache_dir=null"], "data.cache_dir has no value"),
+        (["data.cache_dir="], "data.cache_dir has no value"),
+        (["data.cache_dir=~nobodyatall"], "begins with the home folder of nobody"),
+        (["ckpt_path=[a]"], "ckpt_path=['a'] is no path."),
+        (["+callbacks.x=3", *TINY], "callbacks.x is no callback of Lightning's"),
+        (["+callbacks.x={{_target_: builtins.dict}}", *TINY], "callbacks.x is no callback of Lightning's"),
+        (
+            ["+callbacks.x={{_target_: pytorch_lightning.callbacks.EarlyStopping, monitor: a, mode: b}}", *TINY],
+            "callbacks.x cannot be built (",
+        ),
+        (["model.network.samples=10000000000"], "model: it cannot be built of these options ("),
+        (["--epochs", "5"], "--epochs is not a flag; options are said as epochs=value"),
+        (["--cfg", "nope"], "--cfg needs one of job, hydra, all behind it."),
+        (["--experimental-rerun", "job.pickle"], "--experimental-rerun is not a flag"),
+        (["callbacks={{}}"], "callbacks is given by the name of a choice: one of explain, intervention, none."),
+        (["experiment={{a:1}}"], "experiment is given by the name of a choice: one of "),
+        (["hydra.run.dir=${{nope}}"], "hydra.run.dir refers to nope, which is no option"),
         (["fodl=1"], "fodl is not an option (did you mean fold?)"),
         (["task=sex", "fold=9"], "fold=9 does not exist: there are folds 0 to 3"),
         (["data.sex_cue=hair"], "data.sex_cue is 'hair'; choose one of"),

@@ -1,10 +1,12 @@
 """Prepared clips of a corpus in one memory-mapped file: decoded once, however often they are asked for."""
 
+import copy
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -92,6 +94,7 @@ def open_cache(
             if entries is None or not _is_current(entries, clips, stamps):
                 entries = build(corpus, clips, stamps, settings, home, entries or [])
             memory = map_samples(home, entries)
+        _remember(corpus, settings, folder)
     except OSError as error:
         if found := _shared(home, clips, stamps):
             return _report(found, option)
@@ -103,8 +106,39 @@ def open_cache(
 
 
 def has_prepared(corpus: Corpus, settings: ClipSettings, folder: str | Path) -> bool:
-    """Whether `open_cache` was asked for these recordings before, in this version of the format or an earlier one."""
-    return any(_home(corpus, settings, folder, number).exists() for number in range(1, FORMAT + 1))
+    """Whether `open_cache` was asked for these recordings before, in this version of the format or an earlier one.
+
+    Nothing is looked up where they are said to lie: a place may be on a machine that is asked for it.
+    """
+    written = _as_written(corpus)
+    homes = [_home(written, settings, folder, number) for number in range(1, FORMAT + 1)]
+    return any(home.exists() for home in (*homes, _known(homes[-1])))
+
+
+class _Written(type(Path())):  # type: ignore[misc]
+    """A path that is taken as it is written, whatever links it leads through."""
+
+    def resolve(self, strict: bool = False) -> "_Written":
+        return self
+
+
+def _as_written(corpus: Corpus) -> Corpus:
+    written = copy.copy(corpus)
+    if hasattr(corpus, "root"):
+        written.root = _Written(os.path.abspath(corpus.root))
+    return written
+
+
+def _known(home: Path) -> Path:
+    """A mark that a cache has been made, by the way its recordings were named."""
+    return home.with_name(f"{home.name}.known")
+
+
+def _remember(corpus: Corpus, settings: ClipSettings, folder: str | Path) -> None:
+    home = _home(_as_written(corpus), settings, folder)
+    if not home.exists():  # the way leads through links
+        with suppress(OSError):
+            _known(home).touch()
 
 
 def _home(corpus: Corpus, settings: ClipSettings, folder: str | Path, format: int = FORMAT) -> Path:

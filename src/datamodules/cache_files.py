@@ -36,6 +36,7 @@ from src.mistake import Mistake
 log = logging.getLogger(__name__)
 
 SAMPLES, INDEX, SKIPPED = "samples.int16", "index.jsonl", "skipped.csv"
+MOST_SAMPLES_AT_ONCE = 2e7  # of all clips that are prepared at a time; each takes some 40 bytes meanwhile
 
 
 class Entry(NamedTuple):
@@ -134,7 +135,7 @@ def build(
         return _prepare(corpus, clip, stamp, settings, stopped)
 
     left = list(zip(clips, stamps, strict=True))[len(entries) :]
-    entries += _append(building, _in_order(prepare, left, stopped), len(left))
+    entries += _append(building, _in_order(prepare, left, stopped, workers_for(settings)), len(left))
     write_skipped(building / SKIPPED, [(entry.path, entry.reason) for entry in entries if entry.reason])
     _swap(building, home)
     return entries
@@ -177,18 +178,26 @@ def _prepare(
     return Entry(clip.path, stamp, len(samples), prepared.start, prepared.cut, "", checksum(samples)), samples
 
 
+def workers_for(settings: ClipSettings) -> int:
+    """How many recordings are prepared at once: as many as there are cores, or as long clips leave memory for."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores, int(MOST_SAMPLES_AT_ONCE / (settings.seconds * settings.sample_rate))))
+
+
 def _in_order(
-    prepare: Callable[[Clip, str], tuple[Entry, np.ndarray]], left: list[tuple[Clip, str]], stopped: Event
+    prepare: Callable[[Clip, str], tuple[Entry, np.ndarray]],
+    left: list[tuple[Clip, str]],
+    stopped: Event,
+    workers: int,
 ) -> Iterator[tuple[Entry, np.ndarray]]:
     # Threads rather than processes: soundfile, soxr and scipy release the interpreter's lock, no corpus has to
     # be pickled, and nothing is imported again.
-    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     waiting: deque[Future[tuple[Entry, np.ndarray]]] = deque()
     pool = ThreadPoolExecutor(workers)
     try:
         for clip, stamp in left:
             waiting.append(pool.submit(prepare, clip, stamp))
-            if len(waiting) > 8 * workers:  # bounds the memory that finished clips take
+            if len(waiting) > (8 * workers if workers > 1 else 1):  # bounds the memory that finished clips take
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

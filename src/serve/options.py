@@ -2,12 +2,11 @@
 
 import re
 import unicodedata
-from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
-from src.config import CONF, check_number, listed, packages, plain
+from src.config import CONF, check_number, listed, make_absolute, packages, plain
 from src.mistake import Mistake
 
 LOOPBACK = ("127.0.0.1", "localhost")
@@ -38,10 +37,10 @@ def check(cfg: DictConfig) -> dict[str, Any]:
         if not value:
             raise Mistake(f"{option} has no value; set it with {option}=…")
     config["allow"] = packages(config)
-    paths = [(config, "checkpoint"), (config, "checkpoint_2"), (record, "root"), (study, "root")]
-    for holder, name in [*paths, *((data, name) for name in ("root", "csv", "speakers", "cache_dir"))]:
-        if holder[name]:
-            holder[name] = str(Path(str(holder[name])).expanduser().absolute())
+    make_absolute(config, ("checkpoint", "checkpoint_2"))
+    make_absolute(record, ("root",), "record.")
+    make_absolute(study, ("root",), "study.")
+    make_absolute(data, ("root", "csv", "speakers", "cache_dir"), "data.")
     for option, group in (("attributions", "attribution"), ("domains", "domain")):
         config[option] = listed(config, option, group)
     return config

@@ -11,6 +11,7 @@ it could disagree after a crash.
 
 import json
 import logging
+import re
 import shutil
 import tempfile
 from contextlib import suppress
@@ -139,7 +140,7 @@ class RecordingFolder:
             people = json.loads(self.meta.read_text(encoding="utf-8")) if self.meta.exists() else {}
             if not isinstance(people, dict):
                 raise ValueError("not an object")
-        except ValueError as error:
+        except (ValueError, RecursionError, IsADirectoryError) as error:
             raise Mistake(f"{self.meta} is not the JSON file of AudioMNIST ({error}); mend it or remove it.") from error
         return people
 
@@ -184,7 +185,7 @@ class RecordingFolder:
             BadUpload: none is free.
         """
         known = {path.stem for folder in (self.data, self.sessions) for path in folder.iterdir()} | self.people().keys()
-        taken = {int(name) for name in known if name.isascii() and name.isdecimal()}
+        taken = {int(name) for name in known if re.fullmatch(r"\d{1,9}", name, re.ASCII)}
         last = max(taken | {self._last_number()})
         free = [last + 1] if last < MOST_SPEAKERS else [n for n in range(1, MOST_SPEAKERS + 1) if n not in taken]
         if not free:
@@ -192,8 +193,10 @@ class RecordingFolder:
         return free[0]
 
     def _last_number(self) -> int:
+        """0 where nothing tells: folders of speakers are asked, too."""
         file = self.sessions / LAST
-        return int(file.read_text(encoding="ascii")) if file.exists() else 0
+        told = file.read_text(encoding="ascii", errors="replace") if file.is_file() else "0"
+        return int(told) if re.fullmatch(r"\d{1,9}", told) else 0
 
     def _folder(self, session: Session) -> Path:
         return self.data / session.speaker

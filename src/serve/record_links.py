@@ -108,7 +108,7 @@ class Links:
 
     def _deleted(self) -> list[str]:
         file = self.folder / DELETED
-        return file.read_text(encoding="ascii").split() if file.exists() else []
+        return file.read_text(encoding="ascii", errors="replace").split() if file.is_file() else []
 
     def _signed(self, token: str) -> Session:
         """Every word comes once before any comes again: who stops early has said all about equally often."""

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from src.serve.options import is_word
 from src.serve.upload import BadUpload
 
 # AudioMNIST's keys of what a speaker may tell, and the values where only some can be chosen; `recordingdate` is ours
@@ -19,6 +20,7 @@ QUESTIONS: dict[str, tuple[str, ...]] = {
 }
 MOST_LETTERS = 100  # of an answer
 OLDEST = 120
+MOST_BYTES = 10**7  # of a session's file: 100 000 prompts
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,20 @@ class Session:
 
     @classmethod
     def read(cls, path: Path) -> "Session":
-        """Raises ValueError, TypeError or KeyError where the file is none of ours."""
-        known = json.loads(path.read_text(encoding="utf-8"))
-        return cls(
-            path.stem if path.stem.isdecimal() else "", str(known["token"]), known["pseudonym"], dict(known["about"]),
-            [(str(word), int(index)) for word, index in known["order"]],
-        )  # fmt: skip
+        """Raises ValueError, TypeError or KeyError where the file is none of ours: its words become files' names."""
+        if path.stat().st_size > MOST_BYTES:
+            raise ValueError("it is larger than any session")
+        try:
+            known = json.loads(path.read_text(encoding="utf-8"))
+        except RecursionError as error:
+            raise ValueError("it is too deep") from error
+        token, pseudonym = known["token"], known["pseudonym"]
+        order = [(str(word), int(index)) for word, index in known["order"]]
+        if not (isinstance(token, str) and token.isascii() and isinstance(pseudonym, str)):
+            raise ValueError("its token or its pseudonym is none")
+        if not all(is_word(word) and index >= 0 for word, index in order):
+            raise ValueError("its words are none")
+        return cls(path.stem if path.stem.isdecimal() else "", token, pseudonym, dict(known["about"]), order)
 
 
 def pseudonym_in(answers: dict[str, Any]) -> str:

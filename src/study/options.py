@@ -5,7 +5,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from src.config import check_number, plain
+from src.config import absolute, check_number, plain
 from src.files import check_links
 from src.mistake import Mistake
 
@@ -25,6 +25,6 @@ def check(cfg: DictConfig) -> dict[str, Any]:
     if config["effect"] is None and not config["results"]:
         raise Mistake("results has no value; set it with results=…, or plan a study with effect=0.5")
     if config["results"]:
-        config["results"] = str(Path(str(config["results"])).expanduser().absolute())
+        config["results"] = absolute("results", config["results"])
         check_links(Path(config["results"]))
     return config

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from src.datamodules.audiomnist_az import AudioMNISTAz
-from src.datamodules.cache import Cache, open_cache
+from src.datamodules.cache import Cache, has_prepared, open_cache
 from src.datamodules.clips import Clip, Corpus
 from src.datamodules.recording import ClipSettings, load
 from src.mistake import Mistake
@@ -429,3 +429,19 @@ def test_real_recordings(tmp_path: Path) -> None:
     assert np.mean(seconds <= 1) >= 0.95
     # Recordings are offset by about -2800; filtered and trimmed, next to nothing of it is left.
     assert max(abs(float(cache.samples(i).mean())) for i in range(len(cache))) < 60
+
+
+def test_what_was_prepared_is_known_by_its_name(corpus: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is looked up where recordings are said to lie: that may be on a machine that a file has chosen."""
+    (tmp_path / "linked").symlink_to(corpus.root)
+    linked, elsewhere = Files(tmp_path / "linked"), Files(tmp_path / "net/evil")
+    assert not has_prepared(corpus, SETTINGS, tmp_path / "cache")
+    open_cache(corpus, corpus.clips(), SETTINGS, tmp_path / "cache")
+    assert has_prepared(corpus, SETTINGS, tmp_path / "cache") and not has_prepared(linked, SETTINGS, tmp_path / "cache")
+    open_cache(linked, linked.clips(), SETTINGS, tmp_path / "cache")
+    asked: list[str] = []
+    real = os.lstat
+    monkeypatch.setattr(os, "lstat", lambda path, **how: (asked.append(str(path)), real(path, **how))[1])
+    assert has_prepared(linked, SETTINGS, tmp_path / "cache")
+    assert not has_prepared(elsewhere, SETTINGS, tmp_path / "cache")
+    assert not any("evil" in path or "linked" in path for path in asked)

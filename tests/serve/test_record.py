@@ -477,3 +477,39 @@ def test_a_corpus_from_somebody_else_leads_nowhere(root, tmp_path, place):
     with pytest.raises(Mistake, match="is a link that leads out of"):
         folder_of(root)
     assert [path.name for path in outside.iterdir()] == [".a.unfinished"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"order": [["../../../outside/own", 0]]}, {"order": [["/tmp/own", 0]]}, {"order": [["0", -1]]},
+        {"order": [["", 0]]},
+        {"token": "\ud800"}, {"token": None}, {"pseudonym": 3}, {"order": 3}, {"about": [1]},
+    ],
+)  # fmt: skip
+def test_a_session_from_somebody_else_is_one_or_none(visitor, root, change):
+    session = {"token": "known", "pseudonym": "Ada", "about": {}, "order": [["0", 0], ["1", 0]]}
+    (root / "sessions/05.json").write_text(json.dumps(session | change))
+    later = visitor_of(folder_of(root))
+    assert later.get("/session/known").status_code == 404
+    assert keep(later, begin(later)).is_success and not (root.parent / "outside").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("last", ""), ("last", "abc"), ("last", "9" * 5000), ("deleted", "\u00e4"), ("05.json", "[" * 100_000)],
+)
+def test_damage_beside_a_corpus_shuts_nobody_out(visitor, root, name, content):
+    (root / "sessions" / name).write_text(content)
+    later = visitor_of(folder_of(root))
+    assert keep(later, begin(later)).is_success
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, json.dumps({"9" * 5000: {}})])
+def test_damaged_metadata_end_in_a_sentence_or_do_not_matter(root, content):
+    folder_of(root)
+    (root / "data/audioMNIST_meta.txt").write_text(content)
+    try:
+        assert begin(visitor_of(folder_of(root)))
+    except Mistake as mistake:
+        assert "is not the JSON file of AudioMNIST" in str(mistake)
