@@ -18,6 +18,7 @@ import hydra
 from omegaconf import DictConfig
 
 from src import command_line, config
+from src.printing import printing
 from src.processes import folder_of_first_process
 
 
@@ -32,7 +33,8 @@ def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str])
     from src import explanation  # only now: it takes seconds to import, and wrong options should not wait
 
     metrics = explanation.explain(checked, folder)
-    explanation.show(metrics, folder)
+    with printing():
+        explanation.show(metrics, folder)
     return metrics.get("perturbation/area/relevance")
 
 

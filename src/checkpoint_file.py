@@ -6,6 +6,7 @@ it does not write is refused.
 """
 
 import io
+import os
 import pickletools
 import struct
 import zlib
@@ -17,6 +18,7 @@ PICKLE = b"\x80"  # how a pickle begins that is not in an archive, as PyTorch wr
 LARGEST_PICKLE = 64 * 2**20  # bytes; that of a network with 10 000 weights has about 2 MB
 MOST_OPCODES = 2_000_000  # of a pickle; that of a corpus of 300 000 recordings has half as many
 MOST_RECORDS = 100_000  # of an archive: one for each tensor
+LARGEST_HOLE = 2**28  # bytes of a file that are not on the disk
 LONGEST_INT = 8  # bytes
 WIDEST_TUPLE = 64  # values in it, with those of the tuples in it: sizes, strides, a tensor's arguments
 # what a checkpoint of ours is made of, beside plain containers
@@ -68,6 +70,8 @@ def look_through(path: Path) -> None:
             file.seek(0)
             raise Foreign("another program's objects") if file.read(1) == PICKLE else Damaged
         size = file.seek(0, io.SEEK_END)
+        if size > LARGEST_HOLE and size > 16 * 512 * getattr(os.fstat(file.fileno()), "st_blocks", size):
+            raise Foreign("nothing, nearly everywhere")  # a sparse file, which takes hours to read
         look_for_one_directory(file, size)
         try:
             with ZipFile(file) as archive:

@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -136,6 +137,7 @@ def start(main: Callable[[], Any], program: str) -> None:
         program: "train" or "explain", the name of its configuration.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # hands Hydra's own errors to us rather than printing them
+    os.environ["MPLBACKEND"] = "agg"  # nothing is shown in windows, whatever this machine has for them
     logging.raiseExceptions = False  # a log file on a full disk is said once, not at every line
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # recordings' names need not be UTF-8
@@ -149,6 +151,13 @@ def start(main: Callable[[], Any], program: str) -> None:
         main()
     except (HydraException, OmegaConfBaseException, ValueError) as error:  # `job` lets none of its own out
         sys.exit(sentence(error, overrides, program))
+    except (TypeError, AttributeError, AssertionError) as error:  # Hydra's, of an override that it did not expect
+        if not any(f"{package}{os.sep}" in origin(error) for package in ("hydra", "omegaconf")):
+            raise
+        reason = shown(" ".join(str(error).split()) or type(error).__name__, 200)
+        sys.exit(
+            f"One of {', '.join(map(shown, overrides))} cannot be understood ({reason}); --help lists the options."
+        )
     except Mistake as mistake:
         sys.exit(str(mistake))
     except OSError as error:  # Hydra's, as it makes the folder: `job` lets none of its own out
@@ -160,6 +169,11 @@ def start(main: Callable[[], Any], program: str) -> None:
         sys.exit(1)  # `job` has said so
     finally:
         folder_lock.release()
+
+
+def origin(error: Exception) -> str:
+    """The file that an error was raised in."""
+    return traceback.extract_tb(error.__traceback__)[-1].filename
 
 
 def check_flags(flags: list[str]) -> None:

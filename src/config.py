@@ -91,7 +91,7 @@ def make_absolute(node: dict[str, Any], names: Iterable[str], within: str = "") 
         within: the node's own name, and a dot.
     """
     for name in names:
-        if node[name] is not None:
+        if node[name] not in (None, ""):
             node[name] = absolute(f"{within}{name}", node[name])
         elif name == "cache_dir":
             raise Mistake(f"{within}{name} has no value; set it with {within}{name}=…")
@@ -181,7 +181,7 @@ def check(cfg: DictConfig) -> dict[str, Any]:
     config["allow"] = packages(config)
     config["trainer"] = check_trainer(config["trainer"])
     check_training(config["trainer"])
-    if config["data"].get("cache_dir") is None:
+    if config["data"].get("cache_dir") in (None, ""):
         raise Mistake("data.cache_dir has no value; set it with data.cache_dir=…")
     for option in ("root", "csv", "speakers", "cache_dir"):
         if path := config["data"].get(option):

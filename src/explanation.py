@@ -30,6 +30,7 @@ from src.folder_lock import locked
 from src.mistake import Mistake
 from src.modules.classifier import Classifier
 from src.plain_data import shown
+from src.printing import printing
 from src.processes import folder_of_first_process, processes_of
 from src.trainer import trainer_of
 from src.training import hush
@@ -125,7 +126,8 @@ def of_run(folder: Path, config: dict[str, Any]) -> None:
         own.mkdir(parents=True)
         log.info("Explaining by %s.", name)
         metrics = explain(check_explanation(options), own)
-        show(metrics, own)
+        with printing():
+            show(metrics, own)
         found |= {f"{name}/{metric}": value for metric, value in metrics.items() if metric.startswith(OF_RELEVANCE)}
     run_folder.add_metrics(folder, found)
 

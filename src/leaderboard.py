@@ -27,6 +27,7 @@ from src.explain.leaderboard_page import write
 from src.explain.ranking import GROUPS, Entry
 from src.mistake import Mistake
 from src.plain_data import plain_yaml
+from src.printing import printing
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +65,8 @@ def benchmark(cfg: DictConfig, folder: Path, sweep: Path | None = None) -> None:
         table = compare(cfg, folder, list(itertools.product(domains, attributions)), about)
         if logger is not None:
             wandb_run.log_leaderboard(logger, table, folder / "leaderboard.html")
-    show(table, folder)
+    with printing():
+        show(table, folder)
 
 
 def compare(cfg: DictConfig, folder: Path, asked: Sequence[tuple[str, str]], about: str) -> pd.DataFrame:

@@ -120,7 +120,7 @@ def check_run(folder: Path, config: DictConfig, program: str) -> None:
     """Raises Occupied if the folder holds a multirun, or a run that this one does not go on with."""
     if (folder / SWEEP).exists():
         raise Occupied(f"{folder} holds a sweep; name another folder with hydra.run.dir.")
-    if not any((folder / name).exists() for name in (RUN, *RESULTS)) and not has_saved(folder):
+    if not any((folder / name).exists() for name in (RUN, *RESULTS)) and not has_checkpoints(folder):
         return
     held = held_in(folder)
     asked = OmegaConf.masked_copy(config, [str(name) for name in config if name != "hydra"])
@@ -178,9 +178,13 @@ def complete_metrics(folder: Path, config: dict[str, Any]) -> dict[str, float | 
     return metrics if complete else {}
 
 
+def has_checkpoints(folder: Path) -> bool:
+    return any(folder.glob("checkpoints/*.ckpt"))
+
+
 def has_saved(folder: Path) -> bool:
     """Whether the run in a folder got as far as a checkpoint to go on with, or further."""
-    if (folder / METRICS).exists() or any(folder.glob("checkpoints/*.ckpt")):
+    if any((folder / name).exists() for name in (LAST, METRICS)):
         return True
     table = folder / "metrics.csv"
     return table.is_file() and table.read_bytes().count(b"\n") > 2  # someone removed the checkpoint

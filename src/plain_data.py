@@ -74,9 +74,9 @@ def plain_yaml(text: str) -> Any:
         raise NotPlain(f"{type(error).__name__}: {' '.join(str(error).split())}") from error
 
 
-def text_of(path: Path) -> str:
-    """What a small file says; raises ValueError where it is a large one."""
-    if path.stat().st_size > LARGEST_RECORD:
+def text_of(path: Path, most: int = LARGEST_RECORD) -> str:
+    """What a small file says; raises ValueError where it is one of more than so many bytes."""
+    if path.stat().st_size > most:
         raise ValueError(f"{path.name} is larger than any that was written here")
     return path.read_text(encoding="utf-8")
 

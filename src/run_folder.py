@@ -16,7 +16,7 @@ from src.datamodules.clips import Clip
 from src.drawing import literal
 from src.files import UNFINISHED, replacing
 from src.mistake import CannotGoOn, Occupied
-from src.own_folder import METRICS, has_saved, holds_a_run, holds_same
+from src.own_folder import METRICS, has_checkpoints, has_saved, holds_a_run, holds_same
 from src.summary import FAILED, LEFT_OUT
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ def claim(folder: Path, config: dict[str, Any], resume: bool = False) -> bytes |
     """
     path = folder / "config.yaml"
     before = path.read_bytes() if path.is_file() else None
-    is_other = before is not None and not holds_same(folder, config)
+    is_other = has_checkpoints(folder) if before is None else not holds_same(folder, config)
     if not resume and (is_other or has_saved(folder)):
         raise Occupied(holds_a_run(folder))
     for unfinished in folder.glob(f"checkpoints/*{UNFINISHED}"):  # of a run that was killed

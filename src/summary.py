@@ -18,6 +18,7 @@ from src.files import check_links
 from src.interruption import set_way_on
 from src.mistake import Mistake
 from src.plain_data import plain_yaml, shown, text_of
+from src.printing import printing
 
 DAMAGES = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 CHOICES = ("data", "model", "task", "intervention")
@@ -66,8 +67,9 @@ def sum_up(folder: Path) -> None:
         raise SystemExit(str(mistake)) from mistake
     except OSError as error:
         raise SystemExit(f"Cannot write the summary to {error.filename or folder} ({error.strerror}).") from error
-    print((folder / "summary.md").read_text(encoding="utf-8"))
-    print(f"Sweep folder: {folder}")
+    with printing():
+        print((folder / "summary.md").read_text(encoding="utf-8"))
+        print(f"Sweep folder: {folder}")
     failed = sum(bool(row["error"]) for row in rows)
     if failed:
         raise SystemExit(f"{failed} of {len(rows)} jobs failed; summary.csv says why.")

@@ -23,6 +23,7 @@ from src.explain.trial import try_each, try_network, try_optimizer
 from src.mistake import CannotGoOn, Mistake
 from src.modules.classifier import Classifier
 from src.plain_data import shown
+from src.printing import printing
 from src.processes import folder_of_first_process, processes_of
 from src.trainer import is_lightnings, make_trainer, sentence_of, try_trainer
 
@@ -75,7 +76,8 @@ def train(config: dict[str, Any], folder: Path, sweep: Path | None = None) -> ru
             metrics["seconds"] = round(time.monotonic() - started, 1)
             title = f"{config['model']['name']}, {config['task']['name']}, fold {config['fold']}: test"
             write(folder, trainer, datamodule, predictions, metrics, title)
-            show(metrics, folder, f"{datamodule.corpus.unit}s")
+            with printing():
+                show(metrics, folder, f"{datamodule.corpus.unit}s")
             return metrics
 
 

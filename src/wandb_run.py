@@ -43,7 +43,7 @@ def open_run(config: dict[str, Any], folder: Path, sweep: Path | None, name: str
     )
     try:
         logger.log_hyperparams(config)  # starts the run, in the first process only
-    except (wandb.errors.Error, OSError) as error:
+    except (wandb.errors.Error, OSError, TypeError) as error:  # TypeError: of an option that it does not know
         raise Mistake(
             f"logger=wandb cannot start a run ({str(error).splitlines()[0]}); set WANDB_MODE=offline to go on without."
         ) from error

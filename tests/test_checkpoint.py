@@ -150,6 +150,25 @@ def test_more_than_any_checkpoint_has_takes_no_time(light, tmp_path):
     assert time.monotonic() - started < 60  # on a busy machine, and with their making
 
 
+def test_a_file_of_holes_is_not_read(light, tmp_path, monkeypatch):
+    with zipfile.ZipFile(light) as archive, zipfile.ZipFile(tmp_path / "whole.ckpt", "w") as written:
+        for entry in archive.infolist():
+            written.writestr(entry.filename, archive.read(entry.filename))
+        written.writestr("best/zeros", bytes(2**28))
+    content = (tmp_path / "whole.ckpt").read_bytes()
+    with open(tmp_path / "sparse.ckpt", "wb") as file:
+        for start in range(0, len(content), 4096):
+            page = content[start : start + 4096]
+            if any(page) or start + 4096 >= len(content):
+                file.seek(start)
+                file.write(page)
+    assert (tmp_path / "sparse.ckpt").read_bytes() == content
+    if (tmp_path / "sparse.ckpt").stat().st_blocks * 512 > len(content) / 20:
+        pytest.skip("this file system keeps no holes")
+    monkeypatch.setattr("zipfile.ZipFile.testzip", lambda archive: pytest.fail("it was read"))
+    assert "nothing, nearly everywhere" in refused(tmp_path / "sparse.ckpt")
+
+
 def test_nothing_is_made_that_is_larger_than_the_file(honest, tmp_path):
     size = b"\x8a\x05" + (4 * 2**30).to_bytes(5, "little")
     bomb = b"\x80\x02cbuiltins\nbytearray\n" + size + b"\x85R."  # weights_only lets it pass

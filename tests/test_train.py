@@ -92,6 +92,16 @@ def test_no_recording_is_read_for_what_is_refused(train_here, tmp_path, spoken_f
     assert not (tmp_path / "cache").exists()
 
 
+@pytest.mark.slow
+def test_a_reader_that_goes_ends_nothing(start_training, tmp_path):
+    run = start_training(*TINY, "model=melcnn", "task=sex", "hydra.run.dir=run", "explain_by=[random]")
+    run.stdout.readline()
+    run.stdout.close()
+    assert run.wait(120) == 0
+    assert (tmp_path / "run/explanation/random/metrics.json").exists()
+    assert not (tmp_path / "run/checkpoints/last.ckpt").exists()
+
+
 def test_bad_recordings_are_listed_in_the_run_folder(train_here, tmp_path, spoken_folder):
     root = tmp_path / "clips"
     root.mkdir()
@@ -140,6 +150,7 @@ def test_table1_leaves_out_folds_that_sex_does_not_have(train_here, tmp_path):
         (["explain_by=[lrp_epsilon,lrp]"], "names lrp; choose among amplitude, "),
         (["data.cache_dir=[a]"], "data.cache_dir=['a'] is no path."),
         (["data.cache_dir=null"], "data.cache_dir has no value"),
+        (["data.cache_dir="], "data.cache_dir has no value"),
         (["data.cache_dir=~nobodyatall"], "begins with the home folder of nobody"),
         (["ckpt_path=[a]"], "ckpt_path=['a'] is no path."),
         (["+callbacks.x=3", *TINY], "callbacks.x is no callback of Lightning's"),

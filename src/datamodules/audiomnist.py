@@ -43,6 +43,9 @@ FEMALE: frozenset[str] = frozenset(["12", "26", "28", "36", "43", "47", "52", "5
 class AudioMNIST(Corpus):
     """`<root>/data/<speaker>/<digit>_<speaker>_<repetition>.wav` and `audioMNIST_meta.txt` (JSON).
 
+    Of the metadata only the sex is read. Ages are as people typed them: that of speaker 45 is 1234 (the repository's
+    issue 10).
+
     Args:
         root: the repository's folder, or the `data` folder in it.
         download: fetch the public repository (about 1 GB) where there are no recordings yet.

@@ -8,6 +8,9 @@ from src.datamodules.excerpts import Excerpts
 class ESC50(Excerpts):
     """`<root>/meta/esc50.csv` and `<root>/audio/<fold>-<source>-<take>-<target>.wav` (or another format's ending).
 
+    As published, four sources (src_file 131943, 134049, 209698, 234879; 9 of 2 000 clips: hens and roosters, ticks and
+    alarms of clocks) lie in two folds each: see `split`. None of them does in ESC-10.
+
     Args:
         root: the repository's folder.
         esc10: only the 400 recordings of the ten classes that are easy to tell apart.

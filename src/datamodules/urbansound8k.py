@@ -4,7 +4,11 @@ from src.datamodules.excerpts import Excerpts
 
 
 class UrbanSound8K(Excerpts):
-    """`<root>/metadata/UrbanSound8K.csv` and `<root>/audio/fold<1 to 10>/<name>.wav` (or another format's ending)."""
+    """`<root>/metadata/UrbanSound8K.csv` and `<root>/audio/fold<1 to 10>/<name>.wav` (or another format's ending).
+
+    As published, five sources (fsID 77751, 106905, 132016, 176638, 180937; 152 of 8 732 excerpts) were cut for two
+    classes and lie in two folds each: see `split`.
+    """
 
     name = "UrbanSound8K"
     home = "a copy of it (urbansounddataset.weebly.com), with the folders audio and metadata"

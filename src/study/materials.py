@@ -16,11 +16,12 @@ from filelock import FileLock
 from src.checkpoint import KEY, open_checkpoint
 from src.files import check_links
 from src.mistake import Mistake
-from src.plain_data import plain_data, shown
+from src.plain_data import plain_data, shown, text_of
 from src.study.plan import Condition, StudyClip
 from src.study.stimuli import Stimuli, listened, made
 
 MANIFEST = "study.json"
+LARGEST_MANIFEST = 20_000_000  # bytes; that of a thousand clips has 300 000
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def manifest_of(folder: Path) -> dict[str, Any]:
     """
     path = folder / MANIFEST
     try:
-        held = plain_data(json.loads(path.read_text(encoding="utf-8")))
+        held = plain_data(json.loads(text_of(path, LARGEST_MANIFEST)))
         clips = [clip_of(row) for row in held["chosen"]]
         int(held["asked"]["training"])  # which the analysis reads
         manifest = {"asked": dict(held["asked"]), "classes": [str(name) for name in held["classes"]], "chosen": clips}

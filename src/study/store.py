@@ -45,6 +45,7 @@ CREATE TABLE IF NOT EXISTS handed_out (
 
 
 JOURNAL_SECONDS = 1.0  # that another server may take to make a study's file
+LONGEST = 1000  # characters of an answer
 MOST_IDLE = 100_000  # participants who have not answered anything: who joins and goes away must not fill the disk
 
 
@@ -158,9 +159,17 @@ class Store:
         return int(count)
 
     def answers(self) -> pd.DataFrame:
-        """All of them, a row each, with the columns of the table."""
+        """All of them, a row each, with the columns of the table.
+
+        Raises:
+            Mistake: one holds anything that nobody can have answered.
+        """
         with self._connection() as connection:
-            return pd.read_sql_query("SELECT * FROM answers ORDER BY participant, trial", connection)
+            table = pd.read_sql_query("SELECT * FROM answers ORDER BY participant, trial", connection)
+        for name in ("block", "condition", "guess"):
+            if not all(isinstance(value, str) and len(value) <= LONGEST for value in table[name]):
+                raise Mistake(f"{self.path} holds a {name} that is no short text, as of no study; restore it.")
+        return table
 
     def handed_out(self) -> pd.DataFrame:
         """When each trial was first handed out: participant, trial, moment. Studies from before it was kept have none.
@@ -173,6 +182,7 @@ class Store:
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         connection = sqlite3.connect(self.path, timeout=30)
+        connection.text_factory = lambda content: content.decode("utf-8", errors="replace")
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")

@@ -106,6 +106,20 @@ def test_other_tables_are_not_opened(tmp_path, changed):
         Store(path)
 
 
+@pytest.mark.parametrize("condition", [b"\xff\0", "x" * 10_000, 3])
+def test_what_nobody_can_have_answered_is_refused(tmp_path, condition):
+    store = Store(tmp_path / "answers.sqlite")
+    number, _ = store.join()
+    with closing(sqlite3.connect(store.path)) as connection, connection:
+        row = (number, 0, "main", 1, condition, None, "a", 1, 1.0, 1.0)
+        connection.execute("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    if condition == 3:  # which the column makes a text of
+        assert store.answers()["condition"].tolist() == ["3"]
+    else:
+        with pytest.raises(Mistake, match="holds a condition that is no short text"):
+            store.answers()
+
+
 def test_a_study_from_before_is_opened(tmp_path):
     path, known = tmp_path / "answers.sqlite", TABLES.replace("as the browser says: from", "from")
     before = known[: known.index("CREATE TABLE IF NOT EXISTS handed_out")]
