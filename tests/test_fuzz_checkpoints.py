@@ -176,11 +176,10 @@ def test_values_of_the_card(content, folder, data):
         if data.draw(st.integers(0, 9)) == 0 and isinstance(node, dict):
             del node[last]
         else:
-            node[last] = data.draw(VALUES)
+            node[last] = copy.deepcopy(data.draw(VALUES))  # what is drawn may be one object each time
         if data.draw(st.booleans()) and isinstance(node, dict):
-            node[data.draw(st.sampled_from(["_target_", "_args_", "download", "url", "root", "more"]))] = data.draw(
-                VALUES
-            )
+            name = data.draw(st.sampled_from(["_target_", "_args_", "download", "url", "root", "more"]))
+            node[name] = copy.deepcopy(data.draw(VALUES))
     torch.save(changed, folder / "x.ckpt")
     survives(folder / "x.ckpt", folder)
 

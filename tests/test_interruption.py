@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from submitit.core.utils import UncompletedJobError
 
+from src.folder_lock import LOCK
 from tests.conftest import ROOT, TINY
 
 LONG = [*TINY, "model=melcnn", "task=sex", "trainer.max_epochs=100000"]
@@ -138,7 +139,7 @@ def test_a_training_that_is_ended_can_be_gone_on_with(start_training, tmp_path, 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_before_the_first_epoch_in_a_multirun(start_training, tmp_path, number):
-    begun = tmp_path / "sweep/0/.lock"
+    begun = tmp_path / "sweep/0" / LOCK
     said = ended(lambda: start_training("-m", *LONG, "fold=0,1", "hydra.sweep.dir=sweep"), begun.exists, number)
     assert "nothing was saved yet; the sweep ends, go on by repeating the command with hydra.sweep.dir=" in said
     assert not (tmp_path / "sweep/1").exists()
