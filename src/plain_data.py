@@ -67,7 +67,7 @@ def plain_yaml(text: str) -> Any:
     if len(text) > LARGEST_RECORD:
         raise NotPlain("it is larger than any that was written here")
     try:
-        return plain_data(yaml.load(text, _Loader))  # safe: see there
+        return plain_data(yaml.load(text, _Loader), most=LARGEST_RECORD)  # safe: see there
     except NotPlain:
         raise
     except Exception as error:  # it stumbles over odd values in any way
