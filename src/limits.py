@@ -15,8 +15,6 @@ except ImportError:  # as on Windows
     resource = None  # type: ignore[assignment]
 
 STATM = Path("/proc/self/statm")  # Linux only, as is a bound on memory that the system keeps
-
-
 DEAF_SECONDS = 1.0  # that Python may take to hear of the time, before the program is taken to be in a library
 
 

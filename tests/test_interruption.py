@@ -31,11 +31,15 @@ print("went on")
 
 def ended(start: Callable[[], subprocess.Popen[str]], when: Callable[[], bool], number: int = signal.SIGTERM) -> str:
     """What a program says that is sent a signal; all that it started is gone."""
-    process = start()
-    while not when() and process.poll() is None:
-        time.sleep(0.02)
-    process.send_signal(number)
-    said, _ = process.communicate(timeout=30)  # SIGTERM is given 10 s; this machine may be busy
+    process, given_up = start(), time.monotonic() + 200
+    try:
+        while not when() and process.poll() is None:
+            assert time.monotonic() < given_up, "what is waited for never comes"
+            time.sleep(0.02)
+        process.send_signal(number)
+        said, _ = process.communicate(timeout=30)  # SIGTERM is given 10 s; this machine may be busy
+    finally:
+        process.kill()  # where the test fails: nobody else would end it
     assert process.returncode == {signal.SIGTERM: 143, signal.SIGINT: 1}[number], said
     assert "Traceback" not in said
     return said
