@@ -222,8 +222,8 @@ def classifier_of(checkpoint: dict[str, Any]) -> Classifier:
     size = sum(value.numel() * value.element_size() for value in weights.values())  # bytes
     try:
         with (
-            seconds_at_most(MOST_SECONDS + size / 2**27, "the network that the checkpoint describes"),
             bytes_at_most(MOST_BYTES + 3 * size),
+            seconds_at_most(MOST_SECONDS + size / 2**27, "the network that the checkpoint describes"),
         ):
             check_size(card, weights)
             classifier = Classifier.from_config(card["config"], card["classes"])

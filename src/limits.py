@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
+
 try:
     import resource
 except ImportError:  # as on Windows
@@ -16,6 +18,7 @@ except ImportError:  # as on Windows
 
 STATM = Path("/proc/self/statm")  # Linux only, as is a bound on memory that the system keeps
 DEAF_SECONDS = 1.0  # that Python may take to hear of the time, before the program is taken to be in a library
+_ONE_BOUND = threading.RLock()  # of the process: of two at once, the first to end would leave the other's behind
 
 
 class TooMuch(Exception):
@@ -47,10 +50,12 @@ def seconds_at_most(seconds: float, what: str) -> Iterator[None]:
     signal.setitimer(signal.ITIMER_REAL, seconds)
     end.start()
     try:
-        yield
-    finally:
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    finally:  # also where the time ends just as the bound does
         end.cancel()
-        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
 
 
@@ -60,16 +65,20 @@ def bytes_at_most(count: int) -> Iterator[None]:
     if resource is None or not STATM.exists():
         yield
         return
-    has = int(STATM.read_text().split()[0]) * resource.getpagesize()
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    most = has + count
-    if soft != resource.RLIM_INFINITY:
-        most = min(most, soft)
-    resource.setrlimit(resource.RLIMIT_AS, (most, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+    with _ONE_BOUND:
+        has = int(STATM.read_text().split()[0]) * resource.getpagesize()
+        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+        most = has + count
+        if soft != resource.RLIM_INFINITY:
+            most = min(most, soft)
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # as every new one takes some 100 MB of addresses, and machines have a hundred cores
+        resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+            torch.set_num_threads(threads)
 
 
 def _end(sentence: str) -> None:

@@ -1,13 +1,15 @@
 """What a file may cost whoever opens it."""
 
 import re
+import resource
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 
-from src.limits import TooMuch, seconds_at_most
+from src.limits import TooMuch, bytes_at_most, seconds_at_most
 from tests.attacks import with_card
 from tests.conftest import ROOT
 
@@ -25,6 +27,35 @@ def test_a_library_that_does_not_hear_of_the_time_is_ended():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (1, "the window takes longer than 0 seconds; use another.\n")
+
+
+def test_a_bound_on_memory_leaves_with_what_set_it():
+    free = resource.getrlimit(resource.RLIMIT_AS)
+    entered, left = threading.Event(), threading.Event()
+
+    def second() -> None:
+        entered.set()
+        with bytes_at_most(2**30):
+            left.wait(10)
+
+    thread = threading.Thread(target=second)
+    with pytest.raises(TooMuch), bytes_at_most(2**30), seconds_at_most(0.2, "it"):
+        thread.start()
+        entered.wait(10)
+        re.search("(a|a)*b", "a" * 40)
+    left.set()
+    thread.join()
+    assert resource.getrlimit(resource.RLIMIT_AS) == free
+
+
+def test_a_checkpoint_is_opened_on_a_machine_with_many_cores(trained):
+    path = trained("audionet", "sex")
+    code = (
+        "import torch; from src.checkpoint import classifier_of, open_checkpoint; torch.set_num_threads(256)\n"
+        f"classifier_of(open_checkpoint({str(path)!r})); print(torch.get_num_threads())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=100)
+    assert (done.returncode, done.stdout) == (0, "256\n"), done.stderr
 
 
 @pytest.mark.slow
