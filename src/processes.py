@@ -8,8 +8,10 @@ they read the `config.yaml` of the run folder that the first process names in th
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:  # train.py reads this file before it knows that it will train
 RUN_FOLDER = "AUSCULT_RUN_FOLDER"
 PATIENCE = 60.0  # seconds that the other processes have to end after the first
 PATIENCE_AFTER_ERROR = 3.0  # as long as it takes them to say what went wrong
+SECONDS_TO_NOTICE = 60.0  # that the first process has to notice by itself that another has failed
 
 
 def folder_of_first_process() -> Path | None:
@@ -39,6 +42,7 @@ def processes_of(trainer: "Trainer", folder: Path, program: str) -> Iterator[Non
         folder: the absolute run folder.
         program: "train" or "explain": what the further processes run.
     """
+    _let_first_process_notice()
     main: Any = sys.modules["__main__"]
     environment, arguments, spec = dict(os.environ), sys.argv, main.__spec__
     os.environ[RUN_FOLDER] = str(folder)
@@ -62,11 +66,30 @@ def processes_of(trainer: "Trainer", folder: Path, program: str) -> Iterator[Non
         os.environ.update(environment)
 
 
+@cache
+def _let_first_process_notice() -> None:
+    """Lets Lightning kill this process, where another has failed, only if it hangs.
+
+    It looks every 5 seconds, and would otherwise end a whole multirun whenever it sees the failure first.
+    """
+    from lightning_fabric.strategies.launchers.subprocess_script import _ChildProcessObserver as Observer
+
+    kill = Observer._terminate_all
+
+    def kill_if_it_hangs(observer: Observer) -> None:
+        waits_until = time.monotonic() + SECONDS_TO_NOTICE
+        while observer._child_processes and time.monotonic() < waits_until:  # see _end_others
+            time.sleep(0.1)
+        if observer._child_processes:
+            kill(observer)
+
+    Observer._terminate_all = kill_if_it_hangs  # type: ignore[method-assign,assignment]
+
+
 def _end_others(trainer: "Trainer", patience: float) -> None:
     started: list[subprocess.Popen[Any]] = getattr(trainer.strategy.launcher, "procs", [])
     others = started.copy()
-    # Lightning kills this process, and with it the rest of a multirun, when it sees one of these fail
-    started.clear()
+    started.clear()  # what Lightning looks at
     for process in others:
         try:
             process.wait(patience)

@@ -84,6 +84,25 @@ def test_a_killed_process_ends_its_job_and_no_other(start_training, tmp_path, un
     assert table["error"].notna().tolist() == [True, False]
 
 
+@pytest.mark.parametrize("noticed", [True, False])
+def test_the_first_process_is_killed_only_if_it_hangs(monkeypatch, noticed):
+    from lightning_fabric.strategies.launchers.subprocess_script import _ChildProcessObserver
+
+    processes._let_first_process_notice()
+    monkeypatch.setattr(processes, "SECONDS_TO_NOTICE", 1.0)
+    killed = []
+    monkeypatch.setattr(os, "kill", lambda *which: killed.append(which))
+    failed = [subprocess.Popen(["false"])]
+    failed[0].wait()
+    observer = _ChildProcessObserver(main_pid=12345, child_processes=failed, sleep_period=0)
+    observer.start()
+    time.sleep(0.3)
+    if noticed:
+        failed.clear()
+    observer.join(10)
+    assert killed == ([] if noticed else [(12345, signal.SIGKILL)])
+
+
 def test_a_process_joins_the_run_that_the_first_one_names(monkeypatch, tmp_path):
     monkeypatch.delenv(processes.RUN_FOLDER, raising=False)
     monkeypatch.setenv("LOCAL_RANK", "1")

@@ -3,13 +3,15 @@
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
+from src.datamodules import ffmpeg
+from src.datamodules.mp3 import Endless, Mp3
 from src.datamodules.quiet import quiet
 from src.datamodules.truncation import is_truncated
 
@@ -37,9 +39,9 @@ class AudioFile:
         _require_regular_file(path)
         if path.suffix.lower() == ".raw":  # soundfile asks what is in it
             raise BadRecording("not audio: raw samples without a header")
-        with _opened(path) as file:
-            self.rate: int = file.samplerate
-            first = list(islice(_blocks(file), 2))
+        with _decoded(path) as (rate, blocks):
+            self.rate = rate
+            first = list(islice(blocks, 2))
         self._whole = first if len(first) < 2 else None
 
     def blocks(self) -> Iterator[np.ndarray]:
@@ -53,8 +55,8 @@ class AudioFile:
         if self._whole is not None:
             yield from self._whole
             return
-        with _opened(self.path) as file:
-            yield from _blocks(file)
+        with _decoded(self.path) as (_, blocks):
+            yield from blocks
 
 
 def read_whole(path: Path) -> tuple[np.ndarray, int]:
@@ -74,15 +76,54 @@ class _Decoder(soundfile.SoundFile):
         return False
 
 
+class _EndlessDecoder(_Decoder):
+    """Of a file that does not say how long it is."""
+
+
 @contextmanager
-def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
+def _decoded(path: Path) -> Iterator[tuple[int, Iterator[np.ndarray]]]:
+    """A file's rate in hertz, and its blocks; by FFmpeg where libsndfile does not know the format."""
+    unknown = ""
     try:
-        with quiet():
-            opened = _Decoder(os.fsencode(path))  # bytes: a name need not be UTF-8
-        with opened as file:
-            yield file
+        with ExitStack() as stack:
+            try:
+                file = stack.enter_context(_opened(path))
+                decoded = file.samplerate, _blocks(file)
+            except soundfile.LibsndfileError as error:
+                if error.code not in (_NOT_RECOGNISED, _UNSUPPORTED):
+                    raise
+                unknown = _why(error)
+            if unknown:
+                sound = stack.enter_context(_opened_by_ffmpeg(path, unknown))
+                decoded = sound.samplerate, sound.blocks(max(1, BLOCK // sound.channels))
+            yield decoded
     except soundfile.LibsndfileError as error:
         raise BadRecording(_why(error)) from error
+    except ffmpeg.NotDecoded as error:
+        raise BadRecording(str(error)) from error
+
+
+def _opened_by_ffmpeg(path: Path, unknown: str) -> AbstractContextManager[ffmpeg.Sound]:
+    ending = path.suffix.lower()
+    if not ffmpeg.is_there():
+        needs = f"{UNREADABLE}: {ending} needs FFmpeg, which comes with PyAV: {ffmpeg.INSTALL}"
+        raise BadRecording(needs if ending in ffmpeg.ENDINGS else unknown)
+    return ffmpeg.opened(path)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
+    with quiet():
+        opened = _Decoder(os.fsencode(path))  # bytes: a name need not be UTF-8
+    with opened as file:
+        if file.format != "MP3" or (mp3 := Mp3(path)).announces_length:
+            yield file
+            return
+    with closing(Endless(path, hidden=mp3.header)) as content:
+        with quiet():
+            opened = _EndlessDecoder(content)
+        with opened as file:
+            yield file
 
 
 def _require_regular_file(path: Path) -> None:
@@ -118,7 +159,7 @@ def _blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
             yield block
         if len(block) < most:
             break
-    if is_truncated(file, frames):
+    if not isinstance(file, _EndlessDecoder) and is_truncated(file, frames):
         raise BadRecording("truncated: the file ends before its header says")
 
 

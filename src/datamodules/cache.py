@@ -21,7 +21,7 @@ from src.mistake import Mistake
 
 log = logging.getLogger(__name__)
 
-FORMAT = 2  # part of the key: raise it when a cache's files, or what `recording.prepare` does, change
+FORMAT = 3  # part of the key: raise it when a cache's files, or what `recording.prepare` does, change
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ from posixpath import normpath
 
 import soundfile
 
+from src.datamodules import ffmpeg
 from src.datamodules.clips import Clip, Corpus
 from src.datamodules.speakers import labels_of_speakers
 from src.datamodules.table import names_of, read_table, shortened
@@ -17,13 +18,11 @@ from src.plain_data import shown
 
 log = logging.getLogger(__name__)
 
-# RAW has no header to say what it is; the others are common endings of formats that libsndfile names otherwise, ...
+# RAW has no header to say what it is; the others are common endings of formats that libsndfile names otherwise
 ENDINGS = {f".{name.lower()}" for name in soundfile.available_formats()} - {".raw"} | {
     ".aif", ".aifc", ".mp3", ".oga", ".opus", ".snd", ".wave",
 }  # fmt: skip
-# ... or cannot read: such recordings are listed in skipped.csv instead of being passed over
-UNREADABLE_ENDINGS = {".3gp", ".aac", ".amr", ".ape", ".m4a", ".mka", ".mp4", ".webm", ".wma"}
-
+ENDINGS |= ffmpeg.ENDINGS  # also where there is no FFmpeg: such recordings are listed, not passed over
 PATTERN_SECONDS, PATTERN_SECONDS_EACH = 5.0, 1e-4  # a pattern takes some microseconds for each path
 
 SEXES = {
@@ -181,7 +180,7 @@ def audio_files(root: Path, option: str = "data.root") -> list[str]:
         found += [
             (relative / name).as_posix()
             for name in names
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in ENDINGS | UNREADABLE_ENDINGS
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in ENDINGS
         ]
     if unreadable:
         raise Mistake(

@@ -19,6 +19,8 @@ from src.datamodules.truncation import is_truncated as is_truncated
 from src.mistake import Mistake
 
 FULL_SCALE = 32768
+SOFT = 2.0**-8  # of full scale, -48 dB: of a louder clip, 16 bits leave at least eight to its peak
+SILENT = 2.0**-24  # of full scale, -144 dB: half a step of 24 bits
 LOWEST_RATE, HIGHEST_RATE = 100, 10**7  # hertz, of recordings: others are damage, or take long to resample
 FRAME_SECONDS, HOP_SECONDS = 0.025, 0.010  # of the energies that trimming compares
 
@@ -103,9 +105,11 @@ def load(corpus: Corpus, clip: Clip, settings: ClipSettings, stopped: Event | No
 def prepare(samples: np.ndarray, rate: int, settings: ClipSettings) -> Prepared:
     """A recording's samples, (frames, channels), float32 in [-1, 1] or int16, made into a clip.
 
-    The mean is always removed: many recordings have an offset far above the quietest parts of their words,
-    and nothing could be trimmed. Levels are kept, except where a peak would not fit into 16 bits. A clip that is
-    repeated begins again right after its last sample, and its last turn ends where it is full.
+    Channels are averaged, or, where they cancel each other, the loudest is taken. The mean is always removed: many
+    recordings have an offset far above the quietest parts of their words, and nothing could be trimmed. Levels are
+    kept, except where a peak would not fit into 16 bits, or is so soft (under -48 dB) that little of it would be left:
+    such a clip is raised by a power of two. A clip that is repeated begins again right after its last sample, and its
+    last turn ends where it is full.
 
     Raises:
         BadRecording: empty, not finite, silent, too short after trimming, or of a rate that nobody records at.
@@ -121,10 +125,10 @@ def _prepare(blocks: Callable[[], Iterator[np.ndarray]], rate: int, settings: Cl
     """
     if not LOWEST_RATE <= rate <= HIGHEST_RATE:
         raise BadRecording(f"not audio: a sample rate of {rate} Hz")
-    frames, mean = _mean(blocks())
+    frames, mean, channel = _measured(blocks())
 
     def parts() -> Iterable[Part]:
-        centred = _resampled(blocks(), mean, rate, settings.sample_rate)
+        centred = _resampled(blocks(), channel, mean, rate, settings.sample_rate)
         return with_energy(_highpassed(centred, settings.sample_rate, settings.highpass_hz))
 
     kept = list(parts()) if frames * settings.sample_rate <= BLOCK * rate else None  # short ones are filtered once
@@ -132,7 +136,7 @@ def _prepare(blocks: Callable[[], Iterator[np.ndarray]], rate: int, settings: Cl
     start, stop, peak = loud_part(kept or parts(), frame, hop, settings.trim_db)
     if not math.isfinite(peak):  # floats near their largest, which the resampler adds up
         raise BadRecording("not finite: samples as large as can be")
-    if peak < 0.5 / FULL_SCALE:  # rounds to zeros
+    if peak < SILENT:
         raise BadRecording("silent")
     # not a part of a sample more: what lasts just so long may have been rounded down by the resampler
     if stop - start < math.floor(settings.min_seconds * settings.sample_rate):
@@ -145,36 +149,51 @@ def _prepare(blocks: Callable[[], Iterator[np.ndarray]], rate: int, settings: Cl
     return Prepared(np.resize(clip, longest) if settings.short == "repeat" else clip, begin, stop - start > longest)
 
 
-def _mean(blocks: Iterator[np.ndarray]) -> tuple[int, float]:
-    """How many frames there are, and the mean of all."""
-    frames, total = 0, 0.0
-    with np.errstate(invalid="ignore"):  # infinities of both signs
+def _measured(blocks: Iterator[np.ndarray]) -> tuple[int, float, int | None]:
+    """How many frames there are, the mean of all, and the channel to take where their average is none of the sound."""
+    frames = 0
+    sums = squares = np.zeros(1)  # of the average, then of each channel
+    with np.errstate(invalid="ignore", over="ignore"):  # infinities of both signs
         for block in blocks:
-            frames += len(block) if block.size else 0
-            total += float(_mono(block).sum(dtype=np.float64))
+            if block.size:
+                frames += len(block)
+                each = [_mono(block, None), *(block.T if block.shape[1] > 1 else ())]
+                sums = sums + [float(channel.sum(dtype=np.float64)) for channel in each]
+                if len(each) > 1:
+                    squares = squares + [float(np.dot(wide, wide)) for wide in (c.astype(np.float64) for c in each)]
     if frames == 0:
         raise BadRecording("empty: no samples")
-    if not math.isfinite(total):  # one such sample is enough
+    if not np.isfinite(sums).all():  # one such sample is enough
         raise BadRecording("not finite: NaN or infinite samples")
-    return frames, total / frames
+    if len(sums) == 1:
+        return frames, sums[0] / frames, None
+    energies = squares / frames - (sums / frames) ** 2
+    count = len(energies) - 1
+    # of channels that have nothing in common, the average has one part in `count` of their energy; of those of a
+    # balanced line, wired to two channels, or with the poles of one swapped, it has nearly nothing
+    cancelled = energies[0] < energies[1:].mean() / (10 * count)
+    channel = int(np.argmax(energies[1:])) if cancelled else None
+    return frames, sums[0 if channel is None else channel + 1] / frames, channel
 
 
-def _mono(block: np.ndarray) -> np.ndarray:
-    """(frames,) of (frames, channels)."""
-    if block.shape[1] == 1:
-        return block[:, 0]
+def _mono(block: np.ndarray, channel: int | None) -> np.ndarray:
+    """(frames,) of (frames, channels): a channel, or the average of all."""
+    if block.shape[1] == 1 or channel is not None:
+        return block[:, channel or 0]
     total = block[:, 0].astype(np.float64)
-    for channel in block.T[1:]:  # ten times as fast as the mean over an axis of two
-        total += channel
+    for other in block.T[1:]:  # ten times as fast as the mean over an axis of two
+        total += other
     return total / block.shape[1]
 
 
-def _resampled(blocks: Iterator[np.ndarray], mean: float, rate: int, to_rate: int) -> Iterator[np.ndarray]:
-    """The recording without its mean, in parts (n,) float64; the same samples in however many blocks it comes."""
+def _resampled(
+    blocks: Iterator[np.ndarray], channel: int | None, mean: float, rate: int, to_rate: int
+) -> Iterator[np.ndarray]:
+    """A channel or the average without its mean, in parts (n,) float64; the same in however many blocks it comes."""
     resampler: soxr.ResampleStream | None = None
     step = max(1, min(BLOCK, BLOCK * rate // to_rate))  # a low rate becomes many more samples
     for block in blocks:
-        mono = _mono(block) - mean
+        mono = _mono(block, channel) - mean
         # The resampler works in float32, whatever it is given, and is quickest with that.
         resampler = resampler or soxr.ResampleStream(rate, to_rate, 1, dtype=mono.dtype, quality="HQ")
         full_scale = FULL_SCALE if block.dtype == np.int16 else 1  # only now: there are fewer samples
@@ -209,5 +228,7 @@ def _butterworth(rate: int, cutoff_hz: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _to_int16(mono: np.ndarray) -> np.ndarray:
-    peak = peak_of(mono) * FULL_SCALE
-    return np.rint(mono * (FULL_SCALE * min(1.0, (FULL_SCALE - 1) / peak))).astype(np.int16)
+    most = (FULL_SCALE - 1) / FULL_SCALE
+    gain = most / peak_of(mono)
+    gain = 2.0 ** math.floor(math.log2(gain)) if gain > most / SOFT else min(gain, 1.0)
+    return np.rint(mono * (FULL_SCALE * gain)).astype(np.int16)

@@ -36,7 +36,8 @@ def is_truncated(file: soundfile.SoundFile, frames: int) -> bool:
         file: that was read to its end.
         frames: that were read.
     """
-    if frames < file.frames < UNKNOWN_FRAMES:
+    guessed = file.format != "MP3" and file.subtype.startswith("MPEG_LAYER")  # such as WAV, whose "fact" is not used
+    if frames < file.frames < UNKNOWN_FRAMES and not guessed:
         return True
     log = file.extra_info
     if file.format in _SIGNS and _SIGNS[file.format].search(log):

@@ -86,7 +86,7 @@ def test_what_cannot_be_decoded_is_found_to_be_listed_as_skipped(tmp_path: Path)
     corpus = Folder(tmp_path, pattern=r"(?P<digit>\d)")
     cache = open_cache(corpus, corpus.clips(), ClipSettings(), tmp_path / "cache")
     assert [clip.path for clip in cache.clips] == ["0.wav"]
-    assert [path for path, _ in cache.skipped] == ["1.M4A"] and "not audio" in cache.skipped[0][1]
+    assert [path for path, _ in cache.skipped] == ["1.M4A"] and "damaged" in cache.skipped[0][1]
 
 
 def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:

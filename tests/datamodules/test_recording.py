@@ -211,7 +211,7 @@ def test_bad_samples() -> None:
     assert reason(np.zeros((0, 1))).startswith("empty")
     assert reason(np.zeros((8000, 1))) == "silent"
     assert reason(np.full((8000, 1), 0.3, np.float32)) == "silent"
-    assert reason(np.stack([word(8000), -word(8000)], axis=1)) == "silent"  # channels that cancel
+    assert reason(np.random.default_rng(0).normal(0, 2.0**-28, (8000, 1))) == "silent"
     for wrong in (np.nan, np.inf):
         samples = word(8000)[:, None]
         samples[100] = wrong
@@ -219,6 +219,39 @@ def test_bad_samples() -> None:
     click = np.zeros((8000, 1))
     click[4000] = 1
     assert reason(click).startswith("too short")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int16])
+@pytest.mark.parametrize("other", [-1.0, -0.9, 0.0])
+def test_channels_that_cancel_each_other_leave_the_louder_one(dtype: type, other: float) -> None:
+    voice = word(8000) if dtype == np.float32 else np.rint(word(8000) * 32767)
+    both = np.stack([voice * other + 0.1, voice], axis=1).astype(dtype)
+    kept = prepare(both, 8000, ClipSettings()).samples
+    alone = prepare(voice[:, None].astype(dtype), 8000, ClipSettings()).samples
+    share = 0.5 if other == 0 else 1  # a channel without sound only makes the average softer
+    assert min(np.abs(kept - sign * share * alone).max() for sign in (-1, 1)) <= 1
+
+
+def test_channels_of_different_sounds_are_averaged() -> None:
+    random = np.random.default_rng(0)
+    many = random.normal(0, 0.1, (8000, 16)).astype(np.float32)
+    settings = ClipSettings(highpass_hz=None, trim_db=None)
+    average = many.mean(axis=1, keepdims=True)
+    assert np.abs(prepare(many, 8000, settings).samples - prepare(average, 8000, settings).samples).max() <= 1
+
+
+@pytest.mark.parametrize("level", [-20, -47, -49, -75, -100, -130])
+def test_soft_recordings_keep_their_resolution(level: float) -> None:
+    gain = 10 ** (level / 20) / np.abs(word(8000)).max()
+    soft, loud = (prepare((word(8000) * g)[:, None], 8000, ClipSettings()).samples for g in (gain, 1.0))
+    assert len(soft) == len(loud)
+    scale = np.dot(soft.astype(float), loud) / np.dot(loud.astype(float), loud)
+    noise = np.square(soft - scale * loud).mean() / np.square(soft.astype(float)).mean()
+    assert 10 * np.log10(noise) < -45  # dB; at -48 dB of full scale, a step is 48 dB under the peak
+    if level < -48:
+        assert 0.4 < np.abs(soft).max() / 32768 <= 1
+    else:
+        assert np.abs(soft).max() / 32768 == pytest.approx(10 ** (level / 20), rel=0.02)  # levels are kept
 
 
 @pytest.mark.parametrize(("ending", "kept"), [("wav", 0.5), ("wav", 0.97), ("aiff", 0.5), ("flac", 0.5), ("mp3", 0.5)])
