@@ -27,7 +27,8 @@ not free software; Linux alone needs them, and an installation without CUDA has 
 ## What only the tests and the developers need
 
 Nothing of this is in what `make demo` or the container's image install. Quantus is under the (L)GPL: its metadata says
-GPLv3, its licence file LGPL.
+GPLv3, its licence file LGPL. PyAV (av), which reads M4A, AMR, WMA and others for whoever installs it, is under the BSD
+licence; its wheels hold FFmpeg with encoders under the GPL.
 
 {dev}
 """

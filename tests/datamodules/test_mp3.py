@@ -97,4 +97,7 @@ def test_a_header_that_promises_more_is_believed(announced: Path) -> None:
 @pytest.mark.real
 @pytest.mark.parametrize("name", ["constant", "variable"])
 def test_recordings_of_the_case(name: str) -> None:
-    assert seconds_of(SHARED / "cases/03-mp3-without-info-header" / f"{name}.mp3") == pytest.approx(3, abs=0.05)
+    path = SHARED / "cases/03-mp3-without-info-header" / f"{name}.mp3"
+    if not path.exists():
+        pytest.skip("needs the cases in $AUSCULT_SHARED")
+    assert seconds_of(path) == pytest.approx(3, abs=0.05)
