@@ -77,7 +77,7 @@ def train(config: dict[str, Any], folder: Path, sweep: Path | None = None) -> ru
             title = f"{config['model']['name']}, {config['task']['name']}, fold {config['fold']}: test"
             write(folder, trainer, datamodule, predictions, metrics, title)
             with printing():
-                show(metrics, folder, f"{datamodule.corpus.unit}s")
+                show(metrics, folder, f"{datamodule.unit}s")
             return metrics
 
 
@@ -121,7 +121,7 @@ def check_resumed(config: dict[str, Any], folder: Path, datamodule: AudioDataMod
     path, allow = config["ckpt_path"], config["allow"]
     card = open_checkpoint(path, allow=allow)[KEY]
     if card["speakers"] != datamodule.speakers():
-        unit = datamodule.corpus.unit
+        unit = datamodule.unit
         raise Mistake(
             f"ckpt_path={path} was trained on other {unit}s than data.root now gives its fold: to test"
             f" on {unit}s it has heard would mean nothing; restore the recordings, or start another run."

@@ -193,7 +193,7 @@ def test_table1_leaves_out_folds_that_sex_does_not_have(train_here, tmp_path):
         (["data=folder", "data.root={spoken}"], "data.pattern"),
         (["data=folder", "data.root={spoken}", "'data.pattern=x(y'"], "data.pattern"),
         (["data=folder", "data.root={spoken}", 'data.pattern="nothing(?P<digit>\\d)"'], "data.pattern"),
-        (["data=folder", "data.root={spoken}", 'data.pattern="by-(?P<speaker>[a-z]+)"'], "names no label"),
+        (["data=folder", "data.root={spoken}", 'data.pattern="by-(?P<speaker>[a-z]+)"'], "has only unlabelled clips"),
         (["data=folder", "data.root={spoken}", SPOKEN_PATTERN, "task=sex"], "task=sex needs clips labelled 'sex'"),
         (["data=folder", "data.root={spoken}", SPOKEN_PATTERN, 'task.classes=["0","1"]'], "is labelled '2'"),
         (["data=folder", "data.root={spoken}", 'data.pattern="(?P<speaker>say)-(?P<digit>\\d)"'], "too few speakers"),

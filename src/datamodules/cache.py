@@ -34,9 +34,9 @@ class Cache:
     starts: np.ndarray  # (N,) int64, where each clip begins in its recording, in samples at the clips' rate
     cut: np.ndarray  # (N,) bool, recordings that were too long
     skipped: list[tuple[str, str]]  # path and reason of each bad recording
+    checksums: np.ndarray  # (N,) uint32, of each clip's samples
     _memory: np.ndarray  # (sum of lengths,) int16
     _ends: np.ndarray  # (N,) int64, of each clip in _memory
-    _checksums: np.ndarray  # (N,) uint32
     _checked: np.ndarray  # (N,) bool, by this process
 
     def __len__(self) -> int:
@@ -55,7 +55,7 @@ class Cache:
         end = self._ends[i]
         samples = self._memory[end - self.lengths[i] : end]
         if not self._checked[i]:
-            if checksum(samples) != self._checksums[i]:
+            if checksum(samples) != self.checksums[i]:
                 raise self._damaged(self.clips[i])
             self._checked[i] = True
         return samples
@@ -187,7 +187,7 @@ def _assemble(home: Path, clips: Sequence[Clip], entries: list[Entry], memory: n
         skipped=[(entry.path, entry.reason) for entry in entries if entry.reason],
         _memory=memory,
         _ends=ends_of(kept),
-        _checksums=np.array([entry.checksum for entry in kept], dtype=np.uint32),
+        checksums=np.array([entry.checksum for entry in kept], dtype=np.uint32),
         _checked=np.zeros(len(kept), dtype=bool),
     )
 

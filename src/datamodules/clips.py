@@ -2,6 +2,7 @@
 
 import os
 import stat
+import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,12 @@ class Clip:
     path: str  # relative to the corpus's root, with forward slashes; unique in the corpus
     speaker: str  # or whatever else must not be in two splits: see `Corpus.unit`
     labels: Mapping[str, str] = field(default_factory=dict)  # column -> class name, as far as known
+
+    def __post_init__(self) -> None:
+        """Composes letters and accents (NFC): what looks the same is the same class, and the same speaker."""
+        labels = {_composed(column): _composed(name) for column, name in self.labels.items()}
+        object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "speaker", _composed(self.speaker))
 
 
 class Corpus(ABC):
@@ -71,3 +78,7 @@ class Corpus(ABC):
     def identity(self) -> dict[str, object]:
         """What tells this corpus from any other; a cache is keyed by it."""
         return {"corpus": type(self).__qualname__, "root": str(self.root.resolve())}
+
+
+def _composed(text: str) -> str:
+    return text if text.isascii() else unicodedata.normalize("NFC", text)

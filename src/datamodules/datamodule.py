@@ -3,6 +3,7 @@
 import logging
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler
 from src.datamodules.cache import Cache, open_cache
 from src.datamodules.clips import Clip, Corpus
 from src.datamodules.confound import Confound
+from src.datamodules.copies import without_copies
 from src.datamodules.folds import Split, split, split_of
 from src.datamodules.recording import ClipSettings
 from src.mistake import Mistake
@@ -135,6 +137,11 @@ class AudioDataModule(LightningDataModule):
         self.clips: list[Clip] = self.corpus.clips()
         known = {column for clip in self.clips for column in clip.labels}
         label = self.task["label"]
+        self.unit = self.corpus.unit
+        if label == "speaker" and label not in known and self.unit == "speaker":
+            self.clips = _each_by_itself(self.clips)
+            self.unit = "recording"
+            known = {column for clip in self.clips for column in clip.labels}
         if label not in known:
             raise Mistake(
                 f"task={self.task['name']} needs clips labelled '{label}', and this corpus has only"
@@ -156,7 +163,26 @@ class AudioDataModule(LightningDataModule):
         if self.cache.clips != self.clips:  # some could not be used
             self.clips = self.cache.clips
             self._divide()
+        self._part_copies()
         self._warn_of_unlabelled()
+
+    def _part_copies(self) -> None:
+        """Leaves no two recordings with the same samples on two sides."""
+        self.split, left_out = without_copies(self.split, self.cache)
+        if not left_out:
+            return
+        copy, original = left_out[0]
+        log.warning(
+            "%d recordings are left out of training or validation, as they are copies of what is tested or validated,"
+            " such as %s of %s.",
+            len(left_out), copy, original,
+        )  # fmt: skip
+        for name in ("train", "validation"):
+            if len(getattr(self.split, name)) == 0:
+                raise Mistake(
+                    f"nothing is left to {'train on' if name == 'train' else 'validate with'}: all of it is copies of"
+                    f" other recordings, such as {copy} of {original}; point data.root to recordings that differ."
+                )
 
     def _divide(self) -> None:
         self.classes = self._classes()
@@ -184,7 +210,7 @@ class AudioDataModule(LightningDataModule):
         counts = {"clips/skipped": len(self.cache.skipped), "clips/cut": int(self.cache.cut.sum())}
         for name, speakers in self.speakers().items():
             counts[f"clips/{name}"] = len(getattr(self.split, name))
-            counts[f"{self.corpus.unit}s/{name}"] = len(speakers)
+            counts[f"{self.unit}s/{name}"] = len(speakers)
         return counts
 
     def speakers(self) -> dict[str, list[str]]:
@@ -213,7 +239,7 @@ class AudioDataModule(LightningDataModule):
             published=self.corpus.published_folds(self.task["name"]),
             balance=self.task["balance"],
             seed=self.task["fold_seed"],
-            unit=self.corpus.unit,
+            unit=self.unit,
             validates=self.corpus.validates,
             first_fold=self.corpus.first_fold,
             undivided=self.corpus.undivided,
@@ -238,7 +264,7 @@ class AudioDataModule(LightningDataModule):
             speakers = ", ".join(sorted({clip.speaker for clip in unlabelled})[:20])
             log.warning(
                 "%d clips have no label '%s' and are left out (%ss %s).",
-                len(unlabelled), self.task["label"], self.corpus.unit, speakers,
+                len(unlabelled), self.task["label"], self.unit, speakers,
             )  # fmt: skip
 
     def evaluation_dataset(self, members: np.ndarray) -> ClipDataset:
@@ -269,6 +295,17 @@ class AudioDataModule(LightningDataModule):
 
     def _loader(self, dataset: ClipDataset, sampler: Any) -> DataLoader[Batch]:
         return loader(dataset, self.batch_size // self._processes, sampler)
+
+
+def _each_by_itself(clips: list[Clip]) -> list[Clip]:
+    """With the speaker as a label: what is to be told apart has to be on all sides, and each recording is on one."""
+    log.warning("task.label=speaker: the splits share speakers, and each recording is in one of them.")
+    return [
+        clip
+        if clip.speaker == clip.path  # nobody is named
+        else replace(clip, speaker=clip.path, labels={**clip.labels, "speaker": clip.speaker})
+        for clip in clips
+    ]
 
 
 def corpus_options(config: dict[str, Any]) -> dict[str, Any]:

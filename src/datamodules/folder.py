@@ -11,7 +11,7 @@ import soundfile
 from src.datamodules import ffmpeg
 from src.datamodules.clips import Clip, Corpus
 from src.datamodules.speakers import labels_of_speakers
-from src.datamodules.table import names_of, read_table, shortened
+from src.datamodules.table import composed, names_of, read_table, shortened
 from src.limits import TooMuch, seconds_at_most
 from src.mistake import Mistake
 from src.plain_data import shown
@@ -26,8 +26,8 @@ ENDINGS |= ffmpeg.ENDINGS  # also where there is no FFmpeg: such recordings are 
 PATTERN_SECONDS, PATTERN_SECONDS_EACH = 5.0, 1e-4  # a pattern takes some microseconds for each path
 
 SEXES = {
-    **dict.fromkeys(("m", "male", "man", "men", "boy"), "male"),
-    **dict.fromkeys(("f", "female", "woman", "women", "girl", "w"), "female"),
+    **dict.fromkeys(("m", "male", "man", "men", "boy", "male_masculine"), "male"),
+    **dict.fromkeys(("f", "female", "woman", "women", "girl", "w", "female_feminine"), "female"),
 }
 
 
@@ -36,17 +36,19 @@ class Folder(Corpus):
 
     Args:
         root: the folder.
-        pattern: a regular expression searched in each file's path under `root` (forward slashes). Its named
-            groups are labels: "digit", "sex", any other, and "speaker". Files that it does not match are left out.
+        pattern: a regular expression searched in each file's path under `root` (forward slashes, accents composed with
+            their letters). Its named groups are labels: "digit", "sex", any other, and "speaker". Files that it does
+            not match are left out.
         csv: instead, a table with a column "path" (under `root`), one column per label, and "speaker" where
-            known. Empty cells are unknown.
+            known. Empty cells are unknown. With neither, the folder in which a recording lies is its "label".
         speakers: what is known of each speaker, see `labels_of_speakers`; where names or table say otherwise of a
             recording, they count.
 
     The tables' own paths are taken from the working directory, or else from `root`.
 
     Sexes are written as male and female, whether given as m, male, man, men, boy or as f, female, woman, women,
-    girl, w, in capitals or not. A recording without a speaker counts as a speaker of its own.
+    girl, w, in capitals or not; a column "gender" serves, too. A recording without a speaker counts as a speaker of its
+    own.
     """
 
     def __init__(
@@ -63,12 +65,13 @@ class Folder(Corpus):
 
     def clips(self) -> list[Clip]:
         """See `Corpus.clips`; sorted by path."""
-        if (self.pattern is None) == (self.csv is None):
-            both = "not set: one of them has to name the labels" if self.csv is None else "both set: keep one of them"
-            raise Mistake(f"data.pattern and data.csv are {both}")
+        if self.pattern is not None and self.csv is not None:
+            raise Mistake("data.pattern and data.csv are both set: keep one of them")
         files = audio_files(self.root)
-        if self.pattern is None:
+        if self.csv is not None:
             rows = self._from_table(files)
+        elif self.pattern is None:
+            rows = self._from_folders(files)
         else:
             rows = self._from_names(files, _compiled(str(self.pattern), has_labels=self.speakers is not None))
         if self.speakers is not None:
@@ -99,7 +102,7 @@ class Folder(Corpus):
         """Path -> label -> value, of the files that the pattern matches."""
         try:
             with seconds_at_most(PATTERN_SECONDS + PATTERN_SECONDS_EACH * len(files), "data.pattern"):
-                matches = {path: match for path in files if (match := pattern.search(path))}
+                matches = {path: match for path in files if (match := pattern.search(composed(path)))}
         except TooMuch:
             raise Mistake(
                 f"data.pattern={shown(pattern.pattern, 200)} takes for ever to search: repeat nothing that repeats"
@@ -112,12 +115,27 @@ class Folder(Corpus):
         warn_of_left_out([path for path in files if path not in matches], len(files), "do not match data.pattern")
         return {path: {k: v for k, v in match.groupdict().items() if v} for path, match in matches.items()}
 
+    def _from_folders(self, files: list[str]) -> dict[str, dict[str, str]]:
+        """Path -> label -> value, of the files that lie in a folder per class."""
+        rows = {path: {"label": os.path.basename(os.path.dirname(path))} for path in files if "/" in path}
+        if len({row["label"] for row in rows.values()}) < 2:
+            raise Mistake(
+                "data.pattern and data.csv are not set, and the recordings do not lie in a folder for each class: one "
+                "of the three has to name the labels"
+            )
+        warn_of_left_out([path for path in files if path not in rows], len(files), "lie in no folder of a class")
+        return rows
+
     def _from_table(self, files: list[str]) -> dict[str, dict[str, str]]:
         """Path -> label -> value, of the files that the table names."""
         rows: dict[str, dict[str, str]] = {}
         repeated = []
+        found = {composed(path): path for path in sorted(files, key=lambda path: path == composed(path))}
+        roots = [composed(f"{place(self.root)}/") for place in (os.path.abspath, os.path.realpath)]
         for row in _rows(self._table_path(self.csv)):
             path = normpath(row.pop("path").replace("\\", "/"))
+            path = next((path.removeprefix(root) for root in roots if path.startswith(root)), path)
+            path = found.get(path, path)
             repeated += [path] if path in rows else []
             rows[path] = {name: value for name, value in row.items() if value}
         if repeated:
@@ -147,10 +165,10 @@ def warn_of_left_out(paths: list[str], count: int, why: str) -> None:
 
 def _compiled(pattern: str, has_labels: bool) -> re.Pattern[str]:
     try:
-        compiled = re.compile(pattern)
+        compiled = re.compile(composed(pattern))
     except (re.error, RecursionError, OverflowError) as error:
         raise Mistake(f"data.pattern={shown(pattern, 200)} is not a regular expression: {shown(error)}") from error
-    if not (has_labels or compiled.groupindex.keys() - {"speaker"}):
+    if not (has_labels or compiled.groupindex):
         raise Mistake(
             f"data.pattern={pattern} names no label: give its groups names, such as (?P<digit>\\d) or (?P<sex>[mf])"
         )
@@ -203,6 +221,6 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 def _clip(path: str, row: dict[str, str]) -> Clip:
     labels = {name: value for name, value in row.items() if name != "speaker"}
-    if "sex" in labels:
-        labels["sex"] = SEXES.get(labels["sex"].lower(), labels["sex"])
+    if sex := labels.get("sex", labels.get("gender")):
+        labels["sex"] = SEXES.get(sex.lower(), sex)
     return Clip(path, row.get("speaker", path), labels)

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from src.datamodules.table import names_of, read_table, require_table
+from src.datamodules.table import composed, names_of, read_table, require_table
 from src.mistake import Mistake
 
 
@@ -32,7 +32,7 @@ def labels_of_speakers(path: Path, option: str) -> dict[str, dict[str, str]]:
 
 def _from_json(path: Path, option: str) -> dict[str, dict[str, str]]:
     try:
-        people = json.loads(path.read_text(encoding="utf-8-sig"))
+        people = json.loads(composed(path.read_text(encoding="utf-8-sig")))
         return {
             speaker: {name: str(value) for name, value in labels.items() if value is not None}
             for speaker, labels in people.items()

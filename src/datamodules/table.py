@@ -1,11 +1,13 @@
-"""Tables of comma-separated values, as people and their spreadsheets write them."""
+"""Tables of values between commas, semicolons or tabs, as people and their spreadsheets write them."""
 
 import csv
 import errno
+import io
 import os
 import re
 import stat
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from src.mistake import Mistake
@@ -14,32 +16,66 @@ LARGEST = 2**28  # bytes: a million rows have about half as many
 
 
 def read_table(path: Path, name: str) -> tuple[list[str], list[dict[str, str]]]:
-    """The columns and rows of a CSV file in UTF-8, with or without a byte order mark, its lines ended in any way.
+    """The columns and rows of a table in UTF-8, or UTF-16 with a byte order mark, its lines ended in any way.
+
+    The first line tells what its cells are divided by. Between commas or semicolons, quotation marks around a cell let
+    it hold those and line ends; between tabs, they mean something only where they stand around a whole cell, as
+    transcripts hold single ones.
 
     Args:
         name: of the table, for the message.
 
     Returns:
-        The columns' names, and column -> cell of each row; without the spaces around them. Empty lines are no rows.
+        The columns' names, and column -> cell of each row; without the spaces around them, and composed (see
+        `composed`). Empty lines are no rows.
 
     Raises:
-        Mistake: no such file, not UTF-8, or rows that do not have a cell for each column.
+        Mistake: no such file, in another encoding, or rows that do not have a cell for each column.
     """
     try:
         require_table(path)
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, skipinitialspace=True, strict=True)
-            columns, rows = list(reader.fieldnames or []), list(reader)
+        with open(path, newline="", encoding=_encoding(path)) as file:
+            content = composed(file.read())
+        columns, *rows = [row for row in _cells(content) if row] or [[]]
     except OSError as error:
         raise Mistake(f"{name} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise Mistake(f"{name} is not a CSV table in UTF-8: byte {error.start} is none of a letter's") from None
+    except UnicodeError as error:
+        where = f": byte {error.start} is none of a letter's" if isinstance(error, UnicodeDecodeError) else ""
+        raise Mistake(f"{name} is not a CSV table in UTF-8{where}") from None
     except csv.Error as error:
         raise Mistake(f"{name} is not a CSV table in UTF-8: {error}") from error
     for number, row in enumerate(rows, 1):
-        if None in row or None in row.values():  # how DictReader shows too many and too few cells
+        if len(row) != len(columns):
             raise Mistake(f"{name} is not a CSV table: row {number} does not have {len(columns)} cells")
-    return [c.strip() for c in columns], [{c.strip(): cell.strip() for c, cell in row.items()} for row in rows]
+    return columns, [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def composed(text: str) -> str:
+    """The text with each letter and its accents as one character (NFC), as people type it; macOS takes them apart."""
+    return unicodedata.normalize("NFC", text)
+
+
+def _encoding(path: Path) -> str:
+    with open(path, "rb") as file:
+        start = file.read(2)
+    return "utf-16" if start in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+
+
+def _cells(content: str) -> Iterable[list[str]]:
+    """The rows' cells, without the spaces around them."""
+    lines = re.split(r"\r\n|\r|\n", content)
+    divided_by = max(",;\t", key=lines[0].count)  # the first of equals
+    if divided_by == "\t":
+        for line in lines:
+            yield [_unquoted(cell.strip()) for cell in line.split("\t")] if line else []
+        return
+    for row in csv.reader(io.StringIO(content, newline=""), delimiter=divided_by, skipinitialspace=True, strict=True):
+        yield [cell.strip() for cell in row]
+
+
+def _unquoted(cell: str) -> str:
+    whole = len(cell) > 1 and cell[0] == cell[-1] == '"'
+    return cell[1:-1].replace('""', '"').strip() if whole else cell
 
 
 def require_table(path: Path) -> None:

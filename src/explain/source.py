@@ -96,7 +96,7 @@ def test_clips(config: dict[str, Any], speakers: dict[str, list[str]], limit: in
         Mistake: the corpus, or its test speakers, are not there.
     """
     datamodule = AudioDataModule.from_config(config, speakers)
-    unit = datamodule.corpus.unit
+    unit = datamodule.unit
     try:
         datamodule.setup()
     except Mistake as mistake:

@@ -1,0 +1,94 @@
+"""A recording that is there twice is on one side only."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from src.datamodules.datamodule import AudioDataModule
+from src.datamodules.folder import Folder
+from src.datamodules.recording import ClipSettings
+from src.mistake import Mistake
+
+TASK = {"name": "label", "label": "label", "classes": None, "folds": 5, "balance": False, "fold_seed": 0}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Twelve noises of two classes."""
+    random = np.random.default_rng(0)
+    for kind in ("cat", "dog"):
+        (tmp_path / "corpus" / kind).mkdir(parents=True)
+        for number in range(12):
+            samples = random.uniform(-0.5, 0.5, 3000)
+            soundfile.write(tmp_path / f"corpus/{kind}/{number}.wav", samples, 8000, subtype="PCM_16")
+    return tmp_path / "corpus"
+
+
+def opened(root: Path, speakers: dict[str, list[str]] | None = None, fold: int = 0) -> AudioDataModule:
+    module = AudioDataModule(Folder(root), TASK, fold, ClipSettings(), root.parent / "cache", 4, 0, speakers)
+    module.setup()
+    return module
+
+
+def samples_of(module: AudioDataModule) -> dict[str, list[bytes]]:
+    parts = {name: getattr(module.split, name) for name in ("train", "validation", "test")}
+    return {name: [module.cache.samples(clip).tobytes() for clip in clips] for name, clips in parts.items()}
+
+
+@pytest.mark.parametrize("fold", range(5))
+def test_no_copy_is_on_two_sides(root: Path, fold: int, caplog: pytest.LogCaptureFixture) -> None:
+    for path in sorted(root.rglob("*.wav"))[::2]:
+        shutil.copy(path, path.with_name(f"{path.stem} (1).wav"))
+    for path in sorted(root.rglob("1*.wav")):  # the same samples in another file
+        soundfile.write(path.with_suffix(".flac"), *soundfile.read(path, dtype="int16"))
+    module = opened(root, fold=fold)
+    whole = AudioDataModule(Folder(root), TASK, fold, ClipSettings(), root.parent / "cache", 4, 0)
+    whole.find()
+    found = samples_of(module)
+    sides = [set(samples) for samples in found.values()]
+    assert sum(map(len, sides)) == len(set.union(*sides)) == 24  # nothing is lost
+    assert np.array_equal(module.split.test, whole.split.test)  # nor is what is tested changed
+    left_out = sum(len(getattr(whole.split, n)) - len(getattr(module.split, n)) for n in ("train", "validation"))
+    assert left_out > 0
+    assert f"{left_out} recordings are left out of training or validation" in caplog.text
+    # and whoever opens the checkpoint finds the same
+    assert samples_of(opened(root, module.speakers(), fold)) == found
+
+
+def test_without_copies_nothing_is_said(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    module = opened(root)
+    assert sum(len(part) for part in samples_of(module).values()) == 24
+    assert "copies" not in caplog.text
+
+
+def test_a_corpus_of_one_recording_is_refused(root: Path) -> None:
+    one = min(root.rglob("*.wav"))
+    for path in root.rglob("*.wav"):
+        if path != one:
+            shutil.copy(one, path)
+    with pytest.raises(Mistake, match=r"nothing is left to .*: all of it is copies of other recordings, such as"):
+        opened(root)
+
+
+def test_speakers_can_be_told_apart(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    random = np.random.default_rng(0)
+    for speaker in ("ada", "bob", "cem"):
+        for take in range(10):
+            soundfile.write(tmp_path / f"{speaker}_{take}.wav", random.uniform(-0.5, 0.5, 3000), 8000)
+    soundfile.write(tmp_path / "_10.wav", random.uniform(-0.5, 0.5, 3000), 8000)
+    corpus = Folder(tmp_path, pattern="^(?P<speaker>[a-z]*)_")
+    task = TASK | {"name": "speaker", "label": "speaker"}
+    module = AudioDataModule(corpus, task, 0, ClipSettings(), tmp_path / "cache", 4, 0)
+    module.setup()
+    assert module.classes == ["ada", "bob", "cem"]
+    for name in ("train", "validation", "test"):
+        clips = [module.clips[i] for i in getattr(module.split, name)]
+        assert {clip.labels["speaker"] for clip in clips} == {"ada", "bob", "cem"}
+        assert all(clip.path.startswith(clip.labels["speaker"]) for clip in clips)
+    parts = [set(module.speakers()[name]) for name in ("train", "validation", "test")]
+    assert sum(map(len, parts)) == len(set.union(*parts)) == 30
+    assert "recordings/test" in module.counts()
+    assert "1 clips have no label 'speaker'" in caplog.text
