@@ -18,7 +18,7 @@ def without_copies(split: Split, cache: Cache) -> tuple[Split, list[tuple[str, s
         The split without them; path of each clip that was left out, and of the one that it copies.
     """
     left_out: list[tuple[str, str]] = []
-    seen = defaultdict(list)  # length and checksum -> clips
+    seen: dict[tuple[int, int], list[int]] = defaultdict(list)  # length and checksum -> clips
     parts = {}
     for name in ("test", "validation", "train"):
         part = getattr(split, name)

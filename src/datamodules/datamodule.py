@@ -166,6 +166,12 @@ class AudioDataModule(LightningDataModule):
         self._part_copies()
         self._warn_of_unlabelled()
 
+    def _divide(self) -> None:
+        self.classes = self._classes()
+        if self.confound:
+            self.confound.check(self.classes)
+        self.split = self._split(self.task["label"])
+
     def _part_copies(self) -> None:
         """Leaves no two recordings with the same samples on two sides."""
         self.split, left_out = without_copies(self.split, self.cache)
@@ -178,17 +184,11 @@ class AudioDataModule(LightningDataModule):
             len(left_out), copy, original,
         )  # fmt: skip
         for name in ("train", "validation"):
-            if len(getattr(self.split, name)) == 0:
+            if len(getattr(self.split, name)) == 0 and self.given_speakers is None:
                 raise Mistake(
                     f"nothing is left to {'train on' if name == 'train' else 'validate with'}: all of it is copies of"
                     f" other recordings, such as {copy} of {original}; point data.root to recordings that differ."
                 )
-
-    def _divide(self) -> None:
-        self.classes = self._classes()
-        if self.confound:
-            self.confound.check(self.classes)
-        self.split = self._split(self.task["label"])
 
     def train_dataloader(self) -> DataLoader[Batch]:
         dataset = self._dataset(self.split.train, self._epoch_places)

@@ -101,9 +101,7 @@ def test_the_folder_of_a_recording_is_its_label(tmp_path: Path, caplog: pytest.L
 
 def test_without_folders_something_has_to_name_the_labels(tmp_path: Path) -> None:
     record(tmp_path, "all/0.wav", "all/1.wav", "2.wav")
-    with pytest.raises(
-        Mistake, match="data.pattern and data.csv are not set, and the recordings do not lie in a folder"
-    ):
+    with pytest.raises(Mistake, match="and the recordings do not lie in a folder for each class"):
         Folder(tmp_path).clips()
 
 
