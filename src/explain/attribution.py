@@ -27,19 +27,27 @@ class Attribution(Protocol):
         clips share a batch. The network's modes, parameters and gradients are left as they are.
 
         What matters to other domains (`domain.py`) a class says of itself: `asks_logits_only` if it takes complex
-        inputs, too, and gives real relevance of them; `is_slope` if its values are not shares of the logit.
+        inputs, too, and gives real relevance of them; `is_slope` if its values are not shares of the logit;
+        `starts_from_silence` if it takes what the front end makes of digital silence, (1, ...), as `silence`.
         """
         ...
 
 
-def relevance_of(attribution: Attribution, network: nn.Module, input: Tensor, target: Tensor) -> Tensor:
+def relevance_of(
+    attribution: Attribution, network: nn.Module, input: Tensor, target: Tensor, silence: Tensor
+) -> Tensor:
     """What an attribution says, (B, ...), whatever state its caller is in.
+
+    Args:
+        attribution, network, input, target: see `Attribution`.
+        silence: (1, ...), what the front end makes of digital silence.
 
     Raises:
         Mistake: it is no relevance of the input.
     """
+    options = {"silence": silence.to(input)} if getattr(attribution, "starts_from_silence", False) else {}
     with torch.inference_mode(False), torch.enable_grad():
-        relevance = attribution(network, input.clone(), target.clone()).detach()
+        relevance = attribution(network, input.clone(), target.clone(), **options).detach()
     if relevance.shape != input.shape:
         raise Mistake(
             f"the attribution gives relevance of the shape {tuple(relevance.shape)} for inputs of the shape"
@@ -106,20 +114,23 @@ class IntegratedGradients:
 
     Args:
         steps: gradients per clip.
-        baseline: the value of each feature at the start of the way.
+        baseline: the value of each feature at the start of the way; None: that of silence.
     """
 
-    def __init__(self, steps: int = 32, baseline: float = 0.0) -> None:
+    starts_from_silence = True
+
+    def __init__(self, steps: int = 32, baseline: float | None = None) -> None:
         check_option("steps", steps, int, low=1)
-        check_option("baseline", baseline, float)
+        check_option("baseline", baseline, float, nullable=True)
         self.steps, self.baseline = steps, baseline
 
-    def __call__(self, network: nn.Module, input: Tensor, target: Tensor) -> Tensor:
+    def __call__(self, network: nn.Module, input: Tensor, target: Tensor, silence: Tensor | None = None) -> Tensor:
         with explaining(network, input, target) as (input, target):
-            way, total = input - self.baseline, torch.zeros_like(input)
+            begin = baseline_of(self.baseline, silence, input)
+            way, total = input - begin, torch.zeros_like(input)
             ends = [(step / self.steps) ** 3 for step in range(self.steps + 1)]
             for start, end in itertools.pairwise(ends):
-                gradient = input_gradient(network, self.baseline + (start + end) / 2 * way, target)
+                gradient = input_gradient(network, begin + (start + end) / 2 * way, target)
                 total += (end - start) * gradient
             return way * total
 
@@ -165,30 +176,31 @@ class Occlusion:
         window: its extent, as a number of values or, below 1, as a share of the dimension; one per dimension, or one
             for all.
         stride: from one window to the next, likewise; not more than the window.
-        baseline: the value that hides.
+        baseline: the value that hides; None: what silence has there.
     """
 
-    asks_logits_only = True
+    asks_logits_only = starts_from_silence = True
 
     def __init__(
         self,
         window: float | Sequence[float] = 0.1,
         stride: float | Sequence[float] = 0.05,
-        baseline: float = 0.0,
+        baseline: float | None = None,
     ) -> None:
         for option, extent in (("window", window), ("stride", stride)):
             for each in per_dimension(extent, dimensions=1):
                 check_option(option, each, float, low=1e-6)
-        check_option("baseline", baseline, float)
+        check_option("baseline", baseline, float, nullable=True)
         self.window, self.stride, self.baseline = window, stride, baseline
 
-    def __call__(self, network: nn.Module, input: Tensor, target: Tensor) -> Tensor:
+    def __call__(self, network: nn.Module, input: Tensor, target: Tensor, silence: Tensor | None = None) -> Tensor:
         with explaining(network, input, target) as (input, target), torch.no_grad():
+            hiding = baseline_of(self.baseline, silence, input)
             whole = target_logit(network, input, target)  # (B,)
             total, hidings = torch.zeros_like(input.real), torch.zeros_like(input[:1].real)
             for region in self._regions(input.shape[2:]):
                 hidden = input.clone()
-                hidden[region] = self.baseline
+                hidden[region] = hiding[region]
                 loss = whole - target_logit(network, hidden, target)
                 total[region] += loss.view(-1, *[1] * (input.dim() - 1))
                 hidings[region] += 1
@@ -210,18 +222,18 @@ class Amplitude:
     """Control: how far each value is from nothing, whatever the network.
 
     Args:
-        baseline: the value of nothing.
+        baseline: the value of nothing; None: that of silence.
     """
 
-    asks_logits_only = True
+    asks_logits_only = starts_from_silence = True
 
-    def __init__(self, baseline: float = 0.0) -> None:
-        check_option("baseline", baseline, float)
+    def __init__(self, baseline: float | None = None) -> None:
+        check_option("baseline", baseline, float, nullable=True)
         self.baseline = baseline
 
-    def __call__(self, network: nn.Module, input: Tensor, target: Tensor) -> Tensor:
+    def __call__(self, network: nn.Module, input: Tensor, target: Tensor, silence: Tensor | None = None) -> Tensor:
         with explaining(network, input, target) as (input, _):
-            return (input - self.baseline).abs()
+            return (input - baseline_of(self.baseline, silence, input)).abs()
 
 
 class Random:
@@ -240,6 +252,13 @@ class Random:
     def _draw(self, clip: Tensor) -> Tensor:
         generator = torch.Generator().manual_seed(zlib.crc32(clip.numpy().tobytes(), self.seed))
         return torch.randn(clip.shape, generator=generator, dtype=clip.real.dtype)
+
+
+def baseline_of(baseline: float | None, silence: Tensor | None, input: Tensor) -> Tensor:
+    """(1, ...) a number everywhere, or silence where there is no number, or zeros where nobody knows of it."""
+    if baseline is None and silence is not None:
+        return silence.to(input)
+    return torch.full_like(input[:1], 0.0 if baseline is None else baseline)
 
 
 def check_option(option: str, value: Any, kind: type, low: float = -1e9, nullable: bool = False) -> None:

@@ -65,7 +65,9 @@ class RelevancePanel(Callback):
         with torch.no_grad():
             input = classifier.front_end(batch["waveform"].to(module.device))
             predicted = classifier.network(input).argmax(1)
-        relevance = relevance_of(self.attribution, classifier.network, input, predicted)[:, 0].cpu().numpy()  # (B, ...)
+        silence = silence_of(classifier, batch["waveform"].shape[-1])
+        found = relevance_of(self.attribution, classifier.network, input, predicted, silence)
+        relevance = found[:, 0].cpu().numpy()  # (B, ...)
         view = View.of(classifier, datamodule.settings.sample_rate, tuple(input.shape[1:]))
         folder = Path(trainer.default_root_dir) / f"relevance/epoch-{epoch:03d}"
         folder.mkdir(parents=True, exist_ok=True)
@@ -131,7 +133,8 @@ class PerturbationCurves(Callback):
         batch: Batch = step[1]
         classifier, _ = parts(trainer, module)
         input = classifier.front_end(batch["waveform"])
-        relevance = relevance_of(self.attribution, classifier.network, input, classifier.network(input).argmax(1))
+        predicted, silence = classifier.network(input).argmax(1), silence_of(classifier, batch["waveform"].shape[-1])
+        relevance = relevance_of(self.attribution, classifier.network, input, predicted, silence)
         self.outcomes.append(self.perturbation(classifier.network, input, batch["label"], relevance, batch["clip"]))
         self.tested += batch["clip"].tolist()
 

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from src.explain.attribution import Attribution, relevance_of
 from src.explain.fourier import Fourier, ShortTimeFourier
+from src.explain.inputs import silence_of
 from src.mistake import Mistake
 from src.modules.classifier import Classifier
 
@@ -66,7 +67,8 @@ class Input:
         self, attribution: Attribution, waveform: Tensor, input: Tensor, target: Tensor
     ) -> tuple[Tensor, Tensor]:
         """See `Domain.relevance`; nothing is kept apart."""
-        relevance = relevance_of(attribution, self.classifier.network, input, target)
+        silence = silence_of(self.classifier, waveform.shape[-1])
+        relevance = relevance_of(attribution, self.classifier.network, input, target, silence)
         return relevance, relevance.new_zeros(len(relevance))
 
 
@@ -121,8 +123,9 @@ class OfSignal:
         """See `Domain.relevance`. Methods that only ask for logits are asked of the coefficients themselves."""
         is_input = self.of_waveform and isinstance(self.transform, Samples)
         if is_input or getattr(attribution, "asks_logits_only", False):
-            network = self.trained.network if is_input else self.classifier.network
-            relevance = relevance_of(attribution, network, input, target)
+            asked = self.trained if is_input else self.classifier
+            silence = silence_of(asked, waveform.shape[-1])
+            relevance = relevance_of(attribution, asked.network, input, target, silence)
             return relevance, relevance.new_zeros(len(relevance))
         if getattr(attribution, "is_slope", False):
             raise Mistake(
@@ -138,13 +141,14 @@ class OfSignal:
 
     def _of_samples(self, attribution: Attribution, signal: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Relevance (B, 1, T) of the signal's samples, and what could not be handed back to them, (B,)."""
+        silence = silence_of(self.trained, signal.shape[-1])
         if self.of_waveform:
-            relevance = relevance_of(attribution, self.trained.network, signal, target)
+            relevance = relevance_of(attribution, self.trained.network, signal, target, silence)
             return relevance, relevance.new_zeros(len(relevance))
         front_end: Any = self.trained.front_end
         with torch.no_grad():
             input = front_end(signal)  # (B, 1, F, N)
-        bins = front_end.spread(relevance_of(attribution, self.trained.network, input, target))
+        bins = front_end.spread(relevance_of(attribution, self.trained.network, input, target, silence))
         relevance, apart = self.spectrogram.of_samples(signal, bins)
         return relevance, apart[:, 0]
 

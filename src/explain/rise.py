@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from src.explain.attribution import check_option, explaining, per_dimension
+from src.explain.attribution import baseline_of, check_option, explaining, per_dimension
 from src.mistake import Mistake
 
 
@@ -25,18 +25,18 @@ class RISE:
         masks: how many.
         cells: of the grid, for each dimension but batch and channel, or one number for all.
         keep: probability that a cell is kept, within 0 and 1.
-        baseline: what stands where a mask is 0.
+        baseline: what stands where a mask is 0; None: silence.
         seed: of the masks.
     """
 
-    asks_logits_only = True
+    asks_logits_only = starts_from_silence = True
 
     def __init__(
         self,
         masks: int = 1000,
         cells: int | Sequence[int] = 25,
         keep: float = 0.5,
-        baseline: float = 0.0,
+        baseline: float | None = None,
         seed: int = 0,
     ) -> None:
         check_option("masks", masks, int, low=1)
@@ -45,15 +45,16 @@ class RISE:
         check_option("keep", keep, float, low=0)
         if not 0 < keep < 1:
             raise Mistake(f"attribution.keep={keep} must be within 0 and 1, and neither of them.")
-        check_option("baseline", baseline, float)
+        check_option("baseline", baseline, float, nullable=True)
         check_option("seed", seed, int, low=0)
         self.masks, self.cells, self.keep, self.baseline, self.seed = masks, cells, keep, baseline, seed
 
-    def __call__(self, network: nn.Module, input: Tensor, target: Tensor) -> Tensor:
+    def __call__(self, network: nn.Module, input: Tensor, target: Tensor, silence: Tensor | None = None) -> Tensor:
         with explaining(network, input, target) as (input, target), torch.no_grad():
+            hiding = baseline_of(self.baseline, silence, input)
             total, kept, scores = torch.zeros_like(input.real), torch.zeros_like(input[:1].real), 0.0
             for mask in self._draw(input.shape[2:], input.real):
-                masked = self.baseline + mask * (input - self.baseline)
+                masked = hiding + mask * (input - hiding)
                 score = network(masked).softmax(1).gather(1, target[:, None])  # (B, 1)
                 score = score.view(-1, *[1] * (input.dim() - 1))
                 total, kept, scores = total + score * mask, kept + mask, scores + score

@@ -11,6 +11,7 @@ from src.build import build_named
 from src.config import plain
 from src.datamodules.recording import ClipSettings
 from src.explain.attribution import Attribution, relevance_of
+from src.explain.inputs import silence_of
 from src.explain.panels import View
 from src.mistake import Mistake
 from src.modules.classifier import Classifier
@@ -82,7 +83,9 @@ def try_attribution(attribution: Attribution, classifier: Classifier, settings: 
     """
     with one_clip(classifier, settings) as input:
         View.of(classifier, settings.sample_rate, tuple(input.shape[1:]))
-        relevance_of(attribution, classifier.network, input, torch.zeros(1, dtype=torch.long, device=input.device))
+        target = torch.zeros(1, dtype=torch.long, device=input.device)
+        silence = silence_of(classifier, round(settings.seconds * settings.sample_rate))
+        relevance_of(attribution, classifier.network, input, target, silence)
 
 
 def try_each(names: Iterable[str], classifier: Classifier, settings: ClipSettings) -> None:

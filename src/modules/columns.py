@@ -1,6 +1,8 @@
 """Spectrograms in decibels whose columns share a clip evenly: what mel and constant-Q spectrograms have in common."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +39,10 @@ class ColumnSpectrogram(nn.Module, ABC):
             )
         if floor >= 0:
             raise Mistake(f"model.front_end.floor={floor:g} must be below 0 dB, the loudest of the clip.")
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Goes where the network goes, but stays in single precision, in which it computes: see `forward`."""
+        return super()._apply(lambda tensor: tensor.to(fn(tensor).device), recurse)
 
     @property
     @abstractmethod

@@ -18,7 +18,7 @@ from src.checkpoint import KEY, classifier_of
 from src.config import plain
 from src.explain.attribution import relevance_of
 from src.explain.audible import wav
-from src.explain.inputs import inputs_of
+from src.explain.inputs import inputs_of, silence_of
 from src.explain.panels import View, picture, sounds_of
 from src.explain.source import Source, test_clips
 from src.mistake import Mistake
@@ -142,7 +142,8 @@ def show(stimuli: Stimuli, number: int, network: Listened, row: int, methods: di
     heard: dict[str, dict[str, np.ndarray]] = {}
     axes: dict[str, list[float]] = {}
     for each, method in methods.items():
-        relevance = relevance_of(method, classifier.network, input, torch.tensor([predicted]))[0, 0].numpy()
+        silence = silence_of(classifier, batch.shape[-1])
+        relevance = relevance_of(method, classifier.network, input, torch.tensor([predicted]), silence)[0, 0].numpy()
         drawn = picture(view, waveform, relevance, "Relevance for the network's answer")
         stimuli.picture(number, each).write_bytes(drawn.png)
         axes[each] = list(drawn.time_axis or ())

@@ -20,10 +20,13 @@ from src.explain.attribution import (
     Random,
     SmoothGrad,
 )
+from src.explain.domain import Input
 from src.mistake import Mistake
 from src.modules.alexnet import AlexNet
 from src.modules.audionet import AudioNet
-from src.modules.classifier import lay_channels_last
+from src.modules.augmentation import Augmentation
+from src.modules.classifier import Classifier, lay_channels_last
+from src.modules.frontends import DecibelSpectrogram
 from tests.conftest import ROOT
 
 CHOICES = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((ROOT / "conf/attribution").glob("*.yaml"))}
@@ -232,6 +235,47 @@ def test_random_follows_from_clip_and_seed_alone():
     assert (torch.corrcoef(other) - torch.eye(6)).abs().max() < 0.08
 
 
+# ---- silence
+
+
+def raw_decibels() -> tuple[Classifier, Tensor]:
+    """A network that is given raw decibels, in which silence is -80 and the loudest bin 0, and waveforms."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(227 * 227, 3)).eval()
+    classifier = Classifier(DecibelSpectrogram(raw_decibels=True), network, Augmentation(0), ["a", "b", "c"], {}, {})
+    waveform = torch.zeros(2, 1, 8000)
+    waveform[:, :, 2000:4000] = torch.randn(2, 1, 2000)
+    return classifier.eval(), waveform
+
+
+@pytest.mark.parametrize("name", ["amplitude", "integrated_gradients", "occlusion", "rise"])
+def test_what_a_front_end_calls_silence_is_the_baseline(name):
+    """Of a linear network, the bins that are silent anyhow have no part in what it says of the clip."""
+    classifier, waveform = raw_decibels()
+    input, target = classifier.front_end(waveform), torch.tensor([0, 2])
+    silent = input == -80
+    assert silent.any() and not silent.all()
+    method = cheap(name)
+    relevance, _ = Input(classifier, 8000, 8000).relevance(method, waveform, input, target)
+    if name == "amplitude":
+        torch.testing.assert_close(relevance, input + 80)
+        return
+    if name == "integrated_gradients":
+        exact = (input + 80) * classifier.network[1].weight[target].view_as(input)
+        torch.testing.assert_close(relevance, exact, rtol=1e-4, atol=1e-5)
+        assert (relevance[silent] == 0).all()
+        return
+    by_hand = build_named(CHOICES[name] | {k: CHEAP[k] for k in CHOICES[name].keys() & CHEAP} | {"baseline": -80}, "a")
+    torch.testing.assert_close(relevance, by_hand(classifier.network, input, target))
+
+
+def test_a_number_is_the_baseline_where_it_is_given():
+    classifier, waveform = raw_decibels()
+    input = classifier.front_end(waveform)
+    relevance, _ = Input(classifier, 8000, 8000).relevance(Amplitude(-10), waveform, input, torch.tensor([0, 1]))
+    torch.testing.assert_close(relevance, (input + 10).abs())
+
+
 # ---- bad options
 
 
@@ -244,7 +288,7 @@ def test_random_follows_from_clip_and_seed_alone():
         ("smoothgrad", "noise", -1, "attribution.noise=-1 is not a number of 0 or more"),
         ("smoothgrad", "seed", "x", "attribution.seed=x is not a whole number"),
         ("random", "seed", -1, "attribution.seed=-1 is not a whole number"),
-        ("amplitude", "baseline", None, "attribution.baseline=None is not a number"),
+        ("amplitude", "baseline", "quiet", "attribution.baseline=quiet is not a number"),
         ("occlusion", "window", 0, "attribution.window=0 is not a number"),
         ("occlusion", "window", [4, "x"], "attribution.window=x is not a number"),
         ("gradient", "steps", 4, r"attribution: Gradient\(\) takes no arguments"),
