@@ -162,7 +162,9 @@ def try_out(question: Question, classifier: Classifier, source: Source) -> None:
         if question.intervention is not None:
             question.intervention(classifier, batch["waveform"], batch["label"])
     target = targets(question.target, logits, batch["label"])
-    question.domain.relevance(question.attribution, batch["waveform"], input, target)
+    relevance, apart = question.domain.relevance(question.attribution, batch["waveform"], input, target)
+    if not (relevance.isfinite().all() and apart.isfinite().all()):
+        raise Mistake("the relevance is not finite in this domain; leave domain out, or choose another attribution.")
 
 
 def targets(target: int | str, logits: Tensor, label: Tensor) -> Tensor:

@@ -1,5 +1,8 @@
 """Mel spectrograms in decibels: the input of networks for environmental sounds."""
 
+import logging
+import warnings
+
 import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool1d
@@ -8,6 +11,8 @@ from torchaudio.transforms import Spectrogram
 
 from src.mistake import Mistake
 from src.modules.columns import ColumnSpectrogram
+
+log = logging.getLogger(__name__)
 
 
 class LogMel(ColumnSpectrogram):
@@ -48,7 +53,16 @@ class LogMel(ColumnSpectrogram):
                 f" {sample_rate / 2:g} Hz, half of data.clip.sample_rate."
             )
         self.spectrogram = Spectrogram(self.window, hop_length=self.hop, power=2, pad_mode="constant")
-        filters = melscale_fbanks(self.window // 2 + 1, low_hz, self.high_hz, bands, sample_rate)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of empty bands, by the names of torchaudio's own options
+            filters = melscale_fbanks(self.window // 2 + 1, low_hz, self.high_hz, bands, sample_rate)
+        self.empty = filters.sum(0) == 0  # (bands,)
+        if self.empty.any():
+            log.warning(
+                "%d of %d bands hold no frequency and are silent, the highest of them at %.0f Hz; lower"
+                " model.front_end.bands, or raise model.front_end.window_seconds=%g.",
+                self.empty.sum(), bands, self.frequencies[self.empty][-1], window_seconds,
+            )  # fmt: skip
         self.register_buffer("filters", filters, persistent=False)
         self.register_buffer("averages", adaptive_avg_pool1d(torch.eye(self.frames), columns), persistent=False)
 
@@ -69,6 +83,7 @@ class LogMel(ColumnSpectrogram):
         frames as its average does. That is exact in what adds up: the sum stays the same. It is approximate in where
         it goes inside a bin, which at the defaults is 60 Hz (the lowest) to 1 000 Hz (the highest) wide and 60 ms
         long: what of it the network relied on is not known, so louder frequencies there do not get more than others.
+        That of a band without frequencies goes to the one that is next to its centre.
 
         Args:
             relevance: (..., bands, columns).
@@ -77,6 +92,10 @@ class LogMel(ColumnSpectrogram):
             (..., K, frames) of the transform with this object's `window` and `hop`.
         """
         filters, averages = self.filters.to(relevance), self.averages.to(relevance)
+        if self.empty.any():
+            nearest = (self.frequencies[self.empty] * self.window / self.sample_rate).round().long()
+            filters = filters.clone()
+            filters[nearest, self.empty.nonzero()[:, 0]] = 1
         return (filters / filters.sum(0)) @ relevance @ (averages / averages.sum(0)).T
 
 

@@ -1,3 +1,4 @@
+import warnings
 from itertools import pairwise
 
 import librosa
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor
 
 from src.mistake import Mistake
+from src.modules.constant_q import ConstantQ
 from src.modules.mel import LogMel
 
 
@@ -106,3 +108,37 @@ def test_mistakes(options: dict[str, float], sentence: str) -> None:
 def test_clips_of_another_length() -> None:
     with pytest.raises(Mistake, match="clips of 88200 samples, not 8000"):
         LogMel(22050, 4.0)(torch.zeros(1, 1, 8000))
+
+
+@pytest.mark.parametrize("rate, window_seconds, bands", [(8000, 0.016, 64), (16000, 0.025, 128)])
+def test_bands_without_frequencies_are_said_and_their_relevance_is_kept(
+    rate: int, window_seconds: float, bands: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # torchaudio's names options that are not ours
+        front_end = LogMel(rate, 1.0, bands=bands, window_seconds=window_seconds, hop_seconds=0.01, low_hz=0.0)
+    filters = librosa.filters.mel(sr=rate, n_fft=front_end.window, n_mels=bands, fmin=0.0, htk=True, norm=None)
+    assert int((filters.sum(1) == 0).sum()) == int(front_end.empty.sum())
+    assert f"{int(front_end.empty.sum())} of {bands} bands hold no frequency" in caplog.text
+    relevance = torch.rand(2, bands, 64, generator=torch.Generator().manual_seed(0))
+    spread = front_end.spread(relevance)
+    assert bool(spread.isfinite().all())
+    torch.testing.assert_close(spread.sum((-2, -1)), relevance.sum((-2, -1)))
+    alone = torch.zeros(bands, 64)
+    band = int(front_end.empty.nonzero()[-1])
+    alone[band, 10] = 1
+    row = int(front_end.spread(alone).sum(1).argmax())
+    assert row * rate / front_end.window == pytest.approx(
+        float(front_end.frequencies[band]), abs=rate / front_end.window
+    )
+
+
+@pytest.mark.parametrize("precision", [torch.bfloat16, torch.float16, torch.float64])
+@pytest.mark.parametrize("kind", ["mel", "constant_q"])
+def test_it_computes_in_single_precision_in_any_network(kind: str, precision: torch.dtype) -> None:
+    front_end = LogMel(16000, 1.0) if kind == "mel" else ConstantQ(16000, 1.0, low_hz=80.0, rows=48)
+    waveform = noise(samples=16000).to(precision)
+    wanted = front_end(waveform.float())
+    found = front_end.to(precision)(waveform)
+    assert found.dtype == precision
+    torch.testing.assert_close(found, wanted.to(precision))
