@@ -16,7 +16,7 @@ from src.datamodules.cache import Cache, open_cache
 from src.datamodules.clips import Clip, Corpus
 from src.datamodules.confound import Confound
 from src.datamodules.copies import without_copies
-from src.datamodules.folds import Split, split, split_of
+from src.datamodules.folds import Split, split, split_of, unsaid
 from src.datamodules.recording import ClipSettings
 from src.mistake import Mistake
 from src.parts import build_part
@@ -147,7 +147,8 @@ class AudioDataModule(LightningDataModule):
                 f"task={self.task['name']} needs clips labelled '{label}', and this corpus has only"
                 f" {', '.join(sorted(known)) or 'unlabelled clips'}; choose another task or corpus (data)."
             )
-        self._divide()
+        with unsaid():
+            self._divide()
 
     def setup(self, stage: str | None = None) -> None:
         """Opens (or builds) the cache and splits the clips; once per process.
@@ -160,9 +161,8 @@ class AudioDataModule(LightningDataModule):
         if not hasattr(self, "clips"):
             self.find()
         self.cache = open_cache(self.corpus, self.clips, self.settings, self.cache_dir)
-        if self.cache.clips != self.clips:  # some could not be used
-            self.clips = self.cache.clips
-            self._divide()
+        self.clips = self.cache.clips  # those that can be used
+        self._divide()
         self._part_copies()
         self._warn_of_unlabelled()
 

@@ -8,7 +8,8 @@ clips are cut from longer recordings, those are what is called speakers here.
 import logging
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -209,3 +210,13 @@ def _check(result: Split, clips: Sequence[Clip], label: str, fold: int) -> None:
             )
         if missing:
             log.warning("fold %d: %s has no clips of %s %s", fold, name, label, ", ".join(missing))
+
+
+@contextmanager
+def unsaid() -> Iterator[None]:
+    """What a division has to say is left for the next one, of the clips that can be used."""
+    log.disabled = True
+    try:
+        yield
+    finally:
+        log.disabled = False

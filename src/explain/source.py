@@ -96,7 +96,6 @@ def test_clips(config: dict[str, Any], speakers: dict[str, list[str]], limit: in
         Mistake: the corpus, or its test speakers, are not there.
     """
     datamodule = AudioDataModule.from_config(config, speakers)
-    unit = datamodule.unit
     try:
         datamodule.setup()
     except Mistake as mistake:
@@ -104,7 +103,7 @@ def test_clips(config: dict[str, Any], speakers: dict[str, list[str]], limit: in
             f"{str(mistake).rstrip('.')}; the checkpoint's corpus is wanted for its test clips:"
             " say where it lies with data.root=…, or explain recordings of your own with input=…"
         ) from mistake
-    members = datamodule.split.test
+    members, unit = datamodule.split.test, datamodule.unit
     if not len(members):
         raise Mistake(
             f"none of the checkpoint's test {unit}s ({', '.join(speakers['test'][:5])}, …) is in its corpus now;"
