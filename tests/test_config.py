@@ -105,8 +105,8 @@ def test_wrong_values_are_named(override, says):
 
 
 def test_a_missing_value_is_named():
-    with pytest.raises(Mistake, match=r"task\.label has no value; set it with task\.label=…"):
-        config.check(composed("task=label"))
+    with pytest.raises(Mistake, match=r"data\.root has no value; set it with data\.root=…"):
+        config.check(composed("data=folder"))
 
 
 def test_run_folder_of_a_checkpoint(tmp_path):

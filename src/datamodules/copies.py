@@ -1,7 +1,6 @@
 """Recordings that are there twice, under whatever names: as after a second download, or in a folder that was copied."""
 
 from collections import defaultdict
-from dataclasses import replace
 
 import numpy as np
 
@@ -30,7 +29,7 @@ def without_copies(split: Split, cache: Cache) -> tuple[Split, list[tuple[str, s
         parts[name] = part[kept]
         for clip in part[kept]:
             seen[_key(cache, clip)].append(clip)
-    return replace(split, **parts), left_out
+    return Split(**parts), left_out
 
 
 def _key(cache: Cache, clip: int) -> tuple[int, int]:

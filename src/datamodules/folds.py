@@ -10,7 +10,7 @@ import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
@@ -24,8 +24,7 @@ LEAST_SPEAKERS = 3  # of a class: one each to train, validate and test
 ATTEMPTS = 10  # at groups that all hold every class
 
 
-@dataclass(frozen=True)
-class Split:
+class Split(NamedTuple):
     """Positions in the list of clips, ascending, (N,) int64 each."""
 
     train: np.ndarray

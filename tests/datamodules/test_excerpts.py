@@ -236,7 +236,7 @@ def test_tables_that_are_none(corpus: Excerpts) -> None:
     assert "only an empty line" in mistake(corpus)
     path.write_text(text + "70-C.wav,70\n")
     assert "row 4 does not have" in mistake(corpus)
-    path.write_bytes(text.encode("utf-16"))
+    path.write_bytes(b"\xff" + text.encode())
     assert "is not a CSV table in UTF-8" in mistake(corpus)
     path.unlink()
     assert mistake(corpus).startswith(f"there is no readable {corpus.table} under data.root=")
