@@ -94,17 +94,17 @@ def trained_config(card: dict[str, Any], data: dict[str, Any], path: str, reads_
         card: of an opened checkpoint.
         data: the command line's `{root, csv, speakers, cache_dir, batch_size}`; null where it does not say.
         path: of the checkpoint, for the message.
-        reads_corpus: whether its recordings are wanted.
+        reads_corpus: whether its recordings are wanted; if not, `data` says nothing of them.
 
     Raises:
         Mistake: its corpus lies nowhere, or where the card alone says so.
     """
     config: dict[str, Any] = card["config"]
     own = config["data"]
-    for name in PLACES:
-        if data.get(name) and name not in own:
+    given = {name: data[name] for name in PLACES if data.get(name)} if reads_corpus else {}
+    for name in given:
+        if name not in own:
             raise Mistake(f"data.{name} is of no use to this checkpoint's corpus, {own['name']}; leave it out.")
-    given = {name: data[name] for name in PLACES if data.get(name)}
     places = {**moved(own, given), **given}
     kept = {"cache_dir": data["cache_dir"], "batch_size": data["batch_size"]}
     task = {**config["task"], "classes": card["classes"]}

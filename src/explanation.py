@@ -13,11 +13,13 @@ from pytorch_lightning.callbacks import RichProgressBar
 from pytorch_lightning.plugins.environments import LightningEnvironment
 from rich.console import Console
 from rich.table import Table
+from sklearn.metrics import confusion_matrix
 
 from src import memory, run_folder
 from src.card import PLACES, trained_config
 from src.checkpoint import KEY, classifier_of, open_checkpoint
 from src.config import check_explanation
+from src.drawing import drawing
 from src.explain import page
 from src.explain.explainer import Explainer
 from src.explain.inputs import silence_of
@@ -71,7 +73,7 @@ def explain(config: dict[str, Any], folder: Path) -> run_folder.Metrics:
     checkpoint = open_checkpoint(config["checkpoint"], "checkpoint", config["allow"])
     classifier = classifier_of(checkpoint)
     trained = trained_config(checkpoint[KEY], config["data"], config["checkpoint"], reads_corpus=not config["input"])
-    source = source_of(config, trained, checkpoint[KEY]["speakers"])
+    source = source_of(config, trained, checkpoint[KEY])
     question = question_of(config, trained, classifier, source)
     asked = question.domain.classifier
     shape = tuple(silence_of(asked, source.dataset.length).shape[1:])
@@ -88,6 +90,7 @@ def explain(config: dict[str, Any], folder: Path) -> run_folder.Metrics:
         try:
             results = Results(folder / COMPLETE, source, question, classifier.classes, config["seed"])
             page.write(folder, results, view, facts(config, trained, results), config["clips"])
+            write_predictions(folder, results)
             metrics = {**results.metrics, "seconds": round(time.monotonic() - started, 1)}
         except Mistake:
             raise
@@ -132,11 +135,22 @@ def of_run(folder: Path, config: dict[str, Any]) -> None:
     run_folder.add_metrics(folder, found)
 
 
-def source_of(config: dict[str, Any], trained: dict[str, Any], speakers: dict[str, list[str]]) -> Source:
+def source_of(config: dict[str, Any], trained: dict[str, Any], card: dict[str, Any]) -> Source:
     """The clips to explain."""
+    limit, seed = config["limit"], config["seed"]
     if config["input"]:
-        return recordings(config["input"], trained, config["data"]["cache_dir"], config["limit"], config["seed"])
-    return test_clips(trained, speakers, config["limit"], config["seed"])
+        return recordings(config["input"], trained, card["classes"], config["data"], limit, seed)
+    return test_clips(trained, card["speakers"], limit, seed)
+
+
+def write_predictions(folder: Path, results: Results) -> None:
+    """`predictions.csv`, and where labels are known `confusion.png`, as training leaves them of its test clips."""
+    classes, clips = results.classes, results.source.clips
+    run_folder.write_predictions(folder, clips, classes, results.label, results.probabilities)
+    if results.labelled:
+        counts = confusion_matrix(results.label, results.predicted, labels=range(len(classes)))  # (C, C)
+        with drawing("confusion.png"):
+            run_folder.plot_confusion(folder, counts, classes, f"{len(clips)} clips")
 
 
 def ask(

@@ -97,18 +97,18 @@ def drop_last(folder: Path, config: dict[str, Any], metrics: Metrics) -> None:
 def write_predictions(
     folder: Path, clips: list[Clip], classes: list[str], labels: np.ndarray, probabilities: np.ndarray
 ) -> None:
-    """`predictions.csv`: a row per test clip, with a probability per class.
+    """`predictions.csv`: a row per clip, with a probability per class.
 
     Args:
-        clips: the N test clips.
-        labels: (N,) their classes.
+        clips: N of them.
+        labels: (N,) their classes; -1 where it is not known.
         probabilities: (N, C).
     """
     table = pd.DataFrame(
         {
             "path": [clip.path for clip in clips],
             "speaker": [clip.speaker for clip in clips],
-            "label": [classes[label] for label in labels],
+            "label": [classes[label] if label >= 0 else "" for label in labels],
             "prediction": [classes[number] for number in probabilities.argmax(1)],
         }
     )

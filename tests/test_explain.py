@@ -20,7 +20,7 @@ import torch
 from filelock import FileLock
 
 from src.folder_lock import LOCK
-from tests.conftest import ROOT, TINY
+from tests.conftest import ROOT, SPOKEN_PATTERN, TINY
 
 Here = Callable[..., str]
 Trained = Callable[[str, str], Path]
@@ -433,3 +433,56 @@ def test_a_front_end_without_axes_is_refused_before_the_clips_are_explained(trai
     assert train_here(*options) == ""
     said = explain_here("checkpoint=trained/checkpoints/best.ckpt", "attribution=amplitude", *QUICK)
     assert said.startswith("inputs of MelSpectrogram") and not list(tmp_path.glob("run/relevance*"))
+
+
+# ---- recordings of one's own, with labels
+
+
+@pytest.fixture
+def labelled(spoken_folder, tmp_path):
+    """A table of the folder's recordings: composed, and of one more class than any network knows."""
+    paths = sorted(path.name for path in spoken_folder.glob("*.wav"))
+    rows = [f"{path};{path[4]};{path.split('-')[3]}" for path in paths]
+    (tmp_path / "labels.csv").write_text("\n".join(["path;digit;speaker", *rows]) + "\n")
+    return tmp_path / "labels.csv"
+
+
+@pytest.mark.parametrize("by", ["table", "pattern"])
+def test_a_network_is_tested_on_other_recordings(explain_here, trained, spoken_folder, labelled, tmp_path, by):
+    label = [f"data.csv={labelled}"] if by == "table" else [SPOKEN_PATTERN]
+    command = [f"checkpoint={trained('audionet', 'digit')}", f"input={spoken_folder}", *label, "hydra.run.dir=run"]
+    assert explain_here(*command, "attribution=gradient_x_input", "clips=2") == ""
+    table = pd.read_csv(tmp_path / "run/predictions.csv", dtype=str)
+    assert len(table) == 30
+    assert (table["label"] == table["path"].str[4]).all()
+    assert (table["speaker"] == table["path"].str.split("-").str[3]).all()
+    chances = table[[f"p({digit})" for digit in range(10)]].astype(float)
+    np.testing.assert_allclose(chances.sum(axis=1), 1, atol=1e-4)
+    assert (chances.idxmax(axis=1).str[2] == table["prediction"]).all()
+    metrics = json.loads((tmp_path / "run/metrics.json").read_text())
+    assert metrics["test/accuracy"] == pytest.approx((table["label"] == table["prediction"]).mean())
+    assert metrics["speakers/explained"] == 5
+    assert {"confusion.png", "curves.csv"} <= {path.name for path in (tmp_path / "run").iterdir()}
+    with h5py.File(tmp_path / "run/relevance.h5") as file:
+        assert file["label"][:].tolist() == table["label"].astype(int).tolist()
+
+
+def test_without_labels_predictions_are_left_too(explain_here, trained, spoken_folder, tmp_path):
+    command = [f"checkpoint={trained('audionet', 'digit')}", f"input={spoken_folder}", "hydra.run.dir=run"]
+    assert explain_here(*command, "attribution=gradient_x_input", "limit=3", "clips=1") == ""
+    table = pd.read_csv(tmp_path / "run/predictions.csv")
+    assert len(table) == 3 and table["label"].isna().all() and table["prediction"].between(0, 9).all()
+    assert not (tmp_path / "run/confusion.png").exists()
+
+
+def test_labels_that_the_network_does_not_know(explain_here, trained, spoken_folder, labelled, tmp_path, capfd):
+    command = [f"checkpoint={trained('audionet', 'digit')}", f"input={spoken_folder}", f"data.csv={labelled}"]
+    short = ["attribution=gradient_x_input", "clips=1", "limit=2"]
+    labelled.write_text(labelled.read_text().replace(";2;", ";two;"))
+    assert explain_here(*command, *short, "hydra.run.dir=run") == ""
+    assert "10 of 30 recordings are left out, as they are labelled two" in capfd.readouterr().out
+    labelled.write_text(labelled.read_text().replace("digit", "word"))
+    assert "none of the 30 recordings of input=… has a 'digit' that the checkpoint knows" in explain_here(*command)
+    alone = [command[0], f"input={spoken_folder}/say-0-by-ada-0.wav", command[2]]
+    assert "data.pattern and data.csv label a folder" in explain_here(*alone)
+    assert "data.pattern labels the recordings of input=…" in explain_here(command[0], SPOKEN_PATTERN)

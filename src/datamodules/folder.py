@@ -51,6 +51,8 @@ class Folder(Corpus):
     own.
     """
 
+    option = "data.root"  # that names the folder, for messages
+
     def __init__(
         self,
         root: str | Path,
@@ -67,7 +69,7 @@ class Folder(Corpus):
         """See `Corpus.clips`; sorted by path."""
         if self.pattern is not None and self.csv is not None:
             raise Mistake("data.pattern and data.csv are both set: keep one of them")
-        files = audio_files(self.root)
+        files = audio_files(self.root, self.option)
         if self.csv is not None:
             rows = self._from_table(files)
         elif self.pattern is None:
@@ -110,7 +112,7 @@ class Folder(Corpus):
         if not matches:
             raise Mistake(
                 f"data.pattern={pattern.pattern} matches none of the {len(files)} recordings under "
-                f"data.root={self.root}, such as {files[0]}"
+                f"{self.option}={self.root}, such as {files[0]}"
             )
         warn_of_left_out([path for path in files if path not in matches], len(files), "do not match data.pattern")
         return {path: {k: v for k, v in match.groupdict().items() if v} for path, match in matches.items()}
@@ -148,7 +150,7 @@ class Folder(Corpus):
             example = f", such as {shortened(missing[0])}," if missing else ""
             raise Mistake(
                 f"none of the {len(rows)} paths in data.csv={self.csv}{example} is a recording under "
-                f"data.root={self.root}: write them as seen from data.root"
+                f"{self.option}={self.root}: write them as seen from there"
             )
         warn_of_left_out(missing, len(rows), "in data.csv are not there")
         return {path: labels for path, labels in rows.items() if path in known}

@@ -11,9 +11,10 @@ import numpy as np
 from src.datamodules.cache import Cache, open_cache
 from src.datamodules.clips import Clip, Corpus
 from src.datamodules.datamodule import AudioDataModule, ClipDataset
-from src.datamodules.folder import audio_files
+from src.datamodules.folder import Folder, audio_files
 from src.datamodules.recording import ClipSettings
 from src.datamodules.synthetic import Cue
+from src.datamodules.table import shortened
 from src.mistake import Mistake
 
 log = logging.getLogger(__name__)
@@ -61,26 +62,71 @@ class Recordings(Corpus):
         return [Clip(path, "") for path in paths]
 
 
-def recordings(path: str, config: dict[str, Any], cache_dir: str, limit: int | None, seed: int) -> Source:
+class LabelledRecordings(Folder):
+    """All below a folder, with labels from a pattern or a table."""
+
+    option = "input"
+
+    def __init__(self, path: Path, data: dict[str, Any]) -> None:
+        if not path.is_dir():
+            raise Mistake(f"data.pattern and data.csv label a folder, which input={path} is not; name one.")
+        super().__init__(path, data["pattern"], data["csv"], data["speakers"])
+
+
+def recordings(
+    path: str, config: dict[str, Any], classes: list[str], data: dict[str, Any], limit: int | None, seed: int
+) -> Source:
     """Recordings of one's own, each as the network's own clips were prepared, in the middle of its frame.
 
     Args:
         path: a file or a folder.
         config: the checkpoint's.
-        cache_dir: where prepared recordings are kept.
+        classes: the checkpoint's.
+        data: `csv`, `pattern` and `speakers` label the recordings, if they are given; `cache_dir` is where prepared
+            ones are kept.
         limit: take only so many, drawn at random.
         seed: of the draw.
 
     Raises:
         Mistake: nothing there, or nothing that can be used.
     """
-    corpus, settings = Recordings(Path(path)), ClipSettings(**config["data"]["clip"])
-    cache = open_cache(corpus, corpus.clips(), settings, cache_dir, option="input")
-    members = limited(np.arange(len(cache)), limit, seed)
-    labels = np.full(len(members), -1, np.int64)
+    labelled = data["csv"] is not None or data["pattern"] is not None
+    corpus = LabelledRecordings(Path(path), data) if labelled else Recordings(Path(path))
+    settings = ClipSettings(**config["data"]["clip"])
+    cache = open_cache(corpus, corpus.clips(), settings, data["cache_dir"], option="input")
+    clips = cache.clips
+    numbers = np.full(len(clips), -1, np.int64)
+    if labelled:
+        label = config["task"]["label"]
+        named = [clip.speaker if label == "speaker" else clip.labels.get(label, "") for clip in clips]
+        numbers = np.array([classes.index(name) if name in classes else -1 for name in named], np.int64)
+        _require_labels(numbers, named, label, classes)
+    members = limited(np.flatnonzero(numbers >= 0) if labelled else np.arange(len(clips)), limit, seed)
     length = round(settings.seconds * settings.sample_rate)
-    dataset = ClipDataset(cache, members, labels, length, lambda: np.full(len(members), 0.5))
-    return Source(dataset, [cache.clips[i] for i in members], cache.skipped)
+    dataset = ClipDataset(cache, members, numbers[members], length, lambda: np.full(len(members), 0.5))
+    return Source(dataset, [clips[i] for i in members], cache.skipped)
+
+
+def _require_labels(numbers: np.ndarray, named: list[str], label: str, classes: list[str]) -> None:
+    """Says which recordings are left out, as the network does not know what they are labelled.
+
+    Raises:
+        Mistake: all of them.
+    """
+    unknown = sorted({name for name, number in zip(named, numbers, strict=True) if number < 0})
+    if not unknown:
+        return
+    left_out, examples = int((numbers < 0).sum()), ", ".join(shortened(name) or "nothing" for name in unknown[:5])
+    known = ", ".join(classes[:20])
+    if left_out == len(named):
+        raise Mistake(
+            f"none of the {left_out} recordings of input=… has a '{label}' that the checkpoint knows ({known}): they"
+            f" are labelled {examples}; mend data.pattern or data.csv."
+        )
+    log.warning(
+        "%d of %d recordings are left out, as they are labelled %s, and the checkpoint knows %s.",
+        left_out, len(named), examples, known,
+    )  # fmt: skip
 
 
 def test_clips(config: dict[str, Any], speakers: dict[str, list[str]], limit: int | None, seed: int) -> Source:
