@@ -37,7 +37,10 @@ def metrics_of(run: Path) -> dict[str, float]:
     return json.loads((run / "metrics.json").read_text())
 
 
-@pytest.mark.parametrize(("model", "shape"), [("audionet", (1, 8000)), ("alexnet", (1, 227, 227))])
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [("audionet", (1, 8000)), pytest.param("alexnet", (1, 227, 227), marks=pytest.mark.slow)],
+)
 def test_a_checkpoint_is_all_it_needs(
     explain_here: Here, trained: Trained, tmp_path: Path, model: str, shape: tuple[int, ...]
 ) -> None:
@@ -406,7 +409,11 @@ def test_a_run_explains_itself_at_the_end(train_here, explain_here, tmp_path):
 
 @pytest.mark.parametrize(
     ("model", "domain", "shape"),
-    [("audionet", "frequency", (4001,)), ("audionet", "time_frequency", (229, 72)), ("alexnet", "time", (8000,))],
+    [
+        ("audionet", "frequency", (4001,)),
+        pytest.param("audionet", "time_frequency", (229, 72), marks=pytest.mark.slow),
+        pytest.param("alexnet", "time", (8000,), marks=pytest.mark.slow),
+    ],
 )
 def test_relevance_in_another_domain(
     explain_here: Here, trained: Trained, tmp_path: Path, model, domain, shape

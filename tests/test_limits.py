@@ -48,6 +48,7 @@ def test_a_bound_on_memory_leaves_with_what_set_it():
     assert resource.getrlimit(resource.RLIMIT_AS) == free
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_opened_on_a_machine_with_many_cores(trained):
     path = trained("audionet", "sex")
     code = (

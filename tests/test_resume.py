@@ -63,7 +63,7 @@ def stopped(tmp_path_factory, cache_dir):
 @pytest.mark.parametrize(
     "options",
     [
-        [],
+        pytest.param([], marks=pytest.mark.slow),
         pytest.param(["trainer.max_steps=1000"], marks=pytest.mark.slow),
         pytest.param(["trainer.max_steps=5"], marks=pytest.mark.slow),
         pytest.param(["model=audionet", "optimizer=paper"], marks=pytest.mark.slow),

@@ -235,6 +235,7 @@ def test_a_class_that_the_task_lacks(train_here):
         assert said == f"data.confound.class={called} is no class of this task; choose male, female."
 
 
+@pytest.mark.slow
 def test_a_run_and_its_explanation_plant_the_same(train_here, explain_here, tmp_path):
     options = ["kind=click", "class=female", "probability=0.9", "level_db=-10"]
     assert train_here("task=sex", *(f"data.confound.{option}" for option in options), *TINY) == ""

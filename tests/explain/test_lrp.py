@@ -206,7 +206,13 @@ def test_box_bounds_that_the_input_exceeds_are_refused():
         ("alpha2_beta1_flat", composites.EpsilonAlpha2Beta1Flat),
     ],
 )
-@pytest.mark.parametrize("make, shape", [(partial(AudioNet, samples=512), (1, 512)), (AlexNet, (1, 227, 227))])
+@pytest.mark.parametrize(
+    "make, shape",
+    [
+        (partial(AudioNet, samples=512), (1, 512)),
+        pytest.param(AlexNet, (1, 227, 227), marks=pytest.mark.slow),
+    ],
+)
 def test_relevance_is_that_of_zennit_by_hand(composite, by_hand, make, shape):
     torch.manual_seed(0)
     network, input = make(3).eval(), torch.randn(2, *shape)

@@ -248,6 +248,7 @@ def served(app: FastAPI) -> Iterator[int]:
         assert not thread.is_alive()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "content",
     [
