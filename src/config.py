@@ -258,7 +258,7 @@ def check_explanation(cfg: DictConfig) -> dict[str, Any]:
     config["target"] = str(config["target"]).lower() if isinstance(config["target"], bool) else str(config["target"])
     make_absolute(config, ("checkpoint", "input", "control"))
     make_absolute(config["data"], ("root", "csv", "speakers", "cache_dir"), "data.")
-    if config["data"]["pattern"] is not None and not config["input"]:
+    if config["data"].get("pattern") is not None and not config["input"]:
         raise Mistake("data.pattern labels the recordings of input=…; add that, or leave data.pattern out.")
     return config
 

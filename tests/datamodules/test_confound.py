@@ -265,7 +265,8 @@ def test_nothing_is_planted_into_ones_own_recordings(tmp_path, cache_dir):
     config = configured("data.confound.kind=hum", "data.confound.class=female", "data.confound.probability=1")
     for probability in (0, 1):
         config["data"]["confound"]["probability"] = probability
-        own = source.recordings(str(tmp_path / "own.wav"), config, str(cache_dir), None, 0)
+        data = {"csv": None, "pattern": None, "speakers": None, "cache_dir": str(cache_dir)}
+        own = source.recordings(str(tmp_path / "own.wav"), config, ["a"], data, None, 0)
         assert own.dataset.planted.tolist() == [False]
         waveform = own.dataset.__getitems__([0])["waveform"][0, 0]
         assert not waveform[:1900].any() and not waveform[-1900:].any()
