@@ -89,8 +89,8 @@ def explain(config: dict[str, Any], folder: Path) -> run_folder.Metrics:
         log.info("Drawing the report.")
         try:
             results = Results(folder / COMPLETE, source, question, classifier.classes, config["seed"])
-            page.write(folder, results, view, facts(config, trained, results), config["clips"])
             write_predictions(folder, results)
+            page.write(folder, results, view, facts(config, trained, results), config["clips"])
             metrics = {**results.metrics, "seconds": round(time.monotonic() - started, 1)}
         except Mistake:
             raise

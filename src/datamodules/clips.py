@@ -2,7 +2,6 @@
 
 import os
 import stat
-import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from src.datamodules.audio_file import read_whole
+from src.datamodules.table import composed
 
 MISSING = "missing"  # the stamp of a recording that is not there, or a pipe, a device or a folder
 
@@ -25,9 +25,9 @@ class Clip:
 
     def __post_init__(self) -> None:
         """Composes letters and accents (NFC): what looks the same is the same class, and the same speaker."""
-        labels = {_composed(column): _composed(name) for column, name in self.labels.items()}
+        labels = {composed(column): composed(name) for column, name in self.labels.items()}
         object.__setattr__(self, "labels", labels)
-        object.__setattr__(self, "speaker", _composed(self.speaker))
+        object.__setattr__(self, "speaker", composed(self.speaker))
 
 
 class Corpus(ABC):
@@ -78,7 +78,3 @@ class Corpus(ABC):
     def identity(self) -> dict[str, object]:
         """What tells this corpus from any other; a cache is keyed by it."""
         return {"corpus": type(self).__qualname__, "root": str(self.root.resolve())}
-
-
-def _composed(text: str) -> str:
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
