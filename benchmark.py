@@ -7,7 +7,10 @@
 `python benchmark.py --help` lists the options; `conf/benchmark.yaml` explains each.
 """
 
-if __name__ == "__main__":  # first of all: the other imports take a while
+if __name__ == "__main__":  # first of all: the other imports take a while, or fail
+    from src import environment
+
+    environment.check()
     from src import interruption
 
     interruption.listen()
@@ -27,6 +30,7 @@ def main(cfg: DictConfig) -> float | None:
 
 def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str]) -> float | None:
     """Explains by every attribution, and writes the leaderboard."""
+    config.check_benchmark(cfg)
     from src import leaderboard  # only now: it takes seconds to import, and --help should not wait
 
     leaderboard.benchmark(cfg, folder, sweep)

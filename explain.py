@@ -7,7 +7,10 @@
 `python explain.py --help` lists the options; `conf/explain.yaml` explains each.
 """
 
-if __name__ == "__main__":  # first of all: the other imports take a while
+if __name__ == "__main__":  # first of all: the other imports take a while, or fail
+    from src import environment
+
+    environment.check()
     from src import interruption
 
     interruption.listen()

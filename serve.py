@@ -6,7 +6,10 @@
 `python serve.py --help` lists the options; `conf/serve.yaml` explains each.
 """
 
-if __name__ == "__main__":  # first of all: the other imports take a while
+if __name__ == "__main__":  # first of all: the other imports take a while, or fail
+    from src import environment
+
+    environment.check()
     from src import interruption
 
     interruption.listen()

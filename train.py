@@ -7,7 +7,10 @@
 `python train.py --help` lists the options; `conf/` explains each.
 """
 
-if __name__ == "__main__":  # first of all: the other imports take a while
+if __name__ == "__main__":  # first of all: the other imports take a while, or fail
+    from src import environment
+
+    environment.check()
     from src import interruption
 
     interruption.listen()
@@ -18,7 +21,7 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from src import command_line, config, own_folder
+from src import command_line, config, own_folder, paths
 from src.folder_lock import locked
 from src.processes import folder_of_first_process
 
@@ -33,20 +36,26 @@ def main(cfg: DictConfig) -> float | None:
 def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str]) -> float | None:
     """Trains, and returns val/accuracy: what a sweeper may optimise, unlike the test's."""
     checked = config.check(cfg)
-    from src import run_folder, training  # only now: it takes seconds to import, and wrong options should not wait
-
+    if checked["ckpt_path"]:
+        checked["ckpt_path"] = paths.checkpoint_to_go_on_with(checked["ckpt_path"])
+    division = None
     if checked["ckpt_path"]:
         from src.resume import resumed
 
-        config.check_incomplete(checked["ckpt_path"])
         checked = resumed(checked, overrides)
-        folder = Path(config.run_folder_of(checked["ckpt_path"], str(folder)) or folder)
+        folder = Path(paths.run_folder_of(checked["ckpt_path"], str(folder)) or folder)
+    else:
+        from src.datamodules.division import Division
+
+        division = Division.from_config(checked)
+    from src import run_folder, training  # only now: it takes seconds to import, and mistakes should not wait
+
     with locked(folder, "training in"):
         if not checked["ckpt_path"]:
             if sweep is not None and (metrics := own_folder.metrics_of_same(folder, checked)):
                 return metrics.get("val/accuracy")
             checked["ckpt_path"] = own_folder.last_checkpoint_of_same(folder, checked)
-        metrics = training.train(checked, folder, sweep)
+        metrics = training.train(checked, folder, sweep, division)
         if checked.get("explain_by"):
             from src import explanation
 

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from src.config import CONF
+from src.conf import CONF
 from src.serve import options as checks
 from src.serve.listener import Listener
 from src.serve.live import application

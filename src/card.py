@@ -13,7 +13,7 @@ from typing import Any
 from src.config import check_values
 from src.datamodules.cache import has_prepared
 from src.datamodules.confound import Confound
-from src.datamodules.datamodule import corpus_options
+from src.datamodules.division import corpus_options
 from src.datamodules.recording import ClipSettings
 from src.mistake import Mistake
 from src.modules.augmentation import Augmentation

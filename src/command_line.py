@@ -4,9 +4,9 @@ import errno
 import io
 import logging
 import os
-import re
 import shlex
 import sys
+import tomllib
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,8 +19,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from src import folder_lock, interruption
-from src.complaint import sentence
+from src import arguments, folder_lock, interruption
+from src.complaint import check_changed, check_experiment, sentence
 from src.files import full_disk
 from src.mistake import Mistake, NoSuchFold, Occupied
 from src.plain_data import shown
@@ -28,20 +28,7 @@ from src.summary import FAILED, LEFT_OUT
 
 log = logging.getLogger(__name__)
 
-PATHS = (
-    "checkpoint", "checkpoint_2", "control", "ckpt_path", "input", "results", "data.root", "data.csv", "data.speakers",
-    "data.cache_dir", "record.root", "study.root", "hydra.run.dir", "hydra.sweep.dir",
-)  # fmt: skip
 LONGEST_SENTENCE = 4000  # characters
-# Hydra's flags, with the values of some; --experimental-rerun is left out, which runs what a file says
-FLAGS: dict[str, tuple[str, ...]] = dict.fromkeys(
-    (
-        "-h", "--help", "--hydra-help", "--version", "-r", "--run", "-m", "--multirun", "--resolve", "-p", "--package",
-        "-sc", "--shell-completion", "-cp", "--config-path", "-cn", "--config-name", "-cd", "--config-dir",
-    ), ()
-)  # fmt: skip
-FLAGS |= dict.fromkeys(("-c", "--cfg"), ("job", "hydra", "all"))
-FLAGS |= dict.fromkeys(("-i", "--info"), ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath"))
 CLOSED = (errno.EROFS, errno.EACCES)
 
 # configuration, run folder, the multirun's folder if it is a job of one, overrides -> what a sweeper may optimise
@@ -144,20 +131,20 @@ def start(main: Callable[[], Any], program: str) -> None:
     with suppress(OSError, ValueError, AttributeError):  # none, as of a service, or not a file, as in a test
         sys.stderr = os.fdopen(os.dup(sys.stderr.fileno()), "w", 1, errors="backslashreplace")  # see `quiet`
     find_src_from_anywhere()
-    flags, overrides = sorted_arguments(sys.argv[1:])
-    check_flags(flags)
-    sys.argv[1:] = flags + overrides
+    words: list[str] = []
     try:
+        sys.argv[1:] = words = arguments.arranged(sys.argv[1:], program)
+        say_version(words)
+        check_changed(words, program)
+        check_experiment(words, program)
         main()
     except (HydraException, OmegaConfBaseException, ValueError) as error:  # `job` lets none of its own out
-        sys.exit(sentence(error, overrides, program))
+        sys.exit(sentence(error, words, program))
     except (TypeError, AttributeError, AssertionError) as error:  # Hydra's, of an override that it did not expect
         if not any(f"{package}{os.sep}" in origin(error) for package in ("hydra", "omegaconf")):
             raise
         reason = shown(" ".join(str(error).split()) or type(error).__name__, 200)
-        sys.exit(
-            f"One of {', '.join(map(shown, overrides))} cannot be understood ({reason}); --help lists the options."
-        )
+        sys.exit(f"One of {', '.join(map(shown, words))} cannot be understood ({reason}); --help lists the options.")
     except Mistake as mistake:
         sys.exit(str(mistake))
     except OSError as error:  # Hydra's, as it makes the folder: `job` lets none of its own out
@@ -176,46 +163,12 @@ def origin(error: Exception) -> str:
     return traceback.extract_tb(error.__traceback__)[-1].filename
 
 
-def check_flags(flags: list[str]) -> None:
-    """Ends the program with a sentence where one of them is none of Hydra's."""
-    for number, flag in enumerate(flags):
-        name = flag.lstrip("-")
-        if flag.startswith("-") and flag not in FLAGS:
-            sys.exit(f"{flag} is not a flag; options are said as {name or 'option'}=value; --help lists them.")
-        value = flags[number + 1] if number + 1 < len(flags) else ""
-        if (values := FLAGS.get(flag)) and value not in (*values, *([""] if flag in ("-i", "--info") else [])):
-            sys.exit(f"{flag} needs one of {', '.join(values)} behind it.")
-
-
-def sorted_arguments(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """Flags and overrides of a command line, as Hydra can read them.
-
-    It accepts no override behind a flag that is behind an override (`experiment=table1 -m data=audiomnist`), no
-    `data.root=~/clips`, where a shell leaves the tilde as it is, and in a path no letters beyond a to z.
-    """
-    overrides = [argument for argument in arguments if "=" in argument and not argument.startswith("-")]
-    flags = [argument for argument in arguments if argument not in overrides]
-    return flags, [readable(override) for override in overrides]
-
-
-def readable(override: str) -> str:
-    """An override whose value is a path or a list of words that Hydra could not read, in quotes.
-
-    A path's tilde becomes the home folder.
-    """
-    option, _, value = override.partition("=")
-    if option == "record.words" and not value.isascii() and not re.search(r"""["'{$]""", value):
-        words = ",".join(f'"{word.strip()}"' for word in value.strip("[]").split(","))
-        return f"{option}=[{words}]"
-    if re.match(r"~(/|$)", value):
-        value = str(Path.home()) + value[1:]
-    elif option not in PATHS:
-        return override
-    if re.fullmatch(r"[\w/.:+-]+", value, re.ASCII) or re.search(r"""^["'\[{]|,|\$\{""", value):
-        return f"{option}={value}"
-    # Hydra wants backslashes doubled in front of a quote, and nowhere else
-    escaped = re.sub(r'(\\*)("|$)', lambda found: 2 * found[1] + ('\\"' if found[2] else ""), value)
-    return f'{option}="{escaped}"'
+def say_version(words: list[str]) -> None:
+    """Ends the program with its version, if it is asked for."""
+    if "--version" in words:
+        project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        print(f"Auscult {project['version']}")
+        sys.exit(0)
 
 
 def find_src_from_anywhere() -> None:

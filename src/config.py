@@ -1,7 +1,6 @@
 """Checks a configuration and says what is wrong in one sentence. Imports nothing heavy: `--help` must be quick."""
 
 import os
-from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -9,8 +8,11 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from src.complaint import CONF, HELP, sentence
+from src.complaint import HELP, sentence
+from src.conf import CONF, listed_groups, selected
+from src.hardware import check_devices
 from src.mistake import Mistake
+from src.paths import absolute, checkpoint_at, make_absolute, other_checkpoint, run_folder_of
 from src.plain_data import NotPlain, plain_yaml, shown, text_of
 from src.trainer_options import check_trainer, check_training
 
@@ -61,52 +63,6 @@ EXPLANATION_NUMBERS: list[tuple[str, type, float, float, bool]] = [
 ]
 
 
-def run_folder_of(ckpt_path: str | None, otherwise: str | None) -> str | None:
-    """The run folder that holds a checkpoint, or `otherwise` where there is none."""
-    with suppress(Mistake, OSError):  # which is said when it is opened
-        path = Path(absolute("ckpt_path", ckpt_path)) if ckpt_path else None
-        if path and path.is_file() and path.parent.name == "checkpoints":
-            return str(path.parents[1])
-    return otherwise
-
-
-def absolute(option: str, value: Any) -> str:
-    """A path, wherever whoever reads the configuration later may stand; a folder can be called 2026.
-
-    Raises:
-        Mistake: it is none.
-    """
-    if isinstance(value, bool | list | dict) or "\0" in str(value):
-        raise Mistake(f"{option}={shown(value)} is no path.")
-    try:
-        return str(Path(str(value)).expanduser().absolute())
-    except RuntimeError as error:
-        raise Mistake(f"{option}={shown(value)} begins with the home folder of nobody on this machine.") from error
-
-
-def make_absolute(node: dict[str, Any], names: Iterable[str], within: str = "") -> None:
-    """Makes the paths of a node absolute, those that it has.
-
-    Args:
-        within: the node's own name, and a dot.
-    """
-    for name in names:
-        if node[name] not in (None, ""):
-            node[name] = absolute(f"{within}{name}", node[name])
-        elif name == "cache_dir":
-            raise Mistake(f"{within}{name} has no value; set it with {within}{name}=…")
-
-
-def check_incomplete(ckpt_path: str) -> None:
-    """Raises a Mistake if the checkpoint to resume from is gone because its run is complete."""
-    path = Path(absolute("ckpt_path", ckpt_path))
-    if path.name == "last.ckpt" and not path.exists() and (path.parents[1] / "metrics.json").exists():
-        raise Mistake(
-            f"ckpt_path={ckpt_path} is gone: the run in {path.parents[1]} is complete; keep_last=true keeps the"
-            " checkpoint of a run that is to go on after that."
-        )
-
-
 def job_of_sweep(*, _root_: DictConfig) -> str:
     """How a line of a multirun's job begins, as several may speak at a time; empty for a run by itself."""
     number = OmegaConf.select(_root_, "hydra.job.num", throw_on_missing=False)
@@ -119,6 +75,7 @@ OmegaConf.register_new_resolver(
     "hydra_subdir", lambda ckpt_path: None if run_folder_of(ckpt_path, None) else ".hydra", replace=True
 )
 OmegaConf.register_new_resolver("job_of_sweep", job_of_sweep, replace=True)
+OmegaConf.register_new_resolver("groups", listed_groups, replace=True)  # for --help
 OmegaConf.register_new_resolver("samples", lambda seconds, rate: round(seconds * rate), replace=True)
 
 
@@ -181,6 +138,7 @@ def check(cfg: DictConfig) -> dict[str, Any]:
     config["allow"] = packages(config)
     config["trainer"] = check_trainer(config["trainer"])
     check_training(config["trainer"])
+    check_devices(config["trainer"])
     if config["data"].get("cache_dir") in (None, ""):
         raise Mistake("data.cache_dir has no value; set it with data.cache_dir=…")
     for option in ("root", "csv", "speakers", "cache_dir"):
@@ -200,7 +158,9 @@ def check_values(config: dict[str, Any]) -> None:
     for option, kind in NEEDED.items():
         value = selected(config, option)
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise Mistake(f"{option}={shown(value)} is not {NAMES_OF_KINDS[kind]}.")
+            group = option.partition(".")[0]
+            way_out = f"; choose it by its name: {group}=…" if kind is dict else ""
+            raise Mistake(f"{option}={shown(value)} is not {NAMES_OF_KINDS[kind]}{way_out}.")
     for option, kind, low, high, nullable in NUMBERS:
         check_number(config, option, kind, low, high, nullable)
     if config.get("keep_last", False) not in (True, False):
@@ -255,11 +215,33 @@ def check_explanation(cfg: DictConfig) -> dict[str, Any]:
         check_number(config, option, kind, low, high, nullable)
     config["allow"] = packages(config)
     config["trainer"] = check_trainer(config.get("trainer"), explaining=True)
+    check_devices(config["trainer"])
     config["target"] = str(config["target"]).lower() if isinstance(config["target"], bool) else str(config["target"])
-    make_absolute(config, ("checkpoint", "input", "control"))
+    make_absolute(config, ("input",))
+    config["checkpoint"] = checkpoint_at("checkpoint", config["checkpoint"])
+    if config["control"] not in (None, ""):
+        config["control"] = other_checkpoint("control", config["control"], config["checkpoint"])
     make_absolute(config["data"], ("root", "csv", "speakers", "cache_dir"), "data.")
     if config["data"].get("pattern") is not None and not config["input"]:
         raise Mistake("data.pattern labels the recordings of input=…; add that, or leave data.pattern out.")
+    return config
+
+
+def check_benchmark(cfg: DictConfig) -> dict[str, Any]:
+    """Resolves the configuration of `benchmark.py` into plain containers and checks its values.
+
+    Raises:
+        Mistake: the first value that is missing, unknown or out of range.
+    """
+    config = plain(cfg)
+    listed(config, "attributions", "attribution"), listed(config, "domains", "domain")
+    for option, kind, low, high, nullable in EXPLANATION_NUMBERS:
+        check_number(config, option, kind, low, high, nullable)
+    packages(config)
+    check_devices(check_trainer(config.get("trainer"), explaining=True))
+    checkpoint = checkpoint_at("checkpoint", config["checkpoint"])
+    if config["control"] not in (None, ""):
+        other_checkpoint("control", config["control"], checkpoint)
     return config
 
 
@@ -281,16 +263,6 @@ def listed(config: dict[str, Any], option: str, group: str) -> list[str]:
                 f" conf/{group}/{name}.yaml."
             )
     return names
-
-
-def selected(config: dict[str, Any], option: str) -> Any:
-    """The value of an option such as "data.clip.seconds"; None where there is none."""
-    value: Any = config
-    for name in option.split("."):
-        if not isinstance(value, dict):
-            return None
-        value = value.get(name)
-    return value
 
 
 def check_number(config: dict[str, Any], option: str, kind: type, low: float, high: float, nullable: bool) -> None:

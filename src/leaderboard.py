@@ -26,6 +26,7 @@ from src.config import check_explanation, listed, packages, plain
 from src.explain.leaderboard_page import write
 from src.explain.ranking import GROUPS, Entry
 from src.mistake import Mistake
+from src.paths import checkpoint_at
 from src.plain_data import plain_yaml
 from src.printing import printing
 
@@ -52,9 +53,10 @@ def benchmark(cfg: DictConfig, folder: Path, sweep: Path | None = None) -> None:
     attributions, domains = listed(config, "attributions", "attribution"), listed(config, "domains", "domain")
     if cfg.get("attribution"):
         attributions = [*(name for name in attributions if name != cfg.attribution.name), cfg.attribution.name]
-    trained = open_checkpoint(str(cfg.checkpoint), "checkpoint", packages(config))[KEY]["config"]
+    checkpoint = checkpoint_at("checkpoint", cfg.checkpoint)
+    trained = open_checkpoint(checkpoint, "checkpoint", packages(config))[KEY]["config"]
     if cfg.control:
-        open_checkpoint(str(cfg.control), "control", packages(config))
+        open_checkpoint(checkpoint_at("control", cfg.control), "control", packages(config))
     network, task = trained["model"]["name"], trained["task"]["name"]
     run_folder.claim(folder, config, resume=True)  # OwnFolder has seen whose it is
     with wandb_run.finished():

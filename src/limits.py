@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
-
 try:
     import resource
 except ImportError:  # as on Windows
@@ -65,6 +63,8 @@ def bytes_at_most(count: int) -> Iterator[None]:
     if resource is None or not STATM.exists():
         yield
         return
+    import torch  # only now: it takes seconds, and a regular expression is bounded without it
+
     with _ONE_BOUND:
         has = int(STATM.read_text().split()[0]) * resource.getpagesize()
         soft, hard = resource.getrlimit(resource.RLIMIT_AS)

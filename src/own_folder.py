@@ -2,7 +2,7 @@
 
 import json
 import logging
-import re
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,11 +16,14 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from src.arguments import quoted
 from src.complaint import sentence
-from src.config import check, check_explanation, differences, plain, read, run_folder_of, selected
+from src.conf import selected
+from src.config import check, check_explanation, differences, plain, read
 from src.files import check_links
 from src.folder_lock import lock
 from src.mistake import Mistake, Occupied
+from src.paths import run_folder_of
 from src.plain_data import plain_yaml, shown, text_of
 
 RUN, SWEEP = "config.yaml", "multirun.yaml"
@@ -41,7 +44,9 @@ class OwnFolder(Callback):
 
     def on_run_start(self, config: DictConfig, config_name: str | None = None, **kwargs: Any) -> None:
         with said():
-            folder = str(config.hydra.run.dir)
+            if (launcher := config.hydra.runtime.choices["hydra/launcher"]) != "basic":
+                raise Mistake(f"hydra/launcher={launcher} is for the jobs of a multirun; add -m, or leave it out.")
+            folder = named_folder(config.hydra.run.dir, "hydra.run.dir")
             check_links(Path(folder))
         if is_resumed(config, folder):
             return
@@ -56,8 +61,9 @@ class OwnFolder(Callback):
 
     def on_multirun_start(self, config: DictConfig, config_name: str | None = None, **kwargs: Any) -> None:
         with said():
-            named = folder = str(config.hydra.sweep.dir)
+            named = folder = named_folder(config.hydra.sweep.dir, "hydra.sweep.dir")
             check_links(Path(folder))
+            check_launcher(config)
             check_jobs(config)
             if is_named_after_time(config.hydra.sweep):
                 folder = make_free(folder)
@@ -88,6 +94,17 @@ def said() -> Iterator[None]:
         ) from error
 
 
+def named_folder(value: Any, option: str) -> str:
+    """The folder that an option names.
+
+    Raises:
+        Mistake: it has no value, which would be the folder in which the user stands.
+    """
+    if value in (None, ""):
+        raise Mistake(f"{option} has no value; name a folder, or leave it out.")
+    return str(value)
+
+
 def is_resumed(config: DictConfig, folder: str) -> bool:
     """Whether a run goes on in the folder that it has."""
     own = run_folder_of(config.get("ckpt_path"), None)
@@ -96,11 +113,6 @@ def is_resumed(config: DictConfig, folder: str) -> bool:
 
 def is_named_after_time(node: DictConfig) -> bool:
     return "${now:" in str(OmegaConf.to_container(node, resolve=False)["dir"])  # type: ignore[index,call-overload]
-
-
-def quoted(text: str) -> str:
-    """As Hydra reads it on a command line: it wants backslashes doubled in front of a quote, and nowhere else."""
-    return "'" + re.sub(r"(\\*)('|$)", lambda found: 2 * found[1] + ("\\'" if found[2] else ""), text) + "'"
 
 
 def make_free(folder: str) -> str:
@@ -231,6 +243,15 @@ def check_sweep(folder: Path, config: DictConfig, program: str) -> None:
             same = all(selected(held, name) == OmegaConf.select(config, name) for name in names)
     if not same:
         raise Occupied(f"{folder} holds a sweep already; name another folder with hydra.sweep.dir.")
+
+
+def check_launcher(config: DictConfig) -> None:
+    """Raises a Mistake if the jobs are for SLURM, and this machine has none."""
+    if config.hydra.launcher._target_.endswith(".SlurmLauncher") and not shutil.which("srun"):
+        raise Mistake(
+            f"hydra/launcher={config.hydra.runtime.choices['hydra/launcher']} needs SLURM, and this machine has no"
+            " srun; start it where sbatch is, or choose hydra/launcher=cores or processes."
+        )
 
 
 def check_jobs(config: DictConfig) -> None:

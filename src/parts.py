@@ -12,10 +12,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-from torch import nn
-
-from src.datamodules.clips import Corpus
 from src.mistake import Mistake
 from src.plain_data import shown
 
@@ -27,20 +23,20 @@ class Kind(NamedTuple):
     """What a part can be.
 
     Args:
-        base: its class.
+        base: its class, by name: PyTorch takes seconds to import, and a corpus needs none of it.
         homes: modules whose classes it can be, beside all of `src`.
     """
 
-    base: type
+    base: str
     homes: tuple[str, ...] = ()
 
 
 KINDS = {
-    "data": Kind(Corpus),
-    "model.network": Kind(nn.Module),
-    "model.front_end": Kind(nn.Module, ("torch.nn", "torchaudio.transforms")),
-    "optimizer": Kind(torch.optim.Optimizer, ("torch.optim",)),
-    "optimizer.schedule": Kind(torch.optim.lr_scheduler.LRScheduler, ("torch.optim.lr_scheduler",)),
+    "data": Kind("src.datamodules.clips.Corpus"),
+    "model.network": Kind("torch.nn.Module"),
+    "model.front_end": Kind("torch.nn.Module", ("torch.nn", "torchaudio.transforms")),
+    "optimizer": Kind("torch.optim.Optimizer", ("torch.optim",)),
+    "optimizer.schedule": Kind("torch.optim.lr_scheduler.LRScheduler", ("torch.optim.lr_scheduler",)),
 }
 
 
@@ -85,7 +81,7 @@ def class_of(option: str, node: Any, allow: Sequence[str] = ()) -> type:
             f"{option} holds parts of its own (_target_ and the like), which no checkpoint can bring along; let"
             f" {shown(target)} build them, from plain options."
         )
-    module, _, name = target.rpartition(".")
+    module = target.rpartition(".")[0]
     if not is_home(module, kind, allow):
         package = shown(target.partition(".")[0])
         raise Mistake(
@@ -93,12 +89,18 @@ def class_of(option: str, node: Any, allow: Sequence[str] = ()) -> type:
             f" {', '.join(('src', *kind.homes))}; if the package is yours, say allow={package}."
         )
     try:
-        named = getattr(import_module(module), name)
+        named = _named(target)
     except (ImportError, AttributeError) as error:
         raise Mistake(f"{option}._target_={shown(target)} cannot be imported ({shown(error)}).") from error
-    if not (isinstance(named, type) and issubclass(named, kind.base)):
-        raise Mistake(f"{option}._target_={shown(target)} is no {kind.base.__name__}; name a subclass of it.")
+    base = _named(kind.base)
+    if not (isinstance(named, type) and issubclass(named, base)):
+        raise Mistake(f"{option}._target_={shown(target)} is no {base.__name__}; name a subclass of it.")
     return named
+
+
+def _named(target: str) -> Any:
+    module, _, name = target.rpartition(".")
+    return getattr(import_module(module), name)
 
 
 def is_home(module: str, kind: Kind, allow: Sequence[str]) -> bool:

@@ -13,8 +13,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from src.card import DOWNLOADS, PLACES, check_places
 from src.checkpoint import KEY, open_checkpoint
-from src.complaint import CONF
-from src.config import check_values, selected
+from src.conf import CONF, selected
+from src.config import check_values
 from src.mistake import Mistake
 from src.parts import holds_parts, is_allowed
 from src.plain_data import shown

@@ -67,7 +67,7 @@ class Choice(NamedTuple):
         return any(value == own and type(value) is type(own) for own in self.values)
 
     def __str__(self) -> str:
-        return f"one of {', '.join(map(str, self.values)).lower()}"
+        return f"one of {', '.join(dict.fromkeys(map(str, self.values))).lower()}"
 
 
 class Anything(NamedTuple):

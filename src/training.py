@@ -18,6 +18,7 @@ from src.card import check_config, checked_card
 from src.checkpoint import KEY, FirstEpoch, KeepBest, open_checkpoint
 from src.datamodules.cache_files import SKIPPED, write_skipped
 from src.datamodules.datamodule import AudioDataModule
+from src.datamodules.division import Division
 from src.drawing import drawing
 from src.explain.trial import try_each, try_network, try_optimizer
 from src.mistake import CannotGoOn, Mistake
@@ -33,13 +34,16 @@ log = logging.getLogger(__name__)
 Predictions = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-def train(config: dict[str, Any], folder: Path, sweep: Path | None = None) -> run_folder.Metrics:
+def train(
+    config: dict[str, Any], folder: Path, sweep: Path | None = None, division: Division | None = None
+) -> run_folder.Metrics:
     """Trains and tests what a checked configuration describes.
 
     Args:
         config: plain containers, as `config.check` returns them.
         folder: the run folder; exists.
         sweep: the folder of the multirun that this job belongs to, if any.
+        division: the clips that the configuration finds, where they have been looked for already.
 
     Returns:
         What `metrics.json` holds; in all but the first of several processes, nothing.
@@ -52,7 +56,7 @@ def train(config: dict[str, Any], folder: Path, sweep: Path | None = None) -> ru
     memory.keep_freed()
     try_trainer(config["trainer"], folder)
     check_config(config, config["allow"])  # before hours are spent: what no checkpoint may name could not be opened
-    datamodule = AudioDataModule.from_config(config)
+    datamodule = AudioDataModule.from_config(config, division=division)
     classifier = tried_classifier(config, datamodule)
     datamodule.setup()
     if datamodule.classes != classifier.classes:  # no recording of one of them can be used
@@ -89,7 +93,8 @@ def tried_classifier(config: dict[str, Any], datamodule: AudioDataModule) -> Cla
     Raises:
         Mistake: it cannot; or the clips that there are do not serve the task.
     """
-    datamodule.find()
+    if not hasattr(datamodule, "division"):
+        datamodule.find()
     classifier = new_classifier(config, datamodule.classes)
     if folder_of_first_process() is None:
         try_network(classifier, datamodule.settings, own=bool(config["allow"]))

@@ -5,14 +5,12 @@ import pytest
 import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 from pytorch_lightning import Trainer
 
-from src import complaint, config
-from src.command_line import sorted_arguments
+from src import complaint, config, paths
 from src.mistake import Mistake
 from src.modules.classifier import OPTIMIZER_OPTIONS
 
@@ -111,58 +109,8 @@ def test_a_missing_value_is_named():
 
 def test_run_folder_of_a_checkpoint(tmp_path):
     checkpoint = tmp_path / "run/checkpoints/last.ckpt"
-    assert config.run_folder_of(str(checkpoint), "new") == "new"
+    assert paths.run_folder_of(str(checkpoint), "new") == "new"
     checkpoint.parent.mkdir(parents=True)
     checkpoint.touch()
-    assert config.run_folder_of(str(checkpoint), "new") == str(tmp_path / "run")
-    assert config.run_folder_of(None, "new") == "new"
-
-
-def test_arguments_in_any_order_and_home_folders(monkeypatch):
-    monkeypatch.setenv("HOME", "/home/a b")
-    flags, overrides = sorted_arguments(["experiment=table1", "-m", "data.root=~/AudioMNIST", "--cfg", "job"])
-    assert flags == ["-m", "--cfg", "job"]
-    assert overrides == ["experiment=table1", 'data.root="/home/a b/AudioMNIST"']
-    monkeypatch.setenv("HOME", "/home/ada")
-    assert sorted_arguments(["data.root=~", "data.name=a~b"]) == ([], ["data.root=/home/ada", "data.name=a~b"])
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "a b.wav",
-        "müller größe.wav",
-        'it\'s "me".wav',
-        "<b>&x.wav",
-        "a=b/c.wav",
-        "b\\.wav",
-        'b\\"x.wav',
-        "x\\",
-        "100% (1)#2.wav",
-    ],
-)
-def test_any_path_reaches_hydra_as_it_was_typed(path):
-    _, (override,) = sorted_arguments([f"input={path}"])
-    assert OverridesParser.create().parse_override(override).value() == path
-
-
-@pytest.mark.parametrize("option", ["checkpoint_2", "results", "record.root", "study.root", "data.speakers"])
-def test_every_option_that_names_a_path_takes_any(option):
-    _, (override,) = sorted_arguments([f"{option}=Größe (1)/a b"])
-    assert OverridesParser.create().parse_override(override).value() == "Größe (1)/a b"
-
-
-@pytest.mark.parametrize(
-    ("typed", "words"),
-    [("[bir,dörd, beş]", ["bir", "dörd", "beş"]), ("dörd", ["dörd"]), ("[ja,nein]", ["ja", "nein"]), ("[0,1]", [0, 1]),
-     ('["dörd"]', ["dörd"]), ("[नमस्ते]", ["नमस्ते"])],
-)  # fmt: skip
-def test_words_of_any_language_are_read_as_typed(typed, words):
-    _, (override,) = sorted_arguments([f"record.words={typed}"])
-    value = OverridesParser.create().parse_override(override).value()
-    assert [str(word) for word in value] == [str(word) for word in words]
-
-
-def test_what_is_more_than_a_path_is_left_alone():
-    for override in ('input="ä.wav"', "data.root=[a,ä]", "checkpoint=ä,b", "input=${oc.env:HÖRE}", "seed=ä"):
-        assert sorted_arguments([override]) == ([], [override])
+    assert paths.run_folder_of(str(checkpoint), "new") == str(tmp_path / "run")
+    assert paths.run_folder_of(None, "new") == "new"

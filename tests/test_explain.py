@@ -243,7 +243,7 @@ def test_a_run_that_could_not_start_leaves_its_folder_free(
     explain_here: Here, trained: Trained, tmp_path: Path
 ) -> None:
     options = [f"checkpoint={trained('audionet', 'sex')}", "attribution=amplitude", *QUICK]
-    assert explain_here(*options, "trainer.accelerator=abacus").startswith("trainer: ")
+    assert explain_here(*options, "trainer.strategy=abacus").startswith("trainer: ")
     assert explain_here(*options) == ""
 
 
@@ -322,7 +322,7 @@ def test_two_processes_write_the_same_file_as_one(trained: Trained, tmp_path: Pa
         (["input=noise.wav", "target=true"], "target=true needs labels, which input=… does not have"),
         (["input=noise.wav", "intervention=scale_waveform"], "intervention=… needs labels"),
         (["intervention=scale_spectrogram"], "needs a network that is given spectrograms"),
-        (["trainer.accelerator=abacus"], "trainer: "),
+        (["trainer.strategy=abacus"], "trainer: "),
         (["data.root=/clips"], "data.root is of no use to this checkpoint's corpus, synthetic; leave it out."),
     ],
 )
@@ -458,7 +458,8 @@ def labelled(spoken_folder, tmp_path):
 def test_a_network_is_tested_on_other_recordings(explain_here, trained, spoken_folder, labelled, tmp_path, by):
     label = [f"data.csv={labelled}"] if by == "table" else [SPOKEN_PATTERN]
     command = [f"checkpoint={trained('audionet', 'digit')}", f"input={spoken_folder}", *label, "hydra.run.dir=run"]
-    assert explain_here(*command, "attribution=gradient_x_input", "clips=2") == ""
+    short = ["clips=2", "perturbation.fractions=[0,0.1]", "perturbation.random_orders=1"]
+    assert explain_here(*command, *short, "attribution=gradient_x_input") == ""
     table = pd.read_csv(tmp_path / "run/predictions.csv", dtype=str)
     assert len(table) == 30
     assert (table["label"] == table["path"].str[4]).all()

@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 import torch
 from pytorch_lightning import Trainer
+from pytorch_lightning.accelerators import AcceleratorRegistry
 from pytorch_lightning.trainer.connectors.accelerator_connector import _PRECISION_INPUT
 
 from src import trainer_options
+from src.hardware import ACCELERATORS
 from src.mistake import Mistake
 from src.trainer_options import INSTEAD, INSTEAD_OF_EXPLAINING, OPTIONS, PRECISIONS, check_trainer
 from tests.conftest import TINY
@@ -38,6 +40,10 @@ def test_every_argument_is_known():
 
 
 @pytest.mark.slow
+def test_accelerators_are_lightnings():
+    assert set(ACCELERATORS) == {"auto", "gpu", *AcceleratorRegistry.available_accelerators()}
+
+
 @pytest.mark.parametrize("name", SENSIBLE)
 def test_a_sensible_value_passes(train_here, tmp_path, name):
     plus = "" if name not in ("limit_predict_batches", "enable_autolog_hparams") else "+"
@@ -94,10 +100,13 @@ def test_nonsense_is_named(name, value):
         (["trainer.min_epochs=9"], "trainer.min_epochs=9 is more than trainer.max_epochs=8."),
         (["+trainer.max_epoch=9"], "trainer.max_epoch is not an argument of Lightning's Trainer (did you mean"),
         (["trainer=null"], "Config group override must be"),
-        (["trainer.devices=0", "data=folder", "data.root=nowhere"], "trainer: "),  # before recordings are looked for
-        (["trainer.devices=[]"], "trainer: "),
-        (["trainer.devices={a:1}"], "trainer: "),
-        (["trainer.accelerator=[cpu]"], "trainer: "),
+        (
+            ["trainer.devices=0", "data=folder", "data.root=nowhere"],
+            "trainer.devices=0 is neither",
+        ),  # before recordings are looked for
+        (["trainer.devices=[]"], "trainer.devices=[] is neither"),
+        (["trainer.devices={a:1}"], "trainer.devices={'a': 1} is neither"),
+        (["trainer.accelerator=[cpu]"], "trainer.accelerator=['cpu'] is not one of"),
         (["trainer.strategy=banana"], "trainer: "),
         (
             [*TINY, "trainer.max_steps=1"],

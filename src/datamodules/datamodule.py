@@ -3,7 +3,6 @@
 import logging
 import zlib
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +15,13 @@ from src.datamodules.cache import Cache, open_cache
 from src.datamodules.clips import Clip, Corpus
 from src.datamodules.confound import Confound
 from src.datamodules.copies import without_copies
-from src.datamodules.folds import Split, split, split_of, unsaid
+from src.datamodules.division import Division, corpus_of
+from src.datamodules.folds import Split
 from src.datamodules.recording import ClipSettings
-from src.mistake import Mistake
-from src.parts import build_part
 
 log = logging.getLogger(__name__)
 
 Batch = dict[str, torch.Tensor]
-# of `data`; the rest are the corpus's own
-SHARED_OPTIONS = ("name", "clip", "cache_dir", "batch_size", "epochs", "shift", "confound", "shuffle_labels")
 
 
 class ClipDataset(Dataset[Batch]):
@@ -112,11 +108,20 @@ class AudioDataModule(LightningDataModule):
         self.confound, self.shuffle_labels = confound, shuffle_labels
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], speakers: dict[str, list[str]] | None = None) -> "AudioDataModule":
-        """Builds the data module that a resolved configuration (plain containers) describes."""
+    def from_config(
+        cls,
+        config: dict[str, Any],
+        speakers: dict[str, list[str]] | None = None,
+        division: Division | None = None,
+    ) -> "AudioDataModule":
+        """Builds the data module that a resolved configuration (plain containers) describes.
+
+        Args:
+            division: what the configuration finds, where it has been looked for already.
+        """
         data = config["data"]
-        return cls(
-            corpus=build_part("data", corpus_options(config), config.get("allow", ())),
+        module = cls(
+            corpus=division.corpus if division else corpus_of(config),
             task=config["task"],
             fold=config["fold"],
             settings=ClipSettings(**data["clip"]),
@@ -127,6 +132,25 @@ class AudioDataModule(LightningDataModule):
             confound=Confound.from_config(config),
             shuffle_labels=data.get("shuffle_labels", False),  # checkpoints from before it was an option have none
         )
+        if division:
+            module.division = division
+        return module
+
+    @property
+    def clips(self) -> list[Clip]:
+        return self.division.clips
+
+    @property
+    def classes(self) -> list[str]:
+        return self.division.classes
+
+    @property
+    def split(self) -> Split:
+        return self.division.split
+
+    @property
+    def unit(self) -> str:
+        return self.division.unit
 
     def find(self) -> None:
         """Looks what clips there are, and divides them as if all of them could be used; reads no recording.
@@ -134,21 +158,7 @@ class AudioDataModule(LightningDataModule):
         Raises:
             Mistake: see `setup`.
         """
-        self.clips: list[Clip] = self.corpus.clips()
-        known = {column for clip in self.clips for column in clip.labels}
-        label = self.task["label"]
-        self.unit = self.corpus.unit
-        if label == "speaker" and label not in known and self.unit == "speaker":
-            self.clips = _each_by_itself(self.clips)
-            self.unit = "recording"
-            known = {column for clip in self.clips for column in clip.labels}
-        if label not in known:
-            raise Mistake(
-                f"task={self.task['name']} needs clips labelled '{label}', and this corpus has only"
-                f" {', '.join(sorted(known)) or 'unlabelled clips'}; choose another task or corpus (data)."
-            )
-        with unsaid():
-            self._divide()
+        self.division = Division(self.corpus, self.task, self.fold, self.given_speakers, self.confound)
 
     def setup(self, stage: str | None = None) -> None:
         """Opens (or builds) the cache and splits the clips; once per process.
@@ -158,19 +168,12 @@ class AudioDataModule(LightningDataModule):
         """
         if hasattr(self, "cache"):
             return
-        if not hasattr(self, "clips"):
+        if not hasattr(self, "division"):
             self.find()
         self.cache = open_cache(self.corpus, self.clips, self.settings, self.cache_dir)
-        self.clips = self.cache.clips  # those that can be used
-        self._divide()
+        self.division.keep(self.cache.clips)  # those that can be used
         self._part_copies()
         self._warn_of_unlabelled()
-
-    def _divide(self) -> None:
-        self.classes = self._classes()
-        if self.confound:
-            self.confound.check(self.classes)
-        self.split = self._split(self.task["label"])
 
     def _part_copies(self) -> None:
         """Leaves no two recordings with the same samples on two sides."""
@@ -178,20 +181,18 @@ class AudioDataModule(LightningDataModule):
         if not copies:
             return
         example = " of ".join(copies[0])
-        if any(self._labels_in(part) != self._labels_in(whole) for part, whole in zip(parted, self.split, strict=True)):
+        labels_in = self.division.labels_in
+        if any(labels_in(part) != labels_in(whole) for part, whole in zip(parted, self.split, strict=True)):
             log.warning(
                 "%d recordings of training or validation are copies of what is tested or validated, such as %s; they"
                 " stay, as nothing would be left of a class, and accuracies tell little.", len(copies), example,
             )  # fmt: skip
             return
-        self.split = parted
+        self.division.split = parted
         log.warning(
             "%d recordings are left out of training or validation, as they are copies of what is tested or validated,"
             " such as %s.", len(copies), example,
         )  # fmt: skip
-
-    def _labels_in(self, part: np.ndarray) -> set[str]:
-        return {self.clips[clip].labels[self.task["label"]] for clip in part}
 
     def train_dataloader(self) -> DataLoader[Batch]:
         dataset = self._dataset(self.split.train, self._epoch_places)
@@ -231,36 +232,6 @@ class AudioDataModule(LightningDataModule):
     def _rank(self) -> int:
         return self.trainer.global_rank if self.trainer else 0
 
-    def _split(self, label: str) -> Split:
-        if self.given_speakers is not None:
-            return split_of(self.clips, label, self.given_speakers)
-        return split(
-            self.clips,
-            label,
-            fold=self.fold,
-            folds=self.task["folds"],
-            published=self.corpus.published_folds(self.task["name"]),
-            balance=self.task["balance"],
-            seed=self.task["fold_seed"],
-            unit=self.unit,
-            validates=self.corpus.validates,
-            first_fold=self.corpus.first_fold,
-            undivided=self.corpus.undivided,
-        )
-
-    def _classes(self) -> list[str]:
-        label = self.task["label"]
-        found = {clip.labels[label]: clip.path for clip in self.clips if label in clip.labels}
-        if self.task["classes"] is None:
-            return sorted(found)
-        classes = [str(name) for name in self.task["classes"]]
-        for name in sorted(found.keys() - set(classes)):
-            raise Mistake(
-                f"task={self.task['name']} has the classes {', '.join(classes)}, but {found[name]} is labelled"
-                f" '{name}'; mend the label (data.pattern or the table of labels) or name it in task.classes."
-            )
-        return classes
-
     def _warn_of_unlabelled(self) -> None:
         unlabelled = [clip for clip in self.clips if self.task["label"] not in clip.labels]
         if unlabelled:
@@ -298,22 +269,6 @@ class AudioDataModule(LightningDataModule):
 
     def _loader(self, dataset: ClipDataset, sampler: Any) -> DataLoader[Batch]:
         return loader(dataset, self.batch_size // self._processes, sampler)
-
-
-def _each_by_itself(clips: list[Clip]) -> list[Clip]:
-    """With the speaker as a label: what is to be told apart has to be on all sides, and each recording is on one."""
-    log.warning("task.label=speaker: the splits share speakers, and each recording is in one of them.")
-    return [
-        clip
-        if clip.speaker == clip.path  # nobody is named
-        else replace(clip, speaker=clip.path, labels={**clip.labels, "speaker": clip.speaker})
-        for clip in clips
-    ]
-
-
-def corpus_options(config: dict[str, Any]) -> dict[str, Any]:
-    """The corpus's own part of `data`: its class, and what that is built from."""
-    return {name: value for name, value in config["data"].items() if name not in SHARED_OPTIONS}
 
 
 def loader(dataset: ClipDataset, batch_size: int, sampler: Any) -> DataLoader[Batch]:

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
 from src.datamodules.clips import Clip
 from src.mistake import Mistake, NoSuchFold
@@ -54,11 +53,12 @@ def split(
         NoSuchFold: `fold` is not one of the groups.
         Mistake: too few speakers (see `speaker_groups`), or too few clips left for the fold.
     """
-    groups = speaker_groups(clips, label, folds, published, balance, seed, unit)
-    last = len(groups) - 1
+    pool = _pool(clips, label, balance, seed)
+    last = (_possible_folds(pool, label, folds, unit) if published is None else len(published)) - 1
     if not 0 <= fold <= last:
         known_as = f", which are the published {first_fold} to {first_fold + last}" if first_fold else ""
         raise NoSuchFold(f"fold={fold} does not exist: there are folds 0 to {last}{known_as}")
+    groups = speaker_groups(clips, label, folds, published, balance, seed, unit)
     validation_fold = (fold + validates) % len(groups)
     group_of = {speaker: number for number, group in enumerate(groups) for speaker in group}
     group = np.array([group_of.get(clip.speaker, -1) if label in clip.labels else -1 for clip in clips])
@@ -111,10 +111,7 @@ def speaker_groups(
     """
     if published is not None:
         return [sorted(group) for group in published]
-    pool = sorted((c for c in clips if label in c.labels), key=lambda clip: (clip.speaker, clip.path))
-    if balance:
-        chosen = _balanced_speakers(pool, label, seed)
-        pool = [clip for clip in pool if clip.speaker in chosen]
+    pool = _pool(clips, label, balance, seed)
     count = _possible_folds(pool, label, folds, unit)
     every_class = count * len({clip.labels[label] for clip in pool})
     best, best_coverage = [[""]], -1
@@ -126,6 +123,15 @@ def speaker_groups(
         if coverage == every_class:
             break
     return best
+
+
+def _pool(clips: Sequence[Clip], label: str, balance: bool, seed: int) -> list[Clip]:
+    """The clips that folds are made of, in an order of their own."""
+    pool = sorted((c for c in clips if label in c.labels), key=lambda clip: (clip.speaker, clip.path))
+    if not balance:
+        return pool
+    chosen = _balanced_speakers(pool, label, seed)
+    return [clip for clip in pool if clip.speaker in chosen]
 
 
 def _balanced_speakers(pool: list[Clip], label: str, seed: int) -> set[str]:
@@ -162,6 +168,8 @@ def _possible_folds(pool: list[Clip], label: str, folds: int, unit: str) -> int:
 
 
 def _stratified_groups(pool: list[Clip], label: str, count: int, seed: int) -> list[list[str]]:
+    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold  # only now: it takes a second
+
     speakers = np.array([clip.speaker for clip in pool])
     strata = [f"{clip.labels[label]} {clip.labels.get('sex', '')}" for clip in pool]
     if max(Counter(strata).values()) < count:  # StratifiedGroupKFold would refuse

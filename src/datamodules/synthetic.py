@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from scipy import signal
 
 from src.datamodules.audiomnist import FEMALE, PUBLISHED_FOLDS
 from src.datamodules.clips import Clip, Corpus
@@ -88,6 +87,8 @@ class Synthetic(Corpus):
 
     def read(self, clip: Clip) -> tuple[np.ndarray, int]:
         """Makes a recording: a word, a noise floor 50 to 65 dB under its peak, a microphone, and a level."""
+        from scipy import signal  # only now: it takes a second to import, and many only ask what there is
+
         utterance, rng = self._articulate(clip)
         word = speak(utterance, rng)
         noise = rng.standard_normal(len(word))

@@ -8,12 +8,11 @@ asks where a harmonic or a formant lies reads the trajectories that were spoken.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import fft, signal
+from scipy import fft
 
 RATE = 16_000  # Hz
 HOP = 128  # samples between frames, 8 ms: the tract is still for that long
 FFT = 768  # samples; leaves 32 ms behind each frame for the resonators to ring out
-WINDOW = signal.windows.hann(2 * HOP, sym=False)  # sums to 1 with itself a hop later
 
 # Klatt (1980), J. Acoust. Soc. Am. 67, table II: bandwidths between those of its vowels; upper formants of a
 # uniform tube of 17.5 cm.
@@ -210,7 +209,10 @@ def _frames(samples: np.ndarray) -> np.ndarray:
     """Spectra (F, FFT / 2 + 1) of frames around multiples of HOP, which sum to the samples (T,)."""
     padded = np.pad(samples, (HOP, 2 * HOP))
     windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * HOP)[::HOP][: -(-len(samples) // HOP)]
-    return fft.rfft(windows * WINDOW, FFT)
+    from scipy.signal.windows import hann  # only now: it takes a second, and many only ask what there is to say
+
+    window = hann(2 * HOP, sym=False)  # sums to 1 with itself a hop later
+    return fft.rfft(windows * window, FFT)
 
 
 def _resonator(hertz: np.ndarray, bandwidth: np.ndarray | float) -> np.ndarray:

@@ -6,8 +6,10 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from src.config import CONF, check_number, listed, make_absolute, packages, plain
+from src.conf import CONF
+from src.config import check_number, listed, packages, plain
 from src.mistake import Mistake
+from src.paths import checkpoint_at, make_absolute, other_checkpoint
 
 LOOPBACK = ("127.0.0.1", "localhost")
 FORMS = ("visual", "audible", "both")  # of explanations in a study
@@ -37,7 +39,10 @@ def check(cfg: DictConfig) -> dict[str, Any]:
         if not value:
             raise Mistake(f"{option} has no value; set it with {option}=…")
     config["allow"] = packages(config)
-    make_absolute(config, ("checkpoint", "checkpoint_2"))
+    if config["checkpoint"] not in (None, ""):
+        config["checkpoint"] = checkpoint_at("checkpoint", config["checkpoint"])
+        if config["checkpoint_2"] not in (None, ""):
+            config["checkpoint_2"] = other_checkpoint("checkpoint_2", config["checkpoint_2"], config["checkpoint"])
     make_absolute(record, ("root",), "record.")
     make_absolute(study, ("root",), "study.")
     make_absolute(data, ("root", "csv", "speakers", "cache_dir"), "data.")

@@ -5,9 +5,10 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from src.config import absolute, check_number, plain
+from src.config import check_number, plain
 from src.files import check_links
 from src.mistake import Mistake
+from src.paths import absolute
 
 
 def check(cfg: DictConfig) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from src.config import CONF
+from src.conf import CONF
 from src.datamodules.clips import Clip, Corpus
 from src.datamodules.datamodule import AudioDataModule
 from src.datamodules.recording import ClipSettings

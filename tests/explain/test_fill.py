@@ -5,7 +5,7 @@ import yaml
 from torch import Tensor
 
 from src.build import build
-from src.config import CONF
+from src.conf import CONF
 from src.explain.fill import Fill, Mean, Noise, Silence, Zero
 from src.modules.frontends import DecibelSpectrogram, NormalizedWaveform
 

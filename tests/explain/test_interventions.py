@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from src.build import build
-from src.config import CONF
+from src.conf import CONF
 from src.explain.bootstrap import SpeakerBootstrap
 from src.explain.interventions import (
     Intervention,

@@ -18,7 +18,7 @@ from fastapi.testclient import TestClient
 from hydra import compose, initialize_config_dir
 
 from src.checkpoint import classifier_of, open_checkpoint
-from src.config import CONF
+from src.conf import CONF
 from src.datamodules.recording import ClipSettings, prepare
 from src.datamodules.synthetic import Synthetic
 from src.serve import options as checks
@@ -136,9 +136,10 @@ def test_other_names_for_this_machine_are_refused(visitor, listener):
         (["names=lab.example"], ["127.0.0.1", "localhost", "127.0.0.1", "lab.example"]),
     ],
 )
-def test_the_names_it_may_be_called_by(options, names):
+def test_the_names_it_may_be_called_by(options, names, tmp_path):
+    (tmp_path / "best.ckpt").touch()
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        checked = checks.check(compose("serve", ["checkpoint=best.ckpt", *options]))
+        checked = checks.check(compose("serve", [f"checkpoint={tmp_path}/best.ckpt", *options]))
     assert checked["names"] == names
 
 

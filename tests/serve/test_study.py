@@ -20,7 +20,7 @@ import pytest
 from fastapi.testclient import TestClient
 from hydra import compose, initialize_config_dir
 
-from src.config import CONF
+from src.conf import CONF
 from src.serve import options
 from src.serve.study import Study, application
 from src.study.analysis import timed

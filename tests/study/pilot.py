@@ -5,7 +5,7 @@ from typing import Any
 
 from hydra import initialize_config_dir
 
-from src.config import CONF
+from src.conf import CONF
 from src.study.materials import Materials, prepared
 from src.study.plan import Condition
 

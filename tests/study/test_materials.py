@@ -10,7 +10,7 @@ import pytest
 import soundfile
 from hydra import initialize_config_dir
 
-from src.config import CONF
+from src.conf import CONF
 from src.explain.audible import loudness
 from src.mistake import Mistake
 from src.study.materials import MANIFEST, Materials, prepared

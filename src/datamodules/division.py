@@ -1,0 +1,138 @@
+"""The clips that a corpus has for a task, and who trains, validates and tests.
+
+This is all that can be told without reading a recording, and without PyTorch, which takes seconds to import: a mistake
+in what names folder, labels or fold is said at once.
+"""
+
+import logging
+from dataclasses import replace
+from typing import Any
+
+from src.datamodules.clips import Clip, Corpus
+from src.datamodules.confound import Confound
+from src.datamodules.folds import Split, split, split_of, unsaid
+from src.mistake import Mistake
+from src.parts import build_part
+
+log = logging.getLogger(__name__)
+
+# of `data`; the rest are the corpus's own
+SHARED_OPTIONS = ("name", "clip", "cache_dir", "batch_size", "epochs", "shift", "confound", "shuffle_labels")
+
+
+class Division:
+    """One task on one fold of one corpus. First all clips are divided; `keep` divides those that can be used.
+
+    Args:
+        corpus: where the clips are.
+        task: `{name, label, classes, folds, balance, fold_seed}`, see `conf/task`.
+        fold: which of the task's folds to test on.
+        speakers: of "train", "validation" and "test", as a checkpoint has them, instead of what the fold says.
+        confound: what is planted into clips of all splits.
+
+    Attributes:
+        clips: of the corpus, in its order.
+        classes: of the task.
+        split: positions in `clips`.
+        unit: what counts as a speaker, see `Corpus.unit`.
+
+    Raises:
+        Mistake: there are no clips, or they do not serve the task or the fold.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        task: dict[str, Any],
+        fold: int,
+        speakers: dict[str, list[str]] | None = None,
+        confound: Confound | None = None,
+    ) -> None:
+        self.corpus, self.task, self.fold, self.given_speakers, self.confound = corpus, task, fold, speakers, confound
+        self.label: str = task["label"]
+        self.unit = corpus.unit
+        clips = corpus.clips()
+        known = {column for clip in clips for column in clip.labels}
+        if self.label == "speaker" and self.label not in known and self.unit == "speaker":
+            clips = _each_by_itself(clips)
+            self.unit = "recording"
+            known = {column for clip in clips for column in clip.labels}
+        if self.label not in known:
+            raise Mistake(
+                f"task={task['name']} needs clips labelled '{self.label}', and this corpus has only"
+                f" {', '.join(sorted(known)) or 'unlabelled clips'}; choose another task or corpus (data)."
+            )
+        with unsaid():  # as it is said of those that can be used
+            self.keep(clips)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], speakers: dict[str, list[str]] | None = None) -> "Division":
+        """The division that a resolved configuration (plain containers) describes."""
+        return cls(corpus_of(config), config["task"], config["fold"], speakers, Confound.from_config(config))
+
+    def keep(self, clips: list[Clip]) -> None:
+        """Divides these clips of the corpus, and no others.
+
+        Raises:
+            Mistake: they do not serve the task or the fold.
+        """
+        self.clips = clips
+        self.classes = self._classes()
+        if self.confound:
+            self.confound.check(self.classes)
+        self.split = self._split()
+
+    def labels_in(self, part: Any) -> set[str]:
+        """The labels of a part of the split, (N,) positions in `clips`."""
+        return {self.clips[clip].labels[self.label] for clip in part}
+
+    def _split(self) -> Split:
+        if self.given_speakers is not None:
+            return split_of(self.clips, self.label, self.given_speakers)
+        return split(
+            self.clips,
+            self.label,
+            fold=self.fold,
+            folds=self.task["folds"],
+            published=self.corpus.published_folds(self.task["name"]),
+            balance=self.task["balance"],
+            seed=self.task["fold_seed"],
+            unit=self.unit,
+            validates=self.corpus.validates,
+            first_fold=self.corpus.first_fold,
+            undivided=self.corpus.undivided,
+        )
+
+    def _classes(self) -> list[str]:
+        found = {clip.labels[self.label]: clip.path for clip in self.clips if self.label in clip.labels}
+        if self.task["classes"] is None:
+            return sorted(found)
+        classes = [str(name) for name in self.task["classes"]]
+        for name in sorted(found.keys() - set(classes)):
+            raise Mistake(
+                f"task={self.task['name']} has the classes {', '.join(classes)}, but {found[name]} is labelled"
+                f" '{name}'; mend the label (data.pattern or the table of labels) or name it in task.classes."
+            )
+        return classes
+
+
+def _each_by_itself(clips: list[Clip]) -> list[Clip]:
+    """With the speaker as a label: what is to be told apart has to be on all sides, and each recording is on one."""
+    log.warning("task.label=speaker: the splits share speakers, and each recording is in one of them.")
+    return [
+        clip
+        if clip.speaker == clip.path  # nobody is named
+        else replace(clip, speaker=clip.path, labels={**clip.labels, "speaker": clip.speaker})
+        for clip in clips
+    ]
+
+
+def corpus_options(config: dict[str, Any]) -> dict[str, Any]:
+    """The corpus's own part of `data`: its class, and what that is built from."""
+    return {name: value for name, value in config["data"].items() if name not in SHARED_OPTIONS}
+
+
+def corpus_of(config: dict[str, Any]) -> Corpus:
+    """The corpus that a resolved configuration names."""
+    corpus: Corpus = build_part("data", corpus_options(config), config.get("allow", ()))
+    return corpus

@@ -1,0 +1,111 @@
+"""Which file or folder an option names. Imports nothing heavy: one that is not there is to be named at once."""
+
+import filecmp
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from src.mistake import Mistake
+from src.plain_data import shown
+
+BEST, LAST = "best.ckpt", "last.ckpt"
+
+
+def absolute(option: str, value: Any) -> str:
+    """A path, wherever whoever reads the configuration later may stand; a folder can be called 2026.
+
+    Raises:
+        Mistake: it is none.
+    """
+    if isinstance(value, bool | list | dict) or "\0" in str(value):
+        raise Mistake(f"{option}={shown(value)} is no path.")
+    try:
+        return str(Path(str(value)).expanduser().absolute())
+    except RuntimeError as error:
+        raise Mistake(f"{option}={shown(value)} begins with the home folder of nobody on this machine.") from error
+
+
+def make_absolute(node: dict[str, Any], names: Iterable[str], within: str = "") -> None:
+    """Makes the paths of a node absolute, those that it has.
+
+    Args:
+        within: the node's own name, and a dot.
+    """
+    for name in names:
+        if node[name] not in (None, ""):
+            node[name] = absolute(f"{within}{name}", node[name])
+        elif name == "cache_dir":
+            raise Mistake(f"{within}{name} has no value; set it with {within}{name}=…")
+
+
+def checkpoint_at(option: str, value: Any, name: str = BEST) -> str:
+    """The checkpoint that an option names: a file, or that of a run folder.
+
+    Args:
+        name: of the file in a run folder, "best.ckpt" or "last.ckpt".
+
+    Returns:
+        Its absolute path.
+
+    Raises:
+        Mistake: there is no such file.
+    """
+    path = Path(absolute(option, value))
+    try:
+        if path.is_file():
+            return str(path)
+        if not path.is_dir():
+            raise Mistake(f"{option}={value} is not a file; name a checkpoints/last.ckpt or best.ckpt of a run folder.")
+        for place in (path / "checkpoints" / name, path / name):
+            if place.is_file():
+                return str(place)
+        newest = max(
+            (found for depth in ("*", "*/*", "*/*/*") for found in path.glob(f"{depth}/checkpoints/{name}")),
+            key=lambda found: found.stat().st_mtime,
+            default=None,
+        )
+    except OSError as error:
+        raise Mistake(f"{option}={value} cannot be read ({error.strerror}); check its path and permissions.") from error
+    if newest:
+        raise Mistake(f"{option}={value} is no run folder, but holds some; the newest checkpoint is {newest}.")
+    raise Mistake(f"{option}={value} is a folder without checkpoints/{name}; name a run folder, or its checkpoint.")
+
+
+def other_checkpoint(option: str, value: Any, first: str) -> str:
+    """The checkpoint that an option names beside a first one.
+
+    Raises:
+        Mistake: there is no such file, or it is the first once more.
+    """
+    path = checkpoint_at(option, value)
+    with suppress(OSError):  # which is said when it is opened
+        if filecmp.cmp(path, first, shallow=False):
+            raise Mistake(f"{option}={value} is the same as checkpoint; name that of another training.")
+    return path
+
+
+def run_folder_of(ckpt_path: str | None, otherwise: str | None) -> str | None:
+    """The run folder that holds a checkpoint to go on with, or `otherwise` where there is none."""
+    with suppress(Mistake):  # which is said when it is opened
+        path = Path(checkpoint_at("ckpt_path", ckpt_path, LAST)) if ckpt_path else None
+        if path and path.parent.name == "checkpoints":
+            return str(path.parent.parent)
+    return otherwise
+
+
+def checkpoint_to_go_on_with(value: str) -> str:
+    """The checkpoint that `ckpt_path` names: a file, or the last.ckpt of a run folder.
+
+    Raises:
+        Mistake: there is none, which may be because its run is complete.
+    """
+    path = Path(absolute("ckpt_path", value))
+    folder = path.parent.parent if path.name == LAST else path
+    gone = not path.exists() if path.name == LAST else not (path / "checkpoints" / LAST).exists()
+    if gone and (folder / "metrics.json").exists():
+        raise Mistake(
+            f"ckpt_path={value} is gone: the run in {folder} is complete; keep_last=true keeps the checkpoint of a run"
+            " that is to go on after that."
+        )
+    return checkpoint_at("ckpt_path", value, LAST)
