@@ -6,10 +6,11 @@ DEV := $(VENV)/.dev-installed
 DEMO := outputs/demo/$(shell date +%Y-%m-%d/%H-%M-%S)
 
 # The first of these that is new enough, and can make virtual environments (on Debian that is a package of its own).
-PYTHONS := python3.11 python3.12 python3.13 python3
+PYTHONS := python3.11 python3.12 python3.13 python3 python3.14 python
 FITS := -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 PYTHON ?= $(firstword $(foreach name,$(PYTHONS),$(shell $(name) $(FITS) && echo $(name))))
-NEEDED := Auscult needs Python 3.11, 3.12 or 3.13 with its module venv; none of $(PYTHONS) is that. PYTHON=... names another.
+NEEDED = { echo "Auscult needs Python 3.11 or newer with its module venv (Debian: apt install python3-venv). PYTHON=... names one. Found:"; \
+	for name in $(PYTHONS); do found=$$($$name --version 2>/dev/null) && echo "  $$name is $$found"; done; exit 1; }
 
 # Nothing is installed whose bytes are not those of the lock; nothing is built but the one package that is source only,
 # and that by the setuptools of the lock, not by one that pip fetches by itself.
@@ -30,7 +31,7 @@ install: $(RUN)
 install-dev: $(DEV)
 
 $(RUN): requirements/build.txt requirements/run.txt
-	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) $(FITS) || { echo "$(NEEDED)"; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) $(FITS) || $(NEEDED)
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
 	$(LOCKED) -r requirements/build.txt
 ifdef TORCH_INDEX

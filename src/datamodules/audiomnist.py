@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from src.datamodules.clips import Clip, Corpus
+from src.datamodules.clips import OTHERS, Clip, Corpus
 from src.datamodules.download import fetch
 from src.datamodules.table import require_table
 from src.mistake import Mistake
@@ -66,7 +66,8 @@ class AudioMNIST(Corpus):
         if not clips:
             raise Mistake(
                 f"no AudioMNIST recordings under data.root={self.root}: point data.root to a copy of "
-                "github.com/soerenab/AudioMNIST, or set data.download=true to fetch one (about 1 GB)"
+                "github.com/soerenab/AudioMNIST, or set data.download=true to fetch one (about 1 GB); "
+                f"{OTHERS}"
             )
         return with_sex(clips, self._sexes())
 

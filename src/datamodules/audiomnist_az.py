@@ -5,7 +5,7 @@ import logging
 from pathlib import Path
 
 from src.datamodules.audiomnist import spoken_digits, with_sex
-from src.datamodules.clips import Clip, Corpus
+from src.datamodules.clips import OTHERS, Clip, Corpus
 from src.datamodules.table import require_table
 from src.mistake import Mistake
 
@@ -32,7 +32,7 @@ class AudioMNISTAz(Corpus):
         if not clips:
             raise Mistake(
                 f"no AudioMNIST_AZ recordings under data.root={self.root}: point data.root to a copy of "
-                "github.com/Natavan-A/AudioMNIST_AZ"
+                f"github.com/Natavan-A/AudioMNIST_AZ; {OTHERS}"
             )
         return with_sex(clips, self._sexes())
 

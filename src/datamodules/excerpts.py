@@ -9,7 +9,7 @@ from operator import not_
 from pathlib import Path
 from typing import NamedTuple
 
-from src.datamodules.clips import Clip, Corpus
+from src.datamodules.clips import OTHERS, Clip, Corpus
 from src.datamodules.folder import ENDINGS, warn_of_left_out
 from src.datamodules.table import names_of, read_table, shortened
 from src.mistake import Mistake
@@ -92,7 +92,8 @@ class Excerpts(Corpus):
         """The rows that are wanted, and the others."""
         if not os.path.isfile(self.root / self.table):
             raise Mistake(
-                f"there is no readable {self.table} under data.root={self.root}: point data.root to {self.home}"
+                f"there is no readable {self.table} under data.root={self.root}: point data.root to {self.home}; "
+                f"{OTHERS}"
             )
         name = f"{self.table} under data.root={self.root}"
         columns, rows = read_table(self.root / self.table, name)
@@ -132,7 +133,8 @@ class Excerpts(Corpus):
             found += [f"{folder}/{name}" for name in recordings]
         if not found:
             raise Mistake(
-                f"there are no recordings in {folders[0]} under data.root={self.root}: point data.root to {self.home}"
+                f"there are no recordings in {folders[0]} under data.root={self.root}: point data.root to {self.home}; "
+                f"{OTHERS}"
             )
         return sorted(found)
 

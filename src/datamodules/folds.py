@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from src.datamodules.clips import Clip
+from src.datamodules.clips import OTHERS, Clip
 from src.mistake import Mistake, NoSuchFold
 
 log = logging.getLogger(__name__)
@@ -53,8 +53,9 @@ def split(
         NoSuchFold: `fold` is not one of the groups.
         Mistake: too few speakers (see `speaker_groups`), or too few clips left for the fold.
     """
-    pool = _pool(clips, label, balance, seed)
-    last = (_possible_folds(pool, label, folds, unit) if published is None else len(published)) - 1
+    with unsaid():  # first: to make the groups takes a while
+        pool = _pool(clips, label, balance, seed)
+        last = (_possible_folds(pool, label, folds, unit) if published is None else len(published)) - 1
     if not 0 <= fold <= last:
         known_as = f", which are the published {first_fold} to {first_fold + last}" if first_fold else ""
         raise NoSuchFold(f"fold={fold} does not exist: there are folds 0 to {last}{known_as}")
@@ -192,6 +193,8 @@ def _check_published(group: np.ndarray, count: int, fold: int, validation_fold: 
     if first_fold:  # two ways to count are easily mixed up
         log.info("fold=%d tests on the published fold %d, validates on %d", fold, test, validation)
     missing = [number + first_fold for number in range(count) if not (group == number).any()]
+    if len(missing) == count:
+        raise Mistake(f"none of the published folds' recordings is under data.root, but others are: {OTHERS}")
     named = f"fold{'s' if len(missing) > 1 else ''} {', '.join(map(str, missing))}"
     if test in missing or validation in missing:
         raise Mistake(

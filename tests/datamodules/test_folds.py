@@ -183,13 +183,15 @@ def test_published_folds_of_which_nothing_is_there(caplog: pytest.LogCaptureFixt
     for fold in (1, 2):
         with pytest.raises(Mistake, match=rf"for fold={fold}: it tests on the published fold {fold + 1} and validates"):
             split(clips, "digit", fold, **options)
+    with pytest.raises(Mistake, match=r"none of the published folds' .*: data=folder reads recordings in any other"):
+        split(corpus(dict.fromkeys("xyz", "")), "digit", 0, **options)
 
 
 def test_messages_have_the_corpuss_word_for_speakers(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(Mistake, match=r"too few sources for folds: .* comes from 2, and 3 .*; add sources or"):
         split(corpus(dict.fromkeys("ab", "")), "digit", 0, unit="source")
     split(corpus(dict.fromkeys("abcd", "")), "digit", 0, unit="source")
-    assert "4 folds instead of 5: digit '0' has 4 sources" in caplog.text
+    assert caplog.text.count("4 folds instead of 5: digit '0' has 4 sources") == 1
 
 
 def test_too_few_speakers_or_classes() -> None:
