@@ -264,6 +264,5 @@ def hush() -> None:
         ".*isinstance.treespec.*",
         ".*y_pred contains classes not in y_true.*",
         ".*A single label was found.*",
-        "Glyph .* missing from font.*",
     ):
         warnings.filterwarnings("ignore", message)
