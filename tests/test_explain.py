@@ -278,6 +278,7 @@ class Flat(Squared):
         return super().__call__(network, input, target)[:, 0]
 
 
+@pytest.mark.slow
 def test_an_attribution_of_ones_own(explain_here: Here, trained: Trained, tmp_path: Path) -> None:
     options = [f"checkpoint={trained('audionet', 'sex')}", *QUICK, "attribution=gradient"]
     assert explain_here(*options, f"attribution._target_={__name__}.Squared") == ""
@@ -323,6 +324,11 @@ def test_two_processes_write_the_same_file_as_one(trained: Trained, tmp_path: Pa
         (["input=noise.wav", "intervention=scale_waveform"], "intervention=… needs labels"),
         (["intervention=scale_spectrogram"], "needs a network that is given spectrograms"),
         (["trainer.strategy=abacus"], "trainer: "),
+        (["trainer.max_epochs=1"], "is an option of train.py; here the checkpoint brings it"),
+        (["logger=wandb"], "python benchmark.py has logger=wandb"),
+        (["attributions=[random]"], "say attribution=random."),
+        (["n=3"], "n is not an option; say limit=3."),
+        (["control={checkpoint}"], "is the same as checkpoint; name that of another training"),
         (["data.root=/clips"], "data.root is of no use to this checkpoint's corpus, synthetic; leave it out."),
     ],
 )
@@ -331,7 +337,9 @@ def test_mistakes(explain_here: Here, trained: Trained, tmp_path: Path, options:
     soundfile.write(tmp_path / "empty.wav", np.zeros(0), 8000)
     soundfile.write(tmp_path / "silent.wav", np.zeros(8000), 8000)
     soundfile.write(tmp_path / "noise.wav", np.random.default_rng(0).normal(0, 0.1, 8000), 8000)
-    said = explain_here(f"checkpoint={trained('audionet', 'sex')}", *options, "hydra.run.dir=run")
+    checkpoint = trained("audionet", "sex")
+    options = [option.replace("{checkpoint}", str(checkpoint)) for option in options]
+    said = explain_here(f"checkpoint={checkpoint}", *options, "hydra.run.dir=run")
     assert message in said and "\n" not in said.strip()
 
 

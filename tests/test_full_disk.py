@@ -32,6 +32,7 @@ def assert_said(said: str, way_on: str) -> None:
     assert said.startswith("Cannot write to ") and way_on in said and "make room" in said and "\n" not in said
 
 
+@pytest.mark.slow
 def test_at_the_first_checkpoint_the_same_command_begins_again(train_here, tmp_path, capfd):
     for size in (5 * 10**6, 10**7):  # too little for best.ckpt, and for last.ckpt
         with room_for(size):

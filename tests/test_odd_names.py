@@ -94,6 +94,7 @@ def test_classes_have_files_of_their_own():
     assert all(name and not name.startswith((".", "-")) and "/" not in name for name in files)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_drawn_costs_no_result(train_here, tmp_path, monkeypatch, caplog):
     def fail(*arguments, **options):
         raise ValueError("no ink")

@@ -142,6 +142,7 @@ def test_mistakes(train_here, tmp_path):
 PAPER = ["model=audionet", "task=sex", "optimizer=paper", *TINY, "keep_last=true", "hydra.run.dir=run"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["max_epochs", "max_steps"])
 def test_a_run_is_not_ended_by_a_mistyped_length(train_here, tmp_path, name):
     options = [*PAPER, "trainer.max_epochs=2"]
@@ -154,6 +155,7 @@ def test_a_run_is_not_ended_by_a_mistyped_length(train_here, tmp_path, name):
     assert before == {path: path.read_bytes() for path in sorted((tmp_path / "run").rglob("*")) if path.is_file()}
 
 
+@pytest.mark.slow
 def test_what_cannot_go_on_leaves_the_configuration(train_here, tmp_path):
     assert train_here(*PAPER) == ""
     last, config = tmp_path / "run/checkpoints/last.ckpt", (tmp_path / "run/config.yaml").read_bytes()
@@ -312,6 +314,7 @@ def test_the_same_command_goes_on_with_a_run_that_is_not_complete(train_here, ki
     assert "holds a run already" in train_here(*two)
 
 
+@pytest.mark.slow
 def test_epochs_are_not_trained_over_even_without_their_checkpoint(train_here, killed_in_epoch, tmp_path):
     three = [*SMALL, "trainer.max_epochs=3"]
     killed_in_epoch(2, *three)
@@ -362,6 +365,7 @@ def test_a_best_checkpoint_of_another_run_is_refused(train_here, trained, tmp_pa
     assert "best.ckpt is of another run than the last.ckpt beside it;" in said and "\n" not in said
 
 
+@pytest.mark.slow
 def test_each_run_has_its_own_max_time(train_here, monkeypatch, tmp_path):
     from pytorch_lightning.callbacks import Timer
 

@@ -127,6 +127,7 @@ def test_a_sentence_comes_before_the_training(train_here, options, says, caplog)
     assert "epoch 1" not in caplog.text
 
 
+@pytest.mark.slow
 def test_what_was_not_measured_in_an_epoch_is_not_written(train_here, tmp_path, caplog):
     options = [*TINY, "model=melcnn", "task=sex", "hydra.run.dir=run"]
     assert train_here(*options, "trainer.max_epochs=4", "trainer.check_val_every_n_epoch=2") == ""

@@ -64,6 +64,7 @@ def test_an_offline_run_holds_config_metrics_and_confusion_matrix(train_here, tm
     assert len(ids) == 2
 
 
+@pytest.mark.slow
 def test_a_failed_job_is_a_failed_run_of_its_own(train_here, tmp_path):
     said = train_here("-m", "logger=wandb", "model=alexnet", "task=sex", *TINY, "trainer.max_steps=1,2")  # 1: too few
     assert said == "1 of 2 jobs failed; summary.csv says why."

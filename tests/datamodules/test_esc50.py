@@ -76,6 +76,7 @@ def test_a_fold_that_does_not_exist(root: Path) -> None:
         opened(root, "fold=5")
 
 
+@pytest.mark.slow
 @pytest.mark.real
 @pytest.mark.skipif(not (SHARED / "data/esc10").is_dir(), reason="needs the recordings of ESC-10")
 def test_esc10_as_it_is(cache_dir: Path) -> None:

@@ -352,7 +352,8 @@ def test_one_finishes_and_another_leaves_and_comes_back(start, tmp_path, request
     assert all(url.startswith((address, "data:")) for url in asked)
 
 
-def test_a_name_of_digits_is_a_name():
+def test_a_name_of_digits_is_a_name(tmp_path):
+    (tmp_path / "best.ckpt").touch()
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = compose("serve", ["page=study", "study.name=2026", "checkpoint=best.ckpt"])
+        cfg = compose("serve", ["page=study", "study.name=2026", f"checkpoint={tmp_path}/best.ckpt"])
     assert options.check(cfg)["study"]["name"] == "2026"
