@@ -1,0 +1,48 @@
+"""Corpora that `data=folder` reads as their publishers ship them, by the commands in docs/corpora.md."""
+
+import re
+import shlex
+
+import numpy as np
+import pytest
+import soundfile
+
+from src.arguments import arranged
+from src.config import check
+from src.datamodules.division import Division
+from tests.conftest import ROOT
+from tests.test_config import composed
+
+COMMANDS = re.findall(r"^python train\.py (.+)$", (ROOT / "docs/corpora.md").read_text(), re.MULTILINE)
+NAMES = ("jackson", "theo", "lucas")
+HASHES = ("0a7c2a8d", "1b4c9b89", "3c4aa5ef")
+LAYOUTS = {
+    "free-spoken": [f"{digit}_{who}_{n}.wav" for digit in range(10) for who in NAMES for n in (0, 5)],
+    "speech_commands": [
+        *(f"{word}/{who}_nohash_{n}.wav" for word in ("yes", "no") for who in HASHES for n in (0, 1)),
+        "_background_noise_/running_tap.wav", "testing_list.txt", "README.md",
+    ],
+    "gtzan": [f"{genre}/{genre}.{n:05}.wav" for genre in ("blues", "jazz") for n in range(5)],
+}  # fmt: skip
+EXPECTED = {
+    "free-spoken": (set("0123456789"), set(NAMES), 60),
+    "speech_commands": ({"yes", "no"}, set(HASHES), 12),
+    "gtzan": ({"blues", "jazz"}, set(LAYOUTS["gtzan"]), 10),
+}
+
+
+@pytest.mark.parametrize("corpus", LAYOUTS)
+def test_the_command_finds_labels_and_speakers(corpus, tmp_path):
+    (command,) = (command for command in COMMANDS if corpus in command)
+    for name in LAYOUTS[corpus]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        if name.endswith(".wav"):
+            soundfile.write(tmp_path / name, np.zeros(10), 8000)
+        else:
+            (tmp_path / name).touch()
+    words = [word for word in shlex.split(command) if not word.startswith("data.root=")]
+    division = Division.from_config(check(composed(*arranged([*words, f"data.root={tmp_path}"], "train"))))
+    classes, speakers, count = EXPECTED[corpus]
+    assert set(division.classes) == classes
+    assert {clip.speaker for clip in division.clips} == speakers
+    assert len(division.clips) == count
