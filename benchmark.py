@@ -20,17 +20,19 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from src import command_line, config
+from src import command_line
+from src.conf import CONF
+from src.explain.options import check_benchmark
 
 
-@hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="benchmark")
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="benchmark")
 def main(cfg: DictConfig) -> float | None:
     return command_line.job(cfg, run, command_line.repeat)
 
 
 def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str]) -> float | None:
     """Explains by every attribution, and writes the leaderboard."""
-    config.check_benchmark(cfg)
+    check_benchmark(cfg)
     from src import leaderboard  # only now: it takes seconds to import, and --help should not wait
 
     leaderboard.benchmark(cfg, folder, sweep)

@@ -21,18 +21,20 @@ import hydra
 from omegaconf import DictConfig
 
 from src import command_line, config
+from src.conf import CONF
+from src.explain.options import check_explanation
 from src.printing import printing
 from src.processes import folder_of_first_process
 
 
-@hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="explain")
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="explain")
 def main(cfg: DictConfig) -> float | None:
     return command_line.job(cfg, run, command_line.repeat)
 
 
 def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str]) -> float | None:
     """Explains; returns the area under the perturbation curve by relevance, the smaller the better."""
-    checked = config.check_explanation(cfg)
+    checked = check_explanation(cfg)
     from src import explanation  # only now: it takes seconds to import, and wrong options should not wait
 
     metrics = explanation.explain(checked, folder)

@@ -20,12 +20,13 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from src import command_line, config
+from src import command_line
+from src.conf import CONF
 from src.mistake import Mistake
 from src.serve import options
 
 
-@hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="serve")
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="serve")
 def main(cfg: DictConfig) -> float | None:
     return command_line.job(cfg, run, lambda _: "what was saved is safe, and the same command goes on with it.")
 

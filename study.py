@@ -19,13 +19,14 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from src import command_line, config
+from src import command_line
+from src.conf import CONF
 from src.mistake import Mistake
 from src.plain_data import shown
 from src.study import options
 
 
-@hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="study")
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="study")
 def main(cfg: DictConfig) -> float | None:
     return command_line.job(cfg, run, lambda _: "repeat the command")
 

@@ -22,13 +22,14 @@ import hydra
 from omegaconf import DictConfig
 
 from src import command_line, config, own_folder, paths
+from src.conf import CONF
 from src.folder_lock import locked
 from src.processes import folder_of_first_process
 
 SAID_AGAIN = ("logger", "trainer.accelerator", "trainer.devices", "trainer.strategy", "data.cache_dir", "allow")
 
 
-@hydra.main(version_base="1.3", config_path=str(config.CONF), config_name="train")
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
 def main(cfg: DictConfig) -> float | None:
     return command_line.job(cfg, run, way_on)
 

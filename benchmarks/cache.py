@@ -32,6 +32,7 @@ from rich.console import Console
 from rich.table import Table
 
 from src import config, memory
+from src.conf import CONF
 from src.datamodules.cache import open_cache
 from src.datamodules.clips import Clip
 from src.datamodules.datamodule import AudioDataModule
@@ -130,7 +131,7 @@ def compare(name: str, root: Path, resampler: str, count: int, rounds: int) -> t
 
 def clips_of(name: str, root: Path, count: int) -> tuple[AudioDataModule, list[Clip]]:
     """The corpus as it is configured, and `count` clips spread over it."""
-    with initialize_config_dir(str(config.CONF), version_base="1.3"):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = compose("train", overrides=[f"data={name}", f"data.root={root.absolute()}"])
     datamodule = AudioDataModule.from_config(config.check(cfg))
     clips = datamodule.corpus.clips()

@@ -43,9 +43,11 @@ from zennit.attribution import Gradient
 from zennit.composites import EpsilonPlus
 
 from src import config, explanation, memory, training
+from src.conf import CONF
 from src.datamodules.datamodule import AudioDataModule, Batch, loader
 from src.explain.attribution import Attribution
 from src.explain.explainer import Explainer, lay_out
+from src.explain.options import check_explanation
 from src.explain.perturbation import perturb
 from src.explain.question import Perturbation, Question, question_of
 from src.explain.source import Source
@@ -103,11 +105,11 @@ class Case:
 
     @classmethod
     def of(cls, network: str, clips: int, batch_size: int) -> "Case":
-        with initialize_config_dir(str(config.CONF), version_base="1.3"):
+        with initialize_config_dir(str(CONF), version_base="1.3"):
             enough = f"data.repetitions={-(-clips // 120)}"  # a fold tests on 12 speakers, 10 words of each
             trained = config.check(compose("train", overrides=[f"model={network}", "task=digit", enough]))
             options = ["checkpoint=none", f"data.batch_size={batch_size}"]
-            run = config.check_explanation(compose("explain", overrides=options))
+            run = check_explanation(compose("explain", overrides=options))
         torch.manual_seed(0)
         datamodule = AudioDataModule.from_config(trained)
         datamodule.setup()

@@ -25,6 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from src import config, memory, training
+from src.conf import CONF
 from src.datamodules.datamodule import AudioDataModule, Batch
 from src.modules.classifier import Classifier
 from src.trainer import make_trainer
@@ -45,7 +46,7 @@ def main() -> None:
     options = [*arguments.options, f"trainer.max_epochs={arguments.epochs}"]
     if arguments.batches:
         options.append(f"trainer.limit_train_batches={arguments.batches}")
-    with initialize_config_dir(str(config.CONF), version_base="1.3"):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
         run = config.check(compose("train", overrides=options))
     run["trainer"]["limit_val_batches"] = 0
     training.hush()

@@ -147,6 +147,9 @@ def start(main: Callable[[], Any], program: str) -> None:
         sys.exit(f"One of {', '.join(map(shown, words))} cannot be understood ({reason}); --help lists the options.")
     except Mistake as mistake:
         sys.exit(str(mistake))
+    except BrokenPipeError:  # whoever reads what --help says has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python would complain of the rest
+        sys.exit(1)
     except OSError as error:  # Hydra's, as it makes the folder: `job` lets none of its own out
         place = error.filename or "the run's folder"
         sys.exit(f"Cannot write to {place} ({error.strerror}); make room, or name another folder with hydra.run.dir.")

@@ -9,10 +9,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from src.complaint import HELP, sentence
-from src.conf import CONF, listed_groups, selected
+from src.conf import choices_of, listed_groups, selected
 from src.hardware import check_devices
 from src.mistake import Mistake
-from src.paths import absolute, checkpoint_at, make_absolute, other_checkpoint, run_folder_of
+from src.paths import absolute, run_folder_of
 from src.plain_data import NotPlain, plain_yaml, shown, text_of
 from src.trainer_options import check_trainer, check_training
 
@@ -52,15 +52,6 @@ NEEDED: dict[str, type] = {
     "task.balance": bool,
 }
 NAMES_OF_KINDS = {dict: "a group of options", str: "a name", int: "a whole number", bool: "true or false"}
-
-EXPLANATION_NUMBERS: list[tuple[str, type, float, float, bool]] = [
-    ("clips", int, 0, 10**6, False),
-    ("limit", int, 1, 10**9, True),
-    ("seed", int, 0, 2**32 - 1, False),
-    ("perturbation.random_orders", int, 0, 1000, False),
-    ("checks", int, 0, 10**6, False),
-    ("data.batch_size", int, 1, 10**6, False),
-]
 
 
 def job_of_sweep(*, _root_: DictConfig) -> str:
@@ -179,7 +170,7 @@ def check_values(config: dict[str, Any]) -> None:
         raise Mistake(f"data.shuffle_labels={config['data']['shuffle_labels']} is neither true nor false.")
     if "attributions" in config:
         raise Mistake("experiment=leaderboard is for python benchmark.py checkpoint=…; leave it out to train.")
-    attributions = sorted(path.stem for path in (CONF / "attribution").glob("*.yaml"))
+    attributions = choices_of("attribution")
     named = config.get("explain_by") or []  # checkpoints from before it was an option have none
     if not isinstance(named, list):
         raise Mistake(f"explain_by={shown(named)} is not a list of attributions, such as [lrp_epsilon_plus].")
@@ -201,67 +192,6 @@ def packages(config: dict[str, Any]) -> list[str]:
     for name in names:
         if not isinstance(name, str) or not all(part.isidentifier() for part in name.split(".")):
             raise Mistake(f"allow={shown(value)} is neither a package nor a list of packages, such as [my_networks].")
-    return names
-
-
-def check_explanation(cfg: DictConfig) -> dict[str, Any]:
-    """Resolves the configuration of `explain.py` into plain containers and checks its values.
-
-    Raises:
-        Mistake: the first value that is missing, of the wrong type or out of range.
-    """
-    config = plain(cfg)
-    for option, kind, low, high, nullable in EXPLANATION_NUMBERS:
-        check_number(config, option, kind, low, high, nullable)
-    config["allow"] = packages(config)
-    config["trainer"] = check_trainer(config.get("trainer"), explaining=True)
-    check_devices(config["trainer"])
-    config["target"] = str(config["target"]).lower() if isinstance(config["target"], bool) else str(config["target"])
-    make_absolute(config, ("input",))
-    config["checkpoint"] = checkpoint_at("checkpoint", config["checkpoint"])
-    if config["control"] not in (None, ""):
-        config["control"] = other_checkpoint("control", config["control"], config["checkpoint"])
-    make_absolute(config["data"], ("root", "csv", "speakers", "cache_dir"), "data.")
-    if config["data"].get("pattern") is not None and not config["input"]:
-        raise Mistake("data.pattern labels the recordings of input=…; add that, or leave data.pattern out.")
-    return config
-
-
-def check_benchmark(cfg: DictConfig) -> dict[str, Any]:
-    """Resolves the configuration of `benchmark.py` into plain containers and checks its values.
-
-    Raises:
-        Mistake: the first value that is missing, unknown or out of range.
-    """
-    config = plain(cfg)
-    listed(config, "attributions", "attribution"), listed(config, "domains", "domain")
-    for option, kind, low, high, nullable in EXPLANATION_NUMBERS:
-        check_number(config, option, kind, low, high, nullable)
-    packages(config)
-    check_devices(check_trainer(config.get("trainer"), explaining=True))
-    checkpoint = checkpoint_at("checkpoint", config["checkpoint"])
-    if config["control"] not in (None, ""):
-        other_checkpoint("control", config["control"], checkpoint)
-    return config
-
-
-def listed(config: dict[str, Any], option: str, group: str) -> list[str]:
-    """The choices of a group that an option names, in a list or one.
-
-    Raises:
-        Mistake: it names none, or one that there is not.
-    """
-    value = config[option]
-    names = [str(name) for name in value] if isinstance(value, list) else [str(value)]
-    if not names:
-        raise Mistake(f"{option} is empty; name at least one.")
-    known = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
-    for name in names:
-        if name not in known:
-            raise Mistake(
-                f"{option} has {name}, which is unknown; choose from {', '.join(known)}, or add"
-                f" conf/{group}/{name}.yaml."
-            )
     return names
 
 

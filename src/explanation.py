@@ -18,11 +18,11 @@ from sklearn.metrics import confusion_matrix
 from src import memory, run_folder
 from src.card import PLACES, trained_config
 from src.checkpoint import KEY, classifier_of, open_checkpoint
-from src.config import check_explanation
 from src.drawing import drawing
 from src.explain import page
 from src.explain.explainer import Explainer
 from src.explain.inputs import silence_of
+from src.explain.options import check_explanation
 from src.explain.panels import View
 from src.explain.question import Question, question_of
 from src.explain.results import Results
@@ -56,7 +56,7 @@ def explain(config: dict[str, Any], folder: Path) -> run_folder.Metrics:
     """Explains what a checked configuration describes.
 
     Args:
-        config: plain containers, as `config.check_explanation` returns them.
+        config: plain containers, as `check_explanation` returns them.
         folder: the run folder; exists. A run with the same configuration that was killed there is gone on with.
 
     Returns:

@@ -22,8 +22,9 @@ from scipy.integrate import trapezoid
 
 from src import explanation, run_folder, wandb_run
 from src.checkpoint import KEY, open_checkpoint
-from src.config import check_explanation, listed, packages, plain
+from src.config import packages, plain
 from src.explain.leaderboard_page import write
+from src.explain.options import check_explanation, listed
 from src.explain.ranking import GROUPS, Entry
 from src.mistake import Mistake
 from src.paths import checkpoint_at

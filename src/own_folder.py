@@ -19,7 +19,8 @@ from omegaconf.errors import OmegaConfBaseException
 from src.arguments import quoted
 from src.complaint import sentence
 from src.conf import selected
-from src.config import check, check_explanation, differences, plain, read
+from src.config import check, differences, plain, read
+from src.explain.options import check_explanation
 from src.files import check_links
 from src.folder_lock import lock
 from src.mistake import Mistake, Occupied

@@ -182,6 +182,13 @@ def test_version_is_ours():
     assert (ended.returncode, ended.stdout) == (0, f"Auscult {version}\n")
 
 
+def test_a_reader_of_the_help_may_go():
+    program = [sys.executable, ROOT / "train.py", "--help"]
+    running = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    running.stdout.close()
+    assert running.stderr.read() == b""
+
+
 @pytest.mark.parametrize("program", ["train", "explain", "benchmark", "serve", "study"])
 def test_without_the_packages_a_sentence_says_how_to_get_them(program):
     ended = subprocess.run(

@@ -11,13 +11,15 @@ from omegaconf import OmegaConf
 from pytorch_lightning import Trainer
 
 from src import complaint, config, paths
+from src.conf import CONF
+from src.explain.options import check_input
 from src.mistake import Mistake
 from src.modules.classifier import OPTIMIZER_OPTIONS
 
 
 def composed(*overrides: str):
     GlobalHydra.instance().clear()
-    with initialize_config_dir(str(config.CONF), version_base="1.3"):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
         return compose("train", overrides=list(overrides))
 
 
@@ -43,14 +45,14 @@ def test_every_yaml_names_arguments_that_its_class_has():
             check(value, own, path)
 
     shared = {"data": {"name", "clip", "epochs", "shift"}, "optimizer": set(OPTIMIZER_OPTIONS)}
-    files = [path for path in config.CONF.glob("*/*.yaml") if path.parent.name in ("data", "model", "optimizer")]
+    files = [path for path in CONF.glob("*/*.yaml") if path.parent.name in ("data", "model", "optimizer")]
     assert len(files) >= 8
     for path in files:
         check(yaml.safe_load(path.read_text()), shared.get(path.parent.name, set()), path)
 
 
 def test_trainer_options_are_lightnings():
-    options = yaml.safe_load((config.CONF / "trainer/default.yaml").read_text())
+    options = yaml.safe_load((CONF / "trainer/default.yaml").read_text())
     assert set(options) <= set(inspect.signature(Trainer.__init__).parameters)
 
 
@@ -105,6 +107,22 @@ def test_wrong_values_are_named(override, says):
 def test_a_missing_value_is_named():
     with pytest.raises(Mistake, match=r"data\.root has no value; set it with data\.root=…"):
         config.check(composed("data=folder"))
+
+
+def test_tables_of_ones_own_recordings_may_lie_beside_them(tmp_path, monkeypatch):
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips/labels.csv").touch()
+    monkeypatch.chdir(tmp_path)
+    given = {"input": str(tmp_path / "clips"), "data": {"csv": "labels.csv", "pattern": None, "speakers": None}}
+    check_input(given)
+    assert given["data"]["csv"] == str(tmp_path / "clips/labels.csv")
+    (tmp_path / "labels.csv").touch()
+    check_input(given | {"data": (data := {"csv": "labels.csv", "pattern": None, "speakers": None})})
+    assert data["csv"] == "labels.csv"
+    with pytest.raises(Mistake, match=r"data\.speakers says more of recordings that data\.pattern or data\.csv label"):
+        check_input(given | {"data": {"csv": None, "pattern": None, "speakers": "people.csv"}})
+    with pytest.raises(Mistake, match="nowhere does not exist"):
+        check_input(given | {"input": "nowhere"})
 
 
 def test_run_folder_of_a_checkpoint(tmp_path):

@@ -9,7 +9,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
 
-from src import config
+from src.conf import CONF
 from tests.conftest import TINY
 
 
@@ -46,7 +46,7 @@ def test_without_the_extra_one_sentence_says_how_to_get_it(train_here, monkeypat
 @pytest.mark.parametrize("preset", ["cores", "processes", "slurm"])
 def test_presets_compose_and_refuse_unknown_options(train_here, preset):
     GlobalHydra.instance().clear()
-    with initialize_config_dir(str(config.CONF), version_base="1.3"):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = compose("train", overrides=[f"hydra/launcher={preset}"], return_hydra_config=True)
     assert "Launcher" in cfg.hydra.launcher._target_
     assert "hydra.launcher.patience is not an option" in train_here(

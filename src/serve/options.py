@@ -7,7 +7,8 @@ from typing import Any
 from omegaconf import DictConfig
 
 from src.conf import CONF
-from src.config import check_number, listed, packages, plain
+from src.config import check_number, packages, plain
+from src.explain.options import listed
 from src.mistake import Mistake
 from src.paths import checkpoint_at, make_absolute, other_checkpoint
 

@@ -1,0 +1,105 @@
+"""What `explain.py` and `benchmark.py` are asked, checked before anything heavy is imported."""
+
+import os
+from typing import Any
+
+from omegaconf import DictConfig
+
+from src.conf import choices_of
+from src.config import check_number, packages, plain
+from src.hardware import check_devices
+from src.mistake import Mistake
+from src.paths import absolute, checkpoint_at, make_absolute, other_checkpoint
+from src.trainer_options import check_trainer
+
+# option, type, lowest, highest, whether null is a value of it
+NUMBERS: list[tuple[str, type, float, float, bool]] = [
+    ("clips", int, 0, 10**6, False),
+    ("limit", int, 1, 10**9, True),
+    ("seed", int, 0, 2**32 - 1, False),
+    ("perturbation.random_orders", int, 0, 1000, False),
+    ("checks", int, 0, 10**6, False),
+    ("data.batch_size", int, 1, 10**6, False),
+]
+
+
+def check_explanation(cfg: DictConfig) -> dict[str, Any]:
+    """Resolves the configuration of `explain.py` into plain containers and checks its values.
+
+    Raises:
+        Mistake: the first value that is missing, of the wrong type or out of range.
+    """
+    config = plain(cfg)
+    for option, kind, low, high, nullable in NUMBERS:
+        check_number(config, option, kind, low, high, nullable)
+    config["allow"] = packages(config)
+    config["trainer"] = check_trainer(config.get("trainer"), explaining=True)
+    check_devices(config["trainer"])
+    config["target"] = str(config["target"]).lower() if isinstance(config["target"], bool) else str(config["target"])
+    make_absolute(config, ("input",))
+    config["checkpoint"] = checkpoint_at("checkpoint", config["checkpoint"])
+    if config["control"] not in (None, ""):
+        config["control"] = other_checkpoint("control", config["control"], config["checkpoint"])
+    check_input(config)
+    make_absolute(config["data"], ("root", "csv", "speakers", "cache_dir"), "data.")
+    return config
+
+
+def check_input(config: dict[str, Any]) -> None:
+    """Looks for the recordings of one's own that are to be explained, and for the tables that label them.
+
+    Raises:
+        Mistake: they are not there, or `data` labels them by halves.
+    """
+    data = config["data"]
+    labelled = data["csv"] is not None or data.get("pattern") is not None
+    if not config["input"]:
+        if data.get("pattern") is not None:
+            raise Mistake("data.pattern labels the recordings of input=…; add that, or leave data.pattern out.")
+        return
+    if not os.path.exists(config["input"]):
+        raise Mistake(f"input={config['input']} does not exist; name a recording or a folder of recordings.")
+    if data["speakers"] is not None and not labelled:
+        raise Mistake("data.speakers says more of recordings that data.pattern or data.csv label; add one of the two.")
+    for option in ("csv", "speakers"):
+        beside = os.path.join(config["input"], str(data[option]))
+        if data[option] is not None and not os.path.exists(absolute(f"data.{option}", data[option])):
+            data[option] = beside if os.path.exists(beside) else data[option]
+
+
+def check_benchmark(cfg: DictConfig) -> dict[str, Any]:
+    """Resolves the configuration of `benchmark.py` into plain containers and checks its values.
+
+    Raises:
+        Mistake: the first value that is missing, unknown or out of range.
+    """
+    config = plain(cfg)
+    listed(config, "attributions", "attribution"), listed(config, "domains", "domain")
+    for option, kind, low, high, nullable in NUMBERS:
+        check_number(config, option, kind, low, high, nullable)
+    packages(config)
+    check_devices(check_trainer(config.get("trainer"), explaining=True))
+    checkpoint = checkpoint_at("checkpoint", config["checkpoint"])
+    if config["control"] not in (None, ""):
+        other_checkpoint("control", config["control"], checkpoint)
+    return config
+
+
+def listed(config: dict[str, Any], option: str, group: str) -> list[str]:
+    """The choices of a group that an option names, in a list or one.
+
+    Raises:
+        Mistake: it names none, or one that there is not.
+    """
+    value = config[option]
+    names = [str(name) for name in value] if isinstance(value, list) else [str(value)]
+    if not names:
+        raise Mistake(f"{option} is empty; name at least one.")
+    known = choices_of(group)
+    for name in names:
+        if name not in known:
+            raise Mistake(
+                f"{option} has {name}, which is unknown; choose from {', '.join(known)}, or add"
+                f" conf/{group}/{name}.yaml."
+            )
+    return names
