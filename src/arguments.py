@@ -58,6 +58,9 @@ def arranged(words: Sequence[str], program: str) -> list[str]:
             refuse_bundled(word)
             overrides.append(readable(word))
         else:
+            before = words[len(words) - len(rest) - 2] if len(rest) + 1 < len(words) else ""
+            if before.partition("=")[0] in PATHS:
+                raise Mistake(f"{before} {word} has a space in it; put quotes around it: '{before} {word}'.")
             raise Mistake(f"{word} is not of the form option=value{meant_by_word(word, program)}; --help lists them.")
     return overrides + flags
 

@@ -151,6 +151,10 @@ def test_what_is_more_than_one_value_is_left_alone(tmp_path, monkeypatch):
         (["--experimental-rerun", "job.pickle"], "--experimental-rerun is not a flag"),
         (["audionet"], "audionet is not of the form option=value; say model=audionet; --help lists them."),
         (["task:sex"], "task:sex is not of the form option=value; say task=sex; --help lists them."),
+        (
+            ["input=my", "voice.wav"],
+            "input=my voice.wav has a space in it; put quotes around it: 'input=my voice.wav'.",
+        ),
         (["help"], "help is not of the form option=value; say --help; --help lists them."),
         (["fold"], "fold is not of the form option=value; --help lists them."),
         (["runs/best.ckpt"], "say ckpt_path=runs/best.ckpt"),
