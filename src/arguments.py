@@ -185,9 +185,11 @@ def readable(override: str) -> str:
     if option in EXPRESSIONS:
         is_whole = re.fullmatch(r"""(["']).*\1|null|""", value, re.DOTALL)
         return override if is_whole else f"{option}={quoted(value)}"
-    if option == "record.words" and not value.isascii() and not re.search(r"""["'{$]""", value):
-        words = ",".join(quoted(word.strip()) for word in value.strip("[]").split(","))
-        return f"{option}=[{words}]"
+    if option == "record.words" and not value.isascii() and not re.search(r"""["'\[{$]""", value):
+        value = f"[{value}]"  # one word, or several without brackets
+    if not value.isascii() and re.fullmatch(r"""\[[^"'\[\]{}$]*\]""", value):
+        items = [item.strip() for item in value[1:-1].split(",")]
+        return f"{option}=[{','.join(item if item.isascii() else quoted(item) for item in items)}]"
     is_path = option in PATHS or re.match(r"~(/|$)", value) is not None
     if re.match(r"~(/|$)", value):
         value = str(Path.home()) + value[1:]

@@ -8,13 +8,17 @@ import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
 import matplotlib
 from anyascii import anyascii
 from matplotlib import font_manager
+from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
+from matplotlib.text import Text
 
 log = logging.getLogger(__name__)
+logging.getLogger("matplotlib.font_manager").setLevel(logging.WARNING)  # which says that it looks for fonts
 
 MOST_CHARACTERS = 100  # of a title as wide as a figure
 
@@ -27,25 +31,31 @@ def literal(text: str, most: int = MOST_CHARACTERS) -> str:
     What is no character of a line appears as its Python escape. A letter that no installed font has is spelled in Latin
     letters, 数字 as ShuZi.
     """
-    shown = "".join(drawable(c) if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    if not all(map(is_drawable, shown)):  # some letters of a word in one script and some in another is no spelling
+        shown = "".join(c if ord(c) in letters_of(_first_font()) else anyascii(c) for c in shown)
     return shown if len(shown) <= most else f"{shown[: most - 1]}…"
 
 
 @cache
-def drawable(character: str) -> str:
-    """The character, where an installed font has it, which figures then use; or else how Latin letters spell it."""
+def is_drawable(character: str) -> bool:
+    """Whether an installed font has the character, which figures use from here on."""
     families = matplotlib.rcParams["font.family"]
     used = [font_manager.findfont(font_manager.FontProperties(family=[family])) for family in families]
     if any(ord(character) in letters_of(font) for font in used):
-        return character
+        return True
     fonts = [font for font in font_manager.fontManager.ttflist if "last resort" not in font.name.lower()]
     for font in sorted(fonts, key=lambda font: (font.style != "normal", "sans" not in font.name.lower(), font.name)):
         if ord(character) in letters_of(font.fname):
             matplotlib.rcParams["font.family"] = [*families, font.name]  # for what those before it lack
-            return character
+            return True
     if unicodedata.category(character).startswith("L"):
-        _say_that_fonts_lack(unicodedata.name(character, "some").partition(" ")[0])
-    return anyascii(character)
+        _say_that_fonts_lack()
+    return False
+
+
+def _first_font() -> str:
+    return str(font_manager.findfont(font_manager.FontProperties(family=[matplotlib.rcParams["font.family"][0]])))
 
 
 @cache
@@ -58,12 +68,19 @@ def letters_of(font: str) -> frozenset[int]:
 
 
 @cache
-def _say_that_fonts_lack(script: str) -> None:
-    """Says so once for each script, which is the first word of its letters' names."""
+def _say_that_fonts_lack() -> None:
+    """Says so once in a run."""
     log.warning(
-        "No font on this machine has %s letters: figures spell them in Latin ones. With a font that has them (on"
-        " Debian, install fonts-noto) they appear as they are.", script,
-    )  # fmt: skip
+        "Some names have letters that no font on this machine has: figures spell them in Latin ones. With such fonts"
+        " installed (on Debian, fonts-noto) they appear as they are."
+    )
+
+
+def save(figure: Figure, file: Any, **options: Any) -> None:
+    """Writes a figure, each text in the fonts that all names in it need; some texts are older than their names."""
+    for text in figure.findobj(Text):
+        text.set_fontfamily(matplotlib.rcParams["font.family"])
+    figure.savefig(file, **options)
 
 
 @contextmanager

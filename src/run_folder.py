@@ -13,7 +13,7 @@ import pandas as pd
 import yaml
 
 from src.datamodules.clips import Clip
-from src.drawing import literal
+from src.drawing import literal, save
 from src.files import UNFINISHED, replacing
 from src.mistake import CannotGoOn, Occupied
 from src.own_folder import METRICS, has_checkpoints, has_saved, holds_a_run, holds_same
@@ -136,5 +136,5 @@ def plot_confusion(folder: Path, counts: np.ndarray, classes: list[str], title: 
     axes.set(xlabel="predicted", ylabel="true", title=literal(title))
     figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.85)
     path = folder / "confusion.png"
-    figure.savefig(path, dpi=150)
+    save(figure, path, dpi=150)
     return path

@@ -19,6 +19,7 @@ from src.checkpoint import KEY, FirstEpoch, KeepBest, open_checkpoint
 from src.datamodules.cache_files import SKIPPED, write_skipped
 from src.datamodules.datamodule import AudioDataModule
 from src.datamodules.division import Division
+from src.datamodules.table import shortened
 from src.drawing import drawing
 from src.explain.trial import try_each, try_network, try_optimizer
 from src.mistake import CannotGoOn, Mistake
@@ -29,6 +30,8 @@ from src.processes import folder_of_first_process, processes_of
 from src.trainer import is_lightnings, make_trainer, sentence_of, try_trainer
 
 log = logging.getLogger(__name__)
+
+MOST_CLASSES_SAID = 12
 
 # of N test clips their numbers (N,), labels (N,) and probabilities (N, C)
 Predictions = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -59,6 +62,8 @@ def train(
     datamodule = AudioDataModule.from_config(config, division=division)
     classifier = tried_classifier(config, datamodule)
     datamodule.setup()
+    names = ", ".join(map(shortened, datamodule.classes[:MOST_CLASSES_SAID]))
+    log.info("%d classes: %s%s", len(datamodule.classes), names, ", …" * (len(datamodule.classes) > MOST_CLASSES_SAID))
     if datamodule.classes != classifier.classes:  # no recording of one of them can be used
         classifier = new_classifier(config, datamodule.classes)
     speakers, path = datamodule.speakers(), config["ckpt_path"]

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from src import run_folder
 from src.datamodules.cache_files import SKIPPED
-from src.drawing import _say_that_fonts_lack, drawable, drawing, literal
+from src.drawing import _say_that_fonts_lack, drawing, is_drawable, literal
 from src.explain.class_section import file_names
 from tests.conftest import SPOKEN_PATTERN, TINY
 
@@ -68,23 +68,24 @@ def matplotlibs_fonts(monkeypatch):
     own = [font for font in font_manager.fontManager.ttflist if "mpl-data" in font.fname]
     monkeypatch.setattr(font_manager.fontManager, "ttflist", own)
     monkeypatch.setitem(matplotlib.rcParams, "font.family", ["sans-serif"])
-    drawable.cache_clear(), _say_that_fonts_lack.cache_clear()
+    is_drawable.cache_clear(), _say_that_fonts_lack.cache_clear()
     yield own
-    drawable.cache_clear()
+    is_drawable.cache_clear()
 
 
 def test_letters_without_a_font_are_spelled(matplotlibs_fonts, caplog):
     assert [literal(name) for name in ("数字", "한국어", "ə", "ქართული", "Größe")] == [
         "ShuZi", "HanGugEo", "ə", "ქართული", "Größe",
     ]  # fmt: skip
-    assert caplog.text.count("No font on this machine has CJK letters") == 1
+    assert literal("鳥Ⓐ") == "NiaoA"  # though a font has the second
+    assert caplog.text.count("letters that no font on this machine has") == 1
 
 
 @pytest.mark.filterwarnings("error")
 def test_a_font_that_has_the_letters_is_used(matplotlibs_fonts, tmp_path):
+    run_folder.plot_confusion(tmp_path, np.ones((2, 2), int), ["Ⓐ", "数字"], "日本語 🎉")
     assert literal("Ⓐ 1") == "Ⓐ 1"  # which DejaVu has not, and STIX has
     assert matplotlib.rcParams["font.family"] == ["sans-serif", "STIXGeneral"]
-    run_folder.plot_confusion(tmp_path, np.ones((2, 2), int), ["Ⓐ", "数字"], "日本語 🎉")
 
 
 def test_classes_have_files_of_their_own():

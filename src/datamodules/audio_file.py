@@ -90,7 +90,7 @@ def _decoded(path: Path) -> Iterator[tuple[int, Iterator[np.ndarray]]]:
                 file = stack.enter_context(_opened(path))
                 decoded = file.samplerate, _blocks(file)
             except soundfile.LibsndfileError as error:
-                if error.code not in (_NOT_RECOGNISED, _UNSUPPORTED):
+                if error.code not in (_NOT_RECOGNISED, _UNSUPPORTED) and not _is_for_ffmpeg(path):
                     raise
                 unknown = _why(error)
             if unknown:
@@ -101,6 +101,13 @@ def _decoded(path: Path) -> Iterator[tuple[int, Iterator[np.ndarray]]]:
         raise BadRecording(_why(error)) from error
     except ffmpeg.NotDecoded as error:
         raise BadRecording(str(error)) from error
+
+
+def _is_for_ffmpeg(path: Path) -> bool:
+    """Whether it is FLAC in Ogg, of which libsndfile stumbles over FFmpeg's files, and FFmpeg is there."""
+    with open(path, "rb") as file:
+        start = file.read(64)
+    return ffmpeg.is_there() and start.startswith(b"OggS") and b"\x7fFLAC" in start
 
 
 def _opened_by_ffmpeg(path: Path, unknown: str) -> AbstractContextManager[ffmpeg.Sound]:

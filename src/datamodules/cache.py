@@ -207,7 +207,7 @@ def _report(cache: Cache, option: str) -> Cache:
         )  # fmt: skip
     if cache.cut.any():
         log.info(
-            "%d of %d recordings are longer than a clip and were cut around their energy",
+            "%d of %d recordings are longer than a clip (data.clip.seconds) and were cut around their energy",
             cache.cut.sum(),
             count,
         )

@@ -16,6 +16,7 @@ from src.parts import build_part
 
 log = logging.getLogger(__name__)
 
+TASKS = ("digit", "sex", "label")  # that are called as the label is
 # of `data`; the rest are the corpus's own
 SHARED_OPTIONS = ("name", "clip", "cache_dir", "batch_size", "epochs", "shift", "confound", "shuffle_labels")
 
@@ -60,7 +61,7 @@ class Division:
         if self.label not in known:
             raise Mistake(
                 f"task={task['name']} needs clips labelled '{self.label}', and this corpus has only"
-                f" {', '.join(sorted(known)) or 'unlabelled clips'}; choose another task or corpus (data)."
+                f" {', '.join(sorted(known)) or 'unlabelled clips'}; {_other_task(known)}or another corpus (data)."
             )
         with unsaid():  # as it is said of those that can be used
             self.keep(clips)
@@ -114,6 +115,11 @@ class Division:
                 f" '{name}'; mend the label (data.pattern or the table of labels) or name it in task.classes."
             )
         return classes
+
+
+def _other_task(known: set[str]) -> str:
+    names = [f"task={name}" if name in TASKS else f"task=label task.label={name}" for name in sorted(known)]
+    return f"choose {' or '.join(names[:3])}, " if names else "choose another task "
 
 
 def _each_by_itself(clips: list[Clip]) -> list[Clip]:

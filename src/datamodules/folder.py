@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+from collections import Counter
 from pathlib import Path
 from posixpath import normpath
 
@@ -20,11 +21,13 @@ log = logging.getLogger(__name__)
 
 # RAW has no header to say what it is; the others are common endings of formats that libsndfile names otherwise
 ENDINGS = {f".{name.lower()}" for name in soundfile.available_formats()} - {".raw"} | {
-    ".aif", ".aifc", ".mp3", ".oga", ".opus", ".snd", ".wave",
+    ".aif", ".aifc", ".mp2", ".mp3", ".oga", ".opus", ".snd", ".sph", ".wave",
 }  # fmt: skip
 ENDINGS |= ffmpeg.ENDINGS  # also where there is no FFmpeg: such recordings are listed, not passed over
 PATTERN_SECONDS, PATTERN_SECONDS_EACH = 5.0, 1e-4  # a pattern takes some microseconds for each path
 
+# other names of the column `speaker`; the third is Common Voice's
+SPEAKER_COLUMNS = ("speaker", "speaker_id", "client_id", "spk", "spk_id", "speakerid")
 SEXES = {
     **dict.fromkeys(("m", "male", "man", "men", "boy", "male_masculine"), "male"),
     **dict.fromkeys(("f", "female", "woman", "women", "girl", "w", "female_feminine"), "female"),
@@ -81,7 +84,8 @@ class Folder(Corpus):
         alone = sum(not row.get("speaker") for row in rows.values())
         if alone:
             log.warning(
-                "%d of %d recordings name no speaker and count as a speaker each: folds may share voices",
+                "%d of %d recordings name no speaker (a column or group `speaker`) and count as a speaker each:"
+                " folds may share voices",
                 alone,
                 len(rows),
             )
@@ -126,6 +130,7 @@ class Folder(Corpus):
                 "of the three has to name the labels"
             )
         warn_of_left_out([path for path in files if path not in rows], len(files), "lie in no folder of a class")
+        _warn_of_folders_above(list(rows))
         return rows
 
     def _from_table(self, files: list[str]) -> dict[str, dict[str, str]]:
@@ -135,6 +140,8 @@ class Folder(Corpus):
         found = {composed(path): path for path in sorted(files, key=lambda path: path == composed(path))}
         roots = [composed(f"{place(self.root)}/") for place in (os.path.abspath, os.path.realpath)]
         for row in _rows(self._table_path(self.csv)):
+            if not row["path"]:
+                continue  # spreadsheets write rows of empty cells
             path = normpath(row.pop("path").replace("\\", "/"))
             path = next((path.removeprefix(root) for root in roots if path.startswith(root)), path)
             path = found.get(path, path)
@@ -144,7 +151,7 @@ class Folder(Corpus):
             raise Mistake(
                 f"data.csv={self.csv} names {len(repeated)} paths more than once, such as {shortened(repeated[0])}"
             )
-        known = set(files)
+        known = set(files) | {path for path in rows.keys() - set(files) if _lies_under(self.root, path)}
         missing = sorted(rows.keys() - known)
         if len(missing) == len(rows):
             example = f", such as {shortened(missing[0])}," if missing else ""
@@ -158,6 +165,22 @@ class Folder(Corpus):
     def _table_path(self, name: str | Path | None) -> Path:
         path = Path(str(name)).expanduser()
         return path if path.exists() else self.root / path
+
+
+def _lies_under(root: Path, path: str) -> bool:
+    """Whether a file whose ending is none of a recording's is there, as whoever wrote the table knows."""
+    return not path.startswith(("/", "..")) and os.path.isfile(root / path)
+
+
+def _warn_of_folders_above(paths: list[str]) -> None:
+    """Says so where folders of the same name lie in several others: those could be the classes as well."""
+    above = {(path.split("/")[-2], path.split("/")[0]) for path in paths if path.count("/") > 1}
+    inner, outer = ({pair[place] for pair in above} for place in (0, 1))
+    if len(outer) > 1 and len(above) > len(inner):
+        log.warning(
+            "classes are the folders in which recordings lie (%s, …), not those above (%s, …): "
+            "'data.pattern=^(?P<label>[^/]+)/' takes those", min(inner), min(outer),
+        )  # fmt: skip
 
 
 def warn_of_left_out(paths: list[str], count: int, why: str) -> None:
@@ -189,6 +212,7 @@ def audio_files(root: Path, option: str = "data.root") -> list[str]:
         raise Mistake(f"{option}={root} is not a folder: point it to the folder of your recordings")
     unreadable: list[OSError] = []
     found = []
+    others: Counter[str] = Counter()
     walked: set[str] = set()  # a link may lead to a folder above it
     for folder, below, names in os.walk(root, onerror=unreadable.append, followlinks=True):
         if os.path.realpath(folder) in walked:
@@ -197,11 +221,14 @@ def audio_files(root: Path, option: str = "data.root") -> list[str]:
         walked.add(os.path.realpath(folder))
         below[:] = sorted(name for name in below if not name.startswith("."))
         relative = Path(folder).relative_to(root)
-        found += [
-            (relative / name).as_posix()
-            for name in names
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in ENDINGS
-        ]
+        for name in names:
+            ending = os.path.splitext(name)[1].lower()
+            if name.startswith("."):
+                continue
+            if ending in ENDINGS:
+                found.append((relative / name).as_posix())
+            else:
+                others[ending or "no ending"] += 1
     if unreadable:
         raise Mistake(
             f"{unreadable[0].filename} under {option}={root} cannot be read ({unreadable[0].strerror}): check its "
@@ -211,6 +238,9 @@ def audio_files(root: Path, option: str = "data.root") -> list[str]:
         raise Mistake(
             f"{option}={root} holds no recordings: files that end in {', '.join(sorted(ENDINGS))} are looked for"
         )
+    if others:
+        named = ", ".join(f"{count} {ending}" for ending, count in others.most_common(5))
+        log.info("other files than recordings are not looked at (%s)", named)
     return sorted(found)
 
 
@@ -218,6 +248,10 @@ def _rows(path: Path) -> list[dict[str, str]]:
     columns, rows = read_table(path, f"data.csv={path}")
     if "path" not in columns or len(columns) < 2:
         raise Mistake(f"data.csv={path} needs a column 'path' and a column per label; it has {names_of(columns)}")
+    speaker = next((name for name in SPEAKER_COLUMNS if name in columns), "speaker")
+    if speaker in columns and speaker != "speaker":
+        log.info("the column %s of data.csv=%s is taken for the speaker", speaker, path)
+        rows = [{**row, "speaker": row[speaker]} for row in rows]
     return rows
 
 

@@ -113,6 +113,8 @@ def speaker_groups(
     if published is not None:
         return [sorted(group) for group in published]
     pool = _pool(clips, label, balance, seed)
+    if balance:
+        _say_what_balance_leaves_out(clips, pool, label, unit)
     count = _possible_folds(pool, label, folds, unit)
     every_class = count * len({clip.labels[label] for clip in pool})
     best, best_coverage = [[""]], -1
@@ -133,6 +135,16 @@ def _pool(clips: Sequence[Clip], label: str, balance: bool, seed: int) -> list[C
         return pool
     chosen = _balanced_speakers(pool, label, seed)
     return [clip for clip in pool if clip.speaker in chosen]
+
+
+def _say_what_balance_leaves_out(clips: Sequence[Clip], pool: list[Clip], label: str, unit: str) -> None:
+    kept = {clip.speaker for clip in pool}
+    out = [clip for clip in clips if label in clip.labels and clip.speaker not in kept]
+    if out:
+        log.warning(
+            "%d clips of %d %ss take no part, so that each %s has as many %ss (task.balance=false takes them in)",
+            len(out), len({clip.speaker for clip in out}), unit, label, unit,
+        )  # fmt: skip
 
 
 def _balanced_speakers(pool: list[Clip], label: str, seed: int) -> set[str]:
@@ -225,8 +237,8 @@ def _check(result: Split, clips: Sequence[Clip], label: str, fold: int) -> None:
 @contextmanager
 def unsaid() -> Iterator[None]:
     """What a division has to say is left for the next one, of the clips that can be used."""
-    log.disabled = True
+    before, log.disabled = log.disabled, True
     try:
         yield
     finally:
-        log.disabled = False
+        log.disabled = before

@@ -1,4 +1,4 @@
-"""Tables of values between commas, semicolons or tabs, as people and their spreadsheets write them."""
+"""Tables of values between commas, semicolons, tabs or bars, as people and their spreadsheets write them."""
 
 import csv
 import errno
@@ -8,6 +8,7 @@ import re
 import stat
 import unicodedata
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from src.mistake import Mistake
@@ -41,13 +42,24 @@ def read_table(path: Path, name: str) -> tuple[list[str], list[dict[str, str]]]:
         raise Mistake(f"{name} cannot be read: {error.strerror}") from error
     except UnicodeError as error:
         where = f": byte {error.start} is none of a letter's" if isinstance(error, UnicodeDecodeError) else ""
-        raise Mistake(f"{name} is not a CSV table in UTF-8{where}") from None
+        raise Mistake(f"{name} is not a CSV table in UTF-8{where}; {_way_out(path)}") from None
     except csv.Error as error:
-        raise Mistake(f"{name} is not a CSV table in UTF-8: {error}") from error
+        raise Mistake(f"{name} is not a CSV table in UTF-8: {error}; {_way_out(path)}") from error
     for number, row in enumerate(rows, 1):
         if len(row) != len(columns):
             raise Mistake(f"{name} is not a CSV table: row {number} does not have {len(columns)} cells")
     return columns, [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def _way_out(path: Path) -> str:
+    """What to do about a file that is no table of text."""
+    with suppress(OSError), open(path, "rb") as file:
+        start = file.read(4)
+        if start == b"PK\x03\x04" or start == b"\xd0\xcf\x11\xe0":
+            return "save the spreadsheet's sheet as 'CSV UTF-8'"
+        if start[:1] in (b"{", b"["):
+            return "it looks like JSON: write a row for each recording, and the columns' names above"
+    return "save it as 'CSV UTF-8', as spreadsheets call it"
 
 
 def composed(text: str) -> str:
@@ -64,7 +76,7 @@ def _encoding(path: Path) -> str:
 def _cells(content: str) -> Iterable[list[str]]:
     """The rows' cells, without the spaces around them."""
     lines = re.split(r"\r\n|\r|\n", content)
-    divided_by = max(",;\t", key=lines[0].count)  # the first of equals
+    divided_by = max(",;\t|", key=lines[0].count)  # the first of equals
     if divided_by == "\t":
         for line in lines:
             yield [_unquoted(cell.strip()) for cell in line.split("\t")] if line else []

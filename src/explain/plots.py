@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator, PercentFormatter
 from scipy import signal
 
-from src.drawing import literal
+from src.drawing import literal, save
 from src.explain.canvas import (
     BAR,
     cells,
@@ -153,7 +153,7 @@ def plot_intervention(
 
 def png(figure: Figure, dpi: float = 100) -> bytes:
     """The figure as a PNG file."""
-    figure.savefig(file := io.BytesIO(), format="png", dpi=dpi)
+    save(figure, file := io.BytesIO(), format="png", dpi=dpi)
     return file.getvalue()
 
 

@@ -25,6 +25,7 @@ FORMATS = {  # name: encoder, its rate, its container
     "voice.3gp": ("libopencore_amrnb", 8000, "3gp"),
     "voice.ac3": ("ac3", RATE, "ac3"),
     "voice.wv": ("wavpack", RATE, "wv"),
+    "flac.ogg": ("flac", 16000, "ogg"),  # which libsndfile stumbles over
 }
 
 
@@ -101,6 +102,29 @@ def test_a_part_of_a_file_is_not_taken_for_the_whole(tmp_path: Path, name: str, 
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
     with pytest.raises(BadRecording, match="truncated"):
         read_whole(path)
+
+
+@pytest.mark.parametrize("name", ["voice.webm", "voice.mka"])  # FFmpeg corrects the length of WMA
+def test_half_a_second_is_not_taken_for_the_whole(tmp_path: Path, name: str) -> None:
+    codec, rate, container = FORMATS[name]
+    noise = np.random.default_rng(0).uniform(-0.3, 0.3, rate * 9 // 10).astype(np.float32)
+    path = written(tmp_path / name, noise, codec, rate, container)
+    read_whole(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(BadRecording, match="truncated"):
+        read_whole(path)
+
+
+@pytest.mark.parametrize(
+    ("codec", "rate", "container"),
+    [("libmp3lame", 8000, "matroska"), ("libmp3lame", 44100, "matroska"), ("aac", 8000, "ipod"), ("aac", 8000, "mp4"),
+     ("libopus", RATE, "webm"), ("wmav2", 44100, "asf"), ("libopencore_amrnb", 8000, "3gp")],
+)  # fmt: skip
+@pytest.mark.parametrize("seconds", [0.2, 0.9, 3])
+def test_what_encoders_add_is_not_missed(tmp_path: Path, codec: str, rate: int, container: str, seconds: float) -> None:
+    path = written(tmp_path / "it", sound(rate)[: round(seconds * rate)], codec, rate, container)
+    frame = 2048 if codec == "wmav2" else 0  # FFmpeg writes one frame less of it
+    assert len(read_whole(path)[0]) >= round(min(seconds, 1.5) * rate) - frame
 
 
 @pytest.mark.parametrize("content", [b"", b"#!/bin/sh", b"\x00" * 10000, np.random.default_rng(0).bytes(10000)])
