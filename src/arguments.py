@@ -45,6 +45,8 @@ def arranged(words: Sequence[str], program: str) -> list[str]:
         Mistake: the first word that is neither a flag nor an override.
     """
     refuse_torn(words)
+    if program == "serve" and set(MULTIRUN) & set(words):
+        raise Mistake("serve.py has no -m, as it serves until it is ended; start one for each.")
     overrides: list[str] = []
     flags: list[str] = []
     rest = list(words)
@@ -56,6 +58,8 @@ def arranged(words: Sequence[str], program: str) -> list[str]:
             overrides.append(word)
         elif "=" in word:
             refuse_bundled(word)
+            if word.endswith(","):
+                raise Mistake(f"{word} ends with a comma; say {word.rstrip(',')}.")
             overrides.append(readable(word))
         else:
             before = words[len(words) - len(rest) - 2] if len(rest) + 1 < len(words) else ""
@@ -122,7 +126,7 @@ def flag(word: str, rest: list[str], program: str) -> list[str]:
         if not equals and rest and not rest[0].startswith("-") and "=" not in rest[0]:
             value = rest[0]
         option = name.lstrip("-")
-        said = f"options are said as {option or 'option'}=value, without dashes"
+        said = "options are said as name=value, without dashes"
         if re.split(r"\W", option)[0] in top_level(program):
             said = f"say {option}={value or '…'}"
         elif hint := meant(option, value, program):
@@ -162,7 +166,9 @@ def meant_by_word(word: str, program: str) -> str:
     """What a word without an equal sign was to be, as far as that can be guessed; empty where it cannot."""
     if word.lower() in ("help", "version"):
         return f"; say --{word.lower()}"
-    if "." in word and (word.endswith(".ckpt") or Path(word).exists()):
+    if word.endswith((".yaml", ".yml")):
+        return f"; put it into conf/experiment/ and say experiment={Path(word).stem}"
+    if word.endswith(".ckpt") or (("." in word or "/" in word) and (program == "study" or os.path.exists(word))):
         option = {"train": "ckpt_path", "study": "results"}.get(program, "checkpoint")
         return f"; say {'input' if program == 'explain' and not word.endswith('.ckpt') else option}={word}"
     option, colon, value = word.partition(":")

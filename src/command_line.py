@@ -4,7 +4,9 @@ import errno
 import io
 import logging
 import os
+import re
 import shlex
+import shutil
 import sys
 import tomllib
 import traceback
@@ -13,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -20,14 +23,16 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from src import arguments, folder_lock, interruption
-from src.complaint import check_changed, check_experiment, sentence
+from src.complaint import sentence
 from src.files import full_disk
 from src.mistake import Mistake, NoSuchFold, Occupied
+from src.overrides import check_changed, check_experiment, check_sweep
 from src.plain_data import shown
 from src.summary import FAILED, LEFT_OUT
 
 log = logging.getLogger(__name__)
 
+AFTER_TIME = re.compile(r"/\d{4}-\d\d-\d\d/\d\d-\d\d-\d\d(-\d+)?$")
 LONGEST_SENTENCE = 4000  # characters
 CLOSED = (errno.EROFS, errno.EACCES)
 
@@ -50,6 +55,7 @@ def job(cfg: DictConfig, run: Run, way_on: WayOn) -> float | None:
             return run(cfg, folder, sweep, overrides_given())
     except Mistake as mistake:
         if sweep is None:
+            remove_traces(folder)
             sys.exit(shown(mistake, LONGEST_SENTENCE))
         if isinstance(mistake, Occupied):
             raise
@@ -66,6 +72,20 @@ def job(cfg: DictConfig, run: Run, way_on: WayOn) -> float | None:
             sys.exit(1)
         leave(folder, FAILED, f"{type(error).__name__}: {' '.join(str(error).split())}")
     return None
+
+
+def remove_traces(folder: Path) -> None:
+    """Removes the folder that Hydra has made for a run that was refused, if it is named after the time.
+
+    It then holds nothing but how the run was started.
+    """
+    with suppress(OSError):
+        logs = [path for path in folder.iterdir() if path.suffix == ".log" and not path.stat().st_size]
+        others = {path.name for path in folder.iterdir()} - {path.name for path in logs}
+        if AFTER_TIME.search(folder.as_posix()) and others <= {".hydra", folder_lock.LOCK}:
+            folder_lock.release()
+            shutil.rmtree(folder)
+            folder.parent.rmdir()  # the day's, if nothing else is in it
 
 
 def overrides_given() -> list[str]:
@@ -137,9 +157,15 @@ def start(main: Callable[[], Any], program: str) -> None:
         say_version(words)
         check_changed(words, program)
         check_experiment(words, program)
+        if set(arguments.MULTIRUN) & set(words):
+            check_sweep(words, program)
         main()
     except (HydraException, OmegaConfBaseException, ValueError) as error:  # `job` lets none of its own out
         sys.exit(sentence(error, words, program))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f"{mark.name}, line {mark.line + 1}" if mark else "a YAML"
+        sys.exit(f"{place}: {error.problem}; YAML is indented by spaces, and each line is of the form name: value.")
     except (TypeError, AttributeError, AssertionError) as error:  # Hydra's, of an override that it did not expect
         if not any(f"{package}{os.sep}" in origin(error) for package in ("hydra", "omegaconf")):
             raise

@@ -11,13 +11,11 @@ from omegaconf import OmegaConf
 
 from src.arguments import in_shell
 from src.conf import CONF, PROGRAMS, choices_of, content_of, groups_of, owners_of, selected, top_level
+from src.hardware import ACCELERATORS, STRATEGIES
 from src.hints import closest, meant
-from src.mistake import Mistake
 from src.trainer_options import refusal
 
 EXTRA = ("joblib", "submitit_local", "submitit_slurm")  # what the presets of hydra/launcher are made of
-# whose options whoever gets them checks
-OPEN = ("trainer", "callbacks", "logger")
 # what a checkpoint says of its training
 BROUGHT = ("fold", "task", "model", "optimizer", "augmentation", "label_smoothing", "data", "trainer")
 HELP = "--help lists them"
@@ -35,6 +33,16 @@ def sentence(error: Exception, overrides: Iterable[str] = (), program: str = "tr
         places = [match.start() for match in re.finditer("/", found.group(1))]
         for place in reversed(places):
             group, name = found.group(1)[:place].rstrip("/"), found.group(1)[place + 1 :]
+            if group == "experiment" and (CONF / name.partition("/")[0]).is_dir():
+                return f"an experiment's YAML chooses of other groups as `- override /{name.replace('/', ': ')}`."
+            if (CONF / group / f"{name}.yml").exists():
+                return f"conf/{group}/{name}.yml has to end in .yaml; name it so."
+            if group == "trainer" and name in ACCELERATORS:
+                return f"trainer={name} is unknown; say trainer.accelerator={name}."
+            if group == "trainer" and name.startswith(STRATEGIES):
+                return f"trainer={name} is unknown; say trainer.strategy={name}."
+            if group.startswith("hydra/") and not choices_of(group):
+                return f"{group}={name} is not installed; leave it out."
             if group == "hydra/launcher" and name in EXTRA:
                 return "hydra/launcher needs an extra that is not installed; pip install '.[cluster]' in the checkout."
             if choices := choices_of(group):
@@ -43,12 +51,19 @@ def sentence(error: Exception, overrides: Iterable[str] = (), program: str = "tr
         return no_such_option(found.group(1).split("@")[0], list(overrides), program)
     if found := re.search(r"Ambiguous value for argument '([^'\n]+)'", text):
         option, _, value = found.group(1).partition("=")
-        if isinstance(default(option, overrides, program), list):
+        usual = default(option, overrides, program)
+        if (isinstance(usual, float) or str(usual).startswith("${")) and re.fullmatch(r"\d+,\d+", value):
+            return f"{option}={value} has a comma; say {option}={value.replace(',', '.')}, or -m to run with both."
+        if isinstance(usual, list):
             return f"{option}={value} is a list, which takes brackets: say {in_shell(f'{option}=[{value}]')}."
         return f"{option}={value} has several values; add -m to run with each of them."
     if found := re.search(r"nvironment variable '(.*?)' not found.*?full_key: ([\w.]+)", text, re.DOTALL):
         return f"{found.group(2)} refers to the environment variable {found.group(1)}, which is not set."
     if found := re.search(r"Interpolation key '(.*?)' not found.*?full_key: ([\w.]+)", text, re.DOTALL):
+        group, _, name = found.group(1).partition(".")
+        chosen = next((word.partition("=")[2] for word in overrides if word.startswith(f"{group}=")), "")
+        if name and chosen in choices_of(group):
+            return f"conf/{group}/{chosen}.yaml lacks {name}; begin with a copy of another one in conf/{group}."
         return f"{found.group(2)} refers to {found.group(1)}, which is no option; {HELP}."
     if found := re.search(r"Missing mandatory value.*?full_key: ([\w.]+)", text, re.DOTALL):
         return f"{found.group(1)} has no value; set it with {found.group(1)}=…"
@@ -71,8 +86,7 @@ def sentence(error: Exception, overrides: Iterable[str] = (), program: str = "tr
 def no_such_option(option: str, overrides: list[str], program: str) -> str:
     """What to say of an option that a program has not, or has not with the choices made."""
     group, _, name = option.partition(".")
-    own = top_level(program)
-    if option in own and (choices := choices_of(option)):
+    if option in groups_of(content_of(program)) and (choices := choices_of(option)):
         return f"{option} is given by the name of a choice: one of {', '.join(choices)}."
     if group == "trainer" and (refused := refusal(name, explaining=program != "train")):
         return refused
@@ -89,51 +103,6 @@ def no_such_option(option: str, overrides: list[str], program: str) -> str:
         return f"{option} is an option of {' and '.join(owners)}, not of {program}.py{also}; {HELP}."
     close = closest(option, options(overrides, program))
     return f"{option} is not an option{f' (did you mean {close}?)' if close else ''}; {HELP}."
-
-
-def check_changed(overrides: Iterable[str], program: str) -> None:
-    """Looks at what the command line adds to the options (`+foo=bar`) or takes away (`~task`), which Hydra lets pass.
-
-    Raises:
-        Mistake: nothing would read what is added, or a run needs what is taken away.
-    """
-    words = list(overrides)
-    for word in words:
-        option = word.lstrip("+~").partition("=")[0].partition("@")[0]
-        group = option.partition(".")[0]
-        if not word.startswith(("+", "~")) or (group in OPEN and group != option) or group == "hydra":
-            continue
-        if word.startswith("~") and group != option:
-            continue  # something else may be put in its place
-        if word.startswith("~"):
-            raise Mistake(f"{word} takes away what a run needs; leave it out, or set a value: {option}=….")
-        if "/" in option or (CONF / option).is_dir():  # a choice of a group
-            continue
-        if not is_open(option, words, program) and option not in options(words, program):
-            raise Mistake(no_such_option(option, words, program))
-
-
-def check_experiment(overrides: Iterable[str], program: str) -> None:
-    """Raises a Mistake if the command line names an experiment that another program's options are set by."""
-    named = [text.partition("=")[2] for text in overrides if text.startswith("experiment=")]
-    for name in named:
-        path = CONF / f"experiment/{name}.yaml"
-        if not path.exists() or "experiment" not in top_level(program):
-            continue  # which is said when it is looked for
-        content = content_of(f"experiment/{name}")
-        swept = selected(content, "hydra.sweeper.params") or {}
-        sets = groups_of(content) | {str(key).partition(".")[0] for key in (*content, *swept)} - {"defaults", "hydra"}
-        fits = [other for other in PROGRAMS if sets <= top_level(other)]
-        if fits and program not in fits:
-            raise Mistake(f"experiment={name} is one of python {fits[0]}.py, not of {program}.py; leave it out.")
-
-
-def is_open(option: str, overrides: Iterable[str], program: str) -> bool:
-    """Whether an option is of a part, which takes more options than conf/ names and refuses by itself what it lacks."""
-    config = OmegaConf.to_container(composed(overrides, program), resolve=False)
-    groups = option.split(".")[:-1]
-    nodes = [selected(config, ".".join(groups[:count])) for count in range(1, len(groups) + 1)]
-    return any(isinstance(node, dict) and "_target_" in node for node in nodes) and not owners_of(option)
 
 
 def chain(error: BaseException | None) -> Iterable[BaseException]:

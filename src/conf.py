@@ -47,7 +47,9 @@ def owners_of(option: str) -> list[str]:
     if not name:
         return []
     files = {choice: content_of(f"{group}/{choice}") for choice in choices_of(group)}
-    return [f"{group}={choice}" for choice, content in files.items() if name in groups_of(content) | content.keys()]
+    if "/" in option:
+        return [f"{group}={choice}" for choice, content in files.items() if name in groups_of(content)]
+    return [f"{group}={choice}" for choice, content in files.items() if name in content]
 
 
 def selected(config: Any, option: str) -> Any:

@@ -5,6 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -16,6 +17,7 @@ from src.paths import absolute, run_folder_of
 from src.plain_data import NotPlain, plain_yaml, shown, text_of
 from src.trainer_options import check_trainer, check_training
 
+WANDB_MODES = ("online", "offline", "disabled", "shared", "dryrun", "run")
 MOST_NAMED = 3  # options that differ, in a message
 
 # option, type, lowest, highest, whether null is a value of it
@@ -79,7 +81,10 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
     try:
         return OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)  # type: ignore[return-value]
     except OmegaConfBaseException as error:
-        raise Mistake(sentence(error)) from error
+        said: Any = []
+        if HydraConfig.initialized():
+            said = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
+        raise Mistake(sentence(error, said)) from error
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -122,6 +127,7 @@ def check(cfg: DictConfig) -> dict[str, Any]:
     with suppress(OmegaConfBaseException):  # which is said next
         if cfg.optimizer.get("published") and "solver" not in cfg.model:
             raise Mistake(f"model={cfg.model.name} has no published solver; choose optimizer=adamw.")
+    check_numbers_as_given(cfg)
     config = plain(cfg)
     if isinstance(config.get("explain_by"), str):
         config["explain_by"] = [config["explain_by"]]
@@ -137,7 +143,16 @@ def check(cfg: DictConfig) -> dict[str, Any]:
             is_table = option in ("csv", "speakers")  # which may also lie in the root
             whole = absolute(f"data.{option}", path)
             config["data"][option] = str(path) if is_table and not os.path.exists(whole) else whole
+    check_place(config)
     return config
+
+
+def check_numbers_as_given(cfg: DictConfig) -> None:
+    """Checks numbers before others are computed from them, which could fail in any way."""
+    given: Any = OmegaConf.to_container(cfg, resolve=False)
+    for option, kind, low, high, nullable in NUMBERS:
+        if not str(selected(given, option)).startswith(("${", "None")):
+            check_number(given, option, kind, low, high, nullable)
 
 
 def check_values(config: dict[str, Any]) -> None:
@@ -149,8 +164,7 @@ def check_values(config: dict[str, Any]) -> None:
     for option, kind in NEEDED.items():
         value = selected(config, option)
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            group = option.partition(".")[0]
-            way_out = f"; choose it by its name: {group}=…" if kind is dict else ""
+            way_out = way_to(option, value) if kind is dict else ""
             raise Mistake(f"{option}={shown(value)} is not {NAMES_OF_KINDS[kind]}{way_out}.")
     for option, kind, low, high, nullable in NUMBERS:
         check_number(config, option, kind, low, high, nullable)
@@ -166,6 +180,10 @@ def check_values(config: dict[str, Any]) -> None:
     classes = config["task"].get("classes")
     if classes is not None and (not isinstance(classes, list) or len(set(map(str, classes))) < 2):
         raise Mistake(f"task.classes={classes} is not a list of two or more different names.")
+    if (short := selected(config, "data.clip.short")) not in (None, "pad", "repeat"):
+        raise Mistake(
+            f"data.clip.short={shown(short)} is neither pad (silence around) nor repeat (until they are full)."
+        )
     if config["data"].get("shuffle_labels", False) not in (True, False):
         raise Mistake(f"data.shuffle_labels={config['data']['shuffle_labels']} is neither true nor false.")
     if "attributions" in config:
@@ -179,6 +197,24 @@ def check_values(config: dict[str, Any]) -> None:
     for name in named:
         if name not in attributions:
             raise Mistake(f"explain_by={config['explain_by']} names {name}; choose among {', '.join(attributions)}.")
+
+
+def way_to(option: str, value: Any) -> str:
+    """How a group of options is to be said, which was given one value."""
+    if str(value) in choices_of(option.replace(".", "/")):
+        return f"; say {option.replace('.', '/')}={value}"
+    group = option.partition(".")[0]
+    return f"; choose it by its name: {group}=…" if choices_of(group) else f"; say {option}.NAME=… for each"
+
+
+def check_place(config: dict[str, Any]) -> None:
+    """Raises a Mistake if prepared recordings or W&B's runs could not be kept as it is said."""
+    path = config["data"]["cache_dir"]
+    if os.path.exists(path) and not os.path.isdir(path):
+        raise Mistake(f"data.cache_dir={path} is no folder; name one (AUSCULT_CACHE, where it is set, says it, too).")
+    mode = os.environ.get("WANDB_MODE", WANDB_MODES[0])
+    if selected(config, "logger.name") == "wandb" and mode not in WANDB_MODES:
+        raise Mistake(f"WANDB_MODE={shown(mode)} is unknown; set one of {', '.join(WANDB_MODES)}, or none.")
 
 
 def packages(config: dict[str, Any]) -> list[str]:

@@ -11,6 +11,7 @@ from src.mistake import Mistake
 # what the drivers of NVIDIA (also in Windows' Linux, and on Jetson) and of AMD leave in Linux
 GPU_FILES = ("/dev/nvidiactl", "/dev/dxg", "/dev/nvmap", "/dev/nvhost-gpu", "/dev/kfd")
 OF_GPUS = ("gpu", "cuda")
+STRATEGIES = ("ddp", "fsdp", "deepspeed", "single_", "xla", "hpu")  # how names of Lightning's begin
 ACCELERATORS = ("auto", "cpu", "cuda", "gpu", "mps", "tpu")  # of Lightning
 
 
@@ -52,6 +53,9 @@ def check_devices(options: dict[str, Any]) -> None:
         )
     if accelerator == "mps" and sys.platform != "darwin":
         raise Mistake("trainer.accelerator=mps is of Macs only; leave it out.")
+    strategy = options.get("strategy", "auto")
+    if not isinstance(strategy, str) or not (strategy == "auto" or strategy.startswith(STRATEGIES)):
+        raise Mistake(f"trainer.strategy={strategy} is unknown; choose auto, ddp or another of Lightning's.")
     several = isinstance(devices, list) or (isinstance(devices, int) and devices > 1)
     if accelerator == "auto" and several and has_no_gpu():
         raise Mistake(

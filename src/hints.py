@@ -19,6 +19,8 @@ EVERYWHERE = {
     "verbose": "say hydra.verbose=true",
     "num_workers": "leave it out: clips come from memory, without workers",
     "cache": "say data.cache_dir={value}",
+    "config": "for a YAML in conf/experiment say experiment=NAME",
+    "dry_run": "say limit=1 to go through everything with one clip",
     "batch_size": "say data.batch_size={value}",
 }
 TRAINING = {
@@ -48,6 +50,8 @@ TRAINING = {
     "name": "say hydra.run.dir=outputs/{value}",
     "pretrained": "a checkpoint of one's own goes on with ckpt_path=…/checkpoints/last.ckpt",
     "test": "leave it out: every training is tested in the end",
+    "dry_run": "say trainer.max_epochs=1 trainer.limit_train_batches=1 trainer.limit_val_batches=1"
+    " trainer.limit_test_batches=1 to go through everything once",
     "speakers": "say data=folder data.speakers={value}, a table of speakers",
 }
 EXPLAINING = {
@@ -75,6 +79,7 @@ SERVING = {
     "method": "say attributions=[{value}]",
     "recordings": "say page=record record.root={value} to record, or drop a file on the live page",
     "address": "say host={value}",
+    "name": "say study.name={value}, of page=study",
     "words": "say record.words=[…]",
 }
 STUDYING = {
@@ -82,9 +87,9 @@ STUDYING = {
     "checkpoint": "leave it out: python serve.py page=study checkpoint=… makes a study, study.py reads its answers",
 }
 HINTS = {
-    "train": TRAINING | EVERYWHERE,
-    "explain": EXPLAINING | EVERYWHERE,
-    "benchmark": BENCHMARKING | EVERYWHERE,
+    "train": EVERYWHERE | TRAINING,
+    "explain": EVERYWHERE | EXPLAINING,
+    "benchmark": EVERYWHERE | BENCHMARKING,
     "serve": SERVING | {name: EVERYWHERE[name] for name in ("device", "cpu", "cuda", "gpus")},
     "study": STUDYING,
 }
@@ -92,7 +97,9 @@ HINTS = {
 SAME = {
     "lr": "learning_rate learningrate rate max_lr base_lr",
     "weight_decay": "wd decay l2",
-    "epochs": "epoch max_epochs num_epochs n_epochs nepochs num_train_epochs",
+    "config": "config_file conf cfg configs",
+    "dry_run": "dryrun fast_dev_run smoke_test overfit",
+    "epochs": "e epoch max_epochs num_epochs n_epochs nepochs num_train_epochs",
     "steps": "max_steps num_steps n_steps iterations iters",
     "device": "devices accelerator hardware",
     "gpus": "gpu num_gpus n_gpus ngpus n_gpu num_gpu gpu_ids nproc nproc_per_node",
@@ -113,7 +120,7 @@ SAME = {
     "resume": "resume_from resume_from_checkpoint restart continue load",
     "checkpoint": "ckpt ckpt_path ckpt_file checkpoint_path model_path weights weight model_file model_ckpt"
     " checkpoint_dir run_folder",
-    "corpus": "dataset data_set data_name dataset_name",
+    "corpus": "data dataset data_set data_name dataset_name",
     "recordings": "path dir directory folder data_dir data_path data_root root data_folder dataset_path dataset_dir"
     " input_dir inputs file files filename audio wav sound clip recording audio_file audio_path url",
     "table": "csv labels metadata meta annotations label_file csv_path csv_file",
@@ -152,7 +159,9 @@ def meant(option: str, value: str, program: str) -> str:
     names = [last, *(name for name, others in SAME.items() if last in others.split())]
     for name in names:
         if name in hints:
-            return hints[name].replace("{value}", value.strip("[]") or "…")
+            given = value.strip("[]")
+            hint = hints[name].replace("say ", "say -m ") if "," in given and "[" not in hints[name] else hints[name]
+            return hint.replace("{value}", given or "…")
     return ""
 
 

@@ -25,6 +25,7 @@ from src.checkpoint import KEY, open_checkpoint
 from src.config import packages, plain
 from src.explain.leaderboard_page import write
 from src.explain.options import check_explanation, listed
+from src.explain.question import check_target
 from src.explain.ranking import GROUPS, Entry
 from src.mistake import Mistake
 from src.paths import checkpoint_at
@@ -55,7 +56,9 @@ def benchmark(cfg: DictConfig, folder: Path, sweep: Path | None = None) -> None:
     if cfg.get("attribution"):
         attributions = [*(name for name in attributions if name != cfg.attribution.name), cfg.attribution.name]
     checkpoint = checkpoint_at("checkpoint", cfg.checkpoint)
-    trained = open_checkpoint(checkpoint, "checkpoint", packages(config))[KEY]["config"]
+    opened = open_checkpoint(checkpoint, "checkpoint", packages(config))
+    trained = opened[KEY]["config"]
+    check_target(str(config["target"]), opened[KEY]["classes"])
     if cfg.control:
         open_checkpoint(checkpoint_at("control", cfg.control), "control", packages(config))
     network, task = trained["model"]["name"], trained["task"]["name"]

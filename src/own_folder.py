@@ -103,6 +103,8 @@ def named_folder(value: Any, option: str) -> str:
     """
     if value in (None, ""):
         raise Mistake(f"{option} has no value; name a folder, or leave it out.")
+    if Path(str(value)).is_file():
+        raise Mistake(f"{option}={value} is a file; name a folder.")
     return str(value)
 
 

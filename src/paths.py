@@ -9,6 +9,8 @@ from typing import Any
 from src.mistake import Mistake
 from src.plain_data import shown
 
+CHECKPOINTS = (b"PK\x03\x04", b"\x80")  # PyTorch's formats of today and before
+RECORDINGS = (b"RIFF", b"fLaC", b"OggS", b"ID3", b"FORM", b"\xff\xfb", b"\x00\x00\x00\x20ftyp")
 BEST, LAST = "best.ckpt", "last.ckpt"
 
 
@@ -54,8 +56,12 @@ def checkpoint_at(option: str, value: Any, name: str = BEST) -> str:
     path = Path(absolute(option, value))
     try:
         if path.is_file():
+            check_start(option, path)
             return str(path)
         if not path.is_dir():
+            beside = path.with_name(BEST)
+            if path.name != BEST and beside.is_file():
+                raise Mistake(f"{option}={value} is not there, but {BEST} beside it is; say {option}={beside}")
             raise Mistake(f"{option}={value} is not a file; name a checkpoints/last.ckpt or best.ckpt of a run folder.")
         for place in (path / "checkpoints" / name, path / name):
             if place.is_file():
@@ -70,6 +76,22 @@ def checkpoint_at(option: str, value: Any, name: str = BEST) -> str:
     if newest:
         raise Mistake(f"{option}={value} is no run folder, but holds some; the newest checkpoint is {newest}.")
     raise Mistake(f"{option}={value} is a folder without checkpoints/{name}; name a run folder, or its checkpoint.")
+
+
+def check_start(option: str, path: Path) -> None:
+    """Raises a Mistake if the first bytes of a file tell that it is no checkpoint, but something else."""
+    with open(path, "rb") as file:
+        start = file.read(64)
+    if start.startswith(CHECKPOINTS):
+        return  # what is in it is said when it is opened
+    what = "is empty; copy it again"
+    if start.startswith(b"version https://git-lfs"):
+        what = "is a pointer of Git LFS; fetch what it stands for with: git lfs pull"
+    elif start.startswith(RECORDINGS):
+        what = f"is a recording; name a run folder or its {BEST}, and say input={path.name} to explain it"
+    elif start:
+        what = f"is no checkpoint; name a run folder or its {BEST}"
+    raise Mistake(f"{option}={path} {what}.")
 
 
 def other_checkpoint(option: str, value: Any, first: str) -> str:
@@ -101,11 +123,10 @@ def checkpoint_to_go_on_with(value: str) -> str:
         Mistake: there is none, which may be because its run is complete.
     """
     path = Path(absolute("ckpt_path", value))
-    folder = path.parent.parent if path.name == LAST else path
-    gone = not path.exists() if path.name == LAST else not (path / "checkpoints" / LAST).exists()
-    if gone and (folder / "metrics.json").exists():
+    folder = path.parent.parent if path.name in (LAST, BEST) else path
+    if not (folder / "checkpoints" / LAST).exists() and (folder / "metrics.json").exists():
         raise Mistake(
-            f"ckpt_path={value} is gone: the run in {folder} is complete; keep_last=true keeps the checkpoint of a run"
-            " that is to go on after that."
+            f"ckpt_path={value} has nothing to go on with: the run in {folder} is complete; keep_last=true keeps the"
+            f" checkpoint of a run that is to go on after that; python explain.py checkpoint={folder} explains it."
         )
     return checkpoint_at("ckpt_path", value, LAST)

@@ -143,7 +143,12 @@ def test_what_is_more_than_one_value_is_left_alone(tmp_path, monkeypatch):
         (["--model=alexnet"], "--model is not a flag; say model=alexnet; --help lists them."),
         (["--epochs", "5"], "--epochs is not a flag; say trainer.max_epochs=5; --help lists them."),
         (["--learning-rate", "0.1"], "say optimizer.lr=0.1"),
-        (["--nothing"], "--nothing is not a flag; options are said as nothing=value, without dashes; --help"),
+        (["--nothing"], "--nothing is not a flag; options are said as name=value, without dashes; --help"),
+        (["--config", "my.yaml"], "--config is not a flag; for a YAML in conf/experiment say experiment=NAME"),
+        (["-e", "5"], "-e is not a flag; say trainer.max_epochs=5"),
+        (["--dry-run"], "say trainer.max_epochs=1 trainer.limit_train_batches=1"),
+        (["config.yaml"], "put it into conf/experiment/ and say experiment=config"),
+        (["task=sex,"], "task=sex, ends with a comma; say task=sex."),
         (["--multirun=yes"], "--multirun takes no value; say --multirun."),
         (["--cfg"], "--cfg needs one of job, hydra, all behind it."),
         (["--config-dir"], "--config-dir needs a value behind it."),
@@ -164,6 +169,14 @@ def test_what_is_more_than_one_value_is_left_alone(tmp_path, monkeypatch):
 def test_what_hydra_could_not_take_is_said_in_one_sentence(words, says):
     said = said_of(words)
     assert says in said and "\n" not in said
+
+
+def test_a_page_is_served_once():
+    assert (
+        said_of(["-m", "checkpoint=a,b"], "serve")
+        == "serve.py has no -m, as it serves until it is ended; start one for each."
+    )
+    assert "say results=studies/pilot;" in said_of(["studies/pilot"], "study")
 
 
 def test_a_file_is_what_an_explanation_takes(tmp_path):

@@ -129,6 +129,6 @@ def test_run_folder_of_a_checkpoint(tmp_path):
     checkpoint = tmp_path / "run/checkpoints/last.ckpt"
     assert paths.run_folder_of(str(checkpoint), "new") == "new"
     checkpoint.parent.mkdir(parents=True)
-    checkpoint.touch()
+    checkpoint.write_bytes(b"PK\x03\x04")
     assert paths.run_folder_of(str(checkpoint), "new") == str(tmp_path / "run")
     assert paths.run_folder_of(None, "new") == "new"

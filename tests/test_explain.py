@@ -243,7 +243,7 @@ def test_a_run_that_could_not_start_leaves_its_folder_free(
     explain_here: Here, trained: Trained, tmp_path: Path
 ) -> None:
     options = [f"checkpoint={trained('audionet', 'sex')}", "attribution=amplitude", *QUICK]
-    assert explain_here(*options, "trainer.strategy=abacus").startswith("trainer: ")
+    assert explain_here(*options, "trainer.strategy=fsdp_nope").startswith("trainer: ")
     assert explain_here(*options) == ""
 
 
@@ -323,10 +323,17 @@ def test_two_processes_write_the_same_file_as_one(trained: Trained, tmp_path: Pa
         (["input=noise.wav", "target=true"], "target=true needs labels, which input=… does not have"),
         (["input=noise.wav", "intervention=scale_waveform"], "intervention=… needs labels"),
         (["intervention=scale_spectrogram"], "needs a network that is given spectrograms"),
-        (["trainer.strategy=abacus"], "trainer: "),
+        (["trainer.strategy=abacus"], "trainer.strategy=abacus is unknown"),
         (["trainer.max_epochs=1"], "is an option of train.py; here the checkpoint brings it"),
         (["logger=wandb"], "python benchmark.py has logger=wandb"),
         (["attributions=[random]"], "say attribution=random."),
+        (["data=folder"], "leave it out: the checkpoint knows its corpus"),
+        (["attributions=[random,amplitude]"], "say -m attribution=random,amplitude."),
+        (["input=https://example.org/a.wav"], "is an address; download it, and name the file."),
+        (["perturbation.fractions=10"], "perturbation.fractions=10 is not a list of numbers from 0 to 1"),
+        (["checkpoint=text.txt"], "text.txt is no checkpoint; name a run folder or its best.ckpt"),
+        (["checkpoint=noise.wav"], "noise.wav is a recording; name a run folder"),
+        (["target=Female"], "target=Female is unknown; say target=female."),
         (["n=3"], "n is not an option; say limit=3."),
         (["control={checkpoint}"], "is the same as checkpoint; name that of another training"),
         (["data.root=/clips"], "data.root is of no use to this checkpoint's corpus, synthetic; leave it out."),

@@ -71,10 +71,7 @@ def test_a_method_of_ones_own_joins(benchmark_here: Here, trained: Trained, tmp_
         (["checks=-1"], "checks=-1 is not a whole number"),
         (["control=nothing.ckpt"], "control=nothing.ckpt is not a file"),
         (["checkpoint=nothing.ckpt"], "checkpoint=nothing.ckpt is not a file"),
-        (
-            ["target=child", "attributions=random"],
-            "no attribution could be asked; the first said: random in the domain",
-        ),
+        (["target=child"], "target=child is unknown; choose predicted, true, or one of male, female."),
     ],
 )
 def test_mistakes(benchmark_here: Here, trained: Trained, options: list[str], message: str) -> None:

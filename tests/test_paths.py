@@ -5,13 +5,15 @@ import pytest
 from src.mistake import Mistake
 from src.paths import checkpoint_at, checkpoint_to_go_on_with, other_checkpoint, run_folder_of
 
+START = b"PK\x03\x04"  # of a checkpoint's file
+
 
 @pytest.fixture
 def run(tmp_path):
     """A run folder with both checkpoints."""
     (tmp_path / "2026/run/checkpoints").mkdir(parents=True)
     for name in ("best", "last"):
-        (tmp_path / f"2026/run/checkpoints/{name}.ckpt").write_text(name)
+        (tmp_path / f"2026/run/checkpoints/{name}.ckpt").write_bytes(START + name.encode())
     return tmp_path / "2026/run"
 
 
@@ -41,6 +43,16 @@ def test_what_is_not_there(run, tmp_path):
         checkpoint_at("checkpoint", tmp_path / "empty")
     with pytest.raises(Mistake, match="is not a file"):
         checkpoint_at("checkpoint", tmp_path / "nothing.ckpt")
+    for content, says in (
+        (b"", "is empty; copy it again"),
+        (b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
+    ):
+        (tmp_path / "it.ckpt").write_bytes(content)
+        with pytest.raises(Mistake, match=says):
+            checkpoint_at("checkpoint", tmp_path / "it.ckpt")
+    (run / "checkpoints/last.ckpt").unlink()
+    with pytest.raises(Mistake, match=r"is not there, but best\.ckpt beside it is; say checkpoint="):
+        checkpoint_at("checkpoint", run / "checkpoints/last.ckpt")
     with pytest.raises(Mistake, match="File name too long"):
         checkpoint_at("checkpoint", "x" * 300)
 
@@ -55,7 +67,7 @@ def test_a_complete_run_is_said_to_be_complete(run):
 
 def test_a_second_checkpoint_is_another(run, tmp_path):
     best = str(run / "checkpoints/best.ckpt")
-    (tmp_path / "copy.ckpt").write_text("best")
+    (tmp_path / "copy.ckpt").write_bytes(START + b"best")
     for path in (best, run, tmp_path / "copy.ckpt"):
         with pytest.raises(Mistake, match="is the same as checkpoint; name that of another training"):
             other_checkpoint("control", path, best)

@@ -8,10 +8,11 @@ import pytest
 import torch
 from pytorch_lightning import Trainer
 from pytorch_lightning.accelerators import AcceleratorRegistry
+from pytorch_lightning.strategies import StrategyRegistry
 from pytorch_lightning.trainer.connectors.accelerator_connector import _PRECISION_INPUT
 
 from src import trainer_options
-from src.hardware import ACCELERATORS
+from src.hardware import ACCELERATORS, STRATEGIES
 from src.mistake import Mistake
 from src.trainer_options import INSTEAD, INSTEAD_OF_EXPLAINING, OPTIONS, PRECISIONS, check_trainer
 from tests.conftest import TINY
@@ -41,6 +42,7 @@ def test_every_argument_is_known():
 
 @pytest.mark.slow
 def test_accelerators_are_lightnings():
+    assert all(name.startswith(STRATEGIES) for name in StrategyRegistry.available_strategies())
     assert set(ACCELERATORS) == {"auto", "gpu", *AcceleratorRegistry.available_accelerators()}
 
 
@@ -107,7 +109,7 @@ def test_nonsense_is_named(name, value):
         (["trainer.devices=[]"], "trainer.devices=[] is neither"),
         (["trainer.devices={a:1}"], "trainer.devices={'a': 1} is neither"),
         (["trainer.accelerator=[cpu]"], "trainer.accelerator=['cpu'] is not one of"),
-        (["trainer.strategy=banana"], "trainer: "),
+        (["trainer.strategy=banana"], "trainer.strategy=banana is unknown"),
         (
             [*TINY, "trainer.max_steps=1"],
             "trainer: the run ends after step 1, but its first validation comes after step 2;",

@@ -45,6 +45,10 @@ class Corpus(ABC):
     validates: int = -1
     first_fold: int = 0
 
+    def where_labels_are_named(self, label: str) -> str:
+        """How this corpus could be told one more label, for a message; empty where it cannot."""
+        return ""
+
     @abstractmethod
     def clips(self) -> list[Clip]:
         """All clips, in an order that depends on the corpus alone.

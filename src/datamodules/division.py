@@ -59,9 +59,11 @@ class Division:
             self.unit = "recording"
             known = {column for clip in clips for column in clip.labels}
         if self.label not in known:
+            asked = f"task={task['name']}" if task["name"] in (*TASKS, "sound") else f"task.label={self.label}"
             raise Mistake(
-                f"task={task['name']} needs clips labelled '{self.label}', and this corpus has only"
-                f" {', '.join(sorted(known)) or 'unlabelled clips'}; {_other_task(known)}or another corpus (data)."
+                f"{asked} needs clips labelled '{self.label}', and this corpus has only"
+                f" {', '.join(sorted(known)) or 'unlabelled clips'}; {_other_task(known)}"
+                f"{f'{way}, ' if (way := corpus.where_labels_are_named(self.label)) else ''}or another corpus (data)."
             )
         with unsaid():  # as it is said of those that can be used
             self.keep(clips)

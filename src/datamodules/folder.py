@@ -68,6 +68,12 @@ class Folder(Corpus):
         self.csv = csv
         self.speakers = speakers
 
+    def where_labels_are_named(self, label: str) -> str:
+        """See `Corpus.where_labels_are_named`."""
+        if self.csv is not None:
+            return f"give data.csv a column {label}"
+        return f"give data.pattern a group (?P<{label}>…)" if label.isidentifier() else ""
+
     def clips(self) -> list[Clip]:
         """See `Corpus.clips`; sorted by path."""
         if self.pattern is not None and self.csv is not None:
@@ -154,10 +160,15 @@ class Folder(Corpus):
         known = set(files) | {path for path in rows.keys() - set(files) if _lies_under(self.root, path)}
         missing = sorted(rows.keys() - known)
         if len(missing) == len(rows):
-            example = f", such as {shortened(missing[0])}," if missing else ""
+            if not rows:
+                raise Mistake(f"data.csv={self.csv} has no rows below its first line")
+            stems = {os.path.splitext(path)[0]: path for path in files}
+            way_out = "write them as seen from there"
+            if missing[0] in stems:
+                way_out = f"write their endings, too, as in {shortened(stems[missing[0]])}"
             raise Mistake(
-                f"none of the {len(rows)} paths in data.csv={self.csv}{example} is a recording under "
-                f"{self.option}={self.root}: write them as seen from there"
+                f"none of the {len(rows)} paths in data.csv={self.csv}, such as {shortened(missing[0])}, is a "
+                f"recording under {self.option}={self.root}: {way_out}"
             )
         warn_of_left_out(missing, len(rows), "in data.csv are not there")
         return {path: labels for path, labels in rows.items() if path in known}
@@ -192,7 +203,12 @@ def _compiled(pattern: str, has_labels: bool) -> re.Pattern[str]:
     try:
         compiled = re.compile(composed(pattern))
     except (re.error, RecursionError, OverflowError) as error:
-        raise Mistake(f"data.pattern={shown(pattern, 200)} is not a regular expression: {shown(error)}") from error
+        way_out = shown(error)
+        if pattern.startswith("*"):
+            way_out = "it is a shell's pattern; write what names look like, such as (?P<digit>\\d)_(?P<speaker>[^_]+)"
+        elif re.search(r"\(\?<[^\W\d]", pattern):
+            way_out = "names of groups are written (?P<digit>…), with a P"
+        raise Mistake(f"data.pattern={shown(pattern, 200)} is not a regular expression: {way_out}") from error
     if not (has_labels or compiled.groupindex):
         raise Mistake(
             f"data.pattern={pattern} names no label: give its groups names, such as (?P<digit>\\d) or (?P<sex>[mf])"
@@ -235,9 +251,8 @@ def audio_files(root: Path, option: str = "data.root") -> list[str]:
             "permissions"
         )
     if not found:
-        raise Mistake(
-            f"{option}={root} holds no recordings: files that end in {', '.join(sorted(ENDINGS))} are looked for"
-        )
+        there = f"{others.total()} other files, of {', '.join(others)}" if others else "no files"
+        raise Mistake(f"{option}={root} holds no recordings, such as .wav, .flac, .mp3 or .m4a (it has {there[:200]})")
     if others:
         named = ", ".join(f"{count} {ending}" for ending, count in others.most_common(5))
         log.info("other files than recordings are not looked at (%s)", named)

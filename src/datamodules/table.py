@@ -38,6 +38,8 @@ def read_table(path: Path, name: str) -> tuple[list[str], list[dict[str, str]]]:
         with open(path, newline="", encoding=_encoding(path)) as file:
             content = composed(file.read())
         columns, *rows = [row for row in _cells(content) if row] or [[]]
+    except FileNotFoundError as error:
+        raise Mistake(f"{name} does not exist: name the table in full, or as seen from where you are") from error
     except OSError as error:
         raise Mistake(f"{name} cannot be read: {error.strerror}") from error
     except UnicodeError as error:

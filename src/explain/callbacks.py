@@ -24,8 +24,9 @@ from src.explain.attribution import relevance_of
 from src.explain.bootstrap import SpeakerBootstrap
 from src.explain.inputs import inputs_of, silence_of
 from src.explain.interventions import compare, paper_of
+from src.explain.options import checked_fractions
 from src.explain.panels import View, audible, file_name, picture
-from src.explain.perturbation import Outcome, areas, checked, summarise, write_curves
+from src.explain.perturbation import Outcome, areas, summarise, write_curves
 from src.explain.question import Perturbation
 from src.explain.trial import try_attribution
 from src.modules.classifier import Classifier
@@ -113,7 +114,7 @@ class PerturbationCurves(Callback):
         seed: int,
     ) -> None:
         self.attribution, self.fill, self.seed = build_named(attribution, "attribution"), fill, seed
-        self.fractions, self.seeds = checked(fractions), [seed + number for number in range(random_orders)]
+        self.fractions, self.seeds = checked_fractions(fractions), [seed + number for number in range(random_orders)]
         self.metrics: dict[str, float] = {}
 
     def on_fit_start(self, trainer: Trainer, module: LightningModule) -> None:

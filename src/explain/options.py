@@ -1,12 +1,15 @@
 """What `explain.py` and `benchmark.py` are asked, checked before anything heavy is imported."""
 
 import os
+import re
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from typing import Any
 
 from omegaconf import DictConfig
 
 from src.conf import choices_of
-from src.config import check_number, packages, plain
+from src.config import check_number, is_number, packages, plain
 from src.hardware import check_devices
 from src.mistake import Mistake
 from src.paths import absolute, checkpoint_at, make_absolute, other_checkpoint
@@ -32,10 +35,13 @@ def check_explanation(cfg: DictConfig) -> dict[str, Any]:
     config = plain(cfg)
     for option, kind, low, high, nullable in NUMBERS:
         check_number(config, option, kind, low, high, nullable)
+    check_perturbation(config)
     config["allow"] = packages(config)
     config["trainer"] = check_trainer(config.get("trainer"), explaining=True)
     check_devices(config["trainer"])
     config["target"] = str(config["target"]).lower() if isinstance(config["target"], bool) else str(config["target"])
+    if re.match(r"[a-z]+://", str(config["input"])):
+        raise Mistake(f"input={config['input']} is an address; download it, and name the file.")
     make_absolute(config, ("input",))
     config["checkpoint"] = checkpoint_at("checkpoint", config["checkpoint"])
     if config["control"] not in (None, ""):
@@ -61,10 +67,19 @@ def check_input(config: dict[str, Any]) -> None:
         raise Mistake(f"input={config['input']} does not exist; name a recording or a folder of recordings.")
     if data["speakers"] is not None and not labelled:
         raise Mistake("data.speakers says more of recordings that data.pattern or data.csv label; add one of the two.")
+    if not os.access(config["input"], os.R_OK):
+        raise Mistake(f"input={config['input']} cannot be read; check its permissions.")
     for option in ("csv", "speakers"):
         beside = os.path.join(config["input"], str(data[option]))
         if data[option] is not None and not os.path.exists(absolute(f"data.{option}", data[option])):
             data[option] = beside if os.path.exists(beside) else data[option]
+
+
+def check_perturbation(config: dict[str, Any]) -> None:
+    """Raises a Mistake if shares of features or energy are none."""
+    checked_fractions(config["perturbation"]["fractions"])
+    if config["perturbation"]["energies"]:
+        checked_fractions(config["perturbation"]["energies"], "perturbation.energies")
 
 
 def check_benchmark(cfg: DictConfig) -> dict[str, Any]:
@@ -77,12 +92,28 @@ def check_benchmark(cfg: DictConfig) -> dict[str, Any]:
     listed(config, "attributions", "attribution"), listed(config, "domains", "domain")
     for option, kind, low, high, nullable in NUMBERS:
         check_number(config, option, kind, low, high, nullable)
+    check_perturbation(config)
     packages(config)
     check_devices(check_trainer(config.get("trainer"), explaining=True))
     checkpoint = checkpoint_at("checkpoint", config["checkpoint"])
     if config["control"] not in (None, ""):
         other_checkpoint("control", config["control"], checkpoint)
     return config
+
+
+def checked_fractions(fractions: Any, option: str = "perturbation.fractions") -> list[float]:
+    """The fractions of an option.
+
+    Raises:
+        Mistake: they are no list of numbers within 0 and 1, each larger than the one before.
+    """
+    listed = isinstance(fractions, Iterable) and not isinstance(fractions, str | Mapping)
+    values = list(fractions) if listed else []
+    if not values or not all(is_number(value) and 0 <= value <= 1 for value in values):
+        raise Mistake(f"{option}={fractions} is not a list of numbers from 0 to 1; 0.01 is one part in a hundred.")
+    if any(later <= earlier for earlier, later in pairwise(values)):
+        raise Mistake(f"{option}={fractions} does not ascend; sort it and name each fraction once.")
+    return [float(value) for value in values]
 
 
 def listed(config: dict[str, Any], option: str, group: str) -> list[str]:

@@ -10,9 +10,8 @@ found what the network uses makes accuracy fall faster than the controls (Becker
                       nothing, and speech fills only part of a clip, so this is the harder and fairer control
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,8 @@ import torch
 from scipy.integrate import trapezoid
 from torch import Tensor, nn
 
-from src.config import is_number
 from src.explain.bootstrap import SpeakerBootstrap
 from src.explain.fill import Fill
-from src.mistake import Mistake
 
 Scores = Mapping[str, Tensor | Sequence[Tensor]]  # order -> (B, ...), or one per seed; the highest goes first
 
@@ -57,21 +54,6 @@ class Outcome:
         """Values (N, O, F) per order, (N, F), the mean over its seeds."""
         names = np.array(self.orders)
         return {name: values[:, names == name].mean(1, dtype=np.float64) for name in dict.fromkeys(self.orders)}
-
-
-def checked(fractions: Any, option: str = "perturbation.fractions") -> list[float]:
-    """The fractions of an option.
-
-    Raises:
-        Mistake: they are no list of numbers within 0 and 1, each larger than the one before.
-    """
-    listed = isinstance(fractions, Iterable) and not isinstance(fractions, str | Mapping)
-    values = list(fractions) if listed else []
-    if not values or not all(is_number(value) and 0 <= value <= 1 for value in values):
-        raise Mistake(f"{option}={fractions} is not a list of numbers from 0 to 1; 0.01 is one part in a hundred.")
-    if any(later <= earlier for earlier, later in pairwise(values)):
-        raise Mistake(f"{option}={fractions} does not ascend; sort it and name each fraction once.")
-    return [float(value) for value in values]
 
 
 def scores_of(

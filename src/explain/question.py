@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from src.build import build_named
 from src.checkpoint import classifier_of, open_checkpoint
-from src.explain import perturbation
 from src.explain.attribution import Attribution
 from src.explain.checks import Checks
 from src.explain.control import Control
@@ -20,6 +19,7 @@ from src.explain.fill import Fill
 from src.explain.inputs import inputs_of, silence_of
 from src.explain.interventions import Intervention
 from src.explain.measures import Measures
+from src.explain.options import checked_fractions
 from src.explain.perturbation import Outcome, perturb, scores_of
 from src.explain.source import Source
 from src.mistake import Mistake
@@ -105,6 +105,14 @@ class Question:
         return found
 
 
+def check_target(target: str, classes: list[str]) -> None:
+    """Raises a Mistake if the target is unknown."""
+    if target not in ("predicted", "true", *classes):
+        close = next((name for name in classes if name.casefold() == target.casefold()), None)
+        choose = f"say target={close}" if close else f"choose predicted, true, or one of {', '.join(classes)}"
+        raise Mistake(f"target={target} is unknown; {choose}.")
+
+
 def question_of(config: dict[str, Any], trained: dict[str, Any], classifier: Classifier, source: Source) -> Question:
     """What is asked of every clip.
 
@@ -112,8 +120,7 @@ def question_of(config: dict[str, Any], trained: dict[str, Any], classifier: Cla
         Mistake: an unknown target, or one that needs labels which the clips do not have.
     """
     labelled, classes, target = bool((source.labels >= 0).all()), classifier.classes, config["target"]
-    if target not in ("predicted", "true", *classes):
-        raise Mistake(f"target={target} is unknown; choose predicted, true, or one of {', '.join(classes)}.")
+    check_target(target, classes)
     if not labelled and target == "true":
         raise Mistake("target=true needs labels, which input=… does not have; choose predicted, or a class by name.")
     if not labelled and config.get("intervention"):
@@ -131,9 +138,9 @@ def question_of(config: dict[str, Any], trained: dict[str, Any], classifier: Cla
         other = classifier_of(open_checkpoint(config["control"], "control", config["allow"]))
         view: Domain = build_named(config["domain"], "domain", other, source.dataset.length, rate)
         asked["control"] = Control(view, classes, asked["attribution"], asked["measures"])
-    fractions = perturbation.checked(config["perturbation"]["fractions"])
+    fractions = checked_fractions(config["perturbation"]["fractions"])
     energies = config["perturbation"]["energies"]
-    energies = perturbation.checked(energies, "perturbation.energies") if energies else ()
+    energies = checked_fractions(energies, "perturbation.energies") if energies else ()
     if labelled:
         silence = silence_of(domain.classifier, source.dataset.length)
         passes = partial(inputs_of, domain.classifier, source.dataset, config["data"]["batch_size"])

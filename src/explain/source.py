@@ -118,6 +118,11 @@ def _require_labels(numbers: np.ndarray, named: list[str], label: str, classes: 
         return
     left_out, examples = int((numbers < 0).sum()), ", ".join(shortened(name) or "nothing" for name in unknown[:5])
     known = ", ".join(classes[:20])
+    if left_out == len(named) and unknown == [""]:
+        raise Mistake(
+            f"none of the {left_out} recordings of input=… has a '{label}', which the checkpoint tells apart; give"
+            f" data.csv a column {label}, or data.pattern a group of that name."
+        )
     if left_out == len(named):
         raise Mistake(
             f"none of the {left_out} recordings of input=… has a '{label}' that the checkpoint knows ({known}): they"

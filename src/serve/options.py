@@ -1,6 +1,9 @@
 """What `serve.py` is asked, checked before anything heavy is imported."""
 
+import errno
+import os
 import re
+import socket
 import unicodedata
 from typing import Any
 
@@ -9,6 +12,7 @@ from omegaconf import DictConfig
 from src.conf import CONF
 from src.config import check_number, packages, plain
 from src.explain.options import listed
+from src.hardware import check_devices
 from src.mistake import Mistake
 from src.paths import checkpoint_at, make_absolute, other_checkpoint
 
@@ -40,6 +44,8 @@ def check(cfg: DictConfig) -> dict[str, Any]:
         if not value:
             raise Mistake(f"{option} has no value; set it with {option}=…")
     config["allow"] = packages(config)
+    check_devices({"devices": 1, "strategy": "auto", **config["trainer"]})
+    check_address(config["host"], config["port"])
     if config["checkpoint"] not in (None, ""):
         config["checkpoint"] = checkpoint_at("checkpoint", config["checkpoint"])
         if config["checkpoint_2"] not in (None, ""):
@@ -63,6 +69,16 @@ def check_names(config: dict[str, Any]) -> None:
     config["names"] = ["*"] if is_open and names is None else [*LOOPBACK, host, *given]
 
 
+def check_address(host: str, port: int) -> None:
+    """Raises a Mistake if nobody could be served there: now, as a network takes a while to open."""
+    try:
+        socket.create_server((host, port)).close()
+    except OSError as error:
+        reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+        way_out = "choose another port" if error.errno == errno.EADDRINUSE else "choose 127.0.0.1 or 0.0.0.0, or a port"
+        raise Mistake(f"host={host} port={port} cannot be served ({reason}); {way_out}.") from error
+
+
 def check_study(config: dict[str, Any]) -> None:
     """Checks what is to be compared, and by how many clips. Its name becomes that of a folder."""
     study = config["study"]
@@ -76,6 +92,9 @@ def check_study(config: dict[str, Any]) -> None:
     attributions = sorted(path.stem for path in (CONF / "attribution").glob("*.yaml"))
     for name in conditions:
         form, _, attribution = str(name).partition("/")
+        if name in attributions:
+            forms = ", ".join(f"{each}/{name}" for each in FORMS)
+            raise Mistake(f"study.conditions has {name} without its form; say one of {forms}.")
         if name != "none" and (form not in FORMS or attribution not in attributions):
             raise Mistake(
                 f"study.conditions has {name}, which is neither none nor one of {', '.join(FORMS)}, a slash and one of"

@@ -28,4 +28,6 @@ def check(cfg: DictConfig) -> dict[str, Any]:
     if config["results"]:
         config["results"] = absolute("results", config["results"])
         check_links(Path(config["results"]))
+        if not Path(config["results"]).is_dir():
+            raise Mistake(f"results={config['results']} is no folder of a study; name one, such as studies/pilot.")
     return config

@@ -187,7 +187,7 @@ def test_clips_without_the_label_are_left_out_with_a_warning(opened, caplog):
 def test_mistakes(opened):
     with pytest.raises(Mistake, match=r"has the classes a, b, but ./c.\.wav is labelled 'c'.*task\.classes"):
         opened(classes=["a", "b"])
-    with pytest.raises(Mistake, match="task=mood needs clips labelled 'mood', and this corpus has only pitch"):
+    with pytest.raises(Mistake, match=r"task\.label=mood needs clips labelled 'mood', and this corpus has only pitch"):
         opened(name="mood", label="mood")
 
 

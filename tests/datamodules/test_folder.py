@@ -187,7 +187,11 @@ def test_a_table_that_names_what_is_not_there(root: Path, caplog: pytest.LogCapt
         (b"path,digit,sex\n1_anna_0.wav,1\n", "is not a CSV table: row 1 does not have 3 cells"),
         (b"path,digit\n\xff\xfe,1\n", "is not a CSV table in UTF-8"),
         (b'path,digit\n"1_anna_0.wav,1\n', "is not a CSV table in UTF-8"),
-        (b"path,digit\n", "none of the 0 paths"),
+        (b"path,digit\n", "has no rows below its first line"),
+        (b"path|text\n1_anna_0|one\n", "write their endings, too, as in 1_anna_0.wav"),
+        (b"PK\x03\x04\xff\xfe", "save the spreadsheet's sheet as 'CSV UTF-8'"),
+        (b"path;klasse\na.wav;Gr\xfc\xdfe\n", "save it as 'CSV UTF-8', as spreadsheets call it"),
+        (b'{"path": "a.wav", "label": "x"}\n{"path": "b', "it looks like JSON|needs a column 'path'"),
         (b"path,digit\n1_anna_0.wav,1\n./1_anna_0.wav,2\n", "names 1 paths more than once, such as 1_anna_0.wav"),
     ],
 )
@@ -197,8 +201,33 @@ def test_tables_that_cannot_work(root: Path, content: bytes, message: str) -> No
     assert re.search(message, found) and "data.csv=" in found
 
 
+def test_what_other_tables_have(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Common Voice's speakers, a spreadsheet's empty rows, and files whose endings are no recordings'."""
+    (root / "1_anna_0.wav").rename(root / "1_anna_0.take")
+    table(root / "labels.csv", "path,digit,client_id\n1_anna_0.take,1,a\n2_anna_0.flac,2,b\n,,\n")
+    assert Folder(root, csv="labels.csv").clips() == [
+        Clip("1_anna_0.take", "a", {"digit": "1", "client_id": "a"}),
+        Clip("2_anna_0.flac", "b", {"digit": "2", "client_id": "b"}),
+    ]
+    assert "are not there" not in caplog.text
+
+
+def test_what_is_not_looked_at_is_said(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (root / "notes.txt").touch()
+    (root / "1_bob_0").touch()
+    with caplog.at_level("INFO"):
+        Folder(root, pattern=PATTERN).clips()
+    assert "other files than recordings are not looked at (1 .txt, 1 no ending)" in caplog.text
+
+
+def test_folders_of_speakers_within_folders_of_classes_are_said(tmp_path: Path, caplog) -> None:
+    record(tmp_path, *(f"{word}/{who}/1.wav" for word in ("cat", "dog") for who in ("ada", "bob")))
+    assert {clip.labels["label"] for clip in Folder(tmp_path).clips()} == {"ada", "bob"}
+    assert "classes are the folders in which recordings lie (ada, …), not those above (cat, …)" in caplog.text
+
+
 def test_a_table_that_is_not_there(root: Path) -> None:
-    assert re.search(r"data\.csv=.*labels\.csv cannot be read: No such file", mistake(Folder(root, csv="labels.csv")))
+    assert re.search(r"data\.csv=.*labels\.csv does not exist: name the table", mistake(Folder(root, csv="labels.csv")))
     assert "cannot be read: Is a directory" in mistake(Folder(root, csv="deep"))
 
 

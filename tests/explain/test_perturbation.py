@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from src.explain.bootstrap import SpeakerBootstrap
 from src.explain.fill import Silence
+from src.explain.options import checked_fractions
 from src.explain.perturbation import (
     Outcome,
     areas,
-    checked,
     perturb,
     ranks,
     scores_of,
@@ -256,18 +256,18 @@ def test_batches_join_to_the_whole():
 )
 def test_fractions_that_are_none_are_refused(fractions):
     with pytest.raises(Mistake, match=r"perturbation\.fractions=.* is not a list of numbers from 0 to 1"):
-        checked(fractions)
+        checked_fractions(fractions)
 
 
 @pytest.mark.parametrize("fractions", [[0.1, 0.05], [0, 0.1, 0.1]])
 def test_fractions_out_of_order_are_refused(fractions):
     with pytest.raises(Mistake, match=r"perturbation\.fractions=.* does not ascend"):
-        checked(fractions)
+        checked_fractions(fractions)
 
 
 def test_ordinary_fractions_pass():
-    assert checked([0, 0.001, 0.5]) == [0, 0.001, 0.5]
-    assert checked((0.25, 1)) == [0.25, 1]
+    assert checked_fractions([0, 0.001, 0.5]) == [0, 0.001, 0.5]
+    assert checked_fractions((0.25, 1)) == [0.25, 1]
 
 
 def test_curves_file_reads_back(tmp_path):

@@ -137,7 +137,7 @@ def test_other_names_for_this_machine_are_refused(visitor, listener):
     ],
 )
 def test_the_names_it_may_be_called_by(options, names, tmp_path):
-    (tmp_path / "best.ckpt").touch()
+    (tmp_path / "best.ckpt").write_bytes(b"PK\x03\x04")
     with initialize_config_dir(str(CONF), version_base="1.3"):
         checked = checks.check(compose("serve", [f"checkpoint={tmp_path}/best.ckpt", *options]))
     assert checked["names"] == names
@@ -186,7 +186,7 @@ def test_nothing_may_run_that_is_not_ours(visitor):
         (["host=null"], "host=None is not the name or address of a machine"),
         (["host=nowhere.invalid"], "host=nowhere.invalid port=8000 cannot be served ("),
         (["names=[a b]"], "names=a b is not the name or address of a machine"),
-        (["trainer.accelerator=magic"], "trainer: "),
+        (["trainer.accelerator=magic"], "trainer.accelerator=magic is not one of auto, cpu,"),
         (["port=many"], "port=many is not a whole number from 0 to 65535."),
         (["domains=[]"], "domains is empty; name at least one."),
         (["attributions=[magic]"], "attributions has magic, which is unknown; choose from amplitude, "),
@@ -204,7 +204,7 @@ def test_a_port_that_is_taken_is_named(trained, serve_here):
         port = taken.getsockname()[1]
         few = ["attributions=[gradient]", "domains=[input]"]
         said = serve_here(f"checkpoint={trained('audionet', 'sex')}", f"port={port}", *few)
-    assert said == f"host=127.0.0.1 port={port} cannot be served (Address already in use); choose others."
+    assert said == f"host=127.0.0.1 port={port} cannot be served (Address already in use); choose another port."
 
 
 @contextmanager

@@ -353,7 +353,7 @@ def test_one_finishes_and_another_leaves_and_comes_back(start, tmp_path, request
 
 
 def test_a_name_of_digits_is_a_name(tmp_path):
-    (tmp_path / "best.ckpt").touch()
+    (tmp_path / "best.ckpt").write_bytes(b"PK\x03\x04")
     with initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = compose("serve", ["page=study", "study.name=2026", f"checkpoint={tmp_path}/best.ckpt"])
     assert options.check(cfg)["study"]["name"] == "2026"
