@@ -18,6 +18,7 @@ from sklearn.metrics import confusion_matrix
 from src import memory, run_folder
 from src.card import PLACES, trained_config
 from src.checkpoint import KEY, classifier_of, open_checkpoint
+from src.datamodules.cache_files import SKIPPED, write_skipped
 from src.drawing import drawing
 from src.explain import page
 from src.explain.explainer import Explainer
@@ -90,6 +91,8 @@ def explain(config: dict[str, Any], folder: Path) -> run_folder.Metrics:
         try:
             results = Results(folder / COMPLETE, source, question, classifier.classes, config["seed"])
             write_predictions(folder, results)
+            if config["input"] and source.skipped:
+                write_skipped(folder / SKIPPED, source.skipped)
             page.write(folder, results, view, facts(config, trained, results), config["clips"])
             metrics = {**results.metrics, "seconds": round(time.monotonic() - started, 1)}
         except Mistake:

@@ -192,6 +192,7 @@ def test_harmless_callbacks_go_on(going_on, node):
     assert going_on([], {"callbacks": {"mine": node}})[1]["callbacks"] == {"mine": node}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "node",
     [

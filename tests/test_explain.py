@@ -251,9 +251,11 @@ def test_so_many_recordings_of_ones_own(explain_here: Here, trained: Trained, tm
     (tmp_path / "mine").mkdir()
     for number in range(5):
         noise(tmp_path / f"mine/{number}.wav", number)
+    (tmp_path / "mine/5.wav").write_text("no audio")
     options = [f"checkpoint={trained('audionet', 'sex')}", "input=mine", "limit=2", "attribution=gradient"]
     assert explain_here(*options, "hydra.run.dir=run") == ""
     assert metrics_of(tmp_path / "run")["clips/explained"] == 2
+    assert list(pd.read_csv(tmp_path / "run/skipped.csv")["path"]) == ["5.wav"]
 
 
 @pytest.mark.slow
@@ -469,7 +471,7 @@ def labelled(spoken_folder, tmp_path):
     return tmp_path / "labels.csv"
 
 
-@pytest.mark.parametrize("by", ["table", "pattern"])
+@pytest.mark.parametrize("by", ["table", pytest.param("pattern", marks=pytest.mark.slow)])
 def test_a_network_is_tested_on_other_recordings(explain_here, trained, spoken_folder, labelled, tmp_path, by):
     label = [f"data.csv={labelled}"] if by == "table" else [SPOKEN_PATTERN]
     command = [f"checkpoint={trained('audionet', 'digit')}", f"input={spoken_folder}", *label, "hydra.run.dir=run"]
@@ -498,6 +500,7 @@ def test_without_labels_predictions_are_left_too(explain_here, trained, spoken_f
     assert not (tmp_path / "run/confusion.png").exists()
 
 
+@pytest.mark.slow
 def test_labels_that_the_network_does_not_know(explain_here, trained, spoken_folder, labelled, tmp_path, capfd):
     command = [f"checkpoint={trained('audionet', 'digit')}", f"input={spoken_folder}", f"data.csv={labelled}"]
     short = ["attribution=gradient_x_input", "clips=1", "limit=2"]
@@ -505,7 +508,9 @@ def test_labels_that_the_network_does_not_know(explain_here, trained, spoken_fol
     assert explain_here(*command, *short, "hydra.run.dir=run") == ""
     assert "10 of 30 recordings are left out, as they are labelled two" in capfd.readouterr().out
     labelled.write_text(labelled.read_text().replace("digit", "word"))
-    assert "none of the 30 recordings of input=… has a 'digit' that the checkpoint knows" in explain_here(*command)
+    assert "none of the 30 recordings of input=… has a 'digit', which the checkpoint tells apart" in explain_here(
+        *command
+    )
     alone = [command[0], f"input={spoken_folder}/say-0-by-ada-0.wav", command[2]]
     assert "data.pattern and data.csv label a folder" in explain_here(*alone)
     assert "data.pattern labels the recordings of input=…" in explain_here(command[0], SPOKEN_PATTERN)

@@ -50,6 +50,7 @@ def test_all_attributions_join_one_table(benchmark_here: Here, trained: Trained,
     assert all(f'href="{domain}/{attribution}/report.html"' in page for domain, attribution in asked)
 
 
+@pytest.mark.slow
 def test_a_method_of_ones_own_joins(benchmark_here: Here, trained: Trained, tmp_path: Path) -> None:
     """One class and one YAML."""
     (tmp_path / "conf/attribution").mkdir(parents=True)

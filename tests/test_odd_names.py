@@ -114,6 +114,7 @@ def test_what_cannot_be_drawn_costs_no_result(train_here, tmp_path, monkeypatch,
         raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_skipped_recordings_are_listed_though_the_cache_is_gone(train_here, spoken_folder, tmp_path, monkeypatch):
     root = shutil.copytree(spoken_folder, tmp_path / "clips")
     (root / "say-0-by-ada-9.wav").write_text("this is not audio")

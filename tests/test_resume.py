@@ -189,7 +189,10 @@ def test_a_complete_run_lets_last_go_unless_it_is_asked_for(train_here, tmp_path
     assert train_here(*run, "hydra.run.dir=run") == ""
     assert [path.name for path in (tmp_path / "run/checkpoints").iterdir()] == ["best.ckpt"]
     said = train_here("ckpt_path=run/checkpoints/last.ckpt")
-    assert said.startswith("ckpt_path=run/checkpoints/last.ckpt is gone: the run in") and "keep_last=true" in said
+    assert (
+        said.startswith("ckpt_path=run/checkpoints/last.ckpt has nothing to go on with: the run in")
+        and "keep_last=true" in said
+    )
     assert train_here(*run, "keep_last=maybe") == "keep_last=maybe is neither true nor false."
 
 

@@ -1,5 +1,6 @@
 """The same search as a Hydra sweep and as a W&B sweep."""
 
+import pytest
 import wandb
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -25,6 +26,7 @@ def test_both_files_describe_the_same_search_over_options_that_exist():
     assert SWEEP["method"] == "grid" and SWEEP["metric"] == {"name": "val/accuracy", "goal": "maximize"}
 
 
+@pytest.mark.slow
 def test_a_run_that_an_agent_starts_belongs_to_the_sweep(train_here, tmp_path, monkeypatch):
     chosen = {name: {"value": parameter["values"][0]} for name, parameter in SWEEP["parameters"].items()}
     given = create_sweep_command_args({"args": chosen})["args_no_hyphens"]  # as W&B's agent makes them

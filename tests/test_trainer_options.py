@@ -46,6 +46,7 @@ def test_accelerators_are_lightnings():
     assert set(ACCELERATORS) == {"auto", "gpu", *AcceleratorRegistry.available_accelerators()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SENSIBLE)
 def test_a_sensible_value_passes(train_here, tmp_path, name):
     plus = "" if name not in ("limit_predict_batches", "enable_autolog_hparams") else "+"
@@ -62,6 +63,7 @@ def test_what_the_program_sets_is_refused_with_the_way(train_here, tmp_path, nam
     assert said.startswith(f"trainer.{name}=") and INSTEAD[name][1] in said and "\n" not in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plus", ["", "+"])
 def test_explaining_says_what_it_takes(explain_here, benchmark_here, trained, plus):
     for here in (explain_here, benchmark_here):

@@ -88,6 +88,8 @@ def _decoded(path: Path) -> Iterator[tuple[int, Iterator[np.ndarray]]]:
         with ExitStack() as stack:
             try:
                 file = stack.enter_context(_opened(path))
+                if file.format == "RAW":  # what libsndfile takes a file for that ends in .au and is none
+                    raise BadRecording("not audio: it has no header")
                 decoded = file.samplerate, _blocks(file)
             except soundfile.LibsndfileError as error:
                 if error.code not in (_NOT_RECOGNISED, _UNSUPPORTED) and not _is_for_ffmpeg(path):

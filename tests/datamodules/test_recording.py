@@ -476,6 +476,10 @@ def test_files_that_are_no_recordings(tmp_path: Path) -> None:
     assert reason_of(tmp_path / "nothing.wav") == "empty: no bytes"
     assert reason_of(tmp_path / "header.wav") == "empty: no samples"
     assert reason_of(tmp_path / "text.wav").startswith("not audio")
+    (tmp_path / "noise.au").write_bytes(
+        np.random.default_rng(0).bytes(5000)
+    )  # libsndfile would take it for a telephone's
+    assert reason_of(tmp_path / "noise.au") == "not audio: it has no header"
     assert reason_of(tmp_path / "nan.wav").startswith("not finite")
     assert reason_of(tmp_path / "gone.wav") == "unreadable: no such file"
     assert reason_of(tmp_path / "folder.wav").startswith("unreadable")

@@ -105,7 +105,7 @@ def test_short_excerpts_are_repeated_on_demand(tmp_path: Path) -> None:
     assert len(once) in (1102, 1103) and len(repeated) == 4 * RATE
     turns = -(-len(repeated) // len(once))
     assert np.array_equal(repeated, np.concatenate([once] * turns)[: len(repeated)])
-    with pytest.raises(Mistake, match=r"data\.clip\.short=loop must be pad .* or repeat"):
+    with pytest.raises(Mistake, match=r"data\.clip\.short=loop is neither pad .* nor repeat"):
         opened(root, 0, "data.clip.short=loop")
 
 

@@ -79,6 +79,7 @@ def test_a_hypothesis_is_tested_after_training(train_here, tmp_path):
     assert (tmp_path / "sweep/1/intervention.png").exists()
 
 
+@pytest.mark.slow
 def test_an_intervention_that_the_network_cannot_be_asked(train_here):
     said = train_here("callbacks=intervention", "task=sex", "model=audionet", *TINY)
     assert "intervention=scale_waveform asks the same" in said
