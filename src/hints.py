@@ -9,7 +9,7 @@ from collections.abc import Iterable
 # Each says what to type instead; {value} is what the user gave.
 EVERYWHERE = {
     "device": "say trainer.accelerator=cpu or trainer.accelerator=gpu; auto takes what is there",
-    "gpus": "say trainer.devices={value} for so many GPUs",
+    "gpus": "say trainer.devices=2 for two GPUs, and trainer.accelerator=cpu for none",
     "cpu": "say trainer.accelerator=cpu",
     "cuda": "say trainer.accelerator=gpu",
     "precision": "say trainer.precision={value}",

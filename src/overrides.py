@@ -11,6 +11,7 @@ from src.mistake import Mistake
 
 # whose options whoever gets them checks
 OPEN = ("trainer", "callbacks", "logger")
+TAKE_LISTS = ("trainer.devices",)  # though their usual value is a number
 MERGED = ("callbacks",)  # groups of which several choices make one
 
 
@@ -63,7 +64,9 @@ def check_sweep(overrides: Iterable[str], program: str) -> None:
     """Raises a Mistake if a multirun is given a list as one value of an option that takes none, as fold=[0,1]."""
     for word in overrides:
         found = re.fullmatch(r"([\w.]+)=\[([^\[\]{}]*,[^\[\]{}]*)\]", word)
-        if found and isinstance(default(found.group(1), overrides, program), int | float | str):
+        if not found or found.group(1) in TAKE_LISTS:
+            continue
+        if isinstance(default(found.group(1), overrides, program), int | float):
             raise Mistake(f"{word} is a list, and as such one value; say -m {found.group(1)}={found.group(2)}.")
 
 

@@ -10,6 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from src.arguments import FLAGS, arranged
 from src.mistake import Mistake
+from src.overrides import check_changed, check_experiment, check_sweep
 from tests.conftest import ROOT
 
 
@@ -169,6 +170,15 @@ def test_what_is_more_than_one_value_is_left_alone(tmp_path, monkeypatch):
 def test_what_hydra_could_not_take_is_said_in_one_sentence(words, says):
     said = said_of(words)
     assert says in said and "\n" not in said
+
+
+@pytest.mark.parametrize(
+    "word", ["trainer.devices=[0,3]", "explain_by=[random,amplitude]", "augmentation.noise_snr_db=[10,30]",
+             "task.classes=[a,b]", "callbacks=[explain,intervention]", "fold=0,1", "+trainer.limit_predict_batches=2",
+             "+optimizer.betas=[0.9,0.99]", "~model.front_end"],
+)  # fmt: skip
+def test_what_a_multirun_may_be_given(word):
+    check_changed([word], "train"), check_sweep([word], "train"), check_experiment([word], "train")
 
 
 def test_a_page_is_served_once():
