@@ -26,7 +26,7 @@ from src import arguments, folder_lock, interruption
 from src.complaint import sentence
 from src.files import full_disk
 from src.mistake import Mistake, NoSuchFold, Occupied
-from src.overrides import check_changed, check_experiment, check_sweep
+from src.overrides import check_changed, check_experiment, check_ranges, check_sweep
 from src.plain_data import shown
 from src.summary import FAILED, LEFT_OUT
 
@@ -157,6 +157,7 @@ def start(main: Callable[[], Any], program: str) -> None:
         say_version(words)
         check_changed(words, program)
         check_experiment(words, program)
+        check_ranges(words, program)
         if set(arguments.MULTIRUN) & set(words):
             check_sweep(words, program)
         main()
@@ -178,7 +179,8 @@ def start(main: Callable[[], Any], program: str) -> None:
         sys.exit(1)
     except OSError as error:  # Hydra's, as it makes the folder: `job` lets none of its own out
         place = error.filename or "the run's folder"
-        sys.exit(f"Cannot write to {place} ({error.strerror}); make room, or name another folder with hydra.run.dir.")
+        room = "make room, or " if full_disk(error) else ""
+        sys.exit(f"Cannot write to {place} ({error.strerror}); {room}name another folder with hydra.run.dir.")
     except interruption.Interrupted as interrupted:
         interruption.leave(interrupted)
     except KeyboardInterrupt:

@@ -51,6 +51,8 @@ def sentence(error: Exception, overrides: Iterable[str] = (), program: str = "tr
         return no_such_option(found.group(1).split("@")[0], list(overrides), program)
     if found := re.search(r"Ambiguous value for argument '([^'\n]+)'", text):
         option, _, value = found.group(1).partition("=")
+        if (program, option) == ("benchmark", "attribution"):
+            return f"{option}={value} is one more beside attributions; say {in_shell(f'attributions=[{value}]')}."
         usual = default(option, overrides, program)
         if (isinstance(usual, float) or str(usual).startswith("${")) and re.fullmatch(r"\d+,\d+", value):
             return f"{option}={value} has a comma; say {option}={value.replace(',', '.')}, or -m to run with both."
@@ -66,7 +68,8 @@ def sentence(error: Exception, overrides: Iterable[str] = (), program: str = "tr
             return f"conf/{group}/{chosen}.yaml lacks {name}; begin with a copy of another one in conf/{group}."
         return f"{found.group(2)} refers to {found.group(1)}, which is no option; {HELP}."
     if found := re.search(r"Missing mandatory value.*?full_key: ([\w.]+)", text, re.DOTALL):
-        return f"{found.group(1)} has no value; set it with {found.group(1)}=…"
+        example = "…/checkpoints/best.ckpt, of a run folder" if found.group(1) == "checkpoint" else "…"
+        return f"{found.group(1)} has no value; set it with {found.group(1)}={example}"
     if found := re.search(r"Could not delete from config. '([^']+)' does not exist", text):
         return f"~{found.group(1)} takes away what is not there, or null in any case; leave it out."
     if found := re.search(r"Multiple values for (\w+). To override", text):

@@ -45,7 +45,10 @@ def check_devices(options: dict[str, Any]) -> None:
     if accelerator not in ACCELERATORS:
         raise Mistake(f"trainer.accelerator={accelerator} is not one of {', '.join(ACCELERATORS)}.")
     if not are_devices(devices):
-        raise Mistake(f"trainer.devices={devices} is neither auto, nor so many, nor a list of numbers such as [0, 3].")
+        raise Mistake(
+            f"trainer.devices={devices} is no choice of devices; say auto, how many (1 or more), or a list such as"
+            " [0,3]; for no GPU say trainer.accelerator=cpu."
+        )
     if accelerator in OF_GPUS and has_no_gpu():
         raise Mistake(
             f"trainer.accelerator={accelerator}: this machine has no GPU that PyTorch finds; leave it out, or say"

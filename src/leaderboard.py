@@ -24,7 +24,7 @@ from src import explanation, run_folder, wandb_run
 from src.checkpoint import KEY, open_checkpoint
 from src.config import packages, plain
 from src.explain.leaderboard_page import write
-from src.explain.options import check_explanation, listed
+from src.explain.options import check_explanation, listed, target_of
 from src.explain.question import check_target
 from src.explain.ranking import GROUPS, Entry
 from src.mistake import Mistake
@@ -58,7 +58,7 @@ def benchmark(cfg: DictConfig, folder: Path, sweep: Path | None = None) -> None:
     checkpoint = checkpoint_at("checkpoint", cfg.checkpoint)
     opened = open_checkpoint(checkpoint, "checkpoint", packages(config))
     trained = opened[KEY]["config"]
-    check_target(str(config["target"]), opened[KEY]["classes"])
+    check_target(target_of(config), opened[KEY]["classes"])
     if cfg.control:
         open_checkpoint(checkpoint_at("control", cfg.control), "control", packages(config))
     network, task = trained["model"]["name"], trained["task"]["name"]

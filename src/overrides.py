@@ -25,6 +25,8 @@ def check_changed(overrides: Iterable[str], program: str) -> None:
     groups = groups_of(content_of(program)) - set(MERGED)
     for word in words:
         if (found := re.fullmatch(r"([\w/]+)=\[(.*)\]", word)) and found.group(1) in groups:
+            if found.group(1) == "logger":
+                raise Mistake(f"{word} is a list, and one is to be chosen; say logger=wandb: metrics.csv comes anyway.")
             chosen = found.group(2) if "," not in found.group(2) else f"{found.group(2)} with -m"
             raise Mistake(f"{word} is a list, and one is to be chosen; say {found.group(1)}={chosen}.")
         option = word.lstrip("+~").partition("=")[0].partition("@")[0]
@@ -58,6 +60,17 @@ def check_experiment(overrides: Iterable[str], program: str) -> None:
         fits = [other for other in PROGRAMS if sets <= top_level(other)]
         if fits and program not in fits:
             raise Mistake(f"experiment={name} is one of python {fits[0]}.py, not of {program}.py; leave it out.")
+
+
+def check_ranges(overrides: Iterable[str], program: str) -> None:
+    """Raises a Mistake if the command line gives several values as other programs write them, as fold=0..4."""
+    for word in overrides:
+        found = re.fullmatch(r"([\w.]+)=(\d{1,4})(?:\.\.|-|:)(\d{1,4})", word)
+        if found and isinstance(default(found.group(1), overrides, program), int):
+            option, first, last = found.group(1), int(found.group(2)), int(found.group(3))
+            values = range(first, last + 1)
+            several = ",".join(map(str, values)) if 0 < len(values) <= 10 else f"range({first},{last + 1})"
+            raise Mistake(f"{word} is not one value; say -m {option}={several} to run with each.")
 
 
 def check_sweep(overrides: Iterable[str], program: str) -> None:

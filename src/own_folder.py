@@ -206,10 +206,8 @@ def has_saved(folder: Path) -> bool:
 
 
 def holds_a_run(folder: Path) -> str:
-    return (
-        f"{folder} holds a run already; name another folder with hydra.run.dir (hydra.sweep.dir), or, to go on with a"
-        " training, its ckpt_path=…/checkpoints/last.ckpt."
-    )
+    go_on = f"; ckpt_path={folder / LAST} goes on with it" if (folder / LAST).exists() else ""
+    return f"{folder} holds a run already; name another folder with hydra.run.dir (hydra.sweep.dir){go_on}."
 
 
 def holds_another(folder: Path, what: str, changed: list[str]) -> str:

@@ -57,6 +57,16 @@ class SweepSummary(Callback):
         sum_up(Path(config.hydra.sweep.dir).absolute())
 
 
+class FailedJobs(Callback):
+    """Ends a multirun that has no summary with exit status 1 if a job failed."""
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        folder = Path(config.hydra.sweep.dir).absolute()
+        failed = len(list(folder.rglob(FAILED)))
+        if failed:
+            raise SystemExit(f"{failed} jobs failed; {FAILED} in their folders below {folder} says why.")
+
+
 def sum_up(folder: Path) -> None:
     """Writes the summary of a multirun and prints it; exits with status 1 if a job failed."""
     try:

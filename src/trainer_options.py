@@ -188,6 +188,11 @@ def check_trainer(options: Any, explaining: bool = False) -> dict[str, Any]:
             raise Mistake(f"trainer.{name} is not an argument of Lightning's Trainer{meant}; leave it out.")
         elif not (value is None and OPTIONS[name].nullable) and not OPTIONS[name].takes(value):
             kind = OPTIONS[name]
+            if name == "precision":
+                raise Mistake(
+                    f"trainer.precision={value} is unknown; say bf16-mixed, 16-mixed (on a GPU), 32-true, 64-true,"
+                    " bf16-true or 16-true; null is 32."
+                )
             raise Mistake(f"trainer.{name}={value} is not {kind}{' or null' if kind.nullable else ''}.")
     return {name: value for name, value in options.items() if name not in instead}
 

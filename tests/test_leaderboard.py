@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 import yaml
 
+from src.explain.options import target_of
+
 Here = Callable[..., str]
 Trained = Callable[[str, str], Path]
 QUICK = [
@@ -65,6 +67,10 @@ def test_a_method_of_ones_own_joins(benchmark_here: Here, trained: Trained, tmp_
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (
+            ["attribution=gradient,random"],
+            "is one more beside attributions; say",
+        ),
         (["attribution=magic"], "attribution=magic is unknown; choose one of amplitude, "),
         (["attributions=[random,magic]"], "attributions has magic, which is unknown; choose from amplitude, "),
         (["domains=[input,colour]"], "domains has colour, which is unknown; choose from frequency, input, time, "),
@@ -77,7 +83,16 @@ def test_a_method_of_ones_own_joins(benchmark_here: Here, trained: Trained, tmp_
 )
 def test_mistakes(benchmark_here: Here, trained: Trained, options: list[str], message: str) -> None:
     said = benchmark_here(f"checkpoint={trained('audionet', 'sex')}", *QUICK, *options)
-    assert said.startswith(message) and "\n" not in said
+    assert message in said and "\n" not in said
+
+
+def test_a_multirun_with_a_failed_job_has_failed(benchmark_here: Here, trained: Trained) -> None:
+    said = benchmark_here("-m", f"checkpoint={trained('audionet', 'sex')}", "limit=0,-1", "hydra.sweep.dir=sweep")
+    assert said.startswith("2 jobs failed; error.txt in their folders below ")
+
+
+def test_true_is_a_target() -> None:
+    assert [target_of({"target": target}) for target in (True, "true", "male", 3)] == ["true", "true", "male", "3"]
 
 
 @pytest.mark.slow

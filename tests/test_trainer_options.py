@@ -106,10 +106,10 @@ def test_nonsense_is_named(name, value):
         (["trainer=null"], "Config group override must be"),
         (
             ["trainer.devices=0", "data=folder", "data.root=nowhere"],
-            "trainer.devices=0 is neither",
+            "trainer.devices=0 is no choice of devices",
         ),  # before recordings are looked for
-        (["trainer.devices=[]"], "trainer.devices=[] is neither"),
-        (["trainer.devices={a:1}"], "trainer.devices={'a': 1} is neither"),
+        (["trainer.devices=[]"], "trainer.devices=[] is no choice"),
+        (["trainer.devices={a:1}"], "trainer.devices={'a': 1} is no choice"),
         (["trainer.accelerator=[cpu]"], "trainer.accelerator=['cpu'] is not one of"),
         (["trainer.strategy=banana"], "trainer.strategy=banana is unknown"),
         (

@@ -43,7 +43,7 @@ def read_table(path: Path, name: str) -> tuple[list[str], list[dict[str, str]]]:
     except OSError as error:
         raise Mistake(f"{name} cannot be read: {error.strerror}") from error
     except UnicodeError as error:
-        where = f": byte {error.start} is none of a letter's" if isinstance(error, UnicodeDecodeError) else ""
+        where = f": byte {error.start} is no part of a letter" if isinstance(error, UnicodeDecodeError) else ""
         raise Mistake(f"{name} is not a CSV table in UTF-8{where}; {_way_out(path)}") from None
     except csv.Error as error:
         raise Mistake(f"{name} is not a CSV table in UTF-8: {error}; {_way_out(path)}") from error

@@ -39,7 +39,7 @@ def check_explanation(cfg: DictConfig) -> dict[str, Any]:
     config["allow"] = packages(config)
     config["trainer"] = check_trainer(config.get("trainer"), explaining=True)
     check_devices(config["trainer"])
-    config["target"] = str(config["target"]).lower() if isinstance(config["target"], bool) else str(config["target"])
+    config["target"] = target_of(config)
     if re.match(r"[a-z]+://", str(config["input"])):
         raise Mistake(f"input={config['input']} is an address; download it, and name the file.")
     make_absolute(config, ("input",))
@@ -49,6 +49,11 @@ def check_explanation(cfg: DictConfig) -> dict[str, Any]:
     check_input(config)
     make_absolute(config["data"], ("root", "csv", "speakers", "cache_dir"), "data.")
     return config
+
+
+def target_of(config: dict[str, Any]) -> str:
+    """The target as it was typed: YAML takes true for more than a word."""
+    return str(config["target"]).lower() if isinstance(config["target"], bool) else str(config["target"])
 
 
 def check_input(config: dict[str, Any]) -> None:

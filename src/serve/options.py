@@ -15,6 +15,7 @@ from src.explain.options import listed
 from src.hardware import check_devices
 from src.mistake import Mistake
 from src.paths import checkpoint_at, make_absolute, other_checkpoint
+from src.plain_data import shown
 
 LOOPBACK = ("127.0.0.1", "localhost")
 FORMS = ("visual", "audible", "both")  # of explanations in a study
@@ -97,8 +98,8 @@ def check_study(config: dict[str, Any]) -> None:
             raise Mistake(f"study.conditions has {name} without its form; say one of {forms}.")
         if name != "none" and (form not in FORMS or attribution not in attributions):
             raise Mistake(
-                f"study.conditions has {name}, which is neither none nor one of {', '.join(FORMS)}, a slash and one of"
-                f" {', '.join(attributions)}."
+                f"study.conditions has {shown(name)}; write none, or visual, audible or both with an attribution behind"
+                " a slash, such as visual/lrp_epsilon_plus (conf/attribution has them all)."
             )
     if not conditions or len(set(conditions)) < len(conditions):
         raise Mistake(f"study.conditions={conditions} is not a list of one or more different conditions.")

@@ -29,5 +29,8 @@ def check(cfg: DictConfig) -> dict[str, Any]:
         config["results"] = absolute("results", config["results"])
         check_links(Path(config["results"]))
         if not Path(config["results"]).is_dir():
-            raise Mistake(f"results={config['results']} is no folder of a study; name one, such as studies/pilot.")
+            raise Mistake(
+                f"results={config['results']} is not there, or no folder; name that of a study which serve.py"
+                " page=study has held: studies/ and the study's name."
+            )
     return config
