@@ -4,7 +4,6 @@ import errno
 import io
 import logging
 import os
-import re
 import shlex
 import shutil
 import sys
@@ -22,7 +21,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from src import arguments, folder_lock, interruption
+from src import arguments, folder_lock, interruption, own_folder
 from src.complaint import sentence
 from src.files import full_disk
 from src.mistake import Mistake, NoSuchFold, Occupied
@@ -32,7 +31,6 @@ from src.summary import FAILED, LEFT_OUT
 
 log = logging.getLogger(__name__)
 
-AFTER_TIME = re.compile(r"/\d{4}-\d\d-\d\d/\d\d-\d\d-\d\d(-\d+)?$")
 LONGEST_SENTENCE = 4000  # characters
 CLOSED = (errno.EROFS, errno.EACCES)
 
@@ -75,17 +73,13 @@ def job(cfg: DictConfig, run: Run, way_on: WayOn) -> float | None:
 
 
 def remove_traces(folder: Path) -> None:
-    """Removes the folder that Hydra has made for a run that was refused, if it is named after the time.
-
-    It then holds nothing but how the run was started.
-    """
+    """Removes the folder that was made for a run that is refused, if nothing is in it but how the run was started."""
     with suppress(OSError):
         logs = [path for path in folder.iterdir() if path.suffix == ".log" and not path.stat().st_size]
         others = {path.name for path in folder.iterdir()} - {path.name for path in logs}
-        if AFTER_TIME.search(folder.as_posix()) and others <= {".hydra", folder_lock.LOCK}:
+        if own_folder.was_made_here(folder) and others <= {".hydra", folder_lock.LOCK}:
             folder_lock.release()
             shutil.rmtree(folder)
-            folder.parent.rmdir()  # the day's, if nothing else is in it
 
 
 def overrides_given() -> list[str]:

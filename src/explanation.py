@@ -4,6 +4,7 @@ import json
 import logging
 import shutil
 import time
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -128,14 +129,25 @@ def of_run(folder: Path, config: dict[str, Any]) -> None:
             options.data[option] = config["data"].get(option)
         options.trainer.enable_progress_bar = config["trainer"]["enable_progress_bar"]
         own = folder / "explanation" / name
-        own.unlink() if own.is_file() else shutil.rmtree(own, ignore_errors=True)
-        own.mkdir(parents=True)
+        make_room(own)
         log.info("Explaining by %s.", name)
         metrics = explain(check_explanation(options), own)
         with printing():
             show(metrics, own)
         found |= {f"{name}/{metric}": value for metric, value in metrics.items() if metric.startswith(OF_RELEVANCE)}
     run_folder.add_metrics(folder, found)
+
+
+def make_room(own: Path) -> None:
+    """Makes an empty folder: an explanation of before goes, as it is made anew; all else there is set aside."""
+    is_explanation = own.is_dir() and not own.is_symlink() and (own / "config.yaml").exists()
+    if is_explanation and not (own / ".hydra").exists():  # which those have that a user has started
+        shutil.rmtree(own)
+    elif own.is_symlink() or (own.exists() and not (own.is_dir() and not any(own.iterdir()))):
+        aside = next(path for number in count(1) if not (path := own.with_name(f"{own.name}-{number}")).exists())
+        own.rename(aside)
+        log.warning("%s was there before, and is now %s.", own, aside.name)
+    own.mkdir(parents=True, exist_ok=True)
 
 
 def source_of(config: dict[str, Any], trained: dict[str, Any], card: dict[str, Any]) -> Source:

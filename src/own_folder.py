@@ -36,6 +36,9 @@ MAY_CHANGE = ("attribution", "attributions", "domains", "logger")  # as a benchm
 log = logging.getLogger(__name__)
 
 
+_made: set[str] = set()  # folders of runs
+
+
 class OwnFolder(Callback):
     """Claims the folder of a run or of a multirun, or ends the program with a sentence.
 
@@ -118,6 +121,11 @@ def is_named_after_time(node: DictConfig) -> bool:
     return "${now:" in str(OmegaConf.to_container(node, resolve=False)["dir"])  # type: ignore[index,call-overload]
 
 
+def was_made_here(folder: Path) -> bool:
+    """Whether this process has made the folder for its run, and nobody else before it."""
+    return str(folder.absolute()) in _made
+
+
 def make_free(folder: str) -> str:
     """Makes the folder, or the first of `folder-2`, `folder-3`, ... that nobody else has made."""
     Path(folder).parent.mkdir(parents=True, exist_ok=True)
@@ -125,6 +133,7 @@ def make_free(folder: str) -> str:
     while True:
         try:
             Path(free).mkdir()
+            _made.add(str(Path(free).absolute()))
             return free
         except FileExistsError:
             number += 1

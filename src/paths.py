@@ -1,6 +1,7 @@
 """Which file or folder an option names. Imports nothing heavy: one that is not there is to be named at once."""
 
 import filecmp
+import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +12,7 @@ from src.plain_data import shown
 
 CHECKPOINTS = (b"PK\x03\x04", b"\x80")  # PyTorch's formats of today and before
 RECORDINGS = (b"RIFF", b"fLaC", b"OggS", b"ID3", b"FORM", b"\xff\xfb", b"\x00\x00\x00\x20ftyp")
+MOST_COMPARED = 2**31  # bytes
 BEST, LAST = "best.ckpt", "last.ckpt"
 
 
@@ -102,7 +104,9 @@ def other_checkpoint(option: str, value: Any, first: str) -> str:
     """
     path = checkpoint_at(option, value)
     with suppress(OSError):  # which is said when it is opened
-        if filecmp.cmp(path, first, shallow=False):
+        size = os.path.getsize(path)
+        is_same = size < MOST_COMPARED and filecmp.cmp(path, first, shallow=False)  # larger ones may be all holes
+        if is_same or os.path.samefile(path, first):
             raise Mistake(f"{option}={value} is the same as checkpoint; name that of another training.")
     return path
 

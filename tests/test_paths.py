@@ -65,6 +65,13 @@ def test_a_complete_run_is_said_to_be_complete(run):
             checkpoint_to_go_on_with(str(path))
 
 
+def test_large_checkpoints_are_not_read_to_be_compared(tmp_path):
+    for name in "ab":
+        (tmp_path / name).write_bytes(START)
+        os.truncate(tmp_path / name, 2**40)  # all holes
+    assert other_checkpoint("control", tmp_path / "b", str(tmp_path / "a")) == str(tmp_path / "b")
+
+
 def test_a_second_checkpoint_is_another(run, tmp_path):
     best = str(run / "checkpoints/best.ckpt")
     (tmp_path / "copy.ckpt").write_bytes(START + b"best")

@@ -95,5 +95,5 @@ def opened(path: Path) -> Iterator[Sound]:
         ):
             yield Sound(container)
     except av.FFmpegError as error:
-        kind = "truncated or damaged" if path.suffix.lower() in ENDINGS else "not audio"
+        kind = "truncated or damaged" if path.suffix.lower() in ENDINGS | {".ogg", ".oga"} else "not audio"
         raise NotDecoded(f"{kind}: {error.strerror or error}") from error

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from src.mistake import Mistake
 
+LONGEST_LINE, MOST_COLUMNS = 2**16, 1000  # of the names of columns
 LARGEST = 2**28  # bytes: a million rows have about half as many
 
 
@@ -36,7 +37,10 @@ def read_table(path: Path, name: str) -> tuple[list[str], list[dict[str, str]]]:
     try:
         require_table(path)
         with open(path, newline="", encoding=_encoding(path)) as file:
-            content = composed(file.read())
+            start = file.read(LONGEST_LINE)
+            if max(map(start.count, ",;\t|")) > MOST_COLUMNS and not re.search(r"[\r\n]", start):
+                raise Mistake(f"{name} is not a CSV table: its first line has no end; {_way_out(path)}")
+            content = composed(start + file.read())
         columns, *rows = [row for row in _cells(content) if row] or [[]]
     except FileNotFoundError as error:
         raise Mistake(f"{name} does not exist: name the table in full, or as seen from where you are") from error
@@ -77,9 +81,10 @@ def _encoding(path: Path) -> str:
 
 def _cells(content: str) -> Iterable[list[str]]:
     """The rows' cells, without the spaces around them."""
-    lines = re.split(r"\r\n|\r|\n", content)
-    divided_by = max(",;\t|", key=lines[0].count)  # the first of equals
+    first = re.match(r"[^\r\n]*", content)
+    divided_by = max(",;\t|", key=first[0].count if first else "".count)  # the first of equals
     if divided_by == "\t":
+        lines = re.split(r"\r\n|\r|\n", content)
         for line in lines:
             yield [_unquoted(cell.strip()) for cell in line.split("\t")] if line else []
         return
@@ -114,5 +119,6 @@ def names_of(columns: Sequence[str]) -> str:
 
 
 def shortened(cell: str) -> str:
-    """A table's cell, for a message."""
-    return cell if len(cell) <= 80 else cell[:79] + "…"
+    """A table's cell, for a message; without what would move a terminal."""
+    line = "".join(letter if letter.isprintable() else "?" for letter in cell[:81])
+    return line if len(line) <= 80 else line[:79] + "…"

@@ -30,6 +30,7 @@ from src.mistake import Mistake
 from src.plain_data import shown
 
 DONE = "done"
+MOST_NAMES_IN_HEADER = 1000
 MOST_GROUPS = 1000  # a file whose groups hold each other has no last one
 
 
@@ -98,7 +99,9 @@ class RelevanceFile:
         unfinished = path.with_name(path.name + ".new")
         rows = len(next(iter(known.values())))
         try:
-            with h5py.File(unfinished, "w") as file:
+            # the header holds 64 KB of attributes, which are four thousand names, unless the format is a newer one
+            newer = len(attributes.get("classes", ())) > MOST_NAMES_IN_HEADER
+            with h5py.File(unfinished, "w", libver="latest" if newer else None) as file:
                 for name, values in known.items():
                     if isinstance(values[0], str):
                         encoded = [value.encode(errors="surrogateescape") for value in values]

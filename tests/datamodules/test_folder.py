@@ -212,6 +212,17 @@ def test_what_other_tables_have(root: Path, caplog: pytest.LogCaptureFixture) ->
     assert "are not there" not in caplog.text
 
 
+def test_what_a_table_says_does_not_move_a_terminal(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    table(root / "labels.csv", "path,digit\n\x1b[31mred.wav,1\n1_anna_0.wav,1\n")
+    Folder(root, csv="labels.csv").clips()
+    assert "such as ?[31mred.wav" in caplog.text and "\x1b" not in caplog.text
+
+
+def test_a_table_of_nothing_but_columns_is_refused_soon(root: Path) -> None:
+    table(root / "labels.csv", "path" + "," * 10**7)
+    assert "its first line has no end" in mistake(Folder(root, csv="labels.csv"))
+
+
 def test_what_is_not_looked_at_is_said(root: Path, caplog: pytest.LogCaptureFixture) -> None:
     (root / "notes.txt").touch()
     (root / "1_bob_0").touch()

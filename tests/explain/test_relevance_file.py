@@ -21,11 +21,14 @@ def float32(*shape: int) -> np.dtype[Any]:
     return np.dtype((np.float32, shape))
 
 
+COLUMNS = {"relevance": float32(*SHAPE), "curves/random": float32(3), "logit": float32()}
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     RelevanceFile.create(
         tmp_path / "relevance.h5",
-        {"relevance": float32(*SHAPE), "curves/random": float32(3), "logit": float32()},
+        COLUMNS,
         KNOWN,
         {"classes": ["a"]},
     )
@@ -54,6 +57,14 @@ def assert_filled(path: Path, rows: list[int]) -> None:
         assert file["attribution"] == file["relevance"] and file["relevance"].shape == (ROWS, *SHAPE)
         assert file["path"].asstr()[:].tolist() == KNOWN["path"] and file["label"][:].tolist() == list(range(ROWS))
         assert list(file.attrs["classes"]) == ["a"]
+
+
+def test_speakers_by_the_thousand_are_classes(tmp_path: Path) -> None:
+    names = [f"speaker {number} with a long name" for number in range(8000)]
+    RelevanceFile.create(tmp_path / "it.h5", COLUMNS, KNOWN, {"classes": names})
+    fill(tmp_path / "it.h5", [1, 0])
+    with h5py.File(tmp_path / "it.h5") as file:
+        assert list(file.attrs["classes"]) == names and file["done"][:2].all()
 
 
 def test_rows_are_filled_in_any_order(path: Path) -> None:
