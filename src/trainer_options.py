@@ -190,7 +190,7 @@ def check_trainer(options: Any, explaining: bool = False) -> dict[str, Any]:
             kind = OPTIONS[name]
             if name == "precision":
                 raise Mistake(
-                    f"trainer.precision={value} is unknown; say bf16-mixed, 16-mixed (on a GPU), 32-true, 64-true,"
+                    f"trainer.precision={value} is not known; say bf16-mixed, 16-mixed (on a GPU), 32-true, 64-true,"
                     " bf16-true or 16-true; null is 32."
                 )
             raise Mistake(f"trainer.{name}={value} is not {kind}{' or null' if kind.nullable else ''}.")

@@ -245,7 +245,7 @@ def test_table1_leaves_out_folds_that_sex_does_not_have(train_here, tmp_path):
         (["fold=0..4"], "fold=0..4 is not one value; say -m fold=0,1,2,3,4 to run with each."),
         (["-m", "fold=0-3"], "fold=0-3 is not one value; say -m fold=0,1,2,3 to run with each."),
         (["logger=[csv,wandb]"], "say logger=wandb: metrics.csv comes anyway."),
-        (["trainer.precision=fp16"], "trainer.precision=fp16 is unknown; say bf16-mixed, 16-mixed (on a GPU)"),
+        (["trainer.precision=fp16"], "trainer.precision=fp16 is not known; say bf16-mixed, 16-mixed (on a GPU)"),
         (["task==sex"], "task==sex has two equal signs; say task=sex."),
         (["fold=range(0,3"], "fold=range(0,3 cannot be read; close its brackets and quotes"),
         (["model.network=alexnet"], "is not a group of options; choose it by its name: model=…."),

@@ -177,11 +177,11 @@ def test_a_full_disk_loses_no_earlier_answer(visitor, study):
         (["study.name=../up"], "study.name=../up is not made of letters, digits, hyphens and underscores."),
         (
             ["study.name=pilot", "study.conditions=[visual/magic]"],
-            "study.conditions has visual/magic, which is neither",
+            "study.conditions has visual/magic; write none, or visual, audible or both",
         ),
         (
             ["study.name=pilot", "study.conditions=[smell/random]"],
-            "study.conditions has smell/random, which is neither",
+            "study.conditions has smell/random; write none, or",
         ),
         (["study.name=pilot", "study.conditions=[]"], "study.conditions=[] is not a list of one or more different"),
         (["study.name=pilot", "study.clips=1"], "study.clips=1 is not a whole number of 2 or more"),
