@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 
 from src.explain.options import target_of
@@ -102,7 +103,9 @@ def test_all_that_is_asked_of_an_attribution(benchmark_here: Here, trained: Trai
     options = ["attributions=[gradient_x_input,amplitude]", "domains=[input,frequency]", "logger=wandb", "checks=2"]
     quick = [option for option in QUICK if not option.startswith(("clips", "checks", "perturbation.energies"))]
     quick += ["clips=1", "perturbation.energies=[0,0.5,1]"]
-    assert benchmark_here(f"checkpoint={checkpoint}", f"control={checkpoint}", *options, *quick) == ""
+    same_network = torch.load(checkpoint, weights_only=True)
+    torch.save(same_network | {"epoch": 99}, tmp_path / "other.ckpt")
+    assert benchmark_here(f"checkpoint={checkpoint}", "control=other.ckpt", *options, *quick) == ""
     table = pd.read_csv(tmp_path / "run/leaderboard.csv", keep_default_na=False)
     means = table.set_index(["domain", "attribution", "measure"])["mean"]
     ranks = table.set_index(["domain", "attribution", "measure"])["rank"]
