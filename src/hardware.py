@@ -8,8 +8,8 @@ from typing import Any
 
 from src.mistake import Mistake
 
-# what the drivers of NVIDIA (also in Windows' Linux, and on Jetson) and of AMD leave in Linux
-GPU_FILES = ("/dev/nvidiactl", "/dev/dxg", "/dev/nvmap", "/dev/nvhost-gpu", "/dev/kfd")
+# what the drivers of NVIDIA (also in Windows' Linux, and on Jetson), of AMD and of TPUs leave in Linux
+GPU_FILES = ("/dev/nvidiactl", "/dev/dxg", "/dev/nvmap", "/dev/nvhost-gpu", "/dev/kfd", "/dev/accel0", "/dev/vfio/0")
 OF_GPUS = ("gpu", "cuda")
 STRATEGIES = ("ddp", "fsdp", "deepspeed", "single_", "xla", "hpu")  # how names of Lightning's begin
 ACCELERATORS = ("auto", "cpu", "cuda", "gpu", "mps", "tpu")  # of Lightning
@@ -38,8 +38,8 @@ def check_devices(options: dict[str, Any]) -> None:
         options: of Lightning's Trainer.
 
     Raises:
-        Mistake: it asks for GPUs where there are none; or by number for several devices, which would be processes on
-            the cores of the machine, and slower than one.
+        Mistake: Lightning knows no such accelerator, strategy or devices; it asks for GPUs where there are none; or by
+            number for several devices, which would be processes on the cores of the machine, and slower than one.
     """
     accelerator, devices = options.get("accelerator", "auto"), options.get("devices", "auto")
     if accelerator not in ACCELERATORS:

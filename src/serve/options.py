@@ -9,7 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from src.conf import CONF
+from src.conf import choices_of
 from src.config import check_number, packages, plain
 from src.explain.options import listed
 from src.hardware import check_devices
@@ -90,7 +90,7 @@ def check_study(config: dict[str, Any]) -> None:
     if study["name"] is not None:
         study["name"] = str(study["name"])  # YAML takes some for numbers
     conditions = study["conditions"] if isinstance(study["conditions"], list) else [study["conditions"]]
-    attributions = sorted(path.stem for path in (CONF / "attribution").glob("*.yaml"))
+    attributions = choices_of("attribution")
     for name in conditions:
         form, _, attribution = str(name).partition("/")
         if name in attributions:
