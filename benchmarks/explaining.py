@@ -47,7 +47,7 @@ from src.conf import CONF
 from src.datamodules.datamodule import AudioDataModule, Batch, loader
 from src.explain.attribution import Attribution
 from src.explain.explainer import Explainer, lay_out
-from src.explain.options import check_explanation
+from src.explain.options import check_question
 from src.explain.perturbation import perturb
 from src.explain.question import Perturbation, Question, question_of
 from src.explain.source import Source
@@ -109,7 +109,7 @@ class Case:
             enough = f"data.repetitions={-(-clips // 120)}"  # a fold tests on 12 speakers, 10 words of each
             trained = config.check(compose("train", overrides=[f"model={network}", "task=digit", enough]))
             options = ["checkpoint=none", f"data.batch_size={batch_size}"]
-            run = check_explanation(compose("explain", overrides=options))
+            run = check_question(compose("explain", overrides=options))
         torch.manual_seed(0)
         datamodule = AudioDataModule.from_config(trained)
         datamodule.setup()

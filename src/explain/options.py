@@ -32,14 +32,7 @@ def check_explanation(cfg: DictConfig) -> dict[str, Any]:
     Raises:
         Mistake: the first value that is missing, of the wrong type or out of range.
     """
-    config = plain(cfg)
-    for option, kind, low, high, nullable in NUMBERS:
-        check_number(config, option, kind, low, high, nullable)
-    check_perturbation(config)
-    config["allow"] = packages(config)
-    config["trainer"] = check_trainer(config.get("trainer"), explaining=True)
-    check_devices(config["trainer"])
-    config["target"] = target_of(config)
+    config = check_question(cfg)
     if re.match(r"[a-z]+://", str(config["input"])):
         raise Mistake(f"input={config['input']} is an address; download it, and name the file.")
     make_absolute(config, ("input",))
@@ -48,6 +41,23 @@ def check_explanation(cfg: DictConfig) -> dict[str, Any]:
         config["control"] = other_checkpoint("control", config["control"], config["checkpoint"])
     check_input(config)
     make_absolute(config["data"], ("root", "csv", "speakers", "cache_dir"), "data.")
+    return config
+
+
+def check_question(cfg: DictConfig) -> dict[str, Any]:
+    """As `check_explanation`, of all but the files.
+
+    Raises:
+        Mistake: the first value that is missing, of the wrong type or out of range.
+    """
+    config = plain(cfg)
+    for option, kind, low, high, nullable in NUMBERS:
+        check_number(config, option, kind, low, high, nullable)
+    check_perturbation(config)
+    config["allow"] = packages(config)
+    config["trainer"] = check_trainer(config.get("trainer"), explaining=True)
+    check_devices(config["trainer"])
+    config["target"] = target_of(config)
     return config
 
 
@@ -93,13 +103,8 @@ def check_benchmark(cfg: DictConfig) -> dict[str, Any]:
     Raises:
         Mistake: the first value that is missing, unknown or out of range.
     """
-    config = plain(cfg)
+    config = check_question(cfg)
     listed(config, "attributions", "attribution"), listed(config, "domains", "domain")
-    for option, kind, low, high, nullable in NUMBERS:
-        check_number(config, option, kind, low, high, nullable)
-    check_perturbation(config)
-    packages(config)
-    check_devices(check_trainer(config.get("trainer"), explaining=True))
     checkpoint = checkpoint_at("checkpoint", config["checkpoint"])
     if config["control"] not in (None, ""):
         other_checkpoint("control", config["control"], checkpoint)
