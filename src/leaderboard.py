@@ -1,8 +1,7 @@
 """Every attribution in every domain, on one checkpoint and the same clips: one table and one page.
 
-There is no single score. Each measure has its own best, and ties with it: attributions whose mean, over the same
-resamples of the speakers, is not told apart from the best one's. Features differ from domain to domain, so attributions
-are compared within a domain.
+There is no single score. Each measure has its own best, and ties with it: attributions that cannot be told apart from
+it, see `ranking`. Features differ from domain to domain, so attributions are compared within a domain.
 """
 
 import itertools
@@ -96,7 +95,7 @@ def compare(cfg: DictConfig, folder: Path, asked: Sequence[tuple[str, str]], abo
             left_out.append(f"{attribution} in the domain {domain}: {mistake}")
             continue
         entries.append(entry_of(own / explanation.COMPLETE, domain, attribution))
-        table = write(folder, entries, left_out, about, cfg.seed)
+        table = write(folder, entries, left_out, about)
     if not entries:
         raise Mistake(f"no attribution could be asked; the first said: {left_out[0]}")
     return table

@@ -21,8 +21,8 @@ from src.datamodules.datamodule import AudioDataModule, Batch
 from src.drawing import drawing
 from src.explain import plots
 from src.explain.attribution import relevance_of
-from src.explain.bootstrap import SpeakerBootstrap
 from src.explain.inputs import inputs_of, silence_of
+from src.explain.intervals import SpeakerIntervals
 from src.explain.interventions import compare, paper_of
 from src.explain.options import checked_fractions
 from src.explain.panels import View, audible, file_name, picture
@@ -102,7 +102,7 @@ class PerturbationCurves(Callback):
         fill: a choice of `conf/fill`.
         fractions: of the features that are removed.
         random_orders: how many random orders are averaged.
-        seed: of these, and of the intervals.
+        seed: of these.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class PerturbationCurves(Callback):
         random_orders: int,
         seed: int,
     ) -> None:
-        self.attribution, self.fill, self.seed = build_named(attribution, "attribution"), fill, seed
+        self.attribution, self.fill = build_named(attribution, "attribution"), fill
         self.fractions, self.seeds = checked_fractions(fractions), [seed + number for number in range(random_orders)]
         self.metrics: dict[str, float] = {}
 
@@ -145,9 +145,9 @@ class PerturbationCurves(Callback):
             return
         _, datamodule = parts(trainer, module)
         outcome = Outcome.joined([outcome for _, outcome in shares])
-        bootstrap = bootstrap_of(datamodule, [clip for tested, _ in shares for clip in tested], self.seed)
-        table = summarise(outcome, self.fractions, bootstrap)
-        self.metrics = areas(outcome, self.fractions, bootstrap)
+        intervals = intervals_of(datamodule, [clip for tested, _ in shares for clip in tested])
+        table = summarise(outcome, self.fractions, intervals)
+        self.metrics = areas(outcome, self.fractions, intervals)
         folder, features = (
             Path(trainer.default_root_dir),
             "samples" if self.perturbation.fill.silence.ndim == 3 else "bins",
@@ -166,11 +166,11 @@ class InterventionTest(Callback):
 
     Args:
         intervention: a choice of `conf/intervention`.
-        seed: of the intervals.
+        seed: of nothing any more; run folders of earlier versions have it.
     """
 
-    def __init__(self, intervention: dict[str, Any], seed: int) -> None:
-        self.node, self.seed = intervention, seed
+    def __init__(self, intervention: dict[str, Any], seed: int = 0) -> None:
+        self.node = intervention
         self.metrics: dict[str, float] = {}
 
     def on_fit_start(self, trainer: Trainer, module: LightningModule) -> None:
@@ -197,7 +197,7 @@ class InterventionTest(Callback):
         if trainer.is_global_zero:
             clip, label, before, after = np.array([row for share in shares for row in share]).T
             classifier, datamodule = parts(trainer, module)
-            self.metrics = compare(label, before, after, bootstrap_of(datamodule, clip.tolist(), self.seed))
+            self.metrics = compare(label, before, after, intervals_of(datamodule, clip.tolist()))
             paper = paper_of(self.intervention, classifier.classes)
             name = f"fold {datamodule.fold}"
             path = Path(trainer.default_root_dir) / "intervention.png"
@@ -214,8 +214,8 @@ def parts(trainer: Trainer, module: LightningModule) -> tuple[Classifier, AudioD
     return module, datamodule
 
 
-def bootstrap_of(datamodule: AudioDataModule, clips: Sequence[int], seed: int) -> SpeakerBootstrap:
-    return SpeakerBootstrap([datamodule.clips[clip].speaker for clip in clips], seed=seed)
+def intervals_of(datamodule: AudioDataModule, clips: Sequence[int]) -> SpeakerIntervals:
+    return SpeakerIntervals([datamodule.clips[clip].speaker for clip in clips])
 
 
 def gathered(own: Any) -> list[Any]:

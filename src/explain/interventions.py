@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from src.config import is_number
-from src.explain.bootstrap import SpeakerBootstrap
+from src.explain.intervals import SpeakerIntervals
 from src.explain.pitch import at_pitch
 from src.mistake import Mistake
 from src.modules.classifier import Classifier
@@ -216,8 +216,8 @@ def paper_of(intervention: Intervention | None, classes: list[str]) -> dict[str,
     return PAPER if same and classes == ["male", "female"] else None
 
 
-def compare(label: np.ndarray, before: np.ndarray, after: np.ndarray, bootstrap: SpeakerBootstrap) -> dict[str, float]:
-    """What an intervention did, as metrics with 95 % intervals (`…_low`, `…_high`) that resample speakers.
+def compare(label: np.ndarray, before: np.ndarray, after: np.ndarray, intervals: SpeakerIntervals) -> dict[str, float]:
+    """What an intervention did, as metrics with 95 % intervals over speakers (`…_low`, `…_high`).
 
     `intervention/accuracy_before`, `intervention/accuracy_after` and `intervention/flipped`, the share of clips that
     are taken for another class than before, right or wrong.
@@ -226,10 +226,10 @@ def compare(label: np.ndarray, before: np.ndarray, after: np.ndarray, bootstrap:
         label: (N,) classes.
         before: (N,) classes that the network takes the clips for.
         after: (N,) the same of the changed clips.
-        bootstrap: over the speakers of the N clips.
+        intervals: over the speakers of the N clips.
     """
     shares = {"accuracy_before": before == label, "accuracy_after": after == label, "flipped": before != after}
     metrics: dict[str, float] = {}
     for name, share in shares.items():
-        metrics |= bootstrap.described(f"intervention/{name}", share.mean(), bootstrap.means(share))
+        metrics |= intervals.described(f"intervention/{name}", share)
     return metrics

@@ -102,7 +102,7 @@ def curves(folder: Path, results: Results, view: View) -> Section:
     text = (
         f"A fraction of all {view.features} is replaced ({fill}), the most relevant first, and the network is asked"
         " again. The sooner accuracy falls, the more of what the network uses was among them. Shaded are 95 % intervals"
-        f" from resampling {results.source.unit}s."
+        f" over {results.source.unit}s."
     )
     if results.question.perturbation.seeds:
         text += " Random removal spares silence, and is averaged over its seeds."
@@ -117,9 +117,7 @@ def measures(results: Results) -> Section:
         for name in results.measured
         if name in results.metrics
     ]
-    text = [
-        f"They compare attributions of one checkpoint. Intervals of 95 % are from resampling {results.source.unit}s."
-    ]
+    text = [f"They compare attributions of one checkpoint. Intervals of 95 % are over {results.source.unit}s."]
     known = {name.split("/")[0] for name in results.measured}
     text += [sentence for topic, sentence in EXPLAINED.items() if topic in known]
     return Section("Measures", text, table=pd.DataFrame(rows))

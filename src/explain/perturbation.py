@@ -21,8 +21,8 @@ import torch
 from scipy.integrate import trapezoid
 from torch import Tensor, nn
 
-from src.explain.bootstrap import SpeakerBootstrap
 from src.explain.fill import Fill
+from src.explain.intervals import DIFFERENCE, SHARE, SpeakerIntervals
 
 Scores = Mapping[str, Tensor | Sequence[Tensor]]  # order -> (B, ...), or one per seed; the highest goes first
 
@@ -132,22 +132,22 @@ def ranks(scores: Tensor) -> Tensor:
     return torch.empty_like(places).scatter_(1, order, places).view(scores.shape)
 
 
-def summarise(outcome: Outcome, fractions: Sequence[float], bootstrap: SpeakerBootstrap) -> pd.DataFrame:
+def summarise(outcome: Outcome, fractions: Sequence[float], intervals: SpeakerIntervals) -> pd.DataFrame:
     """The curves: a row per order and fraction.
 
     Columns: order, fraction, accuracy, low, high, probability, probability_low, probability_high; accuracy as a share,
-    probability the mean of the label's, both with the ends of their 95 % intervals, which resample speakers.
+    probability the mean of the label's, both with the ends of their 95 % intervals over speakers.
 
     Args:
         outcome: of N clips.
         fractions: the F it was made with.
-        bootstrap: over the speakers of the N clips.
+        intervals: over the speakers of the N clips.
     """
     accuracy, probability = outcome.over_seeds(outcome.correct), outcome.over_seeds(outcome.probability)
     tables = []
     for order in accuracy:
-        low, high = bootstrap.interval(bootstrap.means(accuracy[order]))
-        probability_low, probability_high = bootstrap.interval(bootstrap.means(probability[order]))
+        low, high = intervals.of_mean(accuracy[order])
+        probability_low, probability_high = intervals.of_mean(probability[order])
         columns: dict[str, Any] = {"order": order, "fraction": np.asarray(fractions, float)}
         columns |= {"accuracy": accuracy[order].mean(0), "low": low, "high": high}
         columns["probability"] = probability[order].mean(0)
@@ -156,13 +156,13 @@ def summarise(outcome: Outcome, fractions: Sequence[float], bootstrap: SpeakerBo
     return pd.concat(tables, ignore_index=True)
 
 
-def areas(outcome: Outcome, fractions: Sequence[float], bootstrap: SpeakerBootstrap) -> dict[str, float]:
+def areas(outcome: Outcome, fractions: Sequence[float], intervals: SpeakerIntervals) -> dict[str, float]:
     """The area under each curve, and between each control's and relevance's, as metrics with 95 % intervals.
 
     The area is the trapezoid rule over the fraction (linear, although the figure's axis is not), over the range of the
     fractions: the mean height of the curve, in the unit of accuracy or probability, where the wide steps at large
     fractions weigh most. Lower is better for relevance. The area between is the control's less relevance's: above
-    zero, relevance found more of what the network uses. Its interval is of that difference, from the same resamples.
+    zero, relevance found more of what the network uses. Its interval is of that difference, clip by clip.
 
     Names are `perturbation/area/relevance` and `perturbation/area/random_minus_relevance` for accuracy, and
     `perturbation/probability_area/…`, each also with `_low` and `_high`. None where there is but one fraction.
@@ -181,7 +181,7 @@ def areas(outcome: Outcome, fractions: Sequence[float], bootstrap: SpeakerBootst
                 names[f"{order}_minus_relevance"] = height - heights["relevance"]
             for name, of_clips in names.items():
                 metric = f"perturbation/{kind}/{name.replace(' ', '_')}"
-                metrics |= bootstrap.described(metric, of_clips.mean(), bootstrap.means(of_clips))
+                metrics |= intervals.described(metric, of_clips, DIFFERENCE if "_minus_" in name else SHARE)
     return metrics
 
 

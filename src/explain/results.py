@@ -11,9 +11,10 @@ import pandas as pd
 from sklearn.metrics import balanced_accuracy_score
 
 from src.explain.attribution import GradientXInput, IntegratedGradients
-from src.explain.bootstrap import SpeakerBootstrap
+from src.explain.intervals import SpeakerIntervals
 from src.explain.interventions import compare
 from src.explain.lrp import LRP
+from src.explain.measures import bounds_of
 from src.explain.perturbation import Outcome, areas, summarise
 from src.explain.question import Question
 from src.explain.source import Source
@@ -31,7 +32,7 @@ class Results:
         source: the clips.
         question: what was asked of them.
         classes: C names.
-        seed: of the intervals' resamples and of the choice of clips.
+        seed: of the choice of clips.
     """
 
     def __init__(self, path: Path, source: Source, question: Question, classes: list[str], seed: int) -> None:
@@ -56,7 +57,7 @@ class Results:
             )  # (N,) sum of each clip's relevance
         self.predicted = self.logits.argmax(1)  # (N,)
         self.labelled = bool((self.label >= 0).all())
-        self.bootstrap = SpeakerBootstrap([clip.speaker for clip in source.clips], seed=seed)
+        self.intervals = SpeakerIntervals([clip.speaker for clip in source.clips])
 
     @property
     def probabilities(self) -> np.ndarray:
@@ -81,7 +82,7 @@ class Results:
         """See `perturbation.summarise`."""
         if self.outcome is None or self.question.perturbation is None:
             return None
-        return summarise(self.outcome, self.question.perturbation.fractions, self.bootstrap)
+        return summarise(self.outcome, self.question.perturbation.fractions, self.intervals)
 
     @cached_property
     def metrics(self) -> dict[str, float | int]:
@@ -100,9 +101,9 @@ class Results:
         for name, values in self.measured.items():
             found |= self.mean(name, values)
         if self.outcome is not None and self.question.perturbation is not None:
-            found |= areas(self.outcome, self.question.perturbation.fractions, self.bootstrap)
+            found |= areas(self.outcome, self.question.perturbation.fractions, self.intervals)
         if self.changed is not None:
-            found |= compare(self.label, self.predicted, self.changed, self.bootstrap)
+            found |= compare(self.label, self.predicted, self.changed, self.intervals)
         return found
 
     def mean(self, name: str, values: np.ndarray) -> dict[str, float]:
@@ -111,8 +112,7 @@ class Results:
         if not kept.any():
             return {}
         speakers = [clip.speaker for clip, known in zip(self.source.clips, kept, strict=True) if known]
-        bootstrap = self.bootstrap if kept.all() else SpeakerBootstrap(speakers, seed=self.seed)
-        return bootstrap.described(name, values[kept].mean(dtype=float), bootstrap.means(values[kept]))
+        return SpeakerIntervals(speakers).described(name, values[kept], bounds_of(name))
 
     def relevance(self, row: int) -> np.ndarray:
         """Of one clip, in the shape of the network's input without its channel: (T,) or (frequencies, times)."""

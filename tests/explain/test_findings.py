@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from src.explain.bootstrap import SpeakerBootstrap
 from src.explain.findings import curve_findings
+from src.explain.intervals import SpeakerIntervals
 from src.explain.perturbation import Outcome, areas, summarise
 
 NOT_SURE = " [−2.0, 6.0], which include zero"
@@ -44,16 +44,16 @@ def test_findings_of_a_perturbation_by_hand():
     after = np.array([[0, 1, 0, 1, 1], [0, 1, 1, 1, 1], [0, 1, 0, 1, 0], [0, 1, 1, 1, 1]], bool)
     correct = np.stack([np.ones_like(after), after], axis=2)  # (N, O, F)
     outcome = Outcome(orders, correct, correct.astype(np.float32))
-    bootstrap = SpeakerBootstrap(["ada", "ada", "bela", "bela"])
-    table, between = (made(outcome, [0, 0.01], bootstrap) for made in (summarise, areas))
+    intervals = SpeakerIntervals(["ada", "ada", "bela", "bela"])
+    table, between = (made(outcome, [0, 0.01], intervals) for made in (summarise, areas))
     found = curve_findings(table, "samples", between)
     assert found[1:] == [
-        "With 1 % of the samples removed, accuracy is 0.0 % [0.0, 0.0] by relevance, 100.0 % [100.0, 100.0] with the"
-        " least relevant first, 50.0 % [50.0, 50.0] by amplitude, 87.5 % [75.0, 100.0] at random; with none removed,"
-        " 100.0 %. Here relevance does better than amplitude by 50.0 points, and their intervals do not overlap;"
-        " better than random by 87.5 points, and their intervals do not overlap.",
-        "Averaged over all fractions removed, relevance does better than amplitude by 25.0 points [25.0, 25.0];"
-        " better than random by 43.8 points [37.5, 50.0].",
+        "With 1 % of the samples removed, accuracy is 0.0 % [0.0, 98.8] by relevance, 100.0 % [1.2, 100.0] with the"
+        " least relevant first, 50.0 % by amplitude, 87.5 % [0.0, 100.0] at random; with none removed, 100.0 %. Here"
+        " relevance does better than amplitude by 50.0 points, of too few speakers for an interval; better than random"
+        " by 87.5 points, but their intervals overlap.",
+        "Averaged over all fractions removed, relevance does better than amplitude by 25.0 points, of too few speakers"
+        " for an interval; better than random by 43.8 points [−47.2, 89.6], which include zero.",
     ]
     elsewhere = curve_findings(table.replace({"fraction": {0.01: 0.2}}), "bins")
     assert elsewhere[1].startswith("With 20 % of the bins removed"), "the fraction that was measured"

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from src.build import build
 from src.conf import CONF
-from src.explain.bootstrap import SpeakerBootstrap
+from src.explain.intervals import SpeakerIntervals
 from src.explain.interventions import (
     Intervention,
     KeepBand,
@@ -203,14 +203,13 @@ def test_bands_that_are_none_are_refused(intervention, options, message):
         build({"_target_": f"src.explain.interventions.{intervention}", **options}, "intervention", RATE)
 
 
-def test_comparison_counts_and_resamples_speakers():
+def test_comparison_counts_and_has_intervals_over_speakers():
     label = np.array([0, 0, 1, 1, 1, 0])
     before, after = np.array([0, 0, 1, 1, 0, 1]), np.array([1, 0, 0, 1, 0, 0])
-    bootstrap = SpeakerBootstrap(["a", "a", "b", "b", "c", "c"])
-    metrics = compare(label, before, after, bootstrap)
+    intervals = SpeakerIntervals(["a", "a", "b", "b", "c", "c"])
+    metrics = compare(label, before, after, intervals)
     shares = {name: metrics[f"intervention/{name}"] for name in ("accuracy_before", "accuracy_after", "flipped")}
     assert shares == pytest.approx({"accuracy_before": 4 / 6, "accuracy_after": 3 / 6, "flipped": 3 / 6})
-    assert len(metrics) == 9
-    # each speaker was right in half of the changed clips: no draw of speakers can change that
-    assert metrics["intervention/accuracy_after_low"] == metrics["intervention/accuracy_after_high"] == 0.5
-    assert metrics["intervention/accuracy_before_low"] == 0 and metrics["intervention/accuracy_before_high"] == 1
+    assert 0 < metrics["intervention/accuracy_before_low"] < 4 / 6 < metrics["intervention/accuracy_before_high"] < 1
+    # each speaker was right in half of the changed clips, by luck: that says nothing of how far speakers differ
+    assert "intervention/accuracy_after_low" not in metrics
