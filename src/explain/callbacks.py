@@ -24,7 +24,7 @@ from src.explain.attribution import relevance_of
 from src.explain.inputs import inputs_of, silence_of
 from src.explain.intervals import SpeakerIntervals
 from src.explain.interventions import compare, paper_of
-from src.explain.options import checked_fractions
+from src.explain.options import DEFINITIONS, check_definition, checked_fractions
 from src.explain.panels import View, audible, file_name, picture
 from src.explain.perturbation import Outcome, areas, summarise, write_curves
 from src.explain.question import Perturbation
@@ -103,6 +103,7 @@ class PerturbationCurves(Callback):
         fractions: of the features that are removed.
         random_orders: how many random orders are averaged.
         seed: of these.
+        definition: of what fractions are, see `perturbation`.
     """
 
     def __init__(
@@ -112,9 +113,12 @@ class PerturbationCurves(Callback):
         fractions: Sequence[float],
         random_orders: int,
         seed: int,
+        definition: str = DEFINITIONS[0],
     ) -> None:
         self.attribution, self.fill = build_named(attribution, "attribution"), fill
         self.fractions, self.seeds = checked_fractions(fractions), [seed + number for number in range(random_orders)]
+        check_definition("callbacks.perturbation.definition", definition)
+        self.definition = definition
         self.metrics: dict[str, float] = {}
 
     def on_fit_start(self, trainer: Trainer, module: LightningModule) -> None:
@@ -126,7 +130,7 @@ class PerturbationCurves(Callback):
         dataset = datamodule.evaluation_dataset(datamodule.split.test)
         passes = partial(inputs_of, classifier, dataset, datamodule.batch_size)
         fill = build_named(self.fill, "fill", silence_of(classifier, dataset.length), passes)
-        self.perturbation = Perturbation(self.fractions, self.seeds, fill)
+        self.perturbation = Perturbation(self.fractions, self.seeds, fill, definition=self.definition)
         self.outcomes: list[Outcome] = []
         self.tested: list[int] = []
 
@@ -147,11 +151,9 @@ class PerturbationCurves(Callback):
         outcome = Outcome.joined([outcome for _, outcome in shares])
         intervals = intervals_of(datamodule, [clip for tested, _ in shares for clip in tested])
         table = summarise(outcome, self.fractions, intervals)
-        self.metrics = areas(outcome, self.fractions, intervals)
-        folder, features = (
-            Path(trainer.default_root_dir),
-            "samples" if self.perturbation.fill.silence.ndim == 3 else "bins",
-        )
+        self.metrics = areas(outcome, self.fractions, intervals, self.definition)
+        folder = Path(trainer.default_root_dir)
+        features = self.perturbation.of("samples" if self.perturbation.fill.silence.ndim == 3 else "bins")
         write_curves(folder / "curves.csv", table)
         with drawing("curves.png"):
             figure = plots.plot_curves(table, features, chance=1 / len(datamodule.classes))

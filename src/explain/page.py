@@ -60,7 +60,10 @@ def write(folder: Path, results: Results, view: View, facts: Mapping[str, object
     sections, findings = [], []
     if results.curves is not None:
         write_curves(folder / "curves.csv", results.curves)
-        findings += curve_findings(results.curves, view.features, results.metrics, unit=results.source.unit)
+        asked = results.question.perturbation
+        assert asked is not None
+        features, unit = asked.of(view.features), results.source.unit
+        findings += curve_findings(results.curves, features, results.metrics, unit=unit, scale=asked.scale)
         sections.append(curves(folder, results, view))
     if results.measured:
         sections.append(measures(results))
@@ -94,17 +97,20 @@ def write(folder: Path, results: Results, view: View, facts: Mapping[str, object
 
 def curves(folder: Path, results: Results, view: View) -> Section:
     """`curves.png`, the paper's figure, and the numbers behind it."""
-    assert results.curves is not None and results.question.perturbation is not None
-    fill = type(results.question.perturbation.fill).__name__.lower()
+    asked = results.question.perturbation
+    assert results.curves is not None and asked is not None
+    fill, features = type(asked.fill).__name__.lower(), asked.of(view.features)
     chance = 1 / len(results.classes)
-    png = plots.png(plots.plot_curves(results.curves, view.features, chance=chance), dpi=150)
+    png = plots.png(plots.plot_curves(results.curves, features, chance=chance), dpi=150)
     (folder / "curves.png").write_bytes(png)
     text = (
-        f"A fraction of all {view.features} is replaced ({fill}), the most relevant first, and the network is asked"
-        " again. The sooner accuracy falls, the more of what the network uses was among them. Shaded are 95 % intervals"
-        f" over {results.source.unit}s."
+        f"A fraction of the {features} is replaced ({fill}), the most relevant first, and the network is asked again."
+        " The sooner accuracy falls, the more of what the network uses was among them. Shaded are 95 % intervals over"
+        f" {results.source.unit}s."
     )
-    if results.question.perturbation.seeds:
+    if asked.definition == "sounding":
+        text += " In every order silence goes last, and no fraction counts it: to remove it removes nothing."
+    if asked.seeds:
         text += " Random removal spares silence, and is averaged over its seeds."
     alt = "Accuracy over the fraction of the input that is removed, by relevance and in the control orders"
     return Section("Removing what is relevant", [text], [Picture(png, alt)], results.curves)

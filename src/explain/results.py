@@ -101,7 +101,8 @@ class Results:
         for name, values in self.measured.items():
             found |= self.mean(name, values)
         if self.outcome is not None and self.question.perturbation is not None:
-            found |= areas(self.outcome, self.question.perturbation.fractions, self.intervals)
+            asked = self.question.perturbation
+            found |= areas(self.outcome, asked.fractions, self.intervals, asked.definition)
         if self.changed is not None:
             found |= compare(self.label, self.predicted, self.changed, self.intervals)
         return found
