@@ -32,6 +32,8 @@ METRICS = (
     "intervention/accuracy_before",
     "intervention/accuracy_after",
     "intervention/flipped",
+    "intervention/opposite/minus_intervention",
+    "intervention/artefact/minus_intervention",
     "perturbation/area/relevance",
     "perturbation/area/amplitude_minus_relevance",
     "perturbation/area/random_minus_relevance",

@@ -180,26 +180,32 @@ class InterventionTest(Callback):
         classifier, datamodule = parts(trainer, module)
         self.intervention = build_named(self.node, "intervention", datamodule.settings.sample_rate)
         batch = datamodule.evaluation_dataset(datamodule.split.test[:1]).__getitems__([0])
+        self.shams = self.intervention.shams()
         with torch.no_grad():
-            self.intervention(classifier, batch["waveform"].to(module.device), batch["label"].to(module.device))
+            for change in (self.intervention, *self.shams.values()):
+                change(classifier, batch["waveform"].to(module.device), batch["label"].to(module.device))
 
     def on_test_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
-        self.tested: list[tuple[int, int, int, int]] = []  # clip, label, prediction before and after
+        self.tested: list[tuple[int, ...]] = []  # clip, label, prediction before, after, and after each sham
 
     def on_test_batch_end(self, trainer: Trainer, module: LightningModule, *step: Any) -> None:
         batch: Batch = step[1]
         classifier, _ = parts(trainer, module)
         before = classifier(batch["waveform"]).argmax(1)
-        after = classifier.network(self.intervention(classifier, batch["waveform"], batch["label"])).argmax(1)
-        columns = (batch["clip"], batch["label"], before, after)
+        after = [
+            classifier.network(change(classifier, batch["waveform"], batch["label"])).argmax(1)
+            for change in (self.intervention, *self.shams.values())
+        ]
+        columns = (batch["clip"], batch["label"], before, *after)
         self.tested += zip(*(column.tolist() for column in columns), strict=True)
 
     def on_test_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         shares = gathered(self.tested)
         if trainer.is_global_zero:
-            clip, label, before, after = np.array([row for share in shares for row in share]).T
+            clip, label, before, after, *others = np.array([row for share in shares for row in share]).T
+            shams = dict(zip(self.shams, others, strict=True))
             classifier, datamodule = parts(trainer, module)
-            self.metrics = compare(label, before, after, intervals_of(datamodule, clip.tolist()))
+            self.metrics = compare(label, before, after, intervals_of(datamodule, clip.tolist()), shams)
             paper = paper_of(self.intervention, classifier.classes)
             name = f"fold {datamodule.fold}"
             path = Path(trainer.default_root_dir) / "intervention.png"

@@ -70,8 +70,11 @@ class Explainer(LightningModule):
         if self.question.control is not None:
             values |= self.question.control(waveform, relevance, target, rows)
         if self.question.intervention is not None:
-            changed = self.question.intervention(self.classifier, waveform, label)
-            values["intervention"] = self.classifier.network(changed).float()
+            changes = {"intervention": self.question.intervention} | {
+                f"sham/{name}": sham for name, sham in self.question.intervention.shams().items()
+            }
+            for name, change in changes.items():
+                values[name] = self.classifier.network(change(self.classifier, waveform, label)).float()
         self.file.fill(rows, {name: value.cpu().numpy() for name, value in values.items()})
 
     def _megabytes(self, waveform: Tensor, input: Tensor, target: Tensor) -> float:
@@ -107,7 +110,7 @@ def lay_out(path: Path, source: Source, question: Question, attributes: dict[str
     if question.checks is not None:
         columns["cascade"] = np.dtype((np.float32, (question.checks.layers,)))
     if question.intervention is not None:
-        columns["intervention"] = logits
+        columns |= {"intervention": logits, **{f"sham/{name}": logits for name in question.intervention.shams()}}
     known = {
         "label": source.labels,
         "path": [clip.path for clip in source.clips],

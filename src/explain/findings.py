@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from src.explain.interventions import SHAMS
+
+ENDS = ("low", "high")
 OPPOSITE = "least relevant"  # relevance turned round, no rival of it
 BY = {"random": "at random", OPPOSITE: "with the least relevant first"}  # other orders: by their name
 
@@ -84,7 +87,12 @@ def interval(low: float, high: float) -> str:
 
 
 def intervention_findings(
-    metrics: Mapping[str, float], label: np.ndarray, before: np.ndarray, after: np.ndarray, classes: Sequence[str]
+    metrics: Mapping[str, float],
+    label: np.ndarray,
+    before: np.ndarray,
+    after: np.ndarray,
+    classes: Sequence[str],
+    unit: str = "speaker",
 ) -> list[str]:
     """What an intervention did, over all clips and to each class.
 
@@ -92,6 +100,7 @@ def intervention_findings(
         metrics: of `interventions.compare`.
         label, before, after: (N,) classes, and what the clips were taken for.
         classes: C names.
+        unit: what the intervals are over.
     """
     values = {}
     for name in ("accuracy_before", "accuracy_after", "flipped"):
@@ -104,5 +113,30 @@ def intervention_findings(
     ]
     return [
         f"The intervention takes accuracy from {values['accuracy_before']} to {values['accuracy_after']}; it changes"
-        f" {values['flipped']} of the predictions. By class: {'; '.join(of_classes)}."
+        f" {values['flipped']} of the predictions. By class: {'; '.join(of_classes)}.",
+        *beside_shams(metrics, unit),
     ]
+
+
+def beside_shams(metrics: Mapping[str, float], unit: str) -> list[str]:
+    """How much further an intervention takes accuracy than its shams, and what follows; nothing where it has none."""
+    shams = {name: f"intervention/{name}/minus_intervention" for name in SHAMS}
+    shams = {name: key for name, key in shams.items() if key in metrics}
+    if not shams:
+        return []
+    said, not_beyond = [], []
+    for name, key in shams.items():
+        after = f"intervention/{name}/accuracy_after"
+        accuracy = percent(metrics[after]) + interval(*(metrics.get(f"{after}_{end}", math.nan) for end in ENDS))
+        low, high = (metrics.get(f"{key}_{end}", math.nan) for end in ENDS)
+        further = interval(low, high) or NO_INTERVAL.format(unit=unit)
+        points = f"{100 * metrics[key]:.1f}".replace("-", "−")
+        said.append(f"{SHAMS[name]}, {accuracy}: the intervention goes further by {points} points{further}")
+        if not low > 0:
+            not_beyond.append(SHAMS[name])
+    conclusion = (
+        f"It is not shown to go further than {' and '.join(not_beyond)}: this does not support the hypothesis"
+        if not_beyond
+        else "It goes further than all of its controls, which supports the hypothesis"
+    )
+    return [f"After its controls, accuracy is: {'; '.join(said)}. {conclusion}."]

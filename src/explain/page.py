@@ -69,7 +69,7 @@ def write(folder: Path, results: Results, view: View, facts: Mapping[str, object
         sections.append(measures(results))
     if results.changed is not None:
         findings += intervention_findings(
-            results.metrics, results.label, results.predicted, results.changed, results.classes
+            results.metrics, results.label, results.predicted, results.changed, results.classes, results.source.unit
         )
         sections.append(intervention(folder, results))
     examples: list[Example] = []
@@ -137,7 +137,8 @@ def intervention(folder: Path, results: Results) -> Section:
     (folder / "figures/intervention.png").write_bytes(png)
     text = (
         f"All clips are changed as the hypothesis has it ({name}, see the options above), and the network is asked"
-        " again. Lines are 95 % intervals."
+        " again. Lines are 95 % intervals; those of the paper's figures, where they are shown, are a standard deviation"
+        " over folds. Grey are its controls, which damage clips alike and do not do what the hypothesis has."
     )
     return Section("Intervention", [text], [Picture(png, f"Accuracy before and after {name}")])
 

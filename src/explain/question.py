@@ -17,7 +17,7 @@ from src.explain.domain import Domain
 from src.explain.energy import Inverse, curve_over_energy
 from src.explain.fill import Fill
 from src.explain.inputs import inputs_of, silence_of
-from src.explain.interventions import Intervention
+from src.explain.interventions import Change, Intervention
 from src.explain.measures import Measures
 from src.explain.options import DEFINITIONS, checked_fractions
 from src.explain.perturbation import Outcome, counts_of, perturb, scores_of
@@ -183,7 +183,9 @@ def try_out(question: Question, classifier: Classifier, source: Source) -> None:
         if not logits.isfinite().all():
             raise Mistake("the checkpoint's network gives logits that are not finite; choose one with finite weights.")
         if question.intervention is not None:
-            question.intervention(classifier, batch["waveform"], batch["label"])
+            changes: list[Change] = [question.intervention, *question.intervention.shams().values()]
+            for change in changes:
+                change(classifier, batch["waveform"], batch["label"])
     target = targets(question.target, logits, batch["label"])
     relevance, apart = question.domain.relevance(question.attribution, batch["waveform"], input, target)
     if not (relevance.isfinite().all() and apart.isfinite().all()):

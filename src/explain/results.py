@@ -43,6 +43,9 @@ class Results:
             self.target: np.ndarray = file["target"][:]  # (N,)
             self.logit: np.ndarray = file["logit"][:]  # (N,)
             self.apart: np.ndarray = file["apart"][:]  # (N,) relevance that cannot be seen in the domain
+            self.shams = (
+                {name: of[:].argmax(1) for name, of in file["sham"].items()} if "sham" in file else {}
+            )  # (N,) each
             self.changed: np.ndarray | None = file["intervention"][:].argmax(1) if "intervention" in file else None
             self.measured: dict[str, np.ndarray] = {name: file[name][:] for name in question.measured}  # (N,) each
             self.outcome: Outcome | None = None
@@ -104,7 +107,7 @@ class Results:
             asked = self.question.perturbation
             found |= areas(self.outcome, asked.fractions, self.intervals, asked.definition)
         if self.changed is not None:
-            found |= compare(self.label, self.predicted, self.changed, self.intervals)
+            found |= compare(self.label, self.predicted, self.changed, self.intervals, self.shams)
         return found
 
     def mean(self, name: str, values: np.ndarray) -> dict[str, float]:

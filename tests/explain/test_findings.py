@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from src.explain.findings import curve_findings
+from src.explain.findings import curve_findings, intervention_findings
 from src.explain.intervals import SpeakerIntervals
 from src.explain.perturbation import Outcome, areas, summarise
 
@@ -59,3 +59,34 @@ def test_findings_of_a_perturbation_by_hand():
     elsewhere = curve_findings(table.replace({"fraction": {0.01: 0.2}}), "bins")
     assert elsewhere[1].startswith("With 20 % of the bins removed"), "the fraction that was measured"
     assert curve_findings(table[table["fraction"] == 0], "bins") == []
+
+
+@pytest.mark.parametrize(
+    ("beyond_artefact", "conclusion"),
+    [
+        (0.05, "It goes further than all of its controls, which supports the hypothesis."),
+        (-0.02, "It is not shown to go further than the artefact alone: this does not support the hypothesis."),
+    ],
+)
+def test_a_hypothesis_is_supported_by_what_goes_beyond_every_control(beyond_artefact, conclusion):
+    metrics = {f"intervention/{name}": 0.9 for name in ("accuracy_before", "accuracy_after", "flipped")}
+    metrics |= {f"{name}{end}": value for name, value in metrics.items() for end in ("_low", "_high")}
+    for name, low in (("opposite", 0.3), ("artefact", beyond_artefact)):
+        own = {"accuracy_after": 0.95, "minus_intervention": low + 0.1}
+        own |= {"minus_intervention_low": low, "minus_intervention_high": low + 0.2}
+        metrics |= {f"intervention/{name}/{key}": value for key, value in own.items()}
+    label = np.array([0, 1])
+    first, second = intervention_findings(metrics, label, label, label, ["male", "female"])
+    assert first.startswith("The intervention takes accuracy from 90.0 % [90.0, 90.0] to 90.0 %")
+    assert second.startswith(
+        "After its controls, accuracy is: the opposite, 95.0 %: the intervention goes further by 40.0"
+    )
+    assert second.endswith(f". {conclusion}")
+    assert (
+        len(
+            intervention_findings(
+                {k: v for k, v in metrics.items() if k.count("/") < 2}, label, label, label, ["m", "f"]
+            )
+        )
+        == 1
+    )
