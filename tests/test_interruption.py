@@ -70,7 +70,7 @@ def of_python(code: str) -> Callable[[], subprocess.Popen[str]]:
     ],
 )
 def test_a_job_ends_with_a_word(tmp_path, job, number):
-    before = f"begin = open({str(tmp_path / 'begun')!r}, 'w').close"
+    before = f"begin = lambda: open({str(tmp_path / 'begun')!r}, 'w').close()"
     said = ended(of_python(JOB.format(before=before, job=job)), (tmp_path / "begun").exists, number)
     reason = {signal.SIGTERM: "Ended by SIGTERM", signal.SIGINT: "Interrupted"}[number]
     assert said == f"{reason}; go on with: this\n"
@@ -85,7 +85,7 @@ def test_a_job_ends_with_a_word(tmp_path, job, number):
     ],
 )
 def test_what_a_library_does_with_the_signal_does_not_matter(tmp_path, job):
-    before = f"begin = open({str(tmp_path / 'begun')!r}, 'w').close"
+    before = f"begin = lambda: open({str(tmp_path / 'begun')!r}, 'w').close()"
     said = ended(of_python(JOB.format(before=before, job=job)), (tmp_path / "begun").exists)
     assert said == "Ended by SIGTERM; go on with: this\n"
 
