@@ -231,7 +231,7 @@ def test_shams_are_grey_bars_beside_them():
     shams = {"intervention/opposite/accuracy_after": 0.6, "intervention/artefact/accuracy_after": 0.7}
     (axes,) = plots.plot_intervention({"fold 0": metrics(0.9, 0.3) | shams}).axes
     heights = {bars.get_label(): bars[0].get_height() for bars in axes.containers}
-    assert heights == {"before": 0.9, "after": 0.3, "after the opposite": 0.6, "after the artefact alone": 0.7}
+    assert heights == {"before": 0.9, "after": 0.3, "opposite": 0.6, "artefact": 0.7}
 
 
 def drawn(figure: Figure) -> list[str]:
