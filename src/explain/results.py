@@ -42,6 +42,9 @@ class Results:
             self.target: np.ndarray = file["target"][:]  # (N,)
             self.logit: np.ndarray = file["logit"][:]  # (N,)
             self.apart: np.ndarray = file["apart"][:]  # (N,) relevance that cannot be seen in the domain
+            rows = len(self.label)
+            # (N,) relevance of the network's biases, NaN where it is not known
+            self.biases: np.ndarray = file["biases"][:] if "biases" in file else np.full(rows, np.nan, np.float32)
             self.changed: np.ndarray | None = file["intervention"][:].argmax(1) if "intervention" in file else None
             self.measured: dict[str, np.ndarray] = {name: file[name][:] for name in question.measured}  # (N,) each
             self.outcome: Outcome | None = None
@@ -51,7 +54,7 @@ class Results:
             self.total = np.concatenate(
                 [
                     file["relevance"][start : start + CHUNK].sum(tuple(range(1, file["relevance"].ndim)), dtype=float)
-                    for start in range(0, len(self.label), CHUNK)
+                    for start in range(0, rows, CHUNK)
                 ]
             )  # (N,) sum of each clip's relevance
         self.predicted = self.logits.argmax(1)  # (N,)
@@ -66,10 +69,18 @@ class Results:
 
     @property
     def conservation_error(self) -> np.ndarray:
-        """|sum of the relevance and what is kept apart - logit| / |logit|, (N,); NaN where it is not meant to be 0."""
+        """|sum of the relevance and what is kept apart - logit| / |logit|, (N,); NaN where it is not meant to be 0.
+
+        What biases have got counts as kept apart where it is known, and as missing where not.
+        """
         if not isinstance(self.question.attribution, CONSERVING):
             return np.full(len(self.logit), np.nan)
-        return np.abs(self.total + self.apart - self.logit) / self.magnitude
+        return np.abs(self.total + self.apart + np.nan_to_num(self.biases) - self.logit) / self.magnitude
+
+    @property
+    def share_of_biases(self) -> np.ndarray:
+        """Relevance of the network's biases / logit, (N,); NaN where it is not known."""
+        return self.biases / np.copysign(self.magnitude, self.logit)
 
     @property
     def magnitude(self) -> np.ndarray:
@@ -97,6 +108,8 @@ class Results:
             found["conservation_error/highest"] = float(error.max())
         if self.apart.any():
             found["apart/median"] = float(np.median(np.abs(self.apart) / self.magnitude))
+        if np.nan_to_num(self.biases).any():
+            found["biases/median"] = float(np.nanmedian(np.abs(self.share_of_biases)))
         for name, values in self.measured.items():
             found |= self.mean(name, values)
         if self.outcome is not None and self.question.perturbation is not None:
