@@ -172,6 +172,26 @@ def test_a_killed_run_is_gone_on_with(explain_here: Here, trained: Trained, tmp_
     assert "holds an explanation with another target;" in explain_here(*options, "target=true")
 
 
+def test_explanations_from_before_biases_were_kept_apart(explain_here: Here, trained: Trained, tmp_path: Path) -> None:
+    """They held LRP that left biases out, and no column for what these get."""
+    options = [f"checkpoint={trained('audionet', 'sex')}", *QUICK]
+    assert explain_here(*options, "attribution.zero_bias=true") == ""
+    whole, part = tmp_path / "run/relevance.h5", tmp_path / "run/relevance.part.h5"
+    with h5py.File(whole, "a") as file:
+        assert not file["biases"][:].any()
+        del file["biases"]
+    assert "with another attribution.zero_bias" in explain_here(*options)
+    before = metrics_of(tmp_path / "run")
+    assert explain_here(*options, "attribution.zero_bias=true") == ""  # opens as it is
+    assert metrics_of(tmp_path / "run") | {"seconds": 0} == before | {"seconds": 0}
+    whole.rename(part)
+    assert "relevance.part.h5 is of an earlier version of Auscult; remove it" in explain_here(
+        *options, "attribution.zero_bias=true"
+    )
+    part.unlink()
+    assert explain_here(*options, "attribution.zero_bias=true") == "" and whole.exists()
+
+
 def noise(path: Path, seed: int) -> None:
     soundfile.write(path, np.random.default_rng(seed).normal(0, 0.1, 8000), 8000)
 
