@@ -101,7 +101,7 @@ class LRP:
             "plus": AlphaBeta(1, 0, zero_params),
             "alpha2_beta1": AlphaBeta(2, 1, zero_params),
         }
-        own: dict[str | None, BasicHook] = {"flat": rules.Flat(), "box": z_box(low, high, zero_params)}
+        own: dict[str | None, BasicHook] = {"flat": rules.Flat(), "box": z_box(low, high)}
         first, convolution = COMPOSITES[composite]
         self.composite = SpecialFirstLayerMapComposite(
             layer_map=[
@@ -147,9 +147,9 @@ class LRP:
             raise Mistake(f"attribution.high={self.high} is below the input's highest value, {highest:g}; raise it.")
 
 
-def z_box(low: float | None, high: float | None, zero_params: list[str] | None) -> BasicHook:
-    """The z^B rule between bounds, or each clip's own where they are None."""
-    rule = rules.ZBox(low, high, zero_params=zero_params)
+def z_box(low: float | None, high: float | None) -> BasicHook:
+    """The z^B rule between bounds, or each clip's own where they are None. Biases would cancel: they are left out."""
+    rule = rules.ZBox(low, high, zero_params=["bias"])
     if low is None:
         rule.input_modifiers[1] = lowest
     if high is None:
