@@ -222,7 +222,7 @@ def by_zennit(network: nn.Module, input: Tensor, target: Tensor) -> Tensor:
 
 
 def attributor(network: nn.Module) -> Gradient:
-    return Gradient(network, EpsilonPlus(zero_params=["bias"]))
+    return Gradient(network, EpsilonPlus())
 
 
 def logit_of(logits: Tensor, target: Tensor) -> Tensor:

@@ -102,7 +102,8 @@ def no_such_option(option: str, overrides: list[str], program: str) -> str:
     if owners := [f"{other}.py" for other in others if option in options((), other)]:
         if owners[0] == "train.py" and program in ("explain", "benchmark") and group in BROUGHT:
             return f"{option} is an option of train.py; here the checkpoint brings it: leave it out."
-        also = "; explain_by=[…] explains a network at the end of its training" if option == "attribution" else ""
+        also = "; explain_by=[…] explains a network at the end of its training" if group == "attribution" else ""
+        also += ", by files of conf/attribution such as lrp_epsilon_zero_bias" if also and name else ""
         return f"{option} is an option of {' and '.join(owners)}, not of {program}.py{also}; {HELP}."
     close = closest(option, options(overrides, program))
     return f"{option} is not an option{f' (did you mean {close}?)' if close else ''}; {HELP}."

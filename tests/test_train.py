@@ -254,6 +254,10 @@ def test_table1_leaves_out_folds_that_sex_does_not_have(train_here, tmp_path):
             ["attribution=random"],
             "attribution is an option of explain.py and benchmark.py, not of train.py; explain_by=",
         ),
+        (
+            ["attribution.zero_bias=true"],
+            "by files of conf/attribution such as lrp_epsilon_zero_bias; --help lists them.",
+        ),
         (["lr=0.1"], "lr is not an option; say optimizer.lr=0.1."),
         (["data.dir=clips"], "data.dir is not an option; say data.root=clips, with data=folder"),
         (["hydra/launcher=cores"], "hydra/launcher=cores is for the jobs of a multirun; add -m, or leave it out."),

@@ -158,7 +158,8 @@ def panel(folder: Path, results: Results, view: View, row: int, remarks: Sequenc
     return ClipPanel(
         clip.path, clip.speaker, label, prediction, target,
         dict(zip(classes, results.probabilities[row].tolist(), strict=True)),
-        float(results.conservation_error[row]), [drawn], heard, [*remarks, *cut(results, view, row)],
+        float(results.conservation_error[row]), float(results.share_of_biases[row]),
+        [drawn], heard, [*remarks, *cut(results, view, row)],
     )  # fmt: skip
 
 

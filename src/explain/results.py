@@ -43,9 +43,11 @@ class Results:
             self.target: np.ndarray = file["target"][:]  # (N,)
             self.logit: np.ndarray = file["logit"][:]  # (N,)
             self.apart: np.ndarray = file["apart"][:]  # (N,) relevance that cannot be seen in the domain
-            self.shams = (
-                {name: of[:].argmax(1) for name, of in file["sham"].items()} if "sham" in file else {}
-            )  # (N,) each
+            rows = len(self.label)
+            # (N,) relevance of the network's biases, NaN where it is not known
+            self.biases: np.ndarray = file["biases"][:] if "biases" in file else np.full(rows, np.nan, np.float32)
+            shams = file["sham"].items() if "sham" in file else ()
+            self.shams: dict[str, np.ndarray] = {name: of[:].argmax(1) for name, of in shams}  # (N,) each
             self.changed: np.ndarray | None = file["intervention"][:].argmax(1) if "intervention" in file else None
             self.measured: dict[str, np.ndarray] = {name: file[name][:] for name in question.measured}  # (N,) each
             self.outcome: Outcome | None = None
@@ -55,7 +57,7 @@ class Results:
             self.total = np.concatenate(
                 [
                     file["relevance"][start : start + CHUNK].sum(tuple(range(1, file["relevance"].ndim)), dtype=float)
-                    for start in range(0, len(self.label), CHUNK)
+                    for start in range(0, rows, CHUNK)
                 ]
             )  # (N,) sum of each clip's relevance
         self.predicted = self.logits.argmax(1)  # (N,)
@@ -70,10 +72,18 @@ class Results:
 
     @property
     def conservation_error(self) -> np.ndarray:
-        """|sum of the relevance and what is kept apart - logit| / |logit|, (N,); NaN where it is not meant to be 0."""
+        """|sum of the relevance and what is kept apart - logit| / |logit|, (N,); NaN where it is not meant to be 0.
+
+        What biases have got counts as kept apart where it is known, and as missing where not.
+        """
         if not isinstance(self.question.attribution, CONSERVING):
             return np.full(len(self.logit), np.nan)
-        return np.abs(self.total + self.apart - self.logit) / self.magnitude
+        return np.abs(self.total + self.apart + np.nan_to_num(self.biases) - self.logit) / self.magnitude
+
+    @property
+    def share_of_biases(self) -> np.ndarray:
+        """Relevance of the network's biases / logit, (N,); NaN where it is not known."""
+        return self.biases / np.copysign(self.magnitude, self.logit)
 
     @property
     def magnitude(self) -> np.ndarray:
@@ -101,6 +111,8 @@ class Results:
             found["conservation_error/highest"] = float(error.max())
         if self.apart.any():
             found["apart/median"] = float(np.median(np.abs(self.apart) / self.magnitude))
+        if np.nan_to_num(self.biases).any():
+            found["biases/median"] = float(np.nanmedian(np.abs(self.share_of_biases)))
         for name, values in self.measured.items():
             found |= self.mean(name, values)
         if self.outcome is not None and self.question.perturbation is not None:

@@ -72,7 +72,7 @@ def test_each_choice_is_named_as_its_file():
     assert set(CHOICES) == {
         "lrp_epsilon", "lrp_epsilon_plus", "lrp_epsilon_plus_flat", "lrp_alpha2_beta1", "lrp_alpha2_beta1_flat",
         "lrp_box", "gradient", "gradient_x_input", "integrated_gradients", "smoothgrad", "occlusion", "rise",
-        "amplitude", "random",
+        "amplitude", "random", "lrp_epsilon_zero_bias", "lrp_epsilon_plus_zero_bias",
     }  # fmt: skip
     assert all(node["name"] == name for name, node in CHOICES.items())
 
