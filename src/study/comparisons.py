@@ -43,9 +43,8 @@ def compare(counted: pd.DataFrame, planned: Sequence[Comparison] = ()) -> pd.Dat
 
 def tested(counted: pd.DataFrame, comparison: Comparison) -> dict[str, Any]:
     """A row of `compare`; none where fewer than two participants met both conditions."""
-    part = counted[counted["condition"].isin([comparison.one, comparison.other])].dropna(subset=[comparison.measure])
-    if comparison.clips != "all":
-        part = part[part["clips"] == comparison.clips]
+    is_of = counted["condition"].isin([comparison.one, comparison.other]) & counted[comparison.measure].notna()
+    part = counted[is_of & ((comparison.clips == "all") | (counted["clips"] == comparison.clips))]
     values, people, clips = (part[name].to_numpy() for name in (comparison.measure, "participant", "clip"))
     found = estimate(values, people, clips, (part["condition"] == comparison.other).to_numpy())
     if len(found.by_participants) < 2:
@@ -70,7 +69,8 @@ def paired(differences: np.ndarray) -> float:
     """The p-value of a paired t-test; not a number where it cannot be known: all alike, or one."""
     if len(differences) < 2 or np.ptp(differences) < EQUAL:
         return np.nan
-    return float(stats.ttest_1samp(differences, 0).pvalue)
+    t = differences.mean() / stats.sem(differences)
+    return float(2 * stats.t.sf(abs(t), len(differences) - 1))
 
 
 def holm(p: pd.Series) -> pd.Series:

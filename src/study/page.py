@@ -106,7 +106,7 @@ def confirmed_in(comparisons: pd.DataFrame, planned: Sequence[Comparison]) -> Se
     if not planned:
         return Section("Primary comparison", [NO_PLAN])
     rows = of_role(comparisons, "primary")
-    text = [each.words[0].upper() + each.words[1:] + "." for each in planned]
+    text = [f"Compared: {each.words}." for each in planned]
     text += [PRIMARY if len(planned) == 1 else SEVERAL, HOW]
     if len(rows) < len(planned):
         text.append("Fewer than two participants met both conditions, of some or all: these cannot be tested yet.")
