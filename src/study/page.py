@@ -28,10 +28,10 @@ GUESS = (
     " their 95 % intervals are of other participants and other clips. Several networks' clips are taken together."
 )
 HOW = (
-    "Participants and clips are both taken as drawn from many (Clark 1973): the squared standard error is that by"
-    " participants and that by clips, less that of single answers, which both hold, and never below either; df is one"
-    " less than the fewer of participants and clips. d_z is Cohen's, over participants. More participants cannot make"
-    " up for few clips."
+    "In all tests and intervals of this page, participants and clips are taken as drawn from many (Clark 1973): the"
+    " squared standard error is that by participants and that by clips, less that of single answers, which both hold,"
+    " and never below either; df is one less than the fewer of participants and clips. More participants cannot make up"
+    " for few clips. d_z is Cohen's, over participants."
 )
 PRIMARY = (
     "Named in the study's plan before anybody answered, tested at 5 %, and the one test that confirms. It holds for a"
@@ -49,10 +49,11 @@ NO_PLAN = (
 EXPLORATORY = (
     "All that the plan does not name: two conditions at a time, by participants who met both. What is found here is to"
     " be confirmed by another study. p_holm is after Holm's correction for the whole table: all measures, kinds of"
-    " clips and pairs at once. comparisons.csv also has the p-values of paired t-tests by participants and by clips"
-    " alone; each finds too much where the others differ in what conditions do."
+    " clips and pairs at once. comparisons.csv also has t and p as they are, and the p-values of paired t-tests by"
+    " participants and by clips alone; each of these finds too much where the others differ in what conditions do."
 )
 NO_TESTS = "There are no two conditions that two or more of the participants met: nothing can be compared."
+COUNTS = ["d_z", "participants", "recordings"]
 FINE = {"difference": 6, "low": 6, "high": 6, "d_z": 6, "t": 6}  # decimals
 
 
@@ -104,28 +105,28 @@ def write(folder: Path) -> None:
 def confirmed_in(comparisons: pd.DataFrame, planned: Sequence[Comparison]) -> Section:
     """What came of the plan's comparisons."""
     if not planned:
-        return Section("Primary comparison", [NO_PLAN])
-    rows = of_role(comparisons, "primary")
+        return Section("Primary comparison", [NO_PLAN, HOW])
+    corrected = [] if len(planned) == 1 else ["p_holm"]
+    rows = of_role(comparisons, "primary", ["one", "other", "difference", "low", "high", "t", "df", "p", *corrected])
     text = [f"Compared: {each.words}." for each in planned]
     text += [PRIMARY if len(planned) == 1 else SEVERAL, HOW]
     if len(rows) < len(planned):
         text.append("Fewer than two participants met both conditions, of some or all: these cannot be tested yet.")
-    table = rows.drop(columns=["p_holm"] if len(planned) == 1 else [], errors="ignore")
-    return Section("Primary comparison", text, table=None if table.empty else table)
+    return Section("Primary comparison", text, table=None if rows.empty else rows)
 
 
 def explored_in(comparisons: pd.DataFrame) -> Section:
     """What came of all others."""
-    rows = of_role(comparisons, "exploratory")
-    return Section("Exploratory", [NO_TESTS]) if rows.empty else Section("Exploratory", [EXPLORATORY, HOW], table=rows)
+    columns = ["measure", "clips", "one", "other", "difference", "low", "high", "p_holm"]
+    rows = of_role(comparisons, "exploratory", columns)
+    return Section("Exploratory", [NO_TESTS]) if rows.empty else Section("Exploratory", [EXPLORATORY], table=rows)
 
 
-def of_role(comparisons: pd.DataFrame, role: str) -> pd.DataFrame:
-    """Its rows of what `compare` found, as the page shows them."""
+def of_role(comparisons: pd.DataFrame, role: str, columns: list[str]) -> pd.DataFrame:
+    """These columns of what `compare` found: what is concluded from first, as the page is not wide."""
     if comparisons.empty:
         return comparisons
-    rows = comparisons[comparisons["role"] == role]
-    return rows.drop(columns=["role", "p_by_participants", "p_by_clips"]).round(FINE)
+    return comparisons.loc[comparisons["role"] == role, [*columns, *COUNTS]].round(FINE)
 
 
 def plot(summary: pd.DataFrame, chance: float) -> Figure:

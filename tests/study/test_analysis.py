@@ -169,7 +169,9 @@ def test_the_program_writes_tables_a_figure_and_a_page(tmp_path, monkeypatch, ca
     assert comparisons["role"].value_counts().to_dict() == {"primary": 1, "exploratory": 11}
     page = (folder / "report.html").read_text()
     assert "9, of whom 1 are excluded" in page and "participant 2: failed" in page and "audible/lrp" in page
-    first, second, third = (page.rindex(f">{title}<") for title in ("Primary comparison", "By condition", "Exploratory"))
+    first, second, third = (
+        page.rindex(f">{title}<") for title in ("Primary comparison", "By condition", "Exploratory")
+    )
     said = "Compared: audible/lrp against visual/lrp, by correct guesses of all clips."
     assert first < page.index(said) < second < third and "p_holm" not in page[first:second]
     assert (folder / "study.png").read_bytes()[:4] == b"\x89PNG" and "Report: " in capsys.readouterr().out
