@@ -17,8 +17,8 @@ def compare(counted: pd.DataFrame, planned: Sequence[Comparison] = ()) -> pd.Dat
     """Each two conditions, by each measure and kind of clips: their difference, its 95 % interval and its tests.
 
     Rows are of two roles, and each role is a family of its own for Holm's correction, `p_holm`: "primary", what the
-    study's plan names, and "exploratory", everything else. In studies where conditions do not differ, either finds
-    something in 5 % of simulated ones at most. What cannot be tested, as where all differences are the same, counts as tested.
+    study's plan names, and "exploratory", everything else. Of simulated studies where conditions do not differ, 5 % at
+    most find something in either. What cannot be tested, as where all differences are the same, counts as tested.
 
     `t`, `df`, `p`, `low` and `high` take participants and clips as drawn from many (see `crossed.estimate`).
     `p_by_participants` and `p_by_clips` are of the paired t-tests that take only the one or the other so. `d_z` is
