@@ -16,6 +16,7 @@ from src.hardware import check_devices
 from src.mistake import Mistake
 from src.paths import checkpoint_at, make_absolute, other_checkpoint
 from src.plain_data import shown
+from src.study.plan import CLIPS, MEASURES, first_pair
 
 LOOPBACK = ("127.0.0.1", "localhost")
 FORMS = ("visual", "audible", "both")  # of explanations in a study
@@ -104,6 +105,44 @@ def check_study(config: dict[str, Any]) -> None:
     if not conditions or len(set(conditions)) < len(conditions):
         raise Mistake(f"study.conditions={conditions} is not a list of one or more different conditions.")
     study["conditions"] = conditions
+    study["primary"] = primary_of(study["primary"], conditions)
+
+
+def primary_of(asked: Any, conditions: list[str]) -> list[dict[str, str]]:
+    """The comparisons that a study is for, of its options `{pairs, measure, clips}`.
+
+    Raises:
+        Mistake: they are not of two of its conditions each, or cannot be measured so.
+    """
+    if not isinstance(asked, dict):
+        raise Mistake(f"study.primary={shown(asked)} is not a group of options; set study.primary.pairs.")
+    for option, values in (("measure", tuple(MEASURES)), ("clips", CLIPS)):
+        if asked[option] not in values:
+            raise Mistake(
+                f"study.primary.{option}={shown(asked[option])} is unknown; choose one of {', '.join(values)}."
+            )
+    pairs = first_pair(conditions) if asked["pairs"] is None else asked["pairs"]
+    pairs = [pairs] if isinstance(pairs, list) and pairs and all(isinstance(name, str) for name in pairs) else pairs
+    if not isinstance(pairs, list) or not all(is_pair(pair, conditions) for pair in pairs):
+        raise Mistake(
+            f"study.primary.pairs={shown(pairs)} is not a list of pairs of study.conditions, such as"
+            " [[audible/random,none]]."
+        )
+    if not pairs and len(conditions) > 1:
+        raise Mistake("study.primary.pairs=[] names nothing to compare; name two of study.conditions.")
+    if len({frozenset(pair) for pair in pairs}) < len(pairs):
+        raise Mistake(f"study.primary.pairs={shown(pairs)} has a pair twice.")
+    if asked["measure"] == "rating" and any("none" in pair for pair in pairs):
+        raise Mistake(
+            "study.primary.measure=rating has nothing to rate in none; set study.primary.pairs to two other conditions."
+        )
+    how = {"measure": asked["measure"], "clips": asked["clips"]}
+    return [{"one": one, "other": other, **how} for one, other in pairs]
+
+
+def is_pair(pair: Any, conditions: list[str]) -> bool:
+    """Whether it is a list of two different conditions."""
+    return isinstance(pair, list) and len(pair) == 2 and pair[0] != pair[1] and all(name in conditions for name in pair)
 
 
 def check_recording(config: dict[str, Any]) -> None:
