@@ -31,6 +31,8 @@ RUN, SWEEP = "config.yaml", "multirun.yaml"
 METRICS, LAST = "metrics.json", "checkpoints/last.ckpt"
 RESULTS = (METRICS, "leaderboard.csv")  # of folders from before a benchmark wrote its configuration
 GOES_ON = ("explain", "benchmark")  # programs that go on with what the same command left behind
+# what runs did from before these were options: a stopped one is the same still
+BEFORE = {"weights": "best", "data.placement": "each_epoch", "data.clip.preparation": "cleaned"}
 MAY_CHANGE = ("attribution", "attributions", "domains", "logger")  # as a benchmark goes on: others explain, too
 
 log = logging.getLogger(__name__)
@@ -188,7 +190,17 @@ def holds_same(folder: Path, config: dict[str, Any]) -> bool:
         held = read(folder)
     except (OSError, Mistake):
         return False
-    return isinstance(held, dict) and {**held, "ckpt_path": None} == {**config, "ckpt_path": None}
+    return {**with_what_was_no_option(held), "ckpt_path": None} == {**config, "ckpt_path": None}
+
+
+def with_what_was_no_option(held: dict[str, Any]) -> dict[str, Any]:
+    """A run's configuration, with the options that an earlier version did not have."""
+    for option, value in BEFORE.items():
+        group, _, name = option.rpartition(".")
+        node = selected(held, group) if group else held
+        if isinstance(node, dict):
+            node.setdefault(name, value)
+    return held
 
 
 def complete_metrics(folder: Path, config: dict[str, Any]) -> dict[str, float | int]:

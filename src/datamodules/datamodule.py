@@ -73,8 +73,8 @@ class AudioDataModule(LightningDataModule):
     """One task on one speaker fold of one corpus; what counts as a speaker is the corpus's to say (`Corpus.unit`).
 
     A batch is `{"waveform": (B, 1, T) float32, "label": (B,) int64, "clip": (B,) int64}`; `clip` indexes
-    `clips`. In training a clip's place in the silence around it depends on (seed, epoch, clip), in evaluation
-    on the clip alone; neither depends on how many processes share the work.
+    `clips`. In training a clip's place in the silence around it depends on (seed, epoch, clip), or where it is fixed,
+    and in evaluation, on the clip alone; neither depends on how many processes share the work.
 
     Args:
         corpus: where the clips are.
@@ -87,6 +87,7 @@ class AudioDataModule(LightningDataModule):
         speakers: of "train", "validation" and "test", as a checkpoint has them, instead of what the fold says.
         confound: what is planted into clips of all splits.
         shuffle_labels: training clips get each other's, so that there is nothing to learn but the clips themselves.
+        is_fixed: training clips, too, keep one place in the silence for all epochs, as if it were made once.
     """
 
     def __init__(
@@ -101,11 +102,12 @@ class AudioDataModule(LightningDataModule):
         speakers: dict[str, list[str]] | None = None,
         confound: Confound | None = None,
         shuffle_labels: bool = False,
+        is_fixed: bool = False,
     ) -> None:
         super().__init__()
         self.corpus, self.task, self.fold, self.settings = corpus, task, fold, settings
         self.cache_dir, self.batch_size, self.seed, self.given_speakers = cache_dir, batch_size, seed, speakers
-        self.confound, self.shuffle_labels = confound, shuffle_labels
+        self.confound, self.shuffle_labels, self.is_fixed = confound, shuffle_labels, is_fixed
 
     @classmethod
     def from_config(
@@ -131,6 +133,7 @@ class AudioDataModule(LightningDataModule):
             speakers=speakers,
             confound=Confound.from_config(config),
             shuffle_labels=data.get("shuffle_labels", False),  # checkpoints from before it was an option have none
+            is_fixed=data.get("placement") == "fixed",  # likewise
         )
         if division:
             module.division = division
@@ -195,7 +198,8 @@ class AudioDataModule(LightningDataModule):
         )  # fmt: skip
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        dataset = self._dataset(self.split.train, self._epoch_places)
+        train = self.split.train
+        dataset = self.evaluation_dataset(train) if self.is_fixed else self._dataset(train, self._epoch_places)
         if self.shuffle_labels:
             dataset.labels = np.random.default_rng(self.seed).permutation(dataset.labels)
         sampler: DistributedSampler[Batch] = DistributedSampler(
