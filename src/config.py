@@ -134,7 +134,7 @@ def check(cfg: DictConfig) -> dict[str, Any]:
         Mistake: the first value that is missing, of the wrong type or out of range.
     """
     with suppress(OmegaConfBaseException):  # which is said next
-        if cfg.optimizer.get("published") and "solver" not in cfg.model:
+        if cfg.optimizer.get("name") == "paper" and "solver" not in cfg.model:
             raise Mistake(f"model={cfg.model.name} has no published solver; choose optimizer=adamw.")
     check_numbers_as_given(cfg)
     config = plain(cfg)
@@ -198,6 +198,8 @@ def check_values(config: dict[str, Any]) -> None:
         )
     if config["data"].get("shuffle_labels", False) not in (True, False):
         raise Mistake(f"data.shuffle_labels={config['data']['shuffle_labels']} is neither true nor false.")
+    if config["data"].get("random_split", False) not in (True, False):
+        raise Mistake(f"data.random_split={shown(config['data']['random_split'])} is neither true nor false.")
     if "attributions" in config:
         raise Mistake("experiment=leaderboard is for python benchmark.py checkpoint=…; leave it out to train.")
     attributions = choices_of("attribution")

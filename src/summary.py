@@ -37,8 +37,7 @@ METRICS = (
     "perturbation/area/random_minus_relevance",
     "conservation_error/median",
 )
-# arXiv 1807.03418v3, Table 1: test accuracy in %, mean and standard deviation over the folds, as published: it does not
-# say by what the sum of squares was divided
+# arXiv 1807.03418v3, Table 1: test accuracy in %, mean and standard deviation over the folds, as published
 PAPER = {
     ("alexnet", "digit"): (95.82, 1.49),
     ("alexnet", "sex"): (95.87, 2.85),

@@ -16,6 +16,7 @@ from src.datamodules.clips import Clip, Corpus
 from src.datamodules.confound import Confound
 from src.datamodules.copies import without_copies
 from src.datamodules.division import Division, corpus_of
+from src.datamodules.excerpts import SOURCE
 from src.datamodules.folds import Split
 from src.datamodules.recording import ClipSettings
 
@@ -176,6 +177,7 @@ class AudioDataModule(LightningDataModule):
         self.cache = open_cache(self.corpus, self.clips, self.settings, self.cache_dir)
         self.division.keep(self.cache.clips)  # those that can be used
         self._part_copies()
+        self._warn_of_shared_sources()
         self._warn_of_unlabelled()
 
     def _part_copies(self) -> None:
@@ -195,6 +197,21 @@ class AudioDataModule(LightningDataModule):
         log.warning(
             "%d recordings are left out of training or validation, as they are copies of what is tested or validated,"
             " such as %s.", len(copies), example,
+        )  # fmt: skip
+
+    def _warn_of_shared_sources(self) -> None:
+        """Says how many clips are tested whose source trains, where clips are drawn whichever source they are of."""
+        if not getattr(self.corpus, "random_split", False):
+            return
+        train, test = (
+            [self.clips[clip].labels[SOURCE] for clip in part] for part in (self.split.train, self.split.test)
+        )
+        trained = set(train)
+        known = sum(source in trained for source in test)
+        log.warning(
+            "data.random_split=true: clips of one source stand on both sides. Of %d clips that are tested, %d (%.0f %%)"
+            " are cut from a source that trains, and the same clips validate: accuracies say little of sounds from"
+            " elsewhere.", len(test), known, 100 * known / max(1, len(test)),
         )  # fmt: skip
 
     def train_dataloader(self) -> DataLoader[Batch]:

@@ -15,8 +15,9 @@ from zennit.types import Activation, Convolution, Linear
 
 from src.explain.attribution import check_option, explaining
 from src.explain.forward_check import ForwardCheck
-from src.explain.rules import AlphaBeta, Epsilon, Pass
+from src.explain.rules import AlphaBeta, Epsilon, Merge, Pass
 from src.mistake import Mistake
+from src.modules.colours import Colours
 
 ROUNDING = 1e-3  # by which an input may exceed its bounds
 
@@ -85,6 +86,7 @@ class LRP:
         self.composite = SpecialFirstLayerMapComposite(
             layer_map=[
                 (Activation, Pass()),
+                (Colours, Merge()),
                 *layer_map_base(),
                 (Convolution, rule[convolution]),
                 (nn.Linear, rule["epsilon"]),

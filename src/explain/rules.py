@@ -77,6 +77,13 @@ class Pass(Rule):
         return relevance
 
 
+class Merge(Rule):
+    """Relevance of a bin is that of its colours together, as Audio-LRP adds up the channels of its heat maps."""
+
+    def propagate(self, input: Tensor, relevance: Tensor, module: nn.Module, forward: Forward) -> Tensor:
+        return relevance.sum(1, keepdim=True)
+
+
 class Epsilon(Rule):
     """LRP-epsilon: to each input in proportion to its contribution.
 

@@ -73,7 +73,7 @@ def test_each_choice_is_named_as_its_file():
     assert set(ALL) == {
         "lrp_epsilon", "lrp_epsilon_plus", "lrp_epsilon_plus_flat", "lrp_alpha2_beta1", "lrp_alpha2_beta1_flat",
         "lrp_box", "gradient", "gradient_x_input", "integrated_gradients", "smoothgrad", "occlusion", "rise",
-        "freqrise", "amplitude", "random",
+        "freqrise", "audio_lrp_epsilon", "audio_lrp_flat", "amplitude", "random",
     }  # fmt: skip
     assert all(node["name"] == name for name, node in ALL.items())
 
