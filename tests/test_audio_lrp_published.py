@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 from pathlib import Path
 
 import h5py
@@ -18,6 +19,7 @@ from src.build import build_named
 from src.checkpoint import classifier_of, open_checkpoint
 from src.conf import CONF
 from src.datamodules.datamodule import AudioDataModule
+from src.datamodules.division import Division
 from src.explain.forward_check import has_rule
 from src.mistake import Mistake
 from src.modules.classifier import Classifier
@@ -25,8 +27,10 @@ from src.modules.colours import Colours
 from src.modules.melcnn import MelCNN
 from src.modules.picture import ConstantQPicture
 from src.recipe import departures
+from tests.conftest import SHARED
 from tests.test_config import composed
 
+TABLE = SHARED / "cases/tables/UrbanSound8K.csv"
 EXPERIMENT = "experiment=audio_lrp_published"
 SOURCES, EXCERPTS = 10, 6  # of each class
 
@@ -107,6 +111,26 @@ def test_a_fifth_is_drawn_at_random_and_the_leak_is_said(tmp_path, cache_dir, ca
     parts = [{source_of[clip] for clip in part} for part in folds.split]
     assert not (parts[0] & parts[1] or parts[0] & parts[2] or parts[1] & parts[2])
     assert "both sides" not in caplog.text
+
+
+@pytest.mark.real
+@pytest.mark.slow
+@pytest.mark.skipif(not TABLE.exists(), reason="needs the table of UrbanSound8K in $AUSCULT_SHARED")
+def test_of_urbansound8k_nineteen_in_twenty_are_known(tmp_path):
+    """The share that conf/experiment/audio_lrp_published.yaml names, and what the first fifth of the table would be."""
+    (tmp_path / "metadata").mkdir()
+    (tmp_path / "audio/fold5").mkdir(parents=True)
+    (tmp_path / "audio/fold5/100032-3-0-0.wav").touch()  # clips without a recording are clips to a division
+    shutil.copy(TABLE, tmp_path / "metadata")
+    checked = config.check(composed(EXPERIMENT, f"data.root={tmp_path}"))
+    division = Division.from_config(checked)
+    trained = {division.clips[clip].labels["source"] for clip in division.split.train}
+    tested = [division.clips[clip].labels["source"] for clip in division.split.test]
+    assert len(tested) / 8732 == pytest.approx(0.2, abs=0.001)
+    assert np.mean([source in trained for source in tested]) == pytest.approx(0.96, abs=0.01)
+    sources = [row.split(",")[1] for row in TABLE.read_text().splitlines()[1:]]
+    first, rest = sources[: len(sources) // 5], set(sources[len(sources) // 5 :])
+    assert np.mean([source in rest for source in first]) < 0.02  # of Keras's validation_split
 
 
 @pytest.mark.parametrize("name", ["audio_lrp_epsilon", "audio_lrp_flat", "lrp_epsilon_plus"])

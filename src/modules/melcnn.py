@@ -1,4 +1,4 @@
-"""A small convolutional network on mel spectrograms, that of the Audio-LRP project."""
+"""A small convolutional network on spectrograms, that of the Audio-LRP project."""
 
 from collections import OrderedDict
 

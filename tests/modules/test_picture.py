@@ -74,9 +74,7 @@ def test_silence_is_nothing_and_slow_rates_are_refused() -> None:
     front_end = ConstantQPicture(RATE, 4.0)
     assert torch.equal(front_end(torch.zeros(1, 1, 88200)), torch.zeros(1, 1, 64, 64))
     for rate, seconds in ((7000, 10.0), (8000, 4.0), (22050, 1.0)):
-        with pytest.raises(
-            Mistake, match=r"needs clips of 32768 samples or more, at 7902 Hz or more; choose"
-        ):
+        with pytest.raises(Mistake, match=r"needs clips of 32768 samples or more, at 7902 Hz or more; choose"):
             ConstantQPicture(rate, seconds)
     with pytest.raises(Mistake, match="clips of 88200 samples, not 100"):
         front_end(torch.zeros(1, 1, 100))
