@@ -22,8 +22,8 @@ class ConstantQPicture(ColumnSpectrogram):
     pictures have at the bottom. `times` are evenly spaced, to half a frame. Colours are the network's first layer, see
     `Colours`.
 
-    nnAudio computes the transform. On eight clips of ESC-10, the colours of each (from 0 to 1) were off those by librosa
-    by less than 0.03 on average, and by less than 0.07 in 95 % of the values.
+    nnAudio computes the transform. On eight clips of ESC-10, the colours of each (from 0 to 1) were off those by
+    librosa by less than 0.03 on average, and by less than 0.07 in 95 % of the values.
 
     Args:
         sample_rate, seconds: see `ColumnSpectrogram`.
