@@ -97,6 +97,7 @@ def test_a_fifth_is_drawn_at_random_and_the_leak_is_said(tmp_path, cache_dir, ca
         f"Of 24 clips that are tested, {len(shared)} ({100 * len(shared) / 24:.0f} %) are cut from a source that trains"
     )
     assert said in caplog.text and "clips of one source stand on both sides" in caplog.text
+    assert "copies" not in caplog.text  # what is tested and validates is no copy of itself
     again = AudioDataModule.from_config(
         config.check(composed(EXPERIMENT, f"data.root={root}", f"data.cache_dir={cache_dir}")), module.speakers()
     )
