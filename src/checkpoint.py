@@ -91,9 +91,24 @@ class KeepBest(ModelCheckpoint):
             )
 
     def keep_as_it_is(self, trainer: Trainer) -> None:
-        """Makes what the trainer holds the best: of a resumed run that has lost its own and has no epoch to come."""
+        """Makes what the trainer holds the best, as of a resumed run that has lost its own and has no epoch to come."""
         self.best_model_path = str(Path(str(self.dirpath)) / "best.ckpt")
         trainer.save_checkpoint(self.best_model_path, weights_only=True)
+
+
+class KeepFinal(KeepBest):
+    """Keeps in `best.ckpt` the weights of the last step, whatever val/accuracy they have: the final iterate.
+
+    Each validation replaces what was there, so that a run which is stopped has weights to look at; the last step, which
+    no validation need follow, has the last word.
+    """
+
+    def check_monitor_top_k(self, trainer: Trainer, current: torch.Tensor | None = None) -> bool:
+        return current is not None
+
+    def on_train_end(self, trainer: Trainer, pl_module: Any) -> None:
+        if trainer.global_step != self._last_global_step_saved:
+            self.keep_as_it_is(trainer)
 
 
 class KeepLast(ModelCheckpoint):

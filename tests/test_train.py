@@ -129,7 +129,7 @@ def test_a_multirun_survives_a_failed_job_and_sums_up(train_here, tmp_path, caps
     assert table["error"].notna().tolist() == [False, True, False]
     assert "fold=7" in table["error"][1]
     accuracies = 100 * table["test/accuracy"].dropna()
-    assert f"{accuracies.mean():.2f} ± {accuracies.std(ddof=0):.2f}" in (sweep / "summary.md").read_text()
+    assert f"{accuracies.mean():.2f} ± {accuracies.std(ddof=1):.2f}" in (sweep / "summary.md").read_text()
 
 
 @pytest.mark.slow

@@ -18,7 +18,9 @@ log = logging.getLogger(__name__)
 
 TASKS = ("digit", "sex", "label")  # that are called as the label is
 # of `data`; the rest are the corpus's own
-SHARED_OPTIONS = ("name", "clip", "cache_dir", "batch_size", "epochs", "shift", "confound", "shuffle_labels")
+SHARED_OPTIONS = (
+    "name", "clip", "cache_dir", "placement", "batch_size", "epochs", "shift", "confound", "shuffle_labels",
+)  # fmt: skip
 
 
 class Division:

@@ -14,6 +14,7 @@ import torch
 import wandb
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import WandbLogger
+from pytorch_lightning.trainer.states import TrainerFn
 
 from src.build import build_named
 from src.config import check_number
@@ -57,7 +58,7 @@ class RelevancePanel(Callback):
     def on_validation_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         epoch = trainer.current_epoch + 1
         due = epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs
-        if not due or trainer.sanity_checking or not trainer.is_global_zero:
+        if not due or trainer.state.fn != TrainerFn.FITTING or trainer.sanity_checking or not trainer.is_global_zero:
             return
         classifier, datamodule = parts(trainer, module)
         members = datamodule.split.validation

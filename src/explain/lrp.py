@@ -15,8 +15,9 @@ from zennit.types import Activation, Convolution, Linear
 
 from src.explain.attribution import check_option, explaining
 from src.explain.forward_check import ForwardCheck
-from src.explain.rules import AlphaBeta, Epsilon, Pass, Rule
+from src.explain.rules import AlphaBeta, Epsilon, Merge, Pass, Rule
 from src.mistake import Mistake
+from src.modules.colours import Colours
 from src.plain_data import shown
 
 ROUNDING = 1e-3  # by which an input may exceed its bounds
@@ -106,6 +107,7 @@ class LRP:
         self.composite = SpecialFirstLayerMapComposite(
             layer_map=[
                 (Activation, Pass()),
+                (Colours, Merge()),
                 *layer_map_base(),
                 (Convolution, self.rules[convolution]),
                 (nn.Linear, self.rules["epsilon"]),

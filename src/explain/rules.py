@@ -104,6 +104,15 @@ class Pass(Rule):
         return relevance, None
 
 
+class Merge(Rule):
+    """Relevance of a bin is that of its colours together, as Audio-LRP adds up the channels of its heat maps."""
+
+    def propagate(
+        self, input: Tensor, relevance: Tensor, module: nn.Module, forward: Forward
+    ) -> tuple[Tensor, Tensor | None]:
+        return relevance.sum(1, keepdim=True), None
+
+
 class Epsilon(Rule):
     """LRP-epsilon: to each input, and the bias, in proportion to its contribution (Bach et al., equation 58).
 
