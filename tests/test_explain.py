@@ -172,6 +172,7 @@ def test_a_killed_run_is_gone_on_with(explain_here: Here, trained: Trained, tmp_
     assert "holds an explanation with another target;" in explain_here(*options, "target=true")
 
 
+@pytest.mark.slow
 def test_explanations_from_before_biases_were_kept_apart(explain_here: Here, trained: Trained, tmp_path: Path) -> None:
     """They held LRP that left biases out, and no column for what these get."""
     options = [f"checkpoint={trained('audionet', 'sex')}", *QUICK]
