@@ -170,7 +170,8 @@ def open_checkpoint(path: str | Path, option: str = "ckpt_path", allow: Sequence
     path = Path(path).expanduser()
     if not path.is_file():
         raise Mistake(f"{option}={path} is not a file; name a checkpoints/last.ckpt or best.ckpt of a run folder.")
-    others = [other for other in sorted(path.parent.glob("*.ckpt")) if other.name != path.name]
+    in_run = path.parent.name == "checkpoints"  # elsewhere, what lies beside it may be anything
+    others = [other for other in sorted(path.parent.glob("*.ckpt")) if in_run and other.name != path.name]
     way_out = f"copy it again, or use {others[0]}" if others else "copy it again, or train again"
     damaged = f"{option}={path} cannot be read (truncated, damaged or not a checkpoint); {way_out}."
     try:

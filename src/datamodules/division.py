@@ -61,11 +61,12 @@ class Division:
             self.unit = "recording"
             known = {column for clip in clips for column in clip.labels}
         if self.label not in known:
+            way = corpus.where_labels_are_named(self.label)
             asked = f"task={task['name']}" if task["name"] in (*TASKS, "sound") else f"task.label={self.label}"
             raise Mistake(
                 f"{asked} needs clips labelled '{self.label}', and this corpus has only"
-                f" {', '.join(sorted(known)) or 'unlabelled clips'}; {_other_task(known)}"
-                f"{f'{way}, ' if (way := corpus.where_labels_are_named(self.label)) else ''}or another corpus (data)."
+                f" {', '.join(sorted(known)) or 'unlabelled clips'};"
+                f" {', '.join(filter(None, [_other_task(known), way, 'or another corpus (data)']))}."
             )
         with unsaid():  # as it is said of those that can be used
             self.keep(clips)
@@ -123,7 +124,7 @@ class Division:
 
 def _other_task(known: set[str]) -> str:
     names = [f"task={name}" if name in TASKS else f"task=label task.label={name}" for name in sorted(known)]
-    return f"choose {' or '.join(names[:3])}, " if names else "choose another task "
+    return f"choose {' or '.join(names[:3]) or 'another task'}"
 
 
 def _each_by_itself(clips: list[Clip]) -> list[Clip]:

@@ -152,4 +152,6 @@ def listed(config: dict[str, Any], option: str, group: str) -> list[str]:
                 f"{option} has {name}, which is unknown; choose from {', '.join(known)}, or add"
                 f" conf/{group}/{name}.yaml."
             )
+        if names.count(name) > 1:
+            raise Mistake(f"{option} names {name} twice; name it once.")
     return names

@@ -45,6 +45,10 @@ def check(cfg: DictConfig) -> dict[str, Any]:
     for option, value in needed.items():
         if not value:
             raise Mistake(f"{option} has no value; set it with {option}=…")
+    if config["page"] == "live" and record["root"]:
+        raise Mistake("record.root=… is where page=record keeps recordings; add page=record, or leave record.root out.")
+    if config["page"] == "record" and config["checkpoint"] not in (None, ""):
+        raise Mistake("page=record asks no network; leave checkpoint out, or leave page out for the live page.")
     config["allow"] = packages(config)
     check_devices({"devices": 1, "strategy": "auto", **config["trainer"]})
     check_address(config["host"], config["port"])
@@ -76,7 +80,9 @@ def check_address(host: str, port: int) -> None:
     try:
         socket.create_server((host, port)).close()
     except OSError as error:
-        reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+        reason = os.strerror(error.errno or 0)
+        if error.errno == socket.EAI_NONAME:
+            raise Mistake(f"host={host} is no name that this machine knows; choose 127.0.0.1 or 0.0.0.0.") from error
         way_out = "choose another port" if error.errno == errno.EADDRINUSE else "choose 127.0.0.1 or 0.0.0.0, or a port"
         raise Mistake(f"host={host} port={port} cannot be served ({reason}); {way_out}.") from error
 
