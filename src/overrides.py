@@ -9,6 +9,7 @@ from src.arguments import MULTIRUN
 from src.complaint import composed, default, no_such_option, options
 from src.conf import CONF, PROGRAMS, choices_of, content_of, groups_of, owners_of, selected, top_level
 from src.hardware import ACCELERATORS
+from src.hints import meant
 from src.mistake import Mistake
 from src.paths import absolute, run_folder_of
 
@@ -79,6 +80,8 @@ def refuse_value_of_group(word: str, groups: Iterable[str], program: str) -> Non
         return
     if option == "trainer" and value in ACCELERATORS:
         raise Mistake(f"{word} is no value; say trainer.accelerator={value}.")
+    if said := meant(option, value, program):
+        raise Mistake(f"{word} is no value; {said}.")
     raise Mistake(f"{option} is a group of options; say {option}.NAME=…, such as {option}.{next(iter(holds))}=….")
 
 

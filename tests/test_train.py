@@ -221,7 +221,10 @@ def test_table1_leaves_out_folds_that_sex_does_not_have(train_here, tmp_path):
         (["task=[sex,digit]"], "task=[sex,digit] is a list, and one is to be chosen; say task=sex,digit with -m."),
         (["-m", "fold=[0,1]"], "fold=[0,1] is a list, and as such one value; say -m fold=0,1."),
         (["optimizer.lr=0,001"], "optimizer.lr=0,001 has a comma; say optimizer.lr=0.001, or -m to run with both."),
-        (["augmentation=none"], "augmentation=none is not a group of options; say augmentation.NAME=… for each."),
+        (
+            ["augmentation=none"],
+            "augmentation is a group of options; say augmentation.NAME=…, such as augmentation.shift=….",
+        ),
         (["model=melcnn", "model.front_end=constant_q"], "; say model/front_end=constant_q."),
         (["model=alexnet", "model/front_end=log_mel"], "model/front_end needs model=melcnn beside it"),
         (["data.clip.sample_rate=8k"], "data.clip.sample_rate=8k is not a whole number of 100 or more."),
