@@ -1,4 +1,4 @@
-"""Says what participants of a study answered: tables, paired tests, a figure and one page.
+"""Says what participants of a study answered: the primary comparison, tables, a figure and one page.
 
     python study.py results=studies/pilot
     python study.py effect=0.5
@@ -35,14 +35,11 @@ def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str])
     """Analyses a study, or says how many participants one needs."""
     checked = options.check(cfg)
     try:
-        from src.study import analysis, page  # only now: it takes seconds to import
+        from src.study import page, planning  # only now: it takes seconds to import
     except ModuleNotFoundError as error:
         raise Mistake(f"study.py needs {error.name}, an extra; pip install '.[serve]' in the checkout.") from error
     if checked["effect"] is not None:
-        planned = [checked[name] for name in ("effect", "power", "alpha", "comparisons")]
-        needed = analysis.participants_needed(*planned)
-        tests = "a paired t-test" if checked["comparisons"] == 1 else f"{checked['comparisons']} paired t-tests at once"
-        print(f"{needed} participants, each of whom meets all conditions and finishes, for {tests}.")
+        print(planning.told(*(checked[name] for name in options.PLANNING)))
     else:
         try:
             page.write(Path(checked["results"]))

@@ -23,7 +23,7 @@ from rich.table import Table
 from benchmarks.explaining import Case, count_passes, now, pass_bare
 from src import memory, training
 from src.datamodules.datamodule import Batch
-from src.explain.perturbation import perturb
+from src.explain.perturbation import counts_of, perturb
 
 
 def main() -> None:
@@ -57,9 +57,10 @@ def measure(case: Case, batch: Batch, orders: int, fractions: int) -> tuple[floa
         input = case.classifier.front_end(batch["waveform"])  # (B, ...)
     scores = torch.rand(orders, *input.shape, generator=torch.Generator().manual_seed(0)).to(input)
     steps = [step / fractions for step in range(1, fractions + 1)]  # none leaves the input intact: each takes a pass
+    counts = counts_of(input, case.perturbation.fill.silence, steps, "paper")
     seconds = [0.0, 0.0]
     for order, of_features in enumerate(scores):
-        asked = partial(perturb, network, input, batch["label"], {"": of_features}, steps, case.perturbation.fill)
+        asked = partial(perturb, network, input, batch["label"], {"": of_features}, counts, case.perturbation.fill)
         for side in (0, 1) if order % 2 else (1, 0):
             started = now()
             if side == 0:

@@ -48,7 +48,7 @@ from src.datamodules.datamodule import AudioDataModule, Batch, loader
 from src.explain.attribution import Attribution
 from src.explain.explainer import Explainer, lay_out
 from src.explain.options import check_question
-from src.explain.perturbation import perturb
+from src.explain.perturbation import counts_of, perturb
 from src.explain.question import Perturbation, Question, question_of
 from src.explain.source import Source
 from src.modules.classifier import Classifier
@@ -222,7 +222,7 @@ def by_zennit(network: nn.Module, input: Tensor, target: Tensor) -> Tensor:
 
 
 def attributor(network: nn.Module) -> Gradient:
-    return Gradient(network, EpsilonPlus(zero_params=["bias"]))
+    return Gradient(network, EpsilonPlus())
 
 
 def logit_of(logits: Tensor, target: Tensor) -> Tensor:
@@ -250,7 +250,9 @@ def perturb_in_steps(case: Case, input: Tensor, label: Tensor, steps: int) -> np
     network = case.classifier.network
     relevance = case.question.attribution(network, input, label)
     fractions = [step / steps for step in range(1, steps + 1)]
-    outcome = perturb(network, input, label, {"relevance": relevance}, fractions, case.perturbation.fill)
+    fill = case.perturbation.fill
+    counts = counts_of(input, fill.silence, fractions, "paper")  # Quantus removes silence as it comes
+    outcome = perturb(network, input, label, {"relevance": relevance}, counts, fill)
     return outcome.probability[:, 0]
 
 

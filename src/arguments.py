@@ -3,6 +3,7 @@
 Imports nothing heavy: a mistake in a word is to be named at once.
 """
 
+import difflib
 import os
 import re
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ FLAGS |= dict.fromkeys(("-p", "--package", "-cp", "--config-path", "-cn", "--con
 FLAGS |= dict.fromkeys(("-c", "--cfg"), ("job", "hydra", "all"))
 FLAGS |= dict.fromkeys(("-i", "--info"), ("", "all", "config", "defaults", "defaults-tree", "plugins", "searchpath"))
 MULTIRUN = ("-m", "--multirun")
+DASHES = ("–", "—", "−")  # en, em, minus: of pages that were copied from
 SETS = re.compile(r"[~+]*[\w./@:]+=")  # how an override begins
 
 
@@ -62,9 +64,13 @@ def arranged(words: Sequence[str], program: str) -> list[str]:
                 raise Mistake(f"{word} ends with a comma; say {word.rstrip(',')}.")
             overrides.append(readable(word))
         else:
+            if word.startswith(DASHES):
+                raise Mistake(f"{word} begins with a dash that is no hyphen; say -{word.lstrip(''.join(DASHES))}.")
             before = words[len(words) - len(rest) - 2] if len(rest) + 1 < len(words) else ""
             if before.partition("=")[0] in PATHS:
                 raise Mistake(f"{before} {word} has a space in it; put quotes around it: '{before} {word}'.")
+            if re.fullmatch(r"[\w.]+=[\d.,]+", before) and re.fullmatch(r"[\d.]+", word):
+                raise Mistake(f"{before} {word} has a space in it; say -m {before},{word} to run with each value.")
             raise Mistake(f"{word} is not of the form option=value{meant_by_word(word, program)}; --help lists them.")
     return overrides + flags
 
@@ -82,6 +88,10 @@ def refuse_torn(words: Sequence[str]) -> None:
             end += 1
         if end - first > 1:
             whole = "".join(words[first:end])
+            if re.match(r"[\w.]+=\{", whole):
+                pairs = re.findall(r"(\w+):\s*([^\s,{}]+)", " ".join(words[first:end]))
+                each = " ".join(f"{whole.partition('=')[0]}.{name}={value}" for name, value in pairs)
+                raise Mistake(f"{' '.join(words[first:end])} has a space in it; say {each or in_shell(whole)}.")
             several = "," in whole and not re.search(r"[\[({]", whole) and not set(MULTIRUN) & set(words)
             raise Mistake(
                 f"{' '.join(words[first:end])} has a space in it; say {'-m ' if several else ''}{in_shell(whole)}."
@@ -127,8 +137,11 @@ def flag(word: str, rest: list[str], program: str) -> list[str]:
             value = rest[0]
         option = name.lstrip("-")
         said = "options are said as name=value, without dashes"
+        close = difflib.get_close_matches(name, [known for known in FLAGS if known.startswith("--")], 1, 0.85)
         if re.split(r"\W", option)[0] in top_level(program):
             said = f"say {option}={value or '…'}"
+        elif close:
+            said = f"say {close[0]}"
         elif hint := meant(option, value, program):
             said = hint
         raise Mistake(f"{name} is not a flag; {said}; --help lists them.")
@@ -171,7 +184,7 @@ def meant_by_word(word: str, program: str) -> str:
     if word.endswith(".ckpt") or (("." in word or "/" in word) and (program == "study" or os.path.exists(word))):
         option = {"train": "ckpt_path", "study": "results"}.get(program, "checkpoint")
         return f"; say {'input' if program == 'explain' and not word.endswith('.ckpt') else option}={word}"
-    option, colon, value = word.partition(":")
+    option, colon, value = word.strip("{}").partition(":")
     if colon:
         return f"; say {option}={value}"
     groups = sorted({path.parent.name for path in CONF.glob(f"*/{word}.yaml")})

@@ -91,9 +91,24 @@ class KeepBest(ModelCheckpoint):
             )
 
     def keep_as_it_is(self, trainer: Trainer) -> None:
-        """Makes what the trainer holds the best: of a resumed run that has lost its own and has no epoch to come."""
+        """Makes what the trainer holds the best, as of a resumed run that has lost its own and has no epoch to come."""
         self.best_model_path = str(Path(str(self.dirpath)) / "best.ckpt")
         trainer.save_checkpoint(self.best_model_path, weights_only=True)
+
+
+class KeepFinal(KeepBest):
+    """Keeps in `best.ckpt` the weights of the last step, whatever val/accuracy they have: the final iterate.
+
+    Each validation replaces what was there, so that a run which is stopped has weights to look at; the last step, which
+    no validation need follow, has the last word.
+    """
+
+    def check_monitor_top_k(self, trainer: Trainer, current: torch.Tensor | None = None) -> bool:
+        return current is not None
+
+    def on_train_end(self, trainer: Trainer, pl_module: Any) -> None:
+        if trainer.global_step != self._last_global_step_saved:
+            self.keep_as_it_is(trainer)
 
 
 class KeepLast(ModelCheckpoint):
@@ -155,7 +170,8 @@ def open_checkpoint(path: str | Path, option: str = "ckpt_path", allow: Sequence
     path = Path(path).expanduser()
     if not path.is_file():
         raise Mistake(f"{option}={path} is not a file; name a checkpoints/last.ckpt or best.ckpt of a run folder.")
-    others = [other for other in sorted(path.parent.glob("*.ckpt")) if other.name != path.name]
+    in_run = path.parent.name == "checkpoints"  # elsewhere, what lies beside it may be anything
+    others = [other for other in sorted(path.parent.glob("*.ckpt")) if in_run and other.name != path.name]
     way_out = f"copy it again, or use {others[0]}" if others else "copy it again, or train again"
     damaged = f"{option}={path} cannot be read (truncated, damaged or not a checkpoint); {way_out}."
     try:

@@ -25,7 +25,7 @@ from src import arguments, folder_lock, interruption, own_folder
 from src.complaint import sentence
 from src.files import full_disk
 from src.mistake import Mistake, NoSuchFold, Occupied
-from src.overrides import check_changed, check_experiment, check_ranges, check_sweep
+from src.overrides import check_changed, check_experiment, check_ranges, check_resuming, check_sweep
 from src.plain_data import shown
 from src.summary import FAILED, LEFT_OUT
 
@@ -152,6 +152,7 @@ def start(main: Callable[[], Any], program: str) -> None:
         check_changed(words, program)
         check_experiment(words, program)
         check_ranges(words, program)
+        check_resuming(words, program)
         if set(arguments.MULTIRUN) & set(words):
             check_sweep(words, program)
         main()

@@ -54,11 +54,17 @@ def sentence(error: Exception, overrides: Iterable[str] = (), program: str = "tr
         if (program, option) == ("benchmark", "attribution"):
             return f"{option}={value} is one more beside attributions; say {in_shell(f'attributions=[{value}]')}."
         usual = default(option, overrides, program)
-        if (isinstance(usual, float) or str(usual).startswith("${")) and re.fullmatch(r"\d+,\d+", value):
+        if (isinstance(usual, float) or str(usual).startswith("${") or program == "study") and re.fullmatch(
+            r"\d+,\d+", value
+        ):
             return f"{option}={value} has a comma; say {option}={value.replace(',', '.')}, or -m to run with both."
         if isinstance(usual, list):
             return f"{option}={value} is a list, which takes brackets: say {in_shell(f'{option}=[{value}]')}."
+        if program == "serve":
+            return f"{option}={value} has several values; choose one, as serve.py runs with one."
         return f"{option}={value} has several values; add -m to run with each of them."
+    if found := re.search(r"Sweep parameters '([^'\n]+)' requires --multirun", text):
+        return f"{found.group(1)} has several values; add -m to run with each of them."
     if found := re.search(r"nvironment variable '(.*?)' not found.*?full_key: ([\w.]+)", text, re.DOTALL):
         return f"{found.group(2)} refers to the environment variable {found.group(1)}, which is not set."
     if found := re.search(r"Interpolation key '(.*?)' not found.*?full_key: ([\w.]+)", text, re.DOTALL):
@@ -102,9 +108,14 @@ def no_such_option(option: str, overrides: list[str], program: str) -> str:
     if owners := [f"{other}.py" for other in others if option in options((), other)]:
         if owners[0] == "train.py" and program in ("explain", "benchmark") and group in BROUGHT:
             return f"{option} is an option of train.py; here the checkpoint brings it: leave it out."
-        also = "; explain_by=[…] explains a network at the end of its training" if option == "attribution" else ""
+        also = "; explain_by=[…] explains a network at the end of its training" if group == "attribution" else ""
+        also += ", by files of conf/attribution such as lrp_epsilon_zero_bias" if also and name else ""
         return f"{option} is an option of {' and '.join(owners)}, not of {program}.py{also}; {HELP}."
-    close = closest(option, options(overrides, program))
+    names = options(overrides, program)
+    beside = [other.rpartition(".")[2] for other in names if other.rpartition(".")[0] == option.rpartition(".")[0]]
+    if option.rpartition(".")[0].endswith(".factors") and beside:
+        return f"{option} is not an option: there are factors of {' and '.join(beside)}; say +{option}=… to add one."
+    close = closest(option, names)
     return f"{option} is not an option{f' (did you mean {close}?)' if close else ''}; {HELP}."
 
 

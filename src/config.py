@@ -45,6 +45,12 @@ NUMBERS: list[tuple[str, type, float, float, bool]] = [
     ("model.network.dropout", float, 0, 1, False),
 ]
 
+CHOICES = {
+    "weights": ("best", "last"),
+    "data.placement": ("each_epoch", "fixed"),
+    "data.clip.preparation": ("cleaned", "published"),
+}
+
 # what every configuration of a training has
 NEEDED: dict[str, type] = {
     **dict.fromkeys(("data", "data.clip", "task", "model", "model.network", "model.front_end"), dict),
@@ -69,6 +75,9 @@ OmegaConf.register_new_resolver(
 )
 OmegaConf.register_new_resolver("job_of_sweep", job_of_sweep, replace=True)
 OmegaConf.register_new_resolver("groups", listed_groups, replace=True)  # for --help
+OmegaConf.register_new_resolver(
+    "as_published", lambda is_published, published, otherwise: published if is_published else otherwise, replace=True
+)
 OmegaConf.register_new_resolver("samples", lambda seconds, rate: round(seconds * rate), replace=True)
 
 
@@ -125,7 +134,7 @@ def check(cfg: DictConfig) -> dict[str, Any]:
         Mistake: the first value that is missing, of the wrong type or out of range.
     """
     with suppress(OmegaConfBaseException):  # which is said next
-        if cfg.optimizer.get("published") and "solver" not in cfg.model:
+        if cfg.optimizer.get("name") == "paper" and "solver" not in cfg.model:
             raise Mistake(f"model={cfg.model.name} has no published solver; choose optimizer=adamw.")
     check_numbers_as_given(cfg)
     config = plain(cfg)
@@ -170,6 +179,9 @@ def check_values(config: dict[str, Any]) -> None:
         check_number(config, option, kind, low, high, nullable)
     if config.get("keep_last", False) not in (True, False):
         raise Mistake(f"keep_last={config['keep_last']} is neither true nor false.")
+    for option, choices in CHOICES.items():  # which cards of earlier checkpoints lack
+        if (value := selected(config, option)) is not None and value not in choices:
+            raise Mistake(f"{option}={shown(value)} is unknown; choose {' or '.join(choices)}.")
     if config.get("missing_fold", "error") not in ("error", "skip"):  # cards of early checkpoints lack some options
         raise Mistake(f"missing_fold={config['missing_fold']} is neither error nor skip.")
     noise = config["augmentation"].get("noise_snr_db")
@@ -186,6 +198,8 @@ def check_values(config: dict[str, Any]) -> None:
         )
     if config["data"].get("shuffle_labels", False) not in (True, False):
         raise Mistake(f"data.shuffle_labels={config['data']['shuffle_labels']} is neither true nor false.")
+    if config["data"].get("random_split", False) not in (True, False):
+        raise Mistake(f"data.random_split={shown(config['data']['random_split'])} is neither true nor false.")
     if "attributions" in config:
         raise Mistake("experiment=leaderboard is for python benchmark.py checkpoint=…; leave it out to train.")
     attributions = choices_of("attribution")

@@ -45,6 +45,7 @@ OF_RELEVANCE = (
     "cost/",
     "perturbation/",
     "conservation_error/",
+    "biases/",
     "complexity/",
     "faithfulness/",
     "localisation/",
@@ -224,9 +225,15 @@ def facts(config: dict[str, Any], trained: dict[str, Any], results: Results) -> 
     if results.labelled:
         found["accuracy"] = f"{100 * results.metrics['test/accuracy']:.1f} %"
     if (error := results.metrics.get("conservation_error/median")) is not None:
-        found["conservation error"] = f"{error:.2g} in the median (0: the relevance sums to the logit)"
+        found["conservation error"] = (
+            f"{error:.2g} in the median (0: relevance and what is kept apart sum to the logit)"
+        )
     if (share := results.metrics.get("apart/median")) is not None:
         found["kept apart"] = f"{100 * share:.2g} % of the logit in the median: relevance of silence"
+    if (share := results.metrics.get("biases/median")) is not None:
+        found["biases"] = (
+            f"{100 * share:.2g} % of the logit in the median: the network's own, kept apart from the input's"
+        )
     return found
 
 

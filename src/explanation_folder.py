@@ -10,11 +10,11 @@ import yaml
 
 from src import run_folder
 from src.config import differences, read
-from src.explain.explainer import lay_out
+from src.explain.explainer import columns_of, lay_out
 from src.explain.question import Question
 from src.explain.relevance_file import check_own
 from src.explain.source import Source
-from src.mistake import Occupied
+from src.mistake import Mistake, Occupied
 from src.own_folder import holds_another
 
 log = logging.getLogger(__name__)
@@ -37,6 +37,10 @@ def prepare(folder: Path, config: dict[str, Any], source: Source, question: Ques
             f"{folder} holds an explanation from before its checkpoint or its recordings were changed; name another"
             " folder with hydra.run.dir."
         )
+    if (folder / INCOMPLETE).exists():
+        with h5py.File(folder / INCOMPLETE) as file:
+            if any(name not in file for name in columns_of(source, question)):
+                raise Mistake(f"{folder / INCOMPLETE} is of an earlier version of Auscult; remove it to explain anew.")
     run_folder.claim(folder, config, resume=held == config)
     if before is not None:
         log.info("Going on with the run in %s.", folder)

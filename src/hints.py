@@ -81,6 +81,7 @@ SERVING = {
     "address": "say host={value}",
     "name": "say study.name={value}, of page=study",
     "words": "say record.words=[…]",
+    "domain": "say domains=[{value}]",
 }
 STUDYING = {
     "recordings": "say results=studies/NAME",

@@ -1,8 +1,7 @@
 """Every attribution in every domain, on one checkpoint and the same clips: one table and one page.
 
-There is no single score. Each measure has its own best, and ties with it: attributions whose mean, over the same
-resamples of the speakers, is not told apart from the best one's. Features differ from domain to domain, so attributions
-are compared within a domain.
+There is no single score. Each measure has its own best, and ties with it: attributions that cannot be told apart from
+it, see `ranking`. Features differ from domain to domain, so attributions are compared within a domain.
 """
 
 import itertools
@@ -18,13 +17,13 @@ from hydra import compose
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
-from scipy.integrate import trapezoid
 
 from src import explanation, run_folder, wandb_run
 from src.checkpoint import KEY, open_checkpoint
 from src.config import packages, plain
 from src.explain.leaderboard_page import write
 from src.explain.options import check_explanation, listed, target_of
+from src.explain.perturbation import mean_height
 from src.explain.question import check_target
 from src.explain.ranking import GROUPS, Entry
 from src.mistake import Mistake
@@ -96,7 +95,7 @@ def compare(cfg: DictConfig, folder: Path, asked: Sequence[tuple[str, str]], abo
             left_out.append(f"{attribution} in the domain {domain}: {mistake}")
             continue
         entries.append(entry_of(own / explanation.COMPLETE, domain, attribution))
-        table = write(folder, entries, left_out, about, cfg.seed)
+        table = write(folder, entries, left_out, about)
     if not entries:
         raise Mistake(f"no attribution could be asked; the first said: {left_out[0]}")
     return table
@@ -117,8 +116,8 @@ def configured(cfg: DictConfig, domain: str, attribution: str) -> dict[str, Any]
 def entry_of(path: Path, domain: str, attribution: str) -> Entry:
     """Reads what a complete relevance file says of every clip.
 
-    Deletion is the area under the clip's curve as the most relevant features are removed, by trapezoids over the share
-    of features that is gone: 1 where nothing is lost.
+    Deletion is the area under the clip's curve as the most relevant features are removed, see
+    `perturbation.mean_height`: 1 where nothing is lost.
     """
     values: dict[str, np.ndarray] = {}
     curves: dict[str, tuple[Sequence[float], np.ndarray]] = {}
@@ -131,11 +130,9 @@ def entry_of(path: Path, domain: str, attribution: str) -> Entry:
         file.visititems(note)
         asked = plain_yaml(file.attrs["config"])["perturbation"]
         if "perturbation" in file:
-            fractions = asked["fractions"]
-            span = fractions[-1] - fractions[0] or 1.0
             for name, source in (("accuracy", "correct"), ("probability", "probability")):
                 curve = file[f"perturbation/{source}"][:, 0].astype(float)  # (N, F), the most relevant first
-                values[f"deletion/{name}"] = trapezoid(curve, fractions, axis=1) / span
+                values[f"deletion/{name}"] = mean_height(curve, asked["fractions"], asked["definition"])
         for name in ("energy/deletion", "energy/insertion"):
             if name in file:
                 curves[name] = (asked["energies"], file[name][:])

@@ -5,13 +5,18 @@ from collections.abc import Iterable
 
 from omegaconf import OmegaConf
 
+from src.arguments import MULTIRUN
 from src.complaint import composed, default, no_such_option, options
-from src.conf import CONF, PROGRAMS, content_of, groups_of, owners_of, selected, top_level
+from src.conf import CONF, PROGRAMS, choices_of, content_of, groups_of, owners_of, selected, top_level
+from src.hardware import ACCELERATORS
+from src.hints import meant
 from src.mistake import Mistake
+from src.paths import absolute, run_folder_of
 
 # whose options whoever gets them checks
 OPEN = ("trainer", "callbacks", "logger")
 TAKE_LISTS = ("trainer.devices",)  # though their usual value is a number
+OPTIONAL = ("experiment", "callbacks", "intervention", "attribution", "logger")  # of which none need be chosen
 MERGED = ("callbacks",)  # groups of which several choices make one
 
 
@@ -29,6 +34,9 @@ def check_changed(overrides: Iterable[str], program: str) -> None:
                 raise Mistake(f"{word} is a list, and one is to be chosen; say logger=wandb: metrics.csv comes anyway.")
             chosen = found.group(2) if "," not in found.group(2) else f"{found.group(2)} with -m"
             raise Mistake(f"{word} is a list, and one is to be chosen; say {found.group(1)}={chosen}.")
+        refuse_label(word, groups)
+        refuse_bare_value(word, groups)
+        refuse_value_of_group(word, groups, program)
         option = word.lstrip("+~").partition("=")[0].partition("@")[0]
         group = option.partition(".")[0]
         if not word.startswith(("+", "~")) or (group in OPEN and group != option) or group == "hydra":
@@ -41,6 +49,54 @@ def check_changed(overrides: Iterable[str], program: str) -> None:
             continue
         if not is_open(option, words, program) and option not in options(words, program):
             raise Mistake(no_such_option(option, words, program))
+
+
+def refuse_label(word: str, groups: Iterable[str]) -> None:
+    """Raises a Mistake if a word changes the name of a choice, as optimizer.name=sgd, which chooses nothing."""
+    option, _, value = word.lstrip("+").partition("=")
+    group, _, name = option.partition(".")
+    if name == "name" and group in groups and group != "logger":
+        raise Mistake(f"{option} is but a label, and chooses nothing; say {group}={value or '…'}.")
+
+
+def refuse_bare_value(word: str, groups: Iterable[str]) -> None:
+    """Raises a Mistake if a group is given a number or a truth value, as fill=0, where the name of a choice belongs."""
+    group, _, value = word.partition("=")
+    if group not in groups or value == "" or (CONF / group / f"{value}.yaml").exists():
+        return
+    if not re.fullmatch(r"null|true|false|[+-]?[\d_.]+(e[+-]?\d+)?", value, re.IGNORECASE):
+        return
+    if value == "null" and group in OPTIONAL:
+        return
+    said = f"say {group}.NAME={value} for one of its options, or " if re.match(r"[+-]?\.?\d", value) else ""
+    raise Mistake(f"{word} is no choice of {group}; {said}choose one of {', '.join(choices_of(group))}.")
+
+
+def refuse_value_of_group(word: str, groups: Iterable[str], program: str) -> None:
+    """Raises a Mistake if what holds options is given one value, as data.clip=8000 or, to explain.py, trainer=cpu."""
+    option, _, value = word.partition("=")
+    holds = selected(content_of(program), option)
+    if option in groups or not isinstance(holds, dict) or "_target_" in holds or value.startswith(("{", '"{', "'{")):
+        return
+    if option == "trainer" and value in ACCELERATORS:
+        raise Mistake(f"{word} is no value; say trainer.accelerator={value}.")
+    if said := meant(option, value, program):
+        raise Mistake(f"{word} is no value; {said}.")
+    raise Mistake(f"{option} is a group of options; say {option}.NAME=…, such as {option}.{next(iter(holds))}=….")
+
+
+def check_resuming(overrides: Iterable[str], program: str) -> None:
+    """Raises a Mistake if a run that goes on is to go on elsewhere, or as one of several."""
+    given = dict(word.partition("=")[::2] for word in overrides)
+    path, folder = given.get("ckpt_path", ""), given.get("hydra.run.dir", "")
+    if program != "train" or path in ("", "null"):
+        return
+    own = run_folder_of(path.strip("\"'"), None)
+    if folder and own and absolute("hydra.run.dir", folder.strip("\"'")) != own:
+        raise Mistake(f"hydra.run.dir={folder} is another folder than {own}, in which that run goes on; leave it out.")
+    several = [word for word in given if word != "ckpt_path" and re.fullmatch(r"[^\[{\"']+,.+", given[word])]
+    if several and set(MULTIRUN) & set(overrides) and "," not in path:
+        raise Mistake(f"ckpt_path={path} goes on with one run, and {several[0]} has several values; leave -m out.")
 
 
 def check_experiment(overrides: Iterable[str], program: str) -> None:

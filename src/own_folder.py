@@ -31,6 +31,15 @@ RUN, SWEEP = "config.yaml", "multirun.yaml"
 METRICS, LAST = "metrics.json", "checkpoints/last.ckpt"
 RESULTS = (METRICS, "leaderboard.csv")  # of folders from before a benchmark wrote its configuration
 GOES_ON = ("explain", "benchmark")  # programs that go on with what the same command left behind
+# what runs did from before these were options: a stopped one is the same still
+BEFORE: dict[str, Any] = {
+    "weights": "best",
+    "data.placement": "each_epoch",
+    "data.clip.preparation": "cleaned",
+    "data.random_split": False,
+    "model.network.colours": None,
+    "model.network.published": False,
+}
 MAY_CHANGE = ("attribution", "attributions", "domains", "logger")  # as a benchmark goes on: others explain, too
 
 log = logging.getLogger(__name__)
@@ -188,7 +197,17 @@ def holds_same(folder: Path, config: dict[str, Any]) -> bool:
         held = read(folder)
     except (OSError, Mistake):
         return False
-    return isinstance(held, dict) and {**held, "ckpt_path": None} == {**config, "ckpt_path": None}
+    add_what_was_no_option(held, config)
+    return {**held, "ckpt_path": None} == {**config, "ckpt_path": None}
+
+
+def add_what_was_no_option(held: dict[str, Any], config: dict[str, Any]) -> None:
+    """Adds to a run's configuration the options of `config` that an earlier version did not have."""
+    for option, value in BEFORE.items():
+        group, _, name = option.rpartition(".")
+        own, now = (selected(each, group) if group else each for each in (held, config))
+        if isinstance(own, dict) and isinstance(now, dict) and name in now:
+            own.setdefault(name, value)
 
 
 def complete_metrics(folder: Path, config: dict[str, Any]) -> dict[str, float | int]:

@@ -84,6 +84,10 @@ def class_of(option: str, node: Any, allow: Sequence[str] = ()) -> type:
     module = target.rpartition(".")[0]
     if not is_home(module, kind, allow):
         package = shown(target.partition(".")[0])
+        if not module and kind.homes:
+            raise Mistake(
+                f"{option}._target_={package} is a name only; say its module, too: {kind.homes[-1]}.{package}."
+            )
         raise Mistake(
             f"{option}._target_={shown(target)} is no class that a checkpoint may name: it is of none of"
             f" {', '.join(('src', *kind.homes))}; if the package is yours, say allow={package}."

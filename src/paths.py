@@ -55,16 +55,18 @@ def checkpoint_at(option: str, value: Any, name: str = BEST) -> str:
     Raises:
         Mistake: there is no such file.
     """
+    if value in (None, ""):
+        raise Mistake(f"{option} has no value; set it with {option}=…/checkpoints/{name}, of a run folder")
     path = Path(absolute(option, value))
     try:
         if path.is_file():
-            check_start(option, path)
+            check_start(option, path, name)
             return str(path)
         if not path.is_dir():
-            beside = path.with_name(BEST)
-            if path.name != BEST and beside.is_file():
-                raise Mistake(f"{option}={value} is not there, but {BEST} beside it is; say {option}={beside}")
-            raise Mistake(f"{option}={value} is not a file; name a checkpoints/last.ckpt or best.ckpt of a run folder.")
+            beside = path.with_name(name)
+            if path.name != name and beside.is_file():
+                raise Mistake(f"{option}={value} is not there, but {name} beside it is; say {option}={beside}")
+            raise Mistake(f"{option}={value} is not a file; name the checkpoints/{name} of a run folder.")
         for place in (path / "checkpoints" / name, path / name):
             if place.is_file():
                 return str(place)
@@ -80,8 +82,12 @@ def checkpoint_at(option: str, value: Any, name: str = BEST) -> str:
     raise Mistake(f"{option}={value} is a folder without checkpoints/{name}; name a run folder, or its checkpoint.")
 
 
-def check_start(option: str, path: Path) -> None:
-    """Raises a Mistake if the first bytes of a file tell that it is no checkpoint, but something else."""
+def check_start(option: str, path: Path, name: str = BEST) -> None:
+    """Raises a Mistake if the first bytes of a file tell that it is no checkpoint, but something else.
+
+    Args:
+        name: of the file in a run folder that is wanted.
+    """
     with open(path, "rb") as file:
         start = file.read(64)
     if start.startswith(CHECKPOINTS):
@@ -90,9 +96,9 @@ def check_start(option: str, path: Path) -> None:
     if start.startswith(b"version https://git-lfs"):
         what = "is a pointer of Git LFS; fetch what it stands for with: git lfs pull"
     elif start.startswith(RECORDINGS):
-        what = f"is a recording; name a run folder or its {BEST}, and say input={path.name} to explain it"
+        what = f"is a recording; name a run folder or its {name}, and say input={path.name} to explain it"
     elif start:
-        what = f"is no checkpoint; name a run folder or its {BEST}"
+        what = f"is no checkpoint; name a run folder or its {name}"
     raise Mistake(f"{option}={path} {what}.")
 
 

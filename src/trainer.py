@@ -16,7 +16,7 @@ from rich.console import Console
 
 from src import wandb_run
 from src.build import build
-from src.checkpoint import CheckpointFiles, FirstEpoch, KeepBest, KeepLast
+from src.checkpoint import CheckpointFiles, FirstEpoch, KeepBest, KeepFinal, KeepLast
 from src.datamodules.datamodule import AudioDataModule
 from src.epoch_table import EpochTable
 from src.first_validation import FirstValidation
@@ -96,8 +96,9 @@ def make_trainer(
 ) -> Trainer:
     """Lightning's Trainer with this program's callbacks; `config["trainer"]` is passed on as it is."""
     arguments = dict(config["trainer"])
+    kept = KeepFinal if config.get("weights") == "last" else KeepBest  # runs from before it was an option have none
     callbacks: list[Callback] = [
-        KeepBest(folder / "checkpoints"),
+        kept(folder / "checkpoints"),
         KeepLast(folder / "checkpoints"),
         FirstEpoch(),
         FirstValidation(),

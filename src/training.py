@@ -15,7 +15,7 @@ from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 
 from src import memory, run_folder, wandb_run
 from src.card import check_config, checked_card
-from src.checkpoint import KEY, FirstEpoch, KeepBest, open_checkpoint
+from src.checkpoint import KEY, FirstEpoch, KeepBest, KeepFinal, open_checkpoint
 from src.datamodules.cache_files import SKIPPED, write_skipped
 from src.datamodules.datamodule import AudioDataModule
 from src.datamodules.division import Division
@@ -27,6 +27,7 @@ from src.modules.classifier import Classifier
 from src.plain_data import shown
 from src.printing import printing
 from src.processes import folder_of_first_process, processes_of
+from src.recipe import said_of
 from src.trainer import is_lightnings, make_trainer, sentence_of, try_trainer
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,8 @@ def train(
     memory.keep_freed()
     try_trainer(config["trainer"], folder)
     check_config(config, config["allow"])  # before hours are spent: what no checkpoint may name could not be opened
+    if said := said_of(config):
+        log.info("%s", said)
     datamodule = AudioDataModule.from_config(config, division=division)
     classifier = tried_classifier(config, datamodule)
     datamodule.setup()
@@ -172,7 +175,7 @@ def check_test_batches(trainer: Trainer, datamodule: AudioDataModule) -> None:
 
 
 def test_best(trainer: Trainer, classifier: Classifier, datamodule: AudioDataModule, resumes: bool) -> Predictions:
-    """Tests the best checkpoint.
+    """Tests the best checkpoint, or that of the last step, which is validated first.
 
     Raises:
         Mistake: there is none, as no epoch was trained and validated.
@@ -182,6 +185,9 @@ def test_best(trainer: Trainer, classifier: Classifier, datamodule: AudioDataMod
         best.keep_as_it_is(trainer)
     if not best.best_model_path:
         raise Mistake("trainer: no epoch was trained and validated, so that there is nothing to test.")
+    if isinstance(best, KeepFinal):
+        trainer.validate(classifier, datamodule, ckpt_path=best.best_model_path, verbose=False, weights_only=True)
+        best.best_model_score = trainer.callback_metrics.get("val/accuracy")
     trainer.test(classifier, datamodule, ckpt_path=best.best_model_path, verbose=False, weights_only=True)
     return classifier.predictions()
 

@@ -1,5 +1,6 @@
 """What tests share: small corpora on disk, and two ways to run the programs as a user does."""
 
+import logging
 import os
 import resource
 import signal
@@ -58,6 +59,9 @@ def run_program(program: ModuleType, *arguments: str) -> str:
             return str(stop.code or "")
         finally:
             GlobalHydra.instance().clear()
+            for handler in [each for each in logging.root.handlers if isinstance(each, logging.FileHandler)]:
+                logging.root.removeHandler(handler)  # Hydra's, into a folder that goes with the test
+                handler.close()
     return ""
 
 

@@ -65,7 +65,7 @@ def test_trainer_options_are_lightnings():
             ["data=nope"],
             "data=nope is unknown; choose one of audiomnist, audiomnist_az, esc50, folder, synthetic, urbansound8k.",
         ),
-        (["optimizer=sgd"], "optimizer=sgd is unknown; choose one of adamw, paper."),
+        (["optimizer=sgd"], "optimizer=sgd is unknown; choose one of adamw, audio_lrp, paper."),
         (["fodl=1"], "fodl is not an option (did you mean fold?); --help lists them."),
         (["modle=alexnet"], "modle is not an option (did you mean model?); --help lists them."),
         (["trainer.max_epoch=1"], "trainer.max_epoch is not an option (did you mean trainer.max_epochs?);"),

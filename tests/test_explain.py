@@ -54,15 +54,19 @@ def test_a_checkpoint_is_all_it_needs(
         assert set(file["speaker"].asstr()[:]) <= set(speakers) and list(file.attrs["classes"]) == ["male", "female"]
         logits, target = file["prediction"][:], file["target"][:]
         assert np.array_equal(target, logits.argmax(1)) and np.array_equal(file["logit"][:], logits.max(1))
-        # every layer hands on what it is given, so that the relevance sums to the logit
-        sums = file["relevance"][:].astype(float).reshape(6, -1).sum(1)
+        # every layer hands on what it is given, to its input and its bias, so that all of it sums to the logit
+        assert file["biases"][:].all()
+        sums = file["relevance"][:].astype(float).reshape(6, -1).sum(1) + file["biases"][:]
         assert np.abs(sums - file["logit"][:]).max() < 0.02 * np.abs(file["logit"][:]).max()
         assert file["done"][:].all()
     curves = pd.read_csv(run / "curves.csv")
     assert set(curves["order"]) == {"relevance", "least relevant", "amplitude", "random"}
     metrics = metrics_of(run)
     assert (curves.query("fraction == 0")["accuracy"] - metrics["test/accuracy"]).abs().max() < 1e-6
-    assert metrics["conservation_error/highest"] < 0.05 and metrics["clips/explained"] == 6
+    assert metrics["conservation_error/highest"] < 0.01 and metrics["biases/median"] > 0
+    report = (run / "report.html").read_text()
+    assert "<dt>biases</dt>" in report and report.count("<dt>Biases</dt>") == report.count('class="clip"') > 0
+    assert metrics["clips/explained"] == 6
     assert metrics["cost/passes"] > 0 and metrics["cost/milliseconds"] > 0
     cards = set(pd.read_csv(run / "typical.csv")["path"])  # shown beside the three of `clips`
     shown = len(list((run / "figures").glob("0*.png")))
@@ -166,6 +170,27 @@ def test_a_killed_run_is_gone_on_with(explain_here: Here, trained: Trained, tmp_
         for name in ("relevance", "prediction", "logit", "perturbation/probability"):
             assert_alike(resumed[name][:], whole[name][:])
     assert "holds an explanation with another target;" in explain_here(*options, "target=true")
+
+
+@pytest.mark.slow
+def test_explanations_from_before_biases_were_kept_apart(explain_here: Here, trained: Trained, tmp_path: Path) -> None:
+    """They held LRP that left biases out, and no column for what these get."""
+    options = [f"checkpoint={trained('audionet', 'sex')}", *QUICK]
+    assert explain_here(*options, "attribution.zero_bias=true") == ""
+    whole, part = tmp_path / "run/relevance.h5", tmp_path / "run/relevance.part.h5"
+    with h5py.File(whole, "a") as file:
+        assert not file["biases"][:].any()
+        del file["biases"]
+    assert "with another attribution.zero_bias" in explain_here(*options)
+    before = metrics_of(tmp_path / "run")
+    assert explain_here(*options, "attribution.zero_bias=true") == ""  # opens as it is
+    assert metrics_of(tmp_path / "run") | {"seconds": 0} == before | {"seconds": 0}
+    whole.rename(part)
+    assert "relevance.part.h5 is of an earlier version of Auscult; remove it" in explain_here(
+        *options, "attribution.zero_bias=true"
+    )
+    part.unlink()
+    assert explain_here(*options, "attribution.zero_bias=true") == "" and whole.exists()
 
 
 def noise(path: Path, seed: int) -> None:
@@ -413,13 +438,14 @@ def test_a_corpus_that_is_not_there(explain_here: Here, trained: Trained, tmp_pa
 @pytest.mark.slow
 def test_a_run_explains_itself_at_the_end(train_here, explain_here, tmp_path):
     options = ["model=melcnn", "task=sex", "hydra.run.dir=run", *TINY]
-    assert train_here("explain_by=[lrp_epsilon,amplitude]", *options) == ""
+    assert train_here("explain_by=[lrp_epsilon,lrp_epsilon_zero_bias,amplitude]", *options) == ""
     metrics = json.loads((tmp_path / "run/metrics.json").read_text())
     own = ["checkpoint=run/checkpoints/best.ckpt", "attribution=lrp_epsilon", "hydra.run.dir=again"]
     assert explain_here(*own) == ""
     again = json.loads((tmp_path / "again/metrics.json").read_text())
-    for name in ("perturbation/area/relevance", "conservation_error/median"):
+    for name in ("perturbation/area/relevance", "conservation_error/median", "biases/median"):
         assert metrics[f"lrp_epsilon/{name}"] == again[name]
+    assert "lrp_epsilon_zero_bias/biases/median" not in metrics
     assert metrics["amplitude/perturbation/area/relevance"] == again["perturbation/area/amplitude"]
     assert (tmp_path / "run/explanation/amplitude/report.html").exists()
 
@@ -440,7 +466,7 @@ def test_relevance_in_another_domain(
     run = tmp_path / "run"
     with h5py.File(run / "relevance.h5") as file:
         assert file["relevance"].shape == (6, 1, *shape)
-        total = file["relevance"][:].astype(float).reshape(6, -1).sum(1) + file["apart"][:]
+        total = file["relevance"][:].astype(float).reshape(6, -1).sum(1) + file["apart"][:] + file["biases"][:]
         assert np.abs(total - file["logit"][:]).max() < 0.02 * np.abs(file["logit"][:]).max()
     curves, metrics = pd.read_csv(run / "curves.csv"), metrics_of(run)
     assert (curves.query("fraction == 0")["accuracy"] - metrics["test/accuracy"]).abs().max() < 1e-6

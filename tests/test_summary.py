@@ -2,7 +2,6 @@ import json
 import runpy
 import sys
 
-import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -34,14 +33,28 @@ def test_mean_and_std_over_folds_beside_the_paper(tmp_path):
     summary.write(tmp_path, summary.read_jobs(tmp_path))
     lines = (tmp_path / "summary.md").read_text().splitlines()
     row = next(line for line in lines if line.startswith("| audionet"))
-    values = 100 * np.array(accuracies["audionet"])
-    assert f"| 3 | {values.mean():.2f} ± {values.std():.2f} |" in row
+    assert "| 3 | 93.00 ± 2.00 |" in row  # squares of -2, 0 and 2, summed, over 3 - 1
+    assert "(divisor n - 1)" in "\n".join(lines[:3]) and "paper, Table 1, as published |" in "\n".join(lines)
     assert row.endswith("92.53 ± 2.04 |")
     assert "95.82 ± 1.49" in next(line for line in lines if line.startswith("| alexnet"))
     table = pd.read_csv(tmp_path / "summary.csv")
     assert list(table["job"]) == list(range(6))
     assert list(table["model"]) == ["audionet"] * 3 + ["alexnet"] * 3
     assert table["test/accuracy"].tolist() == pytest.approx([0.91, 0.93, 0.95, 0.96, 0.98, 0.97])
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ([], "–"),
+        ([90.0], "90.00"),  # of one there is no spread
+        ([90.0, 92.0], "91.00 ± 1.41"),  # the root of 2
+        ([1.0, 2.0, 3.0, 4.0, 5.0], "3.00 ± 1.58"),  # the root of 10 / 4
+        ([95.0] * 4, "95.00 ± 0.00"),
+    ],
+)
+def test_the_divisor_is_one_less_than_the_number_of_folds(values, shown):
+    assert summary.mean_and_std(values) == shown
 
 
 def test_failed_killed_and_left_out_jobs(tmp_path):
@@ -88,7 +101,7 @@ def test_each_attribution_that_explained_the_jobs_has_a_row(tmp_path):
     header, *rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")]
     column = header.index("perturbation/area/relevance")
     assert {row[0]: (row[1], row[column]) for row in rows} == {
-        "lrp_epsilon": ("2", "50.00 ± 10.00"),
+        "lrp_epsilon": ("2", "50.00 ± 14.14"),
         "random": ("2", "80.00 ± 0.00"),
     }
     assert len(pd.read_csv(tmp_path / "summary.csv")) == 2  # a row per job

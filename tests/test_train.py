@@ -129,7 +129,7 @@ def test_a_multirun_survives_a_failed_job_and_sums_up(train_here, tmp_path, caps
     assert table["error"].notna().tolist() == [False, True, False]
     assert "fold=7" in table["error"][1]
     accuracies = 100 * table["test/accuracy"].dropna()
-    assert f"{accuracies.mean():.2f} ± {accuracies.std(ddof=0):.2f}" in (sweep / "summary.md").read_text()
+    assert f"{accuracies.mean():.2f} ± {accuracies.std(ddof=1):.2f}" in (sweep / "summary.md").read_text()
 
 
 @pytest.mark.slow
@@ -221,7 +221,10 @@ def test_table1_leaves_out_folds_that_sex_does_not_have(train_here, tmp_path):
         (["task=[sex,digit]"], "task=[sex,digit] is a list, and one is to be chosen; say task=sex,digit with -m."),
         (["-m", "fold=[0,1]"], "fold=[0,1] is a list, and as such one value; say -m fold=0,1."),
         (["optimizer.lr=0,001"], "optimizer.lr=0,001 has a comma; say optimizer.lr=0.001, or -m to run with both."),
-        (["augmentation=none"], "augmentation=none is not a group of options; say augmentation.NAME=… for each."),
+        (
+            ["augmentation=none"],
+            "augmentation is a group of options; say augmentation.NAME=…, such as augmentation.shift=….",
+        ),
         (["model=melcnn", "model.front_end=constant_q"], "; say model/front_end=constant_q."),
         (["model=alexnet", "model/front_end=log_mel"], "model/front_end needs model=melcnn beside it"),
         (["data.clip.sample_rate=8k"], "data.clip.sample_rate=8k is not a whole number of 100 or more."),
@@ -253,6 +256,10 @@ def test_table1_leaves_out_folds_that_sex_does_not_have(train_here, tmp_path):
         (
             ["attribution=random"],
             "attribution is an option of explain.py and benchmark.py, not of train.py; explain_by=",
+        ),
+        (
+            ["attribution.zero_bias=true"],
+            "by files of conf/attribution such as lrp_epsilon_zero_bias; --help lists them.",
         ),
         (["lr=0.1"], "lr is not an option; say optimizer.lr=0.1."),
         (["data.dir=clips"], "data.dir is not an option; say data.root=clips, with data=folder"),

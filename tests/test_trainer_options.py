@@ -103,7 +103,7 @@ def test_nonsense_is_named(name, value):
         ),
         (["trainer.min_epochs=9"], "trainer.min_epochs=9 is more than trainer.max_epochs=8."),
         (["+trainer.max_epoch=9"], "trainer.max_epoch is not an argument of Lightning's Trainer (did you mean"),
-        (["trainer=null"], "Config group override must be"),
+        (["trainer=null"], "trainer=null is no choice of trainer; choose one of default."),
         (
             ["trainer.devices=0", "data=folder", "data.root=nowhere"],
             "trainer.devices=0 is no choice of devices",

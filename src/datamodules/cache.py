@@ -142,7 +142,10 @@ def _remember(corpus: Corpus, settings: ClipSettings, folder: str | Path) -> Non
 
 
 def _home(corpus: Corpus, settings: ClipSettings, folder: str | Path, format: int = FORMAT) -> Path:
-    content = {"corpus": corpus.identity(), "settings": asdict(settings), "format": format}
+    own = asdict(settings)
+    if own["preparation"] == ClipSettings.preparation:  # so that caches from before it was an option are found
+        del own["preparation"]
+    content = {"corpus": corpus.identity(), "settings": own, "format": format}
     key = hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:12]
     return Path(folder).expanduser() / f"{type(corpus).__name__.lower()}-{key}"
 

@@ -36,7 +36,8 @@ class Corpus(ABC):
 
     Attributes:
         unit: what `Clip.speaker` is called here, such as "speaker", or "source" for the recording a clip is cut from.
-        validates: which fold validates, counted from the one that is tested: -1 the one before, 1 the one after.
+        validates: which fold validates, counted from the one that is tested: -1 the one before, 1 the one after, 0 the
+            one that is tested, where a publication has no other.
         first_fold: what the publication calls the first of its folds; `fold` itself counts from 0.
     """
 

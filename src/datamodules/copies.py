@@ -21,6 +21,9 @@ def without_copies(split: Split, cache: Cache) -> tuple[Split, list[tuple[str, s
     parts = {}
     for name in ("test", "validation", "train"):
         part = getattr(split, name)
+        if name == "validation" and np.array_equal(part, split.test):  # one part for both
+            parts[name] = part
+            continue
         originals = [_original(cache, clip, seen[_key(cache, clip)]) for clip in part]
         for clip, original in zip(part, originals, strict=True):
             if original is not None:

@@ -16,6 +16,7 @@ from src.datamodules.clips import Clip, Corpus
 from src.datamodules.confound import Confound
 from src.datamodules.copies import without_copies
 from src.datamodules.division import Division, corpus_of
+from src.datamodules.excerpts import SOURCE
 from src.datamodules.folds import Split
 from src.datamodules.recording import ClipSettings
 
@@ -73,8 +74,8 @@ class AudioDataModule(LightningDataModule):
     """One task on one speaker fold of one corpus; what counts as a speaker is the corpus's to say (`Corpus.unit`).
 
     A batch is `{"waveform": (B, 1, T) float32, "label": (B,) int64, "clip": (B,) int64}`; `clip` indexes
-    `clips`. In training a clip's place in the silence around it depends on (seed, epoch, clip), in evaluation
-    on the clip alone; neither depends on how many processes share the work.
+    `clips`. In training a clip's place in the silence around it depends on (seed, epoch, clip), or where it is fixed,
+    and in evaluation, on the clip alone; neither depends on how many processes share the work.
 
     Args:
         corpus: where the clips are.
@@ -87,6 +88,7 @@ class AudioDataModule(LightningDataModule):
         speakers: of "train", "validation" and "test", as a checkpoint has them, instead of what the fold says.
         confound: what is planted into clips of all splits.
         shuffle_labels: training clips get each other's, so that there is nothing to learn but the clips themselves.
+        is_fixed: training clips, too, keep one place in the silence for all epochs, as if it were made once.
     """
 
     def __init__(
@@ -101,11 +103,12 @@ class AudioDataModule(LightningDataModule):
         speakers: dict[str, list[str]] | None = None,
         confound: Confound | None = None,
         shuffle_labels: bool = False,
+        is_fixed: bool = False,
     ) -> None:
         super().__init__()
         self.corpus, self.task, self.fold, self.settings = corpus, task, fold, settings
         self.cache_dir, self.batch_size, self.seed, self.given_speakers = cache_dir, batch_size, seed, speakers
-        self.confound, self.shuffle_labels = confound, shuffle_labels
+        self.confound, self.shuffle_labels, self.is_fixed = confound, shuffle_labels, is_fixed
 
     @classmethod
     def from_config(
@@ -131,6 +134,7 @@ class AudioDataModule(LightningDataModule):
             speakers=speakers,
             confound=Confound.from_config(config),
             shuffle_labels=data.get("shuffle_labels", False),  # checkpoints from before it was an option have none
+            is_fixed=data.get("placement") == "fixed",  # likewise
         )
         if division:
             module.division = division
@@ -173,6 +177,7 @@ class AudioDataModule(LightningDataModule):
         self.cache = open_cache(self.corpus, self.clips, self.settings, self.cache_dir)
         self.division.keep(self.cache.clips)  # those that can be used
         self._part_copies()
+        self._warn_of_shared_sources()
         self._warn_of_unlabelled()
 
     def _part_copies(self) -> None:
@@ -194,8 +199,24 @@ class AudioDataModule(LightningDataModule):
             " such as %s.", len(copies), example,
         )  # fmt: skip
 
+    def _warn_of_shared_sources(self) -> None:
+        """Says how many clips are tested whose source trains, where clips are drawn whichever source they are of."""
+        if not getattr(self.corpus, "random_split", False):
+            return
+        train, test = (
+            [self.clips[clip].labels[SOURCE] for clip in part] for part in (self.split.train, self.split.test)
+        )
+        trained = set(train)
+        known = sum(source in trained for source in test)
+        log.warning(
+            "data.random_split=true: clips of one source stand on both sides. Of %d clips that are tested, %d (%.0f %%)"
+            " are cut from a source that trains, and the same clips validate: accuracies say little of sounds from"
+            " elsewhere.", len(test), known, 100 * known / max(1, len(test)),
+        )  # fmt: skip
+
     def train_dataloader(self) -> DataLoader[Batch]:
-        dataset = self._dataset(self.split.train, self._epoch_places)
+        train = self.split.train
+        dataset = self.evaluation_dataset(train) if self.is_fixed else self._dataset(train, self._epoch_places)
         if self.shuffle_labels:
             dataset.labels = np.random.default_rng(self.seed).permutation(dataset.labels)
         sampler: DistributedSampler[Batch] = DistributedSampler(

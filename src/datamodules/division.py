@@ -18,7 +18,9 @@ log = logging.getLogger(__name__)
 
 TASKS = ("digit", "sex", "label")  # that are called as the label is
 # of `data`; the rest are the corpus's own
-SHARED_OPTIONS = ("name", "clip", "cache_dir", "batch_size", "epochs", "shift", "confound", "shuffle_labels")
+SHARED_OPTIONS = (
+    "name", "clip", "cache_dir", "placement", "batch_size", "epochs", "shift", "confound", "shuffle_labels",
+)  # fmt: skip
 
 
 class Division:
@@ -59,11 +61,12 @@ class Division:
             self.unit = "recording"
             known = {column for clip in clips for column in clip.labels}
         if self.label not in known:
+            way = corpus.where_labels_are_named(self.label)
             asked = f"task={task['name']}" if task["name"] in (*TASKS, "sound") else f"task.label={self.label}"
             raise Mistake(
                 f"{asked} needs clips labelled '{self.label}', and this corpus has only"
-                f" {', '.join(sorted(known)) or 'unlabelled clips'}; {_other_task(known)}"
-                f"{f'{way}, ' if (way := corpus.where_labels_are_named(self.label)) else ''}or another corpus (data)."
+                f" {', '.join(sorted(known)) or 'unlabelled clips'};"
+                f" {', '.join(filter(None, [_other_task(known), way, 'or another corpus (data)']))}."
             )
         with unsaid():  # as it is said of those that can be used
             self.keep(clips)
@@ -121,7 +124,7 @@ class Division:
 
 def _other_task(known: set[str]) -> str:
     names = [f"task={name}" if name in TASKS else f"task=label task.label={name}" for name in sorted(known)]
-    return f"choose {' or '.join(names[:3])}, " if names else "choose another task "
+    return f"choose {' or '.join(names[:3]) or 'another task'}"
 
 
 def _each_by_itself(clips: list[Clip]) -> list[Clip]:

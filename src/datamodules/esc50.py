@@ -14,6 +14,7 @@ class ESC50(Excerpts):
     Args:
         root: the repository's folder.
         esc10: only the 400 recordings of the ten classes that are easy to tell apart.
+        random_split: see `Excerpts`.
     """
 
     table = "meta/esc50.csv"
@@ -21,8 +22,8 @@ class ESC50(Excerpts):
     folds = 5
     home = "a copy of github.com/karolpiczak/ESC-50"
 
-    def __init__(self, root: str | Path, esc10: bool = False) -> None:
-        super().__init__(root)
+    def __init__(self, root: str | Path, esc10: bool = False, random_split: bool = False) -> None:
+        super().__init__(root, random_split)
         self.esc10 = esc10
         self.name = "ESC-10" if esc10 else "ESC-50"
 

@@ -14,6 +14,8 @@ from src.datamodules.folder import ENDINGS, warn_of_left_out
 from src.datamodules.table import names_of, read_table, shortened
 from src.mistake import Mistake
 
+SOURCE = "source"  # the label that names it where it is no speaker
+
 
 class Excerpt(NamedTuple):
     """A row of the table."""
@@ -33,6 +35,10 @@ class Excerpts(Corpus):
 
     Args:
         root: the folder that holds the table and the recordings.
+        random_split: as some publications do, draw a share of the clips at random, of each class as many, whichever
+            source they are cut from (which is then the label "source"): each clip is its own `Clip.speaker`, folds are
+            made of these, and the one that is tested validates, too. Clips of one source stand on both sides, so that
+            accuracies say little of sounds from elsewhere.
 
     Attributes:
         name: of the corpus.
@@ -52,8 +58,10 @@ class Excerpts(Corpus):
     columns: tuple[str, str, str, str]
     folds: int
 
-    def __init__(self, root: str | Path) -> None:
-        self.root = Path(root).expanduser()
+    def __init__(self, root: str | Path, random_split: bool = False) -> None:
+        self.root, self.random_split = Path(root).expanduser(), random_split
+        if random_split:
+            self.unit, self.validates = "clip", 0
 
     @abstractmethod
     def folder(self, fold: int) -> str:
@@ -74,18 +82,26 @@ class Excerpts(Corpus):
         paths = [e.path if e.path in known else by_stem.get(_stem(e.path), e.path) for e in excerpts]
         speakers = _speakers(excerpts)
         parts = zip(paths, speakers, excerpts, strict=True)
-        return sorted(
-            (Clip(path, speaker, {"class": e.label}) for path, speaker, e in parts), key=lambda clip: clip.path
+        clips = (
+            Clip(path, path, {"class": e.label, SOURCE: e.source})
+            if self.random_split
+            else Clip(path, speaker, {"class": e.label})
+            for path, speaker, e in parts
         )
+        return sorted(clips, key=lambda clip: clip.path)
 
-    def published_folds(self, task: str) -> list[list[str]]:
+    def published_folds(self, task: str) -> list[list[str]] | None:
         """Sources of each published fold, the same for every task; none where the table has no row of a fold."""
+        if self.random_split:
+            return None
         excerpts, _ = self._excerpts()
         pairs = {(e.fold, speaker) for e, speaker in zip(excerpts, _speakers(excerpts), strict=True)}
         return [sorted(speaker for own, speaker in pairs if own == fold) for fold in range(1, self.folds + 1)]
 
     def undivided(self, speaker: str) -> str:
         """See `Corpus.undivided`."""
+        if self.random_split:
+            return speaker
         return re.sub(r" \(fold \d+\)$", "", speaker)
 
     def _excerpts(self) -> tuple[list[Excerpt], list[Excerpt]]:

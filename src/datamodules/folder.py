@@ -67,11 +67,13 @@ class Folder(Corpus):
         self.pattern = pattern
         self.csv = csv
         self.speakers = speakers
+        self.blank: set[str] = set()  # columns of the table that have an empty cell
 
     def where_labels_are_named(self, label: str) -> str:
         """See `Corpus.where_labels_are_named`."""
         if self.csv is not None:
-            return f"give data.csv a column {label}"
+            is_blank = label in self.blank
+            return f"fill the column {label} of data.csv" if is_blank else f"give data.csv a column {label}"
         return f"give data.pattern a group (?P<{label}>…)" if label.isidentifier() else ""
 
     def clips(self) -> list[Clip]:
@@ -148,6 +150,7 @@ class Folder(Corpus):
         for row in _rows(self._table_path(self.csv)):
             if not row["path"]:
                 continue  # spreadsheets write rows of empty cells
+            self.blank |= {name for name, value in row.items() if not value}
             path = normpath(row.pop("path").replace("\\", "/"))
             path = next((path.removeprefix(root) for root in roots if path.startswith(root)), path)
             path = found.get(path, path)

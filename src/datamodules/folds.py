@@ -1,8 +1,8 @@
 """Which speakers train, validate and test: never the same ones.
 
 Fold f tests on group f of speakers, validates on the group before it (modulo the number of groups) and trains on the
-rest, as in the published folds of AudioMNIST; or validates on the group after it, where the corpus says so. Where
-clips are cut from longer recordings, those are what is called speakers here.
+rest, as in the published folds of AudioMNIST; or it validates on the group after it, or on the one that it tests on,
+where the corpus says so. Where clips are cut from longer recordings, those are what is called speakers here.
 """
 
 import logging
@@ -69,7 +69,9 @@ def split(
     train = (group >= 0) & ~test & ~validation
     whole = np.array([undivided(clip.speaker) for clip in clips])
     kept = ~np.isin(whole, whole[test])
-    validation, train = validation & kept, train & kept & ~np.isin(whole, whole[validation & kept])
+    if validation_fold != fold:
+        validation = validation & kept
+    train = train & kept & ~np.isin(whole, whole[validation])
     if len(out := np.flatnonzero((group >= 0) & ~test & ~validation & ~train)):
         names = ", ".join(sorted(set(whole[out])))
         log.info(

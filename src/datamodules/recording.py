@@ -15,6 +15,7 @@ from src.datamodules.audio_file import BLOCK, UNREADABLE, AudioFile, BadRecordin
 from src.datamodules.audio_file import read_whole as read_whole  # both are asked for here, too
 from src.datamodules.clips import Clip, Corpus
 from src.datamodules.energy import Part, loud_part, loudest_window, peak_of, with_energy
+from src.datamodules.published import TooLong, check_length, resampled
 from src.datamodules.truncation import is_truncated as is_truncated
 from src.mistake import Mistake
 
@@ -41,6 +42,7 @@ class ClipSettings:
     highpass_hz: float | None = 60.0  # removes hum and handling noise; None leaves it in
     trim_db: float | None = 25.0  # edges this far under the loudest frame are cut off; None keeps them
     min_seconds: float = 0.05  # shorter clips are bad recordings
+    preparation: str = "cleaned"  # "published": as AudioMNIST's recordings were, see `published.py`
     short: str = "pad"  # clips under `seconds`: embedded in silence when they are read, or "repeat": until full
 
     def __post_init__(self) -> None:
@@ -64,6 +66,11 @@ class ClipSettings:
             )
         if self.trim_db is not None and not self.trim_db > 0:
             raise Mistake(f"data.clip.trim_db={self.trim_db} must be above 0 decibels, or null")
+        if self.preparation == "published" and (self.highpass_hz, self.trim_db, self.short) != (None, None, "pad"):
+            raise Mistake(
+                "data.clip.preparation=published neither filters nor trims nor repeats clips: say"
+                " data.clip.highpass_hz=null data.clip.trim_db=null data.clip.short=pad with it"
+            )
         if self.short not in ("pad", "repeat"):
             raise Mistake(
                 f"data.clip.short={self.short} must be pad (silence around short clips) or repeat (until they are full)"
@@ -87,7 +94,18 @@ def load(corpus: Corpus, clip: Clip, settings: ClipSettings, stopped: Event | No
 
     Raises:
         BadRecording: see `prepare`; also where there is no file, no audio in it, or only a part of it.
+        Mistake: it is longer than clips can be under data.clip.preparation=published, where that is an error.
     """
+    try:
+        return _load(corpus, clip, settings, stopped)
+    except TooLong as error:
+        raise Mistake(
+            f"data.clip.preparation=published ends where a recording is longer than a clip, and {clip.path} is"
+            f" ({error} s): shorten it or leave it out, or choose data.clip.preparation=cleaned, which cuts it"
+        ) from error
+
+
+def _load(corpus: Corpus, clip: Clip, settings: ClipSettings, stopped: Event | None) -> Prepared:
     # A corpus that does not read files knows best what it returns.
     if type(corpus).read is not Corpus.read:
         try:
@@ -105,14 +123,18 @@ def load(corpus: Corpus, clip: Clip, settings: ClipSettings, stopped: Event | No
 def prepare(samples: np.ndarray, rate: int, settings: ClipSettings) -> Prepared:
     """A recording's samples, (frames, channels), float32 in [-1, 1] or int16, made into a clip.
 
-    Channels are averaged, or, where they cancel each other, the loudest is taken. The mean is always removed: many
+    Channels are averaged, or, where they cancel each other, the loudest is taken. The mean is removed: many
     recordings have an offset far above the quietest parts of their words, and nothing could be trimmed. Levels are
     kept, except where a peak would not fit into 16 bits, or is so soft (under -48 dB) that little of it would be left:
     such a clip is raised by a power of two. A clip that is repeated begins again right after its last sample, and its
     last turn ends where it is full.
 
+    With `preparation="published"`, the mean stays and another resampler is used, see `published.py`. Rounding to 16
+    bits, which the original did not do, changes a sample by half a step at most.
+
     Raises:
-        BadRecording: empty, not finite, silent, too short after trimming, or of a rate that nobody records at.
+        BadRecording: empty, not finite, silent, too short after trimming, or of a rate that nobody records at; also
+            `TooLong` where nothing is cut.
     """
     return _prepare(lambda: iter([samples]), rate, settings)
 
@@ -126,6 +148,8 @@ def _prepare(blocks: Callable[[], Iterator[np.ndarray]], rate: int, settings: Cl
     if not LOWEST_RATE <= rate <= HIGHEST_RATE:
         raise BadRecording(f"not audio: a sample rate of {rate} Hz")
     frames, mean, channel = _measured(blocks())
+    if settings.preparation == "published":
+        return _prepare_as_published(blocks(), frames, channel, rate, settings)
 
     def parts() -> Iterable[Part]:
         centred = _resampled(blocks(), channel, mean, rate, settings.sample_rate)
@@ -134,10 +158,7 @@ def _prepare(blocks: Callable[[], Iterator[np.ndarray]], rate: int, settings: Cl
     kept = list(parts()) if frames * settings.sample_rate <= BLOCK * rate else None  # short ones are filtered once
     frame, hop = (round(seconds * settings.sample_rate) for seconds in (FRAME_SECONDS, HOP_SECONDS))
     start, stop, peak = loud_part(kept or parts(), frame, hop, settings.trim_db)
-    if not math.isfinite(peak):  # floats near their largest, which the resampler adds up
-        raise BadRecording("not finite: samples as large as can be")
-    if peak < SILENT:
-        raise BadRecording("silent")
+    _check_peak(peak)
     # not a part of a sample more: what lasts just so long may have been rounded down by the resampler
     if stop - start < math.floor(settings.min_seconds * settings.sample_rate):
         raise BadRecording(f"too short: under {settings.min_seconds:g} s of sound")
@@ -147,6 +168,26 @@ def _prepare(blocks: Callable[[], Iterator[np.ndarray]], rate: int, settings: Cl
         raise BadRecording(f"{UNREADABLE}: it changed while it was read")
     clip = _to_int16(samples)
     return Prepared(np.resize(clip, longest) if settings.short == "repeat" else clip, begin, stop - start > longest)
+
+
+def _prepare_as_published(
+    blocks: Iterator[np.ndarray], frames: int, channel: int | None, rate: int, settings: ClipSettings
+) -> Prepared:
+    longest = round(settings.seconds * settings.sample_rate)
+    check_length(frames, rate, settings.sample_rate, longest)  # before all of it is held in memory
+    whole = np.concatenate([_mono(block, channel) / (FULL_SCALE if block.dtype == np.int16 else 1) for block in blocks])
+    samples = resampled(whole, rate, settings.sample_rate)
+    _check_peak(peak_of(samples))
+    if len(samples) < math.floor(settings.min_seconds * settings.sample_rate):
+        raise BadRecording(f"too short: under {settings.min_seconds:g} s")
+    return Prepared(_to_int16(samples), 0, False)
+
+
+def _check_peak(peak: float) -> None:
+    if not math.isfinite(peak):  # floats near their largest, which the resampler adds up
+        raise BadRecording("not finite: samples as large as can be")
+    if peak < SILENT:
+        raise BadRecording("silent")
 
 
 def _measured(blocks: Iterator[np.ndarray]) -> tuple[int, float, int | None]:

@@ -39,7 +39,10 @@ def _from_json(path: Path, option: str) -> dict[str, dict[str, str]]:
         }
     except (ValueError, AttributeError, RecursionError) as error:
         where = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
-        raise Mistake(f"{option}={path} is not a JSON object of speakers and what is known of them{where}") from error
+        raise Mistake(
+            f"{option}={path} is not a JSON object of speakers and what is known of them{where}, such as"
+            ' {"spk0": {"sex": "female"}}'
+        ) from error
 
 
 def _from_table(path: Path, option: str) -> dict[str, dict[str, str]]:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from src.mistake import Mistake
+from src.paths import RECORDINGS
 
 LONGEST_LINE, MOST_COLUMNS = 2**16, 1000  # of the names of columns
 LARGEST = 2**28  # bytes: a million rows have about half as many
@@ -51,6 +52,8 @@ def read_table(path: Path, name: str) -> tuple[list[str], list[dict[str, str]]]:
         raise Mistake(f"{name} is not a CSV table in UTF-8{where}; {_way_out(path)}") from None
     except csv.Error as error:
         raise Mistake(f"{name} is not a CSV table in UTF-8: {error}; {_way_out(path)}") from error
+    if twice := next((column for column in columns if column and columns.count(column) > 1), None):
+        raise Mistake(f"{name} has two columns {twice}; name one of them otherwise")
     for number, row in enumerate(rows, 1):
         if len(row) != len(columns):
             raise Mistake(f"{name} is not a CSV table: row {number} does not have {len(columns)} cells")
@@ -104,6 +107,9 @@ def require_table(path: Path) -> None:
         raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
     if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, "not a regular file")
+    with open(path, "rb") as file:
+        if file.read(16).startswith(RECORDINGS):
+            raise OSError(errno.EINVAL, "it is a recording; name a table of recordings")
     if status.st_size > LARGEST:
         raise OSError(errno.EFBIG, f"of {status.st_size / 2**20:.0f} MB, which is more than any table has")
 

@@ -28,7 +28,8 @@ class Attribution(Protocol):
 
         What matters to other domains (`domain.py`) a class says of itself: `asks_logits_only` if it takes complex
         inputs, too, and gives real relevance of them; `is_slope` if its values are not shares of the logit;
-        `starts_from_silence` if it takes what the front end makes of digital silence, (1, ...), as `silence`.
+        `starts_from_silence` if it takes what the front end makes of digital silence, (1, ...), as `silence`. After
+        each call, `biases` may say what part of the logit, (B,), the network's biases got instead of the input.
         """
         ...
 

@@ -14,6 +14,7 @@ import torch
 import wandb
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import WandbLogger
+from pytorch_lightning.trainer.states import TrainerFn
 
 from src.build import build_named
 from src.config import check_number
@@ -21,10 +22,10 @@ from src.datamodules.datamodule import AudioDataModule, Batch
 from src.drawing import drawing
 from src.explain import plots
 from src.explain.attribution import relevance_of
-from src.explain.bootstrap import SpeakerBootstrap
 from src.explain.inputs import inputs_of, silence_of
+from src.explain.intervals import SpeakerIntervals
 from src.explain.interventions import compare, paper_of
-from src.explain.options import checked_fractions
+from src.explain.options import DEFINITIONS, check_definition, checked_fractions
 from src.explain.panels import View, audible, file_name, picture
 from src.explain.perturbation import Outcome, areas, summarise, write_curves
 from src.explain.question import Perturbation
@@ -57,7 +58,7 @@ class RelevancePanel(Callback):
     def on_validation_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         epoch = trainer.current_epoch + 1
         due = epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs
-        if not due or trainer.sanity_checking or not trainer.is_global_zero:
+        if not due or trainer.state.fn != TrainerFn.FITTING or trainer.sanity_checking or not trainer.is_global_zero:
             return
         classifier, datamodule = parts(trainer, module)
         members = datamodule.split.validation
@@ -102,7 +103,8 @@ class PerturbationCurves(Callback):
         fill: a choice of `conf/fill`.
         fractions: of the features that are removed.
         random_orders: how many random orders are averaged.
-        seed: of these, and of the intervals.
+        seed: of these.
+        definition: of what fractions are, see `perturbation`.
     """
 
     def __init__(
@@ -112,9 +114,12 @@ class PerturbationCurves(Callback):
         fractions: Sequence[float],
         random_orders: int,
         seed: int,
+        definition: str = DEFINITIONS[0],
     ) -> None:
-        self.attribution, self.fill, self.seed = build_named(attribution, "attribution"), fill, seed
+        self.attribution, self.fill = build_named(attribution, "attribution"), fill
         self.fractions, self.seeds = checked_fractions(fractions), [seed + number for number in range(random_orders)]
+        check_definition("callbacks.perturbation.definition", definition)
+        self.definition = definition
         self.metrics: dict[str, float] = {}
 
     def on_fit_start(self, trainer: Trainer, module: LightningModule) -> None:
@@ -126,7 +131,7 @@ class PerturbationCurves(Callback):
         dataset = datamodule.evaluation_dataset(datamodule.split.test)
         passes = partial(inputs_of, classifier, dataset, datamodule.batch_size)
         fill = build_named(self.fill, "fill", silence_of(classifier, dataset.length), passes)
-        self.perturbation = Perturbation(self.fractions, self.seeds, fill)
+        self.perturbation = Perturbation(self.fractions, self.seeds, fill, definition=self.definition)
         self.outcomes: list[Outcome] = []
         self.tested: list[int] = []
 
@@ -145,13 +150,11 @@ class PerturbationCurves(Callback):
             return
         _, datamodule = parts(trainer, module)
         outcome = Outcome.joined([outcome for _, outcome in shares])
-        bootstrap = bootstrap_of(datamodule, [clip for tested, _ in shares for clip in tested], self.seed)
-        table = summarise(outcome, self.fractions, bootstrap)
-        self.metrics = areas(outcome, self.fractions, bootstrap)
-        folder, features = (
-            Path(trainer.default_root_dir),
-            "samples" if self.perturbation.fill.silence.ndim == 3 else "bins",
-        )
+        intervals = intervals_of(datamodule, [clip for tested, _ in shares for clip in tested])
+        table = summarise(outcome, self.fractions, intervals)
+        self.metrics = areas(outcome, self.fractions, intervals, self.definition)
+        folder = Path(trainer.default_root_dir)
+        features = self.perturbation.of("samples" if self.perturbation.fill.silence.ndim == 3 else "bins")
         write_curves(folder / "curves.csv", table)
         with drawing("curves.png"):
             figure = plots.plot_curves(table, features, chance=1 / len(datamodule.classes))
@@ -166,11 +169,11 @@ class InterventionTest(Callback):
 
     Args:
         intervention: a choice of `conf/intervention`.
-        seed: of the intervals.
+        seed: of nothing any more; run folders of earlier versions have it.
     """
 
-    def __init__(self, intervention: dict[str, Any], seed: int) -> None:
-        self.node, self.seed = intervention, seed
+    def __init__(self, intervention: dict[str, Any], seed: int = 0) -> None:
+        self.node = intervention
         self.metrics: dict[str, float] = {}
 
     def on_fit_start(self, trainer: Trainer, module: LightningModule) -> None:
@@ -178,26 +181,32 @@ class InterventionTest(Callback):
         classifier, datamodule = parts(trainer, module)
         self.intervention = build_named(self.node, "intervention", datamodule.settings.sample_rate)
         batch = datamodule.evaluation_dataset(datamodule.split.test[:1]).__getitems__([0])
+        self.shams = self.intervention.shams()
         with torch.no_grad():
-            self.intervention(classifier, batch["waveform"].to(module.device), batch["label"].to(module.device))
+            for change in (self.intervention, *self.shams.values()):
+                change(classifier, batch["waveform"].to(module.device), batch["label"].to(module.device))
 
     def on_test_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
-        self.tested: list[tuple[int, int, int, int]] = []  # clip, label, prediction before and after
+        self.tested: list[tuple[int, ...]] = []  # clip, label, prediction before, after, and after each sham
 
     def on_test_batch_end(self, trainer: Trainer, module: LightningModule, *step: Any) -> None:
         batch: Batch = step[1]
         classifier, _ = parts(trainer, module)
         before = classifier(batch["waveform"]).argmax(1)
-        after = classifier.network(self.intervention(classifier, batch["waveform"], batch["label"])).argmax(1)
-        columns = (batch["clip"], batch["label"], before, after)
+        after = [
+            classifier.network(change(classifier, batch["waveform"], batch["label"])).argmax(1)
+            for change in (self.intervention, *self.shams.values())
+        ]
+        columns = (batch["clip"], batch["label"], before, *after)
         self.tested += zip(*(column.tolist() for column in columns), strict=True)
 
     def on_test_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         shares = gathered(self.tested)
         if trainer.is_global_zero:
-            clip, label, before, after = np.array([row for share in shares for row in share]).T
+            clip, label, before, after, *others = np.array([row for share in shares for row in share]).T
+            shams = dict(zip(self.shams, others, strict=True))
             classifier, datamodule = parts(trainer, module)
-            self.metrics = compare(label, before, after, bootstrap_of(datamodule, clip.tolist(), self.seed))
+            self.metrics = compare(label, before, after, intervals_of(datamodule, clip.tolist()), shams)
             paper = paper_of(self.intervention, classifier.classes)
             name = f"fold {datamodule.fold}"
             path = Path(trainer.default_root_dir) / "intervention.png"
@@ -214,8 +223,8 @@ def parts(trainer: Trainer, module: LightningModule) -> tuple[Classifier, AudioD
     return module, datamodule
 
 
-def bootstrap_of(datamodule: AudioDataModule, clips: Sequence[int], seed: int) -> SpeakerBootstrap:
-    return SpeakerBootstrap([datamodule.clips[clip].speaker for clip in clips], seed=seed)
+def intervals_of(datamodule: AudioDataModule, clips: Sequence[int]) -> SpeakerIntervals:
+    return SpeakerIntervals([datamodule.clips[clip].speaker for clip in clips])
 
 
 def gathered(own: Any) -> list[Any]:

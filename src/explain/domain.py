@@ -50,6 +50,10 @@ class Domain(Protocol):
         """
         ...
 
+    def signal_of(self, coefficients: Tensor) -> Tensor:
+        """The signal (B, ...) that the coefficients (B, ...) make, linearly; themselves where they make none."""
+        ...
+
 
 class Input:
     """The network's own input.
@@ -70,6 +74,10 @@ class Input:
         silence = silence_of(self.classifier, waveform.shape[-1])
         relevance = relevance_of(attribution, self.classifier.network, input, target, silence)
         return relevance, relevance.new_zeros(len(relevance))
+
+    def signal_of(self, coefficients: Tensor) -> Tensor:
+        """See `Domain.signal_of`."""
+        return coefficients
 
 
 class Samples:
@@ -138,6 +146,11 @@ class OfSignal:
         relevance, silent = self._of_samples(attribution, signal, target)
         shares, apart = self.transform.relevance(signal, relevance)
         return shares, apart[:, 0] + silent
+
+    def signal_of(self, coefficients: Tensor) -> Tensor:
+        """See `Domain.signal_of`."""
+        signal: Tensor = self.transform.inverse(coefficients)
+        return signal
 
     def _of_samples(self, attribution: Attribution, signal: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Relevance (B, 1, T) of the signal's samples, and what could not be handed back to them, (B,)."""

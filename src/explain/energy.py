@@ -1,47 +1,79 @@
 """Deletion and insertion over the share of a clip's energy, a scale that all domains have.
 
 A feature is a different thing in each domain, and its share of all features no scale to compare domains by; the share
-of the signal's energy is. Spectrograms in decibels do not have that: theirs is the sum of squared decibels above
-silence.
+of the signal's energy is. It is measured on the signal: the coefficients of a short-time transform overlap, and the
+energy of those that go is not what the signal loses. Spectrograms in decibels are made into no signal: theirs is the
+sum of squared decibels above silence.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from src.explain.fill import Fill
-from src.explain.perturbation import ranks
+from src.explain.perturbation import ranks, silence_last
+
+Inverse = Callable[[Tensor], Tensor]
 
 
-def energy_removed(input: Tensor, silence: Tensor, rank: Tensor, fractions: Sequence[float]) -> Tensor:
-    """How many features, in an order, make up a share of the input's energy, (B, F) int64.
+def energy_counts(signal_of: Inverse, level: Tensor, rank: Tensor, fractions: Sequence[float]) -> tuple[Tensor, Tensor]:
+    """How many features, in an order, make up a share of the signal's energy: two times (B, F) int64.
 
-    The least number, so that the energy sum |input - silence|^2 of those that are left is not more than 1 - fraction of
-    all: none for 0, and for 1 all but the last that are silent.
+    The least number whose removal leaves not more than 1 - fraction of the energy: none for 0, and for 1 all but the
+    last that are silent. And the least number that by itself has at least the fraction. In domains whose coefficients
+    are orthogonal, both are the same.
 
     Args:
-        input: (B, ...), real or complex.
-        silence: (1, ...).
-        rank: (B, ...) of each feature in the order, as of `perturbation.ranks`.
+        signal_of: makes the signal (B, ...) of coefficients; linear.
+        level: (B, ...) coefficients above silence, real or complex.
+        rank: (B, ...) of each in the order, as of `perturbation.ranks`.
         fractions: F, from 0 to 1.
     """
-    energy = (input - silence.to(input)).abs().square().flatten(1)  # (B, n)
-    ordered = torch.empty_like(energy).scatter_(1, rank.flatten(1).long(), energy)
-    left = ordered.flip(1).cumsum(1)  # (B, n) of the last 1, 2, ...: summed from there, the faintest still count
-    total = left[:, -1:]
-    share = torch.tensor(fractions, dtype=energy.dtype, device=energy.device)  # (F,)
-    return energy.shape[1] - torch.searchsorted(left, total - total * share, right=True)
+
+    def energy(kept: Tensor) -> Tensor:
+        signal = signal_of(torch.where(kept, level, torch.zeros_like(level)))
+        return signal.abs().double().square().flatten(1).sum(1)  # (B,)
+
+    total = energy(torch.ones_like(rank, dtype=torch.bool))
+    column = (-1, *[1] * (level.dim() - 1))
+
+    def loses(share: float, count: Tensor) -> Tensor:
+        return energy(rank >= count.view(column)) <= total * (1 - share)
+
+    def has(share: float, count: Tensor) -> Tensor:
+        return energy(rank < count.view(column)) >= total * share
+
+    removed, kept = ([least(rank, partial(ask, share)) for share in fractions] for ask in (loses, has))
+    return torch.stack(removed, 1), torch.stack(kept, 1)
+
+
+def least(rank: Tensor, is_enough: Callable[[Tensor], Tensor]) -> Tensor:
+    """The least number of features (B,) that is enough, by bisection; all of them are."""
+    low = torch.zeros(len(rank), dtype=torch.int64, device=rank.device)
+    high = torch.full_like(low, rank[0].numel())
+    while (low < high).any():
+        middle = (low + high) // 2
+        enough = is_enough(middle)
+        low, high = torch.where(enough, low, middle + 1).minimum(high), torch.where(enough, middle, high)
+    return high
 
 
 @torch.inference_mode()
 def curve_over_energy(
-    network: nn.Module, input: Tensor, label: Tensor, relevance: Tensor, fractions: Sequence[float], fill: Fill
+    network: nn.Module,
+    input: Tensor,
+    label: Tensor,
+    relevance: Tensor,
+    fractions: Sequence[float],
+    fill: Fill,
+    signal_of: Inverse = lambda level: level,
 ) -> tuple[Tensor, Tensor]:
     """Probability of the label where the most relevant features are removed, and where nothing else is left.
 
     Deletion and insertion (Petsiuk et al., arXiv 1806.07421) until the features with a share of the energy, see
-    `energy_removed`, have been.
+    `energy_counts`, have been. Silent features go last.
 
     Args:
         network: in evaluation mode.
@@ -49,16 +81,20 @@ def curve_over_energy(
         label: (B,) int64.
         fractions: F shares of the energy, from 0 to 1.
         fill: what stands in the place of what is removed.
+        signal_of: makes the signal of the input's coefficients, whose energy it is.
 
     Returns:
         Of deletion, where lower is better, and of insertion, where higher is: (B, F) each.
     """
-    rank, filled = ranks(relevance), fill(input)
-    kinds: tuple[list[Tensor], list[Tensor]] = ([], [])  # (B,) of each fraction
-    for count in energy_removed(input, fill.silence, rank, fractions).unbind(1):
-        first = rank < count.view(-1, *[1] * (input.dim() - 1))
-        for found, changed in zip(kinds, ((filled, input), (input, filled)), strict=True):
-            probabilities = network(torch.where(first, *changed)).float().softmax(1)  # (B, C)
-            found.append(probabilities.gather(1, label[:, None])[:, 0])
-    deletion, insertion = (torch.stack(found, 1) for found in kinds)
+    level = input - fill.silence.to(input)
+    rank, filled = ranks(silence_last(relevance, level)), fill(input)
+    counts = energy_counts(signal_of, level, rank, fractions)
+    curves = []
+    for numbers, (first, rest) in zip(counts, ((filled, input), (input, filled)), strict=True):
+        probabilities = [
+            network(torch.where(rank < number.view(-1, *[1] * (input.dim() - 1)), first, rest)).float().softmax(1)
+            for number in numbers.unbind(1)
+        ]  # (B, C) of each fraction
+        curves.append(torch.stack([each.gather(1, label[:, None])[:, 0] for each in probabilities], 1))
+    deletion, insertion = curves
     return deletion, insertion

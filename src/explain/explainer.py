@@ -52,7 +52,9 @@ class Explainer(LightningModule):
         (relevance, apart), seconds = timed(
             lambda: self.question.domain.relevance(self.question.attribution, waveform, input, target)
         )
+        biases = getattr(self.question.attribution, "biases", None)  # of this call: measures and checks ask again
         values = {"relevance": relevance, "apart": apart, "prediction": logits}
+        values["biases"] = torch.full_like(apart, torch.nan) if biases is None else biases
         values |= {"target": target, "logit": logits.gather(1, target[:, None])[:, 0]}
         rows = np.array([self.row_of[clip] for clip in batch["clip"].tolist()])
         if self.question.measures is not None:
@@ -70,8 +72,11 @@ class Explainer(LightningModule):
         if self.question.control is not None:
             values |= self.question.control(waveform, relevance, target, rows)
         if self.question.intervention is not None:
-            changed = self.question.intervention(self.classifier, waveform, label)
-            values["intervention"] = self.classifier.network(changed).float()
+            changes = {"intervention": self.question.intervention} | {
+                f"sham/{name}": sham for name, sham in self.question.intervention.shams().items()
+            }
+            for name, change in changes.items():
+                values[name] = self.classifier.network(change(self.classifier, waveform, label)).float()
         self.file.fill(rows, {name: value.cpu().numpy() for name, value in values.items()})
 
     def _megabytes(self, waveform: Tensor, input: Tensor, target: Tensor) -> float:
@@ -91,11 +96,23 @@ def lay_out(path: Path, source: Source, question: Question, attributes: dict[str
     Raises:
         OSError: no room.
     """
+    known = {
+        "label": source.labels,
+        "path": [clip.path for clip in source.clips],
+        "speaker": [clip.speaker for clip in source.clips],
+    }
+    columns = columns_of(source, question)
+    RelevanceFile.create(path, columns, known, {**attributes, "classes": question.domain.classifier.classes})
+
+
+def columns_of(source: Source, question: Question) -> dict[str, np.dtype[Any]]:
+    """What an `Explainer` fills: the type of a row of each column."""
     classifier = question.domain.classifier
     shape = tuple(silence_of(classifier, source.dataset.length).shape[1:])
     logits = np.dtype((np.float32, len(classifier.classes)))
     columns: dict[str, np.dtype[Any]] = {"relevance": np.dtype((np.float32, shape)), "prediction": logits}
-    columns |= {"target": np.dtype(np.int64), "logit": np.dtype(np.float32), "apart": np.dtype(np.float32)}
+    columns |= {"target": np.dtype(np.int64), "logit": np.dtype(np.float32)}
+    columns |= {"apart": np.dtype(np.float32), "biases": np.dtype(np.float32)}
     if question.perturbation is not None:
         curves = (len(question.perturbation.orders), len(question.perturbation.fractions))
         columns["perturbation/correct"] = np.dtype((np.uint8, curves))
@@ -107,10 +124,5 @@ def lay_out(path: Path, source: Source, question: Question, attributes: dict[str
     if question.checks is not None:
         columns["cascade"] = np.dtype((np.float32, (question.checks.layers,)))
     if question.intervention is not None:
-        columns["intervention"] = logits
-    known = {
-        "label": source.labels,
-        "path": [clip.path for clip in source.clips],
-        "speaker": [clip.speaker for clip in source.clips],
-    }
-    RelevanceFile.create(path, columns, known, {**attributes, "classes": classifier.classes})
+        columns |= {"intervention": logits, **{f"sham/{name}": logits for name in question.intervention.shams()}}
+    return columns

@@ -4,11 +4,19 @@ If sex is heard in the frequencies of the voice, then men's voices moved up and 
 other sex. A new intervention is a subclass of `Intervention` and a YAML in `conf/intervention`, built with
 `build(node, "intervention", sample_rate)`.
 
+Whatever changes a clip also damages it, and a network may fail at the damage. So an intervention brings shams, which do
+the same damage and not what the hypothesis has: only where it takes accuracy further than they do, the hypothesis is
+supported.
+
+    opposite     the change in the other direction, which the hypothesis does not expect to harm as much
+    artefact     the damage alone: what the change empties or blurs, with everything else where it was
+    unchanged    nothing is changed, by the same code
+
 The front ends see a changed waveform at its own level, so what a filter leaves is shown as large as the whole was.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,11 +24,14 @@ import torch
 from torch import Tensor
 
 from src.config import is_number
-from src.explain.bootstrap import SpeakerBootstrap
+from src.explain.intervals import DIFFERENCE, SpeakerIntervals
 from src.explain.pitch import at_pitch
 from src.mistake import Mistake
 from src.modules.classifier import Classifier
 
+Change = Callable[[Classifier, Tensor, Tensor], Tensor]
+
+SHAMS = {"opposite": "the opposite", "artefact": "the artefact alone", "unchanged": "no change by the same code"}
 FACTORS = (0.1, 10.0)  # least and largest
 # arXiv 1807.03418v3, AlexNet on AudioMNIST's sex, approximately; ends are a standard deviation over the folds away
 PAPER = {
@@ -50,6 +61,10 @@ class Intervention(ABC):
         Raises:
             Mistake: this classifier cannot be asked so.
         """
+
+    def shams(self) -> dict[str, Change]:
+        """The controls that it brings, called as it is, by names of `SHAMS`."""
+        return {}
 
 
 class ScaleSpectrogram(Intervention):
@@ -81,6 +96,18 @@ class ScaleSpectrogram(Intervention):
         floor = classifier.front_end(torch.zeros_like(waveform[:1]))
         return stretched(spectrogram, frequencies.to(factor), factor[label], floor)
 
+    def shams(self) -> dict[str, Change]:
+        """The artefact: rows that the change empties, or whose content leaves at the top, are emptied."""
+        opposite, unchanged = (ScaleSpectrogram(self.sample_rate, powers(self.factors, power)) for power in (-1, 0))
+        return {"opposite": opposite, "artefact": self._emptied, "unchanged": unchanged}
+
+    def _emptied(self, classifier: Classifier, waveform: Tensor, label: Tensor) -> Tensor:
+        spectrogram, floor = (classifier.front_end(sound) for sound in (waveform, torch.zeros_like(waveform[:1])))
+        frequencies = torch.as_tensor(classifier.front_end.frequencies).to(spectrogram)  # (R,)
+        factor = torch.tensor(for_classes(self.factors, classifier.classes)).to(spectrogram)[label]  # (B,)
+        highest = frequencies[-1] * torch.minimum(factor, 1 / factor)
+        return torch.where((frequencies > highest[:, None])[:, None, :, None], floor, spectrogram)
+
 
 class ScaleWaveform(Intervention):
     """Multiplies all frequencies of a waveform by a factor for its class; see `at_pitch`.
@@ -97,12 +124,25 @@ class ScaleWaveform(Intervention):
         self.factors = checked_factors(factors)
 
     def __call__(self, classifier: Classifier, waveform: Tensor, label: Tensor) -> Tensor:
+        return classifier.front_end(self.changed(classifier, waveform, label))
+
+    def changed(self, classifier: Classifier, waveform: Tensor, label: Tensor) -> Tensor:
+        """The waveforms (B, 1, T) at their classes' pitch."""
         factors = for_classes(self.factors, classifier.classes)
         changed = torch.empty_like(waveform)
         for number in label.unique().tolist():
             clips = label == number
             changed[clips] = at_pitch(waveform[clips], factors[number], self.sample_rate)
-        return classifier.front_end(changed)
+        return changed
+
+    def shams(self) -> dict[str, Change]:
+        """The artefact: all frequencies are multiplied, and then divided by the same factor."""
+        opposite, unchanged = (ScaleWaveform(self.sample_rate, powers(self.factors, power)) for power in (-1, 0))
+
+        def there_and_back(classifier: Classifier, waveform: Tensor, label: Tensor) -> Tensor:
+            return opposite(classifier, self.changed(classifier, waveform, label), label)
+
+        return {"opposite": opposite, "artefact": there_and_back, "unchanged": unchanged}
 
 
 class KeepBand(Intervention):
@@ -136,6 +176,25 @@ class KeepBand(Intervention):
     def __call__(self, classifier: Classifier, waveform: Tensor, label: Tensor) -> Tensor:
         return classifier.front_end(self.band(waveform))
 
+    def shams(self) -> dict[str, Change]:
+        """The opposite: the rest of the spectrum. The artefact: a band of the same width elsewhere, if it has room."""
+        shams: dict[str, Change] = {"opposite": self._of_rest}
+        if (elsewhere := self.elsewhere()) is not None:
+            shams["artefact"] = type(self)(self.sample_rate, *elsewhere, self.edge_hz)
+        return shams
+
+    def _of_rest(self, classifier: Classifier, waveform: Tensor, label: Tensor) -> Tensor:
+        return classifier.front_end(waveform - self.band(waveform))
+
+    def elsewhere(self) -> tuple[float | None, float | None] | None:
+        """Ends of a band of the same width at the far end of the spectrum, that has nothing of this one."""
+        highest = self.sample_rate / 2
+        low, high = self.low_hz or 0.0, self.high_hz or highest
+        below, above, width = low, highest - high, high - low
+        if max(below, above) < width:
+            return None
+        return (None, width) if below > above else (highest - width, None)
+
     def band(self, waveform: Tensor) -> Tensor:
         """What lies in the band, (B, 1, T) of waveforms (B, 1, T)."""
         samples = waveform.shape[-1]
@@ -156,7 +215,11 @@ class RemoveBand(KeepBand):
     """Takes a band of frequencies out of the waveform: all that `KeepBand` would not leave."""
 
     def __call__(self, classifier: Classifier, waveform: Tensor, label: Tensor) -> Tensor:
-        return classifier.front_end(waveform - self.band(waveform))
+        return self._of_rest(classifier, waveform, label)
+
+    def shams(self) -> dict[str, Change]:
+        """As those of `KeepBand`: the opposite is the band alone."""
+        return {**super().shams(), "opposite": super().__call__}
 
 
 def stretched(spectrogram: Tensor, frequencies: Tensor, factor: Tensor, floor: Tensor) -> Tensor:
@@ -196,6 +259,11 @@ def checked_factors(factors: Mapping[Any, float]) -> dict[str, float]:
     return {str(name): float(factor) for name, factor in factors.items()}
 
 
+def powers(factors: Mapping[str, float], exponent: int) -> dict[str, float]:
+    """Factors by class name: -1 turns them round, 0 leaves all clips as they are."""
+    return {name: factor**exponent for name, factor in factors.items()}
+
+
 def for_classes(factors: Mapping[str, float], classes: list[str]) -> list[float]:
     """The factor of each class, in the classes' order.
 
@@ -216,20 +284,33 @@ def paper_of(intervention: Intervention | None, classes: list[str]) -> dict[str,
     return PAPER if same and classes == ["male", "female"] else None
 
 
-def compare(label: np.ndarray, before: np.ndarray, after: np.ndarray, bootstrap: SpeakerBootstrap) -> dict[str, float]:
-    """What an intervention did, as metrics with 95 % intervals (`…_low`, `…_high`) that resample speakers.
+def compare(
+    label: np.ndarray,
+    before: np.ndarray,
+    after: np.ndarray,
+    intervals: SpeakerIntervals,
+    shams: Mapping[str, np.ndarray] | None = None,
+) -> dict[str, float]:
+    """What an intervention did, as metrics with 95 % intervals over speakers (`…_low`, `…_high`).
 
     `intervention/accuracy_before`, `intervention/accuracy_after` and `intervention/flipped`, the share of clips that
-    are taken for another class than before, right or wrong.
+    are taken for another class than before, right or wrong. Of each sham, `intervention/<sham>/accuracy_after`, and
+    `intervention/<sham>/minus_intervention`: how much further the intervention takes accuracy, clip by clip.
 
     Args:
         label: (N,) classes.
         before: (N,) classes that the network takes the clips for.
         after: (N,) the same of the changed clips.
-        bootstrap: over the speakers of the N clips.
+        intervals: over the speakers of the N clips.
+        shams: (N,) the same after each sham, by its name.
     """
     shares = {"accuracy_before": before == label, "accuracy_after": after == label, "flipped": before != after}
     metrics: dict[str, float] = {}
     for name, share in shares.items():
-        metrics |= bootstrap.described(f"intervention/{name}", share.mean(), bootstrap.means(share))
+        metrics |= intervals.described(f"intervention/{name}", share)
+    for name, taken in (shams or {}).items():
+        right = taken == label
+        metrics |= intervals.described(f"intervention/{name}/accuracy_after", right)
+        further = right.astype(float) - shares["accuracy_after"]
+        metrics |= intervals.described(f"intervention/{name}/minus_intervention", further, DIFFERENCE)
     return metrics

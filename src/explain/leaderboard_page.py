@@ -14,6 +14,11 @@ from src.explain.report import Picture, Sound, template
 from src.summary import cell
 
 MARKS = {"best": "**{:.3f}**", "tied": "*{:.3f}*", "fails": "{:.3f} ✗", "": "{:.3f}"}
+TIED = (
+    "Tied attributions cannot be told apart from the best: all pairs of a table (one measure, one domain) are compared"
+    " by paired t-tests over speakers, with Holm's correction, so that at most 5 % of tables part what is equal. Fewer"
+    " speakers tell less apart."
+)
 ENERGY = (
     "The network's probability for the clip's own class as more and more of the clip's energy is removed, the most"
     " relevant features first (above), and as nothing but these is left (below). Energy is the same in every domain, so"
@@ -36,7 +41,7 @@ class Panel:
     sounds: Sequence[Sound]
 
 
-def write(folder: Path, entries: Sequence[Entry], left_out: Sequence[str], about: str, seed: int) -> pd.DataFrame:
+def write(folder: Path, entries: Sequence[Entry], left_out: Sequence[str], about: str) -> pd.DataFrame:
     """`leaderboard.csv`, a row per number; `leaderboard.md` and `leaderboard.html`, a table per domain.
 
     Args:
@@ -44,12 +49,11 @@ def write(folder: Path, entries: Sequence[Entry], left_out: Sequence[str], about
         entries: what there is to compare, all of the same clips.
         left_out: what could not be asked, and why.
         about: what is explained.
-        seed: of the intervals' resamples.
 
     Returns:
         See `ranking.table_of`.
     """
-    table = table_of(entries, seed)
+    table = table_of(entries)
     table.to_csv(folder / "leaderboard.csv", index=False, float_format="%.6g")
     clips, speakers = len(entries[0].speakers), len(set(entries[0].speakers))
     about = f"{about}: {clips} clips of {speakers} speakers."
@@ -58,7 +62,7 @@ def write(folder: Path, entries: Sequence[Entry], left_out: Sequence[str], about
         "",
         about,
         "",
-        "**Best** of its domain; *tied* with it (95 % intervals over speakers); ✗ fails.",
+        f"**Best** of its domain; *tied* with it; ✗ fails. {TIED}",
         "",
     ]
     found = findings(table)
@@ -73,7 +77,7 @@ def write(folder: Path, entries: Sequence[Entry], left_out: Sequence[str], about
     ]
     clip, original, panels = side_by_side(entries)
     page = template("leaderboard.html.j2").render(
-        about=about, parts=parts, left_out=left_out, lower=LOWER_IS_BETTER, for_comparison=FOR_COMPARISON,
+        about=about, parts=parts, left_out=left_out, tied=TIED, lower=LOWER_IS_BETTER, for_comparison=FOR_COMPARISON,
         figures=figures(entries), findings=found, clip=clip, original=original, panels=panels,
     )  # fmt: skip
     (folder / "leaderboard.html").write_text(page, encoding="utf-8")

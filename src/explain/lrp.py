@@ -10,13 +10,15 @@ import torch
 from torch import Tensor, nn
 from zennit import rules
 from zennit.composites import SpecialFirstLayerMapComposite, layer_map_base
-from zennit.core import BasicHook, Hook
+from zennit.core import BasicHook
 from zennit.types import Activation, Convolution, Linear
 
 from src.explain.attribution import check_option, explaining
 from src.explain.forward_check import ForwardCheck
-from src.explain.rules import AlphaBeta, Epsilon, Pass
+from src.explain.rules import AlphaBeta, Epsilon, Merge, Pass, Rule
 from src.mistake import Mistake
+from src.modules.colours import Colours
+from src.plain_data import shown
 
 ROUNDING = 1e-3  # by which an input may exceed its bounds
 
@@ -34,24 +36,42 @@ COMPOSITES: dict[str, tuple[str | None, str]] = {
 class LRP:
     """Relevance (B, ...) of the input by one rule per kind of layer, starting from the target's logit.
 
-    A layer's bias takes part in its output, but is no input that relevance could be handed to, so relevance seeps away
-    at biases and the sum no longer is the logit. With `zero_bias`, every rule leaves them out: what the rest of the
-    layer contributed shares all of the relevance, and the sum stays the logit, as `conservation_error` tells. Flat and
-    z^B, the rules of first layers, are free of biases anyway. Alpha2-beta1 conserves only where an output has both
-    positive and negative contributions, which three weights of a first layer on waveforms often do not give it.
+    A layer's bias takes part in its output, so it has a share of the output's relevance, as one more input that is
+    always 1 would have (Montavon et al., section 10.2). It is no value of the input, though: its share goes no further,
+    and what all biases get of a clip is kept apart, in `biases`. With that, relevance adds up to the logit, but for
+    what epsilon absorbs and for outputs that have no contributions to hand their relevance to.
 
-    What biases make of digital silence is relevant, too, but silence itself can hold no relevance under rules that hand
-    it out in proportion to the input: what reaches the zeros around a clip is lost, a tenth of the logit in the median
-    of AudioNet's test clips. Flat puts it there, where it is not heard.
+    `zero_bias` is for all rules at once, as zennit's `zero_params` is; flat and z^B, the rules of first layers, are
+    free of biases anyway. It has two sides:
+
+    False, as in Bach et al. (equations 58 and 60) and by default in lrp_toolbox, zennit and iNNvestigate: a bias is
+    part of the denominator, under alpha-beta and z-plus only of that of its own sign. The epsilon rule then gives
+    the exact contributions wherever the network is affine, as AudioNet's dense layers are; in a network of ReLUs and
+    maxima it is gradient times input as epsilon goes to 0 (Ancona et al., arXiv 1711.06104). Relevance of the input
+    alone misses the logit by the share of the biases.
+
+    True, as in iNNvestigate's rules that ignore the bias and in the z-plus of deep Taylor decomposition (Montavon et
+    al., Pattern Recognition 65, 2017): inputs get the share of the biases, too, in proportion to theirs, and relevance
+    of the input alone adds up to the logit. But it is not what they contributed: where contributions nearly cancel
+    without the bias, the quotients of the epsilon rule have no bounds, and may have the other sign.
+
+    Alpha2-beta1 conserves only where an output has both positive and negative contributions, which three weights of a
+    first layer on waveforms often do not give it. What biases make of digital silence is relevant, but silence itself
+    can hold no relevance under rules that hand it out in proportion to the input: the biases keep it, or it is lost if
+    they are left out. Flat puts it on the silence, where it is not heard.
 
     Args:
         composite: one of `COMPOSITES`.
-        zero_bias: leave biases out.
+        zero_bias: leave biases out of all rules.
         epsilon: added to the outputs of the layers under the epsilon rule, with their sign, before relevance is
             divided by them; it absorbs the relevance of outputs that are smaller.
         low: z^B's lowest possible value of the input. None: each clip's own lowest value, or the negative of its peak
             where it has both signs, as waveforms do.
         high: z^B's highest possible value, likewise.
+
+    Attributes:
+        biases: (B,) relevance that the network's biases got of each clip when it was last called, in the unit of the
+            logit. NaN where a layer's rows are not the clips.
 
     Raises:
         Mistake: an option is wrong, or, when called, the network is one whose relevance would be.
@@ -60,36 +80,39 @@ class LRP:
     def __init__(
         self,
         composite: str = "epsilon_plus",
-        zero_bias: bool = True,
+        zero_bias: bool = False,
         epsilon: float = 1e-6,
         low: float | None = None,
         high: float | None = None,
     ) -> None:
         if composite not in COMPOSITES:
             raise Mistake(f"attribution.composite={composite} is unknown; choose one of {', '.join(COMPOSITES)}.")
+        if not isinstance(zero_bias, bool):
+            raise Mistake(f"attribution.zero_bias={shown(zero_bias)} is neither true nor false.")
         check_option("epsilon", epsilon, float, low=1e-12)
         check_option("low", low, float, nullable=True)
         check_option("high", high, float, nullable=True)
         self.low, self.high = low, high
         self.known: WeakSet[nn.Module] = WeakSet()  # networks that were found to be right
+        self.biases: Tensor | None = None
 
         zero_params = ["bias"] if zero_bias else None
-        rule: dict[str | None, Hook] = {
+        self.rules: dict[str | None, Rule] = {
             "epsilon": Epsilon(epsilon, zero_params),
             "plus": AlphaBeta(1, 0, zero_params),
             "alpha2_beta1": AlphaBeta(2, 1, zero_params),
-            "flat": rules.Flat(zero_params=zero_params),
-            "box": z_box(low, high, zero_params),
         }
+        own: dict[str | None, BasicHook] = {"flat": rules.Flat(), "box": z_box(low, high)}
         first, convolution = COMPOSITES[composite]
         self.composite = SpecialFirstLayerMapComposite(
             layer_map=[
                 (Activation, Pass()),
+                (Colours, Merge()),
                 *layer_map_base(),
-                (Convolution, rule[convolution]),
-                (nn.Linear, rule["epsilon"]),
+                (Convolution, self.rules[convolution]),
+                (nn.Linear, self.rules["epsilon"]),
             ],
-            first_map=[(Linear, rule[first])] if first else [],
+            first_map=[(Linear, own[first])] if first else [],
         )
 
     def __call__(self, network: nn.Module, input: Tensor, target: Tensor) -> Tensor:
@@ -98,11 +121,15 @@ class LRP:
                 self._check(network, input[:1])
                 self.known.add(network)
             self._check_bounds(input)
+            biases = input.new_zeros(len(input)).requires_grad_()
+            for rule in self.rules.values():
+                rule.biases = biases
             try:
                 self.composite.register(network)
                 logits = network(input.requires_grad_())  # (B, classes)
                 start = logits.detach() * nn.functional.one_hot(target, logits.shape[1])
-                return torch.autograd.grad(logits, input, start)[0]
+                relevance, self.biases = torch.autograd.grad(logits, [input, biases], start, materialize_grads=True)
+                return relevance
             finally:
                 self.composite.remove()
 
@@ -122,9 +149,9 @@ class LRP:
             raise Mistake(f"attribution.high={self.high} is below the input's highest value, {highest:g}; raise it.")
 
 
-def z_box(low: float | None, high: float | None, zero_params: list[str] | None) -> BasicHook:
-    """The z^B rule between bounds, or each clip's own where they are None."""
-    rule = rules.ZBox(low, high, zero_params=zero_params)
+def z_box(low: float | None, high: float | None) -> BasicHook:
+    """The z^B rule between bounds, or each clip's own where they are None. Biases would cancel: they are left out."""
+    rule = rules.ZBox(low, high, zero_params=["bias"])
     if low is None:
         rule.input_modifiers[1] = lowest
     if high is None:
@@ -139,10 +166,10 @@ def lowest(input: Tensor) -> Tensor:
     return torch.where((low < 0) & (high > 0), torch.minimum(low, -high), low).expand_as(input)
 
 
-def conservation_error(relevance: Tensor, logit: Tensor) -> Tensor:
-    """How far relevance (B, ...) is from adding up to the logits (B,), as a share of them: (B,).
+def conservation_error(relevance: Tensor, logit: Tensor, biases: Tensor | float = 0.0) -> Tensor:
+    """How far relevance (B, ...) and biases' (B,) are from adding up to the logits (B,), as a share of them: (B,).
 
     Logits nearer to 0 than the rounding of 1 count as that.
     """
-    total = relevance.flatten(1).sum(1)
+    total = relevance.flatten(1).sum(1) + biases
     return (total - logit).abs() / logit.abs().clamp(min=torch.finfo(logit.dtype).eps)

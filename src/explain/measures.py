@@ -9,6 +9,7 @@ from torch import Tensor
 from src.explain import metrics
 from src.explain.domain import Domain
 from src.explain.ground_truth import beginning, cue_mask
+from src.explain.intervals import DIFFERENCE, SHARE, Bounds
 from src.explain.source import Source
 
 COST = ("cost/passes", "cost/milliseconds", "cost/megabytes")  # which the explainer tells
@@ -20,7 +21,16 @@ LOCALISATION = {
     "pointing": metrics.pointing_game,
     "chance": metrics.chance,
 }
+UNBOUNDED = ("complexity/entropy", "cost/")  # how names begin of measures that can have any value
+SIGNED = ("faithfulness/faithfulness", "robustness/", "sanity/", "control/similarity")  # of those from -1 to 1
 CUES = ("harmonic", "formant", "frication")  # how the names of synthetic clips' cues begin
+
+
+def bounds_of(name: str) -> Bounds:
+    """The lowest and highest value that a measure can have of a clip."""
+    if name.startswith(UNBOUNDED):
+        return None
+    return DIFFERENCE if name.startswith(SIGNED) else SHARE
 
 
 class Measures:

@@ -15,6 +15,8 @@ from src.mistake import Mistake
 from src.paths import absolute, checkpoint_at, make_absolute, other_checkpoint
 from src.trainer_options import check_trainer
 
+DEFINITIONS = ("sounding", "paper")  # of what fractions are, see `perturbation.py`
+
 # option, type, lowest, highest, whether null is a value of it
 NUMBERS: list[tuple[str, type, float, float, bool]] = [
     ("clips", int, 0, 10**6, False),
@@ -91,7 +93,8 @@ def check_input(config: dict[str, Any]) -> None:
 
 
 def check_perturbation(config: dict[str, Any]) -> None:
-    """Raises a Mistake if shares of features or energy are none."""
+    """Raises a Mistake if shares of features or energy are none, or what they are of is unknown."""
+    check_definition("perturbation.definition", config["perturbation"]["definition"])
     checked_fractions(config["perturbation"]["fractions"])
     if config["perturbation"]["energies"]:
         checked_fractions(config["perturbation"]["energies"], "perturbation.energies")
@@ -109,6 +112,12 @@ def check_benchmark(cfg: DictConfig) -> dict[str, Any]:
     if config["control"] not in (None, ""):
         other_checkpoint("control", config["control"], checkpoint)
     return config
+
+
+def check_definition(option: str, definition: Any) -> None:
+    """Raises a Mistake if fractions cannot be of that."""
+    if definition not in DEFINITIONS:
+        raise Mistake(f"{option}={definition} is unknown; choose {' or '.join(DEFINITIONS)}.")
 
 
 def checked_fractions(fractions: Any, option: str = "perturbation.fractions") -> list[float]:
@@ -143,4 +152,6 @@ def listed(config: dict[str, Any], option: str, group: str) -> list[str]:
                 f"{option} has {name}, which is unknown; choose from {', '.join(known)}, or add"
                 f" conf/{group}/{name}.yaml."
             )
+        if names.count(name) > 1:
+            raise Mistake(f"{option} names {name} twice; name it once.")
     return names

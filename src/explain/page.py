@@ -60,13 +60,16 @@ def write(folder: Path, results: Results, view: View, facts: Mapping[str, object
     sections, findings = [], []
     if results.curves is not None:
         write_curves(folder / "curves.csv", results.curves)
-        findings += curve_findings(results.curves, view.features, results.metrics, unit=results.source.unit)
+        asked = results.question.perturbation
+        assert asked is not None
+        features, unit = asked.of(view.features), results.source.unit
+        findings += curve_findings(results.curves, features, results.metrics, unit=unit, scale=asked.scale)
         sections.append(curves(folder, results, view))
     if results.measured:
         sections.append(measures(results))
     if results.changed is not None:
         findings += intervention_findings(
-            results.metrics, results.label, results.predicted, results.changed, results.classes
+            results.metrics, results.label, results.predicted, results.changed, results.classes, results.source.unit
         )
         sections.append(intervention(folder, results))
     examples: list[Example] = []
@@ -94,17 +97,20 @@ def write(folder: Path, results: Results, view: View, facts: Mapping[str, object
 
 def curves(folder: Path, results: Results, view: View) -> Section:
     """`curves.png`, the paper's figure, and the numbers behind it."""
-    assert results.curves is not None and results.question.perturbation is not None
-    fill = type(results.question.perturbation.fill).__name__.lower()
+    asked = results.question.perturbation
+    assert results.curves is not None and asked is not None
+    fill, features = type(asked.fill).__name__.lower(), asked.of(view.features)
     chance = 1 / len(results.classes)
-    png = plots.png(plots.plot_curves(results.curves, view.features, chance=chance), dpi=150)
+    png = plots.png(plots.plot_curves(results.curves, features, chance=chance), dpi=150)
     (folder / "curves.png").write_bytes(png)
     text = (
-        f"A fraction of all {view.features} is replaced ({fill}), the most relevant first, and the network is asked"
-        " again. The sooner accuracy falls, the more of what the network uses was among them. Shaded are 95 % intervals"
-        f" from resampling {results.source.unit}s."
+        f"A fraction of the {features} is replaced ({fill}), the most relevant first, and the network is asked again."
+        " The sooner accuracy falls, the more of what the network uses was among them. Shaded are 95 % intervals over"
+        f" {results.source.unit}s."
     )
-    if results.question.perturbation.seeds:
+    if asked.definition == "sounding":
+        text += " In every order silence goes last, and no fraction counts it: to remove it removes nothing."
+    if asked.seeds:
         text += " Random removal spares silence, and is averaged over its seeds."
     alt = "Accuracy over the fraction of the input that is removed, by relevance and in the control orders"
     return Section("Removing what is relevant", [text], [Picture(png, alt)], results.curves)
@@ -117,9 +123,7 @@ def measures(results: Results) -> Section:
         for name in results.measured
         if name in results.metrics
     ]
-    text = [
-        f"They compare attributions of one checkpoint. Intervals of 95 % are from resampling {results.source.unit}s."
-    ]
+    text = [f"They compare attributions of one checkpoint. Intervals of 95 % are over {results.source.unit}s."]
     known = {name.split("/")[0] for name in results.measured}
     text += [sentence for topic, sentence in EXPLAINED.items() if topic in known]
     return Section("Measures", text, table=pd.DataFrame(rows))
@@ -133,7 +137,8 @@ def intervention(folder: Path, results: Results) -> Section:
     (folder / "figures/intervention.png").write_bytes(png)
     text = (
         f"All clips are changed as the hypothesis has it ({name}, see the options above), and the network is asked"
-        " again. Lines are 95 % intervals."
+        " again. Lines are 95 % intervals; those of the paper's figures, where they are shown, are a standard deviation"
+        " over folds. Grey are its controls, which damage clips alike and do not do what the hypothesis has."
     )
     return Section("Intervention", [text], [Picture(png, f"Accuracy before and after {name}")])
 
@@ -153,7 +158,8 @@ def panel(folder: Path, results: Results, view: View, row: int, remarks: Sequenc
     return ClipPanel(
         clip.path, clip.speaker, label, prediction, target,
         dict(zip(classes, results.probabilities[row].tolist(), strict=True)),
-        float(results.conservation_error[row]), [drawn], heard, [*remarks, *cut(results, view, row)],
+        float(results.conservation_error[row]), float(results.share_of_biases[row]),
+        [drawn], heard, [*remarks, *cut(results, view, row)],
     )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from src.explain.canvas import (
     name_rows,
     new_figure,
 )
+from src.explain.interventions import SHAMS
 from src.explain.spectra import FLOOR_DB
 
 Metrics = Mapping[str, float]
@@ -123,23 +124,18 @@ def plot_curves(
 def plot_intervention(
     metrics: Mapping[str, Metrics], title: str = "", paper: Metrics | None = None, chance: float | None = None
 ) -> Figure:
-    """Accuracy before and after an intervention, with intervals: a pair of bars per group, such as a fold.
+    """Accuracy before and after an intervention and its shams, with intervals: a set of bars per group, such as a fold.
 
     Args:
         metrics: of each group, as `interventions.compare` returns them.
-        paper: the same of the paper's figures, as far as known; they stand beside the others, paler.
+        paper: the same of the paper's figures, as far as known; they stand beside the others, paler. Their ends are a
+            standard deviation over folds away, and no interval's.
         chance: what guessing would reach, 0..1.
     """
     figure = new_figure(title, height=3.9, bottom=0.95)
     axes = figure.subplots()
-    groups = {**metrics, **({"paper, approximately": paper} if paper else {})}
-    for state, shift, colour in (("before", -0.19, LINES[2]), ("after", 0.19, LINES[0])):
-        names = [f"intervention/accuracy_{state}{end}" for end in ("", "_low", "_high")]
-        share, low, high = np.array([[group.get(name, np.nan) for name in names] for group in groups.values()]).T
-        places = np.arange(len(groups)) + shift
-        bars = axes.bar(places, share, 0.36, color=colour, label=state)
-        bars[-1].set_alpha(0.5 if paper else 1.0)
-        axes.vlines(places, low, high, color="0.1", linewidth=2)
+    groups = {**metrics, **({"paper, approximately, ± 1 SD": paper} if paper else {})}
+    _draw_accuracies(axes, list(groups.values()), with_paper=paper is not None)
     words = {f"intervention/{name}": name.split("_")[-1] for name in ("accuracy_before", "accuracy_after", "flipped")}
     labels = [literal(name) for name in groups]
     for place, group in enumerate(groups.values()):
@@ -147,6 +143,7 @@ def plot_intervention(
     axes.set_xticks(range(len(groups)), labels, parse_math=False)
     axes.set_ylabel("accuracy")
     _as_shares(axes, chance)
+    figure.subplots_adjust(right=0.85)  # the legend's words are longer than those of a colour bar
     axes.legend(frameon=False, bbox_to_anchor=(1, 1), loc="upper left")
     return figure
 
@@ -180,6 +177,24 @@ def _draw_waveform(axes: Axes, waveform: np.ndarray, rate: int, relevance: np.nd
     middle = (np.arange(len(pieces)) + 0.5) * seconds / len(pieces)
     axes.fill_between(middle, low, high, color="0.1", alpha=0.75, linewidth=0.4)
     axes.set(xlim=(0, seconds), ylim=(-1.1 * peak, 1.1 * peak), ylabel="amplitude")
+
+
+def _draw_accuracies(axes: Axes, groups: list[Metrics], with_paper: bool) -> None:
+    """Bars of each group's accuracies, before, after and after shams, if it has them; the last may be the paper."""
+    shams = [name for name in SHAMS if any(f"intervention/{name}/accuracy_after" in group for group in groups)]
+    bars = {"before": ("accuracy_before", LINES[2]), "after": ("accuracy_after", LINES[0])}
+    bars |= {name: (f"{name}/accuracy_after", grey) for name, grey in zip(shams, ("0.45", "0.6", "0.75"), strict=False)}
+    width = 0.8 / len(bars)
+    has = np.array([sum(f"intervention/{metric}" in group for metric, _ in bars.values()) for group in groups])
+    is_paper = np.arange(len(groups)) == (len(groups) - 1 if with_paper else -1)
+    for number, (state, (metric, colour)) in enumerate(bars.items()):
+        names = [f"intervention/{metric}{end}" for end in ("", "_low", "_high")]
+        share, low, high = np.array([[group.get(name, np.nan) for name in names] for group in groups]).T
+        places = np.arange(len(groups)) + (number - (has - 1) / 2) * width
+        drawn = axes.bar(places, share, 0.95 * width, color=colour, label=state)
+        drawn[-1].set_alpha(0.5 if with_paper else 1.0)
+        axes.vlines(places[~is_paper], low[~is_paper], high[~is_paper], color="0.1", linewidth=2)
+        axes.vlines(places[is_paper], low[is_paper], high[is_paper], color="0.1", linewidth=1, linestyle=":")
 
 
 def _as_shares(axes: Axes, chance: float | None) -> None:

@@ -14,13 +14,13 @@ from src.explain.attribution import Attribution
 from src.explain.checks import Checks
 from src.explain.control import Control
 from src.explain.domain import Domain
-from src.explain.energy import curve_over_energy
+from src.explain.energy import Inverse, curve_over_energy
 from src.explain.fill import Fill
 from src.explain.inputs import inputs_of, silence_of
-from src.explain.interventions import Intervention
+from src.explain.interventions import Change, Intervention
 from src.explain.measures import Measures
-from src.explain.options import checked_fractions
-from src.explain.perturbation import Outcome, perturb, scores_of
+from src.explain.options import DEFINITIONS, checked_fractions
+from src.explain.perturbation import Outcome, counts_of, perturb, scores_of
 from src.explain.source import Source
 from src.mistake import Mistake
 from src.modules.classifier import Classifier
@@ -33,20 +33,33 @@ class Perturbation:
     """How inputs are perturbed.
 
     Args:
-        fractions: of their features that are removed.
+        fractions: of their features that are removed, see `counts_of`.
         seeds: of the random orders.
         fill: what stands where they were.
-        energies: shares of the input's energy that are removed, and kept; none: no such curves.
+        energies: shares of the signal's energy that are removed, and kept; none: no such curves.
+        signal_of: makes the signal of the inputs, whose energy it is.
+        definition: one of `DEFINITIONS`.
     """
 
     fractions: Sequence[float]
     seeds: Sequence[int]
     fill: Fill
     energies: Sequence[float] = ()
+    signal_of: Inverse = lambda level: level
+    definition: str = DEFINITIONS[0]
 
     @property
     def orders(self) -> tuple[str, ...]:
         return ("relevance", "least relevant", "amplitude", *("random" for _ in self.seeds))
+
+    def of(self, features: str) -> str:
+        """What its fractions are of, in words: "sounding samples"."""
+        return f"sounding {features}" if self.definition == "sounding" else features
+
+    @property
+    def scale(self) -> str:
+        """On which scale areas are, in words."""
+        return f"on a {'logarithmic' if self.definition == 'sounding' else 'linear'} scale"
 
     def __call__(self, network: nn.Module, input: Tensor, label: Tensor, relevance: Tensor, clip: Tensor) -> Outcome:
         """What B clips are taken for, in every order.
@@ -56,14 +69,15 @@ class Perturbation:
             input, relevance: (B, ...).
             label, clip: (B,) class and number of each.
         """
-        scores = scores_of(input, relevance, self.fill.silence, clip, self.seeds)
-        return perturb(network, input, label, scores, self.fractions, self.fill)
+        scores = scores_of(input, relevance, self.fill.silence, clip, self.seeds, self.definition)
+        counts = counts_of(input, self.fill.silence, self.fractions, self.definition)
+        return perturb(network, input, label, scores, counts, self.fill)
 
     def over_energy(self, network: nn.Module, input: Tensor, label: Tensor, relevance: Tensor) -> dict[str, Tensor]:
         """Curves (B, F) of B clips over their energy, and the areas under them, (B,); see `curve_over_energy`."""
         if not self.energies:
             return {}
-        curves = curve_over_energy(network, input, label, relevance, self.energies, self.fill)
+        curves = curve_over_energy(network, input, label, relevance, self.energies, self.fill, self.signal_of)
         span = self.energies[-1] - self.energies[0]
         shares = torch.tensor(self.energies, device=input.device)
         found = {name: torch.trapezoid(curve, shares) / span for name, curve in zip(ENERGY, curves, strict=True)}
@@ -146,7 +160,9 @@ def question_of(config: dict[str, Any], trained: dict[str, Any], classifier: Cla
         passes = partial(inputs_of, domain.classifier, source.dataset, config["data"]["batch_size"])
         fill = build_named(config["fill"], "fill", silence, passes)
         seeds = [config["seed"] + number for number in range(config["perturbation"]["random_orders"])]
-        asked["perturbation"] = Perturbation(fractions, seeds, fill, energies)
+        asked["perturbation"] = Perturbation(
+            fractions, seeds, fill, energies, domain.signal_of, config["perturbation"]["definition"]
+        )
     if config.get("intervention"):
         asked["intervention"] = build_named(config["intervention"], "intervention", rate)
     question = Question(**asked)
@@ -167,7 +183,9 @@ def try_out(question: Question, classifier: Classifier, source: Source) -> None:
         if not logits.isfinite().all():
             raise Mistake("the checkpoint's network gives logits that are not finite; choose one with finite weights.")
         if question.intervention is not None:
-            question.intervention(classifier, batch["waveform"], batch["label"])
+            changes: list[Change] = [question.intervention, *question.intervention.shams().values()]
+            for change in changes:
+                change(classifier, batch["waveform"], batch["label"])
     target = targets(question.target, logits, batch["label"])
     relevance, apart = question.domain.relevance(question.attribution, batch["waveform"], input, target)
     if not (relevance.isfinite().all() and apart.isfinite().all()):

@@ -1,5 +1,12 @@
-"""Which attribution is best by each measure, and which cannot be told apart from it."""
+"""Which attribution is best by each measure, and which cannot be told apart from it.
 
+The best of many is best by luck as well, so that to test the others against it alone parts most tables of attributions
+that are all equally good. All pairs are tested, therefore: by paired t-tests over speakers, with Holm's correction.
+At most 5 % of the tables then part attributions that are equal, by simulation (`tests/explain/test_ranking.py`). The
+family is all pairs of one table: of one measure, and one domain (`across/…`: all domains that share its scale).
+"""
+
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from src.explain.bootstrap import SpeakerBootstrap
+from src.explain.intervals import SpeakerIntervals
+from src.explain.measures import bounds_of
 
 LOWER_IS_BETTER = (
     "cost/passes",
@@ -26,6 +34,7 @@ ACROSS = ("faithfulness/energy_deletion", "faithfulness/energy_insertion")  # on
 GROUPS = (
     "deletion", "across", "faithfulness", "localisation", "control", "sanity", "robustness", "complexity", "cost",
 )  # fmt: skip
+ALPHA = 0.05  # share of tables that may part what is equal
 FAILS = 0.5  # sanity/all_layers: rank correlation with the relevance of a network that knows nothing
 
 
@@ -53,40 +62,39 @@ class Entry:
     shares_scale: bool = True
 
 
-def table_of(entries: Sequence[Entry], seed: int) -> pd.DataFrame:
+def table_of(entries: Sequence[Entry]) -> pd.DataFrame:
     """A row per entry and measure: domain, attribution, measure, mean, low, high, rank.
 
-    `rank` is "best", "tied" where the 95 % interval of the difference to the best of its domain includes none, or "".
-    Speakers are resampled; the resamples are the same for all, so that differences are paired. `across/…` is ranked
-    over all domains. `sanity/all_layers` is "fails" where it is above `FAILS`.
+    `rank` is "best", "tied" where it cannot be told apart from the best of its domain, see above, or "". `low` and
+    `high` are the ends of the mean's own 95 % interval. `across/…` is ranked over all domains. `sanity/all_layers` is
+    "fails" where it is above `FAILS`.
     """
     rows = []
     domains = list(dict.fromkeys(entry.domain for entry in entries))
     for domain in domains:
         group = [entry for entry in entries if entry.domain == domain]
         for measure in dict.fromkeys(name for entry in group for name in entry.values):
-            rows += ranked([entry for entry in group if measure in entry.values], measure, seed)
+            rows += ranked([entry for entry in group if measure in entry.values], measure)
     for measure in ACROSS:
         sharing = [entry for entry in entries if entry.shares_scale and measure in entry.values]
         if len({entry.domain for entry in sharing}) > 1:
-            rows += ranked(sharing, measure, seed, f"across/{measure.split('/')[1]}")
+            rows += ranked(sharing, measure, f"across/{measure.split('/')[1]}")
     table = pd.DataFrame(rows, columns=["domain", "attribution", "measure", "mean", "low", "high", "rank"])
     topic, place = table["measure"].str.split("/").str[0].map(GROUPS.index), table["domain"].map(domains.index)
     return table.iloc[np.lexsort((topic.to_numpy(), place.to_numpy()))].reset_index(drop=True)  # and else as they came
 
 
-def ranked(group: Sequence[Entry], measure: str, seed: int, name: str | None = None) -> list[dict[str, Any]]:
+def ranked(group: Sequence[Entry], measure: str, name: str | None = None) -> list[dict[str, Any]]:
     """The rows of one measure, of entries that are compared with each other."""
     values = np.stack([entry.values[measure] for entry in group], 1)  # (N, A)
     known = ~np.isnan(values).any(1)  # for some clips there is nothing to measure
     if not known.any():
         return []
-    bootstrap = SpeakerBootstrap([name for name, kept in zip(group[0].speakers, known, strict=True) if kept], seed=seed)
-    means, resampled = values[known].mean(0), bootstrap.means(values[known])  # (A,), (R, A)
-    low, high = bootstrap.interval(resampled)
+    intervals = SpeakerIntervals([name for name, kept in zip(group[0].speakers, known, strict=True) if kept])
+    values = values[known]
+    means, (low, high) = values.mean(0), intervals.of_mean(values, bounds_of(measure))  # (A,) each
     best = int((means if measure in LOWER_IS_BETTER else -means).argmin())
-    behind = bootstrap.interval(resampled - resampled[:, best : best + 1])
-    is_tied = (behind[0] <= 0) & (behind[1] >= 0)
+    is_tied = ~told_apart(values, intervals)[best]
     ranks = ["best" if number == best else "tied" if is_tied[number] else "" for number in range(len(group))]
     if measure.startswith(FOR_COMPARISON):
         ranks = ["fails" if measure == "sanity/all_layers" and mean > FAILS else "" for mean in means]
@@ -97,3 +105,24 @@ def ranked(group: Sequence[Entry], measure: str, seed: int, name: str | None = N
         }
         for number, entry in enumerate(group)
     ]  # fmt: skip
+
+
+def told_apart(values: np.ndarray, intervals: SpeakerIntervals) -> np.ndarray:
+    """Which two of A attributions differ, (A, A) bool, of values (N, A): by t-tests of all pairs, paired."""
+    count = values.shape[1]
+    apart = np.zeros((count, count), bool)
+    one, other = np.array(list(itertools.combinations(range(count), 2)), int).reshape(-1, 2).T  # (P,)
+    p = holm(intervals.p_values(values[:, one] - values[:, other]))
+    apart[one, other] = apart[other, one] = p < ALPHA
+    return apart
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """P-values (P,) with Holm's correction.
+
+    As statsmodels' `multipletests(p, method="holm")`, which collects garbage at each call: for the hundreds of
+    tables of a leaderboard, that takes minutes.
+    """
+    order = np.argsort(p)
+    corrected = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)).clip(max=1)
+    return corrected[np.argsort(order)]

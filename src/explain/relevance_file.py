@@ -3,10 +3,12 @@
     relevance     (N, *shape)               float32   of the network's input, or of the coefficients of a domain;
                                                       also linked as `attribution`, ViRelAy's name for it
     apart         (N,)                      float32   relevance of silence, which no coefficient of the domain carries
+    biases        (N,)                      float32   relevance of the network's biases, which are no part of the input;
+                                                      NaN where the attribution does not say (not in early files)
     prediction    (N, C)                    float32   logits, in the order of the attribute `classes`
     label         (N,)                      int64     class of the clip; -1 where it is not known
     target        (N,)                      int64     class whose logit is explained
-    logit         (N,)                      float32   that logit, which relevance and what is apart ought to sum to
+    logit         (N,)                      float32   that logit, to which relevance, apart and biases ought to sum
     path, speaker (N,)                      strings in UTF-8, all of the longest one's length
     done          (N,)                      uint8     1 for rows that are filled
 

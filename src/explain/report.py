@@ -114,7 +114,9 @@ class ClipPanel:
         label: the true class, None where it is not known.
         prediction, target: the class with the highest probability, and the class that is explained.
         probabilities: of all classes by name, in the order of the logits.
-        conservation_error: |sum of the relevance - logit| / |logit|; NaN where the attribution does not conserve.
+        conservation_error: |sum of the relevance and what is kept apart - logit| / |logit|; NaN where the attribution
+            does not conserve.
+        biases: relevance of the network's biases as a share of the logit; NaN where it is not known.
         remarks: why it is shown, if not by chance.
     """
 
@@ -125,6 +127,7 @@ class ClipPanel:
     target: str
     probabilities: Mapping[str, float]
     conservation_error: float = math.nan
+    biases: float = math.nan
     pictures: Sequence[Picture] = ()
     sounds: Sequence[Sound] = ()
     remarks: Sequence[str] = ()

@@ -11,9 +11,10 @@ import pandas as pd
 from sklearn.metrics import balanced_accuracy_score
 
 from src.explain.attribution import GradientXInput, IntegratedGradients
-from src.explain.bootstrap import SpeakerBootstrap
+from src.explain.intervals import SpeakerIntervals
 from src.explain.interventions import compare
 from src.explain.lrp import LRP
+from src.explain.measures import bounds_of
 from src.explain.perturbation import Outcome, areas, summarise
 from src.explain.question import Question
 from src.explain.source import Source
@@ -31,7 +32,7 @@ class Results:
         source: the clips.
         question: what was asked of them.
         classes: C names.
-        seed: of the intervals' resamples and of the choice of clips.
+        seed: of the choice of clips.
     """
 
     def __init__(self, path: Path, source: Source, question: Question, classes: list[str], seed: int) -> None:
@@ -42,6 +43,11 @@ class Results:
             self.target: np.ndarray = file["target"][:]  # (N,)
             self.logit: np.ndarray = file["logit"][:]  # (N,)
             self.apart: np.ndarray = file["apart"][:]  # (N,) relevance that cannot be seen in the domain
+            rows = len(self.label)
+            # (N,) relevance of the network's biases, NaN where it is not known
+            self.biases: np.ndarray = file["biases"][:] if "biases" in file else np.full(rows, np.nan, np.float32)
+            shams = file["sham"].items() if "sham" in file else ()
+            self.shams: dict[str, np.ndarray] = {name: of[:].argmax(1) for name, of in shams}  # (N,) each
             self.changed: np.ndarray | None = file["intervention"][:].argmax(1) if "intervention" in file else None
             self.measured: dict[str, np.ndarray] = {name: file[name][:] for name in question.measured}  # (N,) each
             self.outcome: Outcome | None = None
@@ -51,12 +57,12 @@ class Results:
             self.total = np.concatenate(
                 [
                     file["relevance"][start : start + CHUNK].sum(tuple(range(1, file["relevance"].ndim)), dtype=float)
-                    for start in range(0, len(self.label), CHUNK)
+                    for start in range(0, rows, CHUNK)
                 ]
             )  # (N,) sum of each clip's relevance
         self.predicted = self.logits.argmax(1)  # (N,)
         self.labelled = bool((self.label >= 0).all())
-        self.bootstrap = SpeakerBootstrap([clip.speaker for clip in source.clips], seed=seed)
+        self.intervals = SpeakerIntervals([clip.speaker for clip in source.clips])
 
     @property
     def probabilities(self) -> np.ndarray:
@@ -66,10 +72,18 @@ class Results:
 
     @property
     def conservation_error(self) -> np.ndarray:
-        """|sum of the relevance and what is kept apart - logit| / |logit|, (N,); NaN where it is not meant to be 0."""
+        """|sum of the relevance and what is kept apart - logit| / |logit|, (N,); NaN where it is not meant to be 0.
+
+        What biases have got counts as kept apart where it is known, and as missing where not.
+        """
         if not isinstance(self.question.attribution, CONSERVING):
             return np.full(len(self.logit), np.nan)
-        return np.abs(self.total + self.apart - self.logit) / self.magnitude
+        return np.abs(self.total + self.apart + np.nan_to_num(self.biases) - self.logit) / self.magnitude
+
+    @property
+    def share_of_biases(self) -> np.ndarray:
+        """Relevance of the network's biases / logit, (N,); NaN where it is not known."""
+        return self.biases / np.copysign(self.magnitude, self.logit)
 
     @property
     def magnitude(self) -> np.ndarray:
@@ -81,7 +95,7 @@ class Results:
         """See `perturbation.summarise`."""
         if self.outcome is None or self.question.perturbation is None:
             return None
-        return summarise(self.outcome, self.question.perturbation.fractions, self.bootstrap)
+        return summarise(self.outcome, self.question.perturbation.fractions, self.intervals)
 
     @cached_property
     def metrics(self) -> dict[str, float | int]:
@@ -97,12 +111,15 @@ class Results:
             found["conservation_error/highest"] = float(error.max())
         if self.apart.any():
             found["apart/median"] = float(np.median(np.abs(self.apart) / self.magnitude))
+        if np.nan_to_num(self.biases).any():
+            found["biases/median"] = float(np.nanmedian(np.abs(self.share_of_biases)))
         for name, values in self.measured.items():
             found |= self.mean(name, values)
         if self.outcome is not None and self.question.perturbation is not None:
-            found |= areas(self.outcome, self.question.perturbation.fractions, self.bootstrap)
+            asked = self.question.perturbation
+            found |= areas(self.outcome, asked.fractions, self.intervals, asked.definition)
         if self.changed is not None:
-            found |= compare(self.label, self.predicted, self.changed, self.bootstrap)
+            found |= compare(self.label, self.predicted, self.changed, self.intervals, self.shams)
         return found
 
     def mean(self, name: str, values: np.ndarray) -> dict[str, float]:
@@ -111,8 +128,7 @@ class Results:
         if not kept.any():
             return {}
         speakers = [clip.speaker for clip, known in zip(self.source.clips, kept, strict=True) if known]
-        bootstrap = self.bootstrap if kept.all() else SpeakerBootstrap(speakers, seed=self.seed)
-        return bootstrap.described(name, values[kept].mean(dtype=float), bootstrap.means(values[kept]))
+        return SpeakerIntervals(speakers).described(name, values[kept], bounds_of(name))
 
     def relevance(self, row: int) -> np.ndarray:
         """Of one clip, in the shape of the network's input without its channel: (T,) or (frequencies, times)."""

@@ -13,8 +13,8 @@ from src.mistake import Mistake
 class RISE:
     """The mean probability of the class over random masks that keep a value, less that over all masks.
 
-    After Petsiuk et al., "RISE: Randomized Input Sampling for Explanation of Black-box Models", arXiv 1806.07421; with
-    domain=frequency or time_frequency it is FreqRISE (Brüsch et al., arXiv 2406.13584), whose masks lie there. A mask
+    After Petsiuk et al., "RISE: Randomized Input Sampling for Explanation of Black-box Models", arXiv 1806.07421; each
+    value's mean is over what the masks kept of it. `FreqRISE`, which masks frequencies, does not divide by that. A mask
     is a grid of cells, each kept with the probability `keep`, shifted by a random part of a cell and interpolated
     linearly in between. Taking off the mean over all masks, which theirs leave in, changes no clip's order and lets
     relevance have a sign.

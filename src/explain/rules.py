@@ -3,7 +3,7 @@
 zennit lets autograd take each layer's own gradient and throws it away for the layer's relevance; it clones what goes
 into a layer; and it asks after the sign of outputs that can have but one. A rule here takes the place of the layer's
 gradient, so that a layer costs its forward pass, one with the rule's weights, and one gradient of that. Relevance is
-the same.
+the same. What the bias of a layer gets, which zennit drops, is collected beside it.
 """
 
 from abc import abstractmethod
@@ -23,37 +23,62 @@ STABILISER = 1e-6  # zennit's
 
 
 class Propagation(torch.autograd.Function):
-    """A module's forward pass, whose backward pass is a rule's."""
+    """A module's forward pass, whose backward pass is a rule's.
+
+    A bias is the weight of one more input, which is always 1. `biases`, (B,), stands for those of all layers: its
+    gradient is the relevance of them.
+    """
 
     @staticmethod
-    def forward(ctx: Any, input: Tensor, rule: "Rule", module: nn.Module, forward: Forward) -> Tensor:
+    def forward(
+        ctx: Any, input: Tensor, biases: Tensor | None, rule: "Rule", module: nn.Module, forward: Forward
+    ) -> Tensor:
         ctx.rule, ctx.module, ctx.forward = rule, module, forward
+        ctx.clips = None if biases is None else len(biases)
         ctx.save_for_backward(input)
         return forward(input.clone() if getattr(module, "inplace", False) else input)
 
     @staticmethod
     def backward(ctx: Any, relevance: Tensor) -> tuple[Tensor | None, ...]:
         (input,) = ctx.saved_tensors
-        return ctx.rule.propagate(input, relevance, ctx.module, ctx.forward), None, None, None
+        of_input, of_bias = ctx.rule.propagate(input, relevance, ctx.module, ctx.forward)
+        if of_bias is not None and len(of_bias) != ctx.clips:  # rows that are no clips, such as frames
+            of_bias = None if ctx.clips is None else of_bias.new_full((ctx.clips,), torch.nan)
+        return of_input, of_bias, None, None, None
 
 
 class Rule(Hook):
-    """A rule for zennit's composites. It keeps nothing of a pass, so that one serves all layers."""
+    """A rule for zennit's composites. One serves all layers.
+
+    Attributes:
+        biases: (B,), stands for the biases in the next pass (see `Propagation`); None: nobody asks.
+    """
+
+    biases: Tensor | None = None
 
     @abstractmethod
-    def propagate(self, input: Tensor, relevance: Tensor, module: nn.Module, forward: Forward) -> Tensor:
-        """Relevance of a layer's input, given that of its output.
+    def propagate(
+        self, input: Tensor, relevance: Tensor, module: nn.Module, forward: Forward
+    ) -> tuple[Tensor, Tensor | None]:
+        """Relevance of a layer's input, and of its bias, given that of its output.
 
         Args:
             input: (B, ...).
             relevance: of the output.
             module: the layer.
             forward: its own forward pass, with the weights that it has when called.
+
+        Returns:
+            (B, ...), and (B,), each clip's sum; None where no bias takes part.
         """
 
     def register(self, module: nn.Module) -> RemovableHandleList:
         forward = module.forward
-        module.forward = lambda input: Propagation.apply(input, self, module, forward)  # type: ignore[method-assign]
+
+        def ruled(input: Tensor) -> Tensor:
+            return Propagation.apply(input, self.biases, self, module, forward)
+
+        module.forward = ruled  # type: ignore[method-assign]
         return RemovableHandleList([Restored(module)])
 
     def copy(self) -> "Rule":
@@ -73,12 +98,23 @@ class Restored:
 class Pass(Rule):
     """Relevance goes through as it is, as through activations."""
 
-    def propagate(self, input: Tensor, relevance: Tensor, module: nn.Module, forward: Forward) -> Tensor:
-        return relevance
+    def propagate(
+        self, input: Tensor, relevance: Tensor, module: nn.Module, forward: Forward
+    ) -> tuple[Tensor, Tensor | None]:
+        return relevance, None
+
+
+class Merge(Rule):
+    """Relevance of a bin is that of its colours together, as Audio-LRP adds up the channels of its heat maps."""
+
+    def propagate(
+        self, input: Tensor, relevance: Tensor, module: nn.Module, forward: Forward
+    ) -> tuple[Tensor, Tensor | None]:
+        return relevance.sum(1, keepdim=True), None
 
 
 class Epsilon(Rule):
-    """LRP-epsilon: to each input in proportion to its contribution.
+    """LRP-epsilon: to each input, and the bias, in proportion to its contribution (Bach et al., equation 58).
 
     Args:
         epsilon: see `zennit.rules.Epsilon`.
@@ -87,17 +123,22 @@ class Epsilon(Rule):
 
     def __init__(self, epsilon: float, zero_params: list[str] | None) -> None:
         super().__init__()
-        self.epsilon, self.parameters = epsilon, NoMod(zero_params=zero_params)
+        self.epsilon, self.zero_params, self.parameters = epsilon, zero_params, NoMod(zero_params=zero_params)
 
-    def propagate(self, input: Tensor, relevance: Tensor, module: nn.Module, forward: Forward) -> Tensor:
+    def propagate(
+        self, input: Tensor, relevance: Tensor, module: nn.Module, forward: Forward
+    ) -> tuple[Tensor, Tensor | None]:
         leaf, output = contributed(input, self.parameters, module, forward)
-        (gradient,) = torch.autograd.grad(output, leaf, relevance / stabilize(output.detach(), self.epsilon))
-        return input * gradient
+        quotient = relevance / stabilize(output.detach(), self.epsilon)
+        (gradient,) = torch.autograd.grad(output, leaf, quotient)
+        bias = bias_of(module, self.zero_params)
+        return input * gradient, None if bias is None else summed(quotient, bias, module)
 
 
 class AlphaBeta(Rule):
     """LRP-alpha-beta: alpha times by positive contributions, less beta times by negative ones; z-plus where beta is 0.
 
+    A positive bias is one of the positive contributions, a negative one of the negative (Bach et al., equation 60).
     Behind a ReLU no input is negative, and half of the terms are zero: they are left out then.
 
     Args:
@@ -107,23 +148,41 @@ class AlphaBeta(Rule):
 
     def __init__(self, alpha: float, beta: float, zero_params: list[str] | None) -> None:
         super().__init__()
+        self.zero_params = zero_params
         self.shares = [(share, sign) for share, sign in ((alpha, 1), (-beta, -1)) if share]
         # weights of one sign: with those of positive inputs goes the bias, of which there is but one
         self.weights = {
             sign: [clamped(sign, zero_params), clamped(-sign, zero_bias(zero_params))] for sign in (1, -1)
         }  # fmt: skip
 
-    def propagate(self, input: Tensor, relevance: Tensor, module: nn.Module, forward: Forward) -> Tensor:
+    def propagate(
+        self, input: Tensor, relevance: Tensor, module: nn.Module, forward: Forward
+    ) -> tuple[Tensor, Tensor | None]:
         inputs = [input.clamp(min=0), input.clamp(max=0)] if (input < 0).any() else [input]
         contribute = as_product if has_few_inputs(module) else as_layer
-        total = torch.zeros_like(input)
+        total, bias = torch.zeros_like(input), bias_of(module, self.zero_params)
+        of_bias = None if bias is None else input.new_zeros(len(input))
         for share, sign in self.shares:
             output, gradients_for = contribute(inputs, self.weights[sign], module, forward)
             divisor = output.add_(sign * STABILISER)  # no output has the other sign
             quotient = torch.div(relevance, divisor, out=divisor)
             for part, gradient in zip(inputs, gradients_for(quotient), strict=True):
                 total.addcmul_(part, gradient, value=share)
-        return total
+            if bias is not None and of_bias is not None:
+                own = bias.clamp(min=0) if sign > 0 else bias.clamp(max=0)
+                of_bias += share * summed(quotient, own, module)
+        return total, of_bias
+
+
+def bias_of(module: nn.Module, zero_params: list[str] | None) -> Tensor | None:
+    """A layer's bias (out,); None where it has none, or it is left out."""
+    bias = getattr(module, "bias", None)
+    return None if bias is None or "bias" in (zero_params or ()) else bias.detach()
+
+
+def summed(quotient: Tensor, bias: Tensor, module: nn.Module) -> Tensor:
+    """What a bias (out,) gets of each clip, (B,): itself times the outputs' relevance over their denominators."""
+    return torch.einsum("b...o,o->b" if isinstance(module, nn.Linear) else "bo...,o->b", quotient, bias)
 
 
 def clamped(sign: int, zero_params: list[str] | None) -> ParamMod:

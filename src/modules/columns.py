@@ -76,7 +76,11 @@ class ColumnSpectrogram(nn.Module, ABC):
                 " model.front_end.seconds as long as data.clip.seconds"
             )
         with torch.autocast(waveform.device.type, enabled=False):
-            power = adaptive_avg_pool1d(self.power(waveform.float()), self.columns)  # (B, F, columns)
-            loudest = power.amax(dim=(-2, -1), keepdim=True).clamp(min=torch.finfo(power.dtype).tiny)
-            decibels = 10 * torch.log10((power / loudest).clamp(min=10 ** (self.floor / 10)))
-            return (1 - decibels / self.floor).unsqueeze(1).to(waveform.dtype)
+            return self.scaled(self.power(waveform.float())).unsqueeze(1).to(waveform.dtype)
+
+    def scaled(self, power: Tensor) -> Tensor:
+        """Power (B, F, frames) in decibels, (B, F, columns), on the scale from 0 to 1."""
+        power = adaptive_avg_pool1d(power, self.columns)  # (B, F, columns)
+        loudest = power.amax(dim=(-2, -1), keepdim=True).clamp(min=torch.finfo(power.dtype).tiny)
+        decibels = 10 * torch.log10((power / loudest).clamp(min=10 ** (self.floor / 10)))
+        return 1 - decibels / self.floor

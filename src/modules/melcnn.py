@@ -1,10 +1,11 @@
-"""A small convolutional network on mel spectrograms, that of the Audio-LRP project."""
+"""A small convolutional network on spectrograms, that of the Audio-LRP project."""
 
 from collections import OrderedDict
 
 from torch import Tensor, nn
 
 from src.mistake import Mistake
+from src.modules.colours import Colours
 
 
 class MelCNN(nn.Module):
@@ -19,16 +20,26 @@ class MelCNN(nn.Module):
 
     Args:
         classes: number of logits.
-        channels: of the input. The original has 3, as its spectrograms are pictures in colour; a grey one needs 1.
+        channels: of the first convolution. The original has 3, as its spectrograms are pictures in colour; a grey one
+            needs 1.
+        colours: the colour map that makes pictures of spectrograms (B, 1, 64, 64) first; None: the network is given its
+            channels as they are.
+        published: start from Keras's weights, Glorot's uniform ones, as the original; False: He's.
+
+    Raises:
+        Mistake: a colour map without three channels, or one that there is not.
     """
 
     size = 64  # rows and columns of the input
 
-    def __init__(self, classes: int, channels: int = 1) -> None:
+    def __init__(self, classes: int, channels: int = 1, colours: str | None = None, published: bool = False) -> None:
         super().__init__()
-        self.channels = channels
+        if colours is not None and channels != 3:
+            raise Mistake(f"model.network.colours={colours} makes 3 channels, not {channels}; say channels=3 with it.")
+        self.channels = 1 if colours is not None else channels  # of the input
         self.layers = nn.Sequential(
             OrderedDict(
+                **({} if colours is None else {"colours": Colours(colours)}),
                 conv1=nn.Conv2d(channels, 32, kernel_size=3),  # 64 -> 62
                 relu1=nn.ReLU(),
                 conv2=nn.Conv2d(32, 64, kernel_size=3),  # 60
@@ -56,9 +67,13 @@ class MelCNN(nn.Module):
         )
         for layer in self.layers:
             if isinstance(layer, nn.Conv2d | nn.Linear):
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                if published:
+                    nn.init.xavier_uniform_(layer.weight)
+                else:
+                    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
                 nn.init.zeros_(layer.get_parameter("bias"))
-        nn.init.normal_(self.layers.get_submodule("fc2").get_parameter("weight"), std=0.01)  # small logits at first
+        if not published:
+            nn.init.normal_(self.layers.get_submodule("fc2").get_parameter("weight"), std=0.01)  # small logits at first
 
     def forward(self, spectrogram: Tensor) -> Tensor:
         """Logits (B, classes) of spectrograms (B, channels, 64, 64).

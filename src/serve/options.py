@@ -16,6 +16,7 @@ from src.hardware import check_devices
 from src.mistake import Mistake
 from src.paths import checkpoint_at, make_absolute, other_checkpoint
 from src.plain_data import shown
+from src.study.plan import CLIPS, MEASURES, first_pair
 
 LOOPBACK = ("127.0.0.1", "localhost")
 FORMS = ("visual", "audible", "both")  # of explanations in a study
@@ -44,6 +45,10 @@ def check(cfg: DictConfig) -> dict[str, Any]:
     for option, value in needed.items():
         if not value:
             raise Mistake(f"{option} has no value; set it with {option}=…")
+    if config["page"] == "live" and record["root"]:
+        raise Mistake("record.root=… is where page=record keeps recordings; add page=record, or leave record.root out.")
+    if config["page"] == "record" and config["checkpoint"] not in (None, ""):
+        raise Mistake("page=record asks no network; leave checkpoint out, or leave page out for the live page.")
     config["allow"] = packages(config)
     check_devices({"devices": 1, "strategy": "auto", **config["trainer"]})
     check_address(config["host"], config["port"])
@@ -75,7 +80,9 @@ def check_address(host: str, port: int) -> None:
     try:
         socket.create_server((host, port)).close()
     except OSError as error:
-        reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+        reason = os.strerror(error.errno or 0)
+        if error.errno == socket.EAI_NONAME:
+            raise Mistake(f"host={host} is no name that this machine knows; choose 127.0.0.1 or 0.0.0.0.") from error
         way_out = "choose another port" if error.errno == errno.EADDRINUSE else "choose 127.0.0.1 or 0.0.0.0, or a port"
         raise Mistake(f"host={host} port={port} cannot be served ({reason}); {way_out}.") from error
 
@@ -104,6 +111,44 @@ def check_study(config: dict[str, Any]) -> None:
     if not conditions or len(set(conditions)) < len(conditions):
         raise Mistake(f"study.conditions={conditions} is not a list of one or more different conditions.")
     study["conditions"] = conditions
+    study["primary"] = primary_of(study["primary"], conditions)
+
+
+def primary_of(asked: Any, conditions: list[str]) -> list[dict[str, str]]:
+    """The comparisons that a study is for, of its options `{pairs, measure, clips}`.
+
+    Raises:
+        Mistake: they are not of two of its conditions each, or cannot be measured so.
+    """
+    if not isinstance(asked, dict):
+        raise Mistake(f"study.primary={shown(asked)} is not a group of options; set study.primary.pairs.")
+    for option, values in (("measure", tuple(MEASURES)), ("clips", CLIPS)):
+        if asked[option] not in values:
+            raise Mistake(
+                f"study.primary.{option}={shown(asked[option])} is unknown; choose one of {', '.join(values)}."
+            )
+    pairs = first_pair(conditions) if asked["pairs"] is None else asked["pairs"]
+    pairs = [pairs] if isinstance(pairs, list) and pairs and all(isinstance(name, str) for name in pairs) else pairs
+    if not isinstance(pairs, list) or not all(is_pair(pair, conditions) for pair in pairs):
+        raise Mistake(
+            f"study.primary.pairs={shown(pairs)} is not a list of pairs of study.conditions, such as"
+            " [[audible/random,none]]."
+        )
+    if not pairs and len(conditions) > 1:
+        raise Mistake("study.primary.pairs=[] names nothing to compare; name two of study.conditions.")
+    if len({frozenset(pair) for pair in pairs}) < len(pairs):
+        raise Mistake(f"study.primary.pairs={shown(pairs)} has a pair twice.")
+    if asked["measure"] == "rating" and any("none" in pair for pair in pairs):
+        raise Mistake(
+            "study.primary.measure=rating has nothing to rate in none; set study.primary.pairs to two other conditions."
+        )
+    how = {"measure": asked["measure"], "clips": asked["clips"]}
+    return [{"one": one, "other": other, **how} for one, other in pairs]
+
+
+def is_pair(pair: Any, conditions: list[str]) -> bool:
+    """Whether it is a list of two different conditions."""
+    return isinstance(pair, list) and len(pair) == 2 and pair[0] != pair[1] and all(name in conditions for name in pair)
 
 
 def check_recording(config: dict[str, Any]) -> None:

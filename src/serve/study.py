@@ -34,7 +34,7 @@ def page(config: dict[str, Any]) -> FastAPI:
     folder = Path(asked["root"]) / asked["name"]
     conditions = [Condition.of(name) for name in asked["conditions"]]
     checkpoints = [path for path in (config["checkpoint"], config["checkpoint_2"]) if path]
-    options = {name: asked[name] for name in ("clips", "training", "attention", "seed")}
+    options = {name: asked[name] for name in ("clips", "training", "attention", "seed", "primary")}
     materials = prepared(folder, checkpoints, conditions, options, config["data"], config["allow"])
     study = Study(materials, conditions, options["training"], options["attention"], options["seed"])
     return application(study, config["names"])

@@ -1,11 +1,13 @@
 """What a study shows and plays: test clips that networks got right and wrong, explained under every condition.
 
-`study.json` names the clips and what is compared; `materials/` has a picture and a sound of each clip and attribution,
-and the clip itself. Both are made once: whoever comes back, and every later participant, is shown the same.
+`study.json` names the clips, what is compared, and which comparison the study is for. `materials/` has a picture and a
+sound of each clip and attribution, and the clip itself. All are made once, before anybody answers: whoever comes back,
+and every later participant, is shown the same.
 """
 
 import hashlib
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,8 +19,10 @@ from src.checkpoint import KEY, open_checkpoint
 from src.files import check_links
 from src.mistake import Mistake
 from src.plain_data import plain_data, shown, text_of
-from src.study.plan import Condition, StudyClip
+from src.study.plan import Comparison, Condition, StudyClip
 from src.study.stimuli import Stimuli, listened, made
+
+log = logging.getLogger(__name__)
 
 MANIFEST = "study.json"
 LARGEST_MANIFEST = 20_000_000  # bytes; that of a thousand clips has 300 000
@@ -33,7 +37,9 @@ class Materials(Stimuli):
 
 
 def manifest_of(folder: Path) -> dict[str, Any]:
-    """What `study.json` says: `asked`, `classes` and `chosen`, the clips.
+    """What `study.json` says: `asked`, `classes`, `chosen`, the clips, and `primary`, the planned comparisons.
+
+    Studies of earlier versions have planned none.
 
     Raises:
         Mistake: it says something else.
@@ -43,7 +49,9 @@ def manifest_of(folder: Path) -> dict[str, Any]:
         held = plain_data(json.loads(text_of(path, LARGEST_MANIFEST)))
         clips = [clip_of(row) for row in held["chosen"]]
         int(held["asked"]["training"])  # which the analysis reads
-        manifest = {"asked": dict(held["asked"]), "classes": [str(name) for name in held["classes"]], "chosen": clips}
+        planned = [Comparison.of(row) for row in held["asked"].get("primary", [])]
+        classes = [str(name) for name in held["classes"]]
+        manifest = {"asked": dict(held["asked"]), "classes": classes, "chosen": clips, "primary": planned}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Mistake(f"{path} is damaged ({shown(error)}); restore it, or choose another study.name.") from error
     return manifest
@@ -63,7 +71,7 @@ def prepared(
     folder: Path,
     checkpoints: list[str],
     conditions: list[Condition],
-    options: dict[str, int],
+    options: dict[str, Any],
     data: dict[str, Any],
     allow: Sequence[str] = (),
 ) -> Materials:
@@ -73,8 +81,9 @@ def prepared(
         folder: the study's.
         checkpoints: whose networks are explained; each brings its share of the clips.
         conditions: to be compared.
-        options: `{clips, training, attention, seed}` of the plan. Of all clips, to judge and to practise with, half are
-            such that a network got wrong, or as many as there are.
+        options: `{clips, training, attention, seed, primary}` of the plan. Of all clips, to judge and to practise with,
+            half are such that a network got wrong, or as many as there are. `primary` are the comparisons that the
+            study is for, as `Comparison.of` takes them; a study that has begun without keeps none.
         data: `{root, csv, speakers, cache_dir}`, where the recordings lie now.
         allow: packages of the user's own that networks may come from.
 
@@ -105,8 +114,13 @@ def prepared(
     except OSError as error:
         raise Mistake(f"study.root: {folder} cannot be written to ({error.strerror}); name another one.") from error
     held = manifest_of(folder)
+    if "primary" not in held["asked"]:  # nobody can name it any more before anybody answers
+        log.warning("%s is of an earlier version and names no primary comparison: all that it finds explores.", folder)
+        asked.pop("primary", None)
     if changed := [name for name, value in asked.items() if held["asked"].get(name) != value]:
         raise Mistake(f"{folder} holds a study with other {', '.join(changed)}; choose another study.name.")
+    for comparison in held["primary"]:
+        log.info("The study's primary comparison: %s.", comparison.words)
     return Materials(folder, held["chosen"], classes)
 
 

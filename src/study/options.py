@@ -10,6 +10,8 @@ from src.files import check_links
 from src.mistake import Mistake
 from src.paths import absolute
 
+PLANNING = ("effect", "power", "alpha", "comparisons", "clips", "clip_effect")
+
 
 def check(cfg: DictConfig) -> dict[str, Any]:
     """Resolves the configuration of `study.py` into plain containers and checks its values.
@@ -18,9 +20,10 @@ def check(cfg: DictConfig) -> dict[str, Any]:
         Mistake: the first value that is missing or out of range.
     """
     config = plain(cfg)
-    for option, high in (("effect", 100), ("power", 0.999), ("alpha", 0.999)):
-        check_number(config, option, float, 0.001, high, option == "effect")
-    check_number(config, "comparisons", int, 1, 10**6, False)
+    for option, high in (("effect", 100), ("power", 0.999), ("alpha", 0.999), ("clip_effect", 100)):
+        check_number(config, option, float, 0.001, high, option in ("effect", "clip_effect"))
+    for option, low in (("comparisons", 1), ("clips", 2)):
+        check_number(config, option, int, low, 10**6, False)
     if config["effect"] is not None and config["results"]:
         raise Mistake("results=… analyses a study, and effect=… plans one; give one of the two.")
     if config["effect"] is None and not config["results"]:

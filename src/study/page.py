@@ -1,5 +1,6 @@
 """A study's results as files: the answers, tables, a figure and one page."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +11,9 @@ from src.drawing import literal
 from src.explain import plots
 from src.explain.report import Note, Picture, Section, write_report
 from src.mistake import Mistake
-from src.study.analysis import CLIPS, LEAST_SECONDS, MEASURES, TOO_MANY_FAILED, compare, read, summarise
+from src.study.analysis import LEAST_SECONDS, TOO_MANY_FAILED, read, summarise
+from src.study.comparisons import compare
+from src.study.plan import CLIPS, MEASURES, Comparison
 
 COLOURS = {"all": "#000000", "right": "#0072B2", "wrong": "#D55E00"}
 AXES = {"correct": "correct guesses", "rating": "rating"}
@@ -21,17 +24,37 @@ RULES = (
 )
 GUESS = (
     "A guess is correct if it is what the network predicted, also where that was wrong: an explanation that helps lets"
-    " people see what the network heard. Right and wrong are the network's predictions. Means are over participants,"
-    " with Student's 95 % interval. Several networks' clips are taken together."
+    " people see what the network heard. Right and wrong are the network's predictions. Means are over participants;"
+    " their 95 % intervals are of other participants and other clips. Several networks' clips are taken together."
 )
-TESTS = (
-    "Two conditions at a time, by participants who met both: difference of their means with its 95 % interval, paired"
-    " t-test, Cohen's d_z, and p-values after Holm's correction for all pairs of one measure and kind of clips;"
-    " comparisons.csv has t and p as they are, too. What is found of right and wrong predictions apart is exploratory."
-    " Clips are taken as given: the tests say what other people would answer about these clips, not what people would"
-    " answer about others (Clark 1973)."
+HOW = (
+    "In all tests and intervals of this page, participants and clips are taken as drawn from many (Clark 1973): the"
+    " squared standard error is that by participants and that by clips, less that of single answers, which both hold,"
+    " and never below either; df is one less than the fewer of participants and clips. More participants cannot make up"
+    " for few clips. d_z is Cohen's, over participants."
+)
+PRIMARY = (
+    "Named in the study's plan before anybody answered, tested at 5 %, and the one test that confirms. It holds for a"
+    " study that ends when it was meant to: who looks at it often and stops when p is small finds what is not there."
+)
+SEVERAL = (
+    "Named in the study's plan before anybody answered: p_holm, p after Holm's correction for all of them, is what"
+    " confirms. It holds for a study that ends when it was meant to: who looks at it often and stops when p is small"
+    " finds what is not there."
+)
+NO_PLAN = (
+    "No primary comparison was named before anybody answered, as in studies of earlier versions or of one condition."
+    " Everything below is exploratory: nothing is confirmed."
+)
+EXPLORATORY = (
+    "All that the plan does not name: two conditions at a time, by participants who met both. What is found here is to"
+    " be confirmed by another study. p_holm is after Holm's correction for the whole table: all measures, kinds of"
+    " clips and pairs at once. comparisons.csv also has t and p as they are, and the p-values of paired t-tests by"
+    " participants and by clips alone; each of these finds too much where the others differ in what conditions do."
 )
 NO_TESTS = "There are no two conditions that two or more of the participants met: nothing can be compared."
+COUNTS = ["d_z", "participants", "recordings"]
+FINE = {"difference": 6, "low": 6, "high": 6, "d_z": 6, "t": 6}  # decimals
 
 
 def write(folder: Path) -> None:
@@ -49,7 +72,7 @@ def write(folder: Path) -> None:
             f"results={folder} has answers, but none that count: all {len(answers.excluded)} participants are excluded;"
             f" participant {number} {reason}."
         )
-    summary, comparisons = summarise(counted), compare(counted)
+    summary, comparisons = summarise(counted), compare(counted, answers.planned)
     summary.to_csv(folder / "summary.csv", index=False, float_format="%.6g")
     comparisons.to_csv(folder / "comparisons.csv", index=False, float_format="%.6g")
     png = plots.png(plot(summary, 1 / len(answers.classes)), dpi=130)
@@ -63,10 +86,12 @@ def write(folder: Path) -> None:
             "participants": f"{people}, of whom {len(answers.excluded)} are excluded",
             "answers that count": len(counted),
             "conditions": ", ".join(summary["condition"].unique()),
+            "primary comparison": "; ".join(each.words for each in answers.planned) or "none",
         },
         sections=[
+            confirmed_in(comparisons, answers.planned),
             Section("By condition", [GUESS, RULES], [Picture(png, "Guesses and ratings by condition")], summary),
-            differences_in(comparisons),
+            explored_in(comparisons),
         ],
         notes=[Note(f"Of {people} participants, {len(answers.excluded)} do not count.", [
             f"participant {number}: {reason}" for number, reason in answers.excluded.items()
@@ -77,12 +102,31 @@ def write(folder: Path) -> None:
     console.print(f"Report: {folder / 'report.html'}", soft_wrap=True, highlight=False)
 
 
-def differences_in(comparisons: pd.DataFrame) -> Section:
-    """What `compare` found, as the page shows it."""
+def confirmed_in(comparisons: pd.DataFrame, planned: Sequence[Comparison]) -> Section:
+    """What came of the plan's comparisons."""
+    if not planned:
+        return Section("Primary comparison", [NO_PLAN, HOW])
+    corrected = [] if len(planned) == 1 else ["p_holm"]
+    rows = of_role(comparisons, "primary", ["one", "other", "difference", "low", "high", "t", "df", "p", *corrected])
+    text = [f"Compared: {each.words}." for each in planned]
+    text += [PRIMARY if len(planned) == 1 else SEVERAL, HOW]
+    if len(rows) < len(planned):
+        text.append("Fewer than two participants met both conditions, of some or all: these cannot be tested yet.")
+    return Section("Primary comparison", text, table=None if rows.empty else rows)
+
+
+def explored_in(comparisons: pd.DataFrame) -> Section:
+    """What came of all others."""
+    columns = ["measure", "clips", "one", "other", "difference", "low", "high", "p_holm"]
+    rows = of_role(comparisons, "exploratory", columns)
+    return Section("Exploratory", [NO_TESTS]) if rows.empty else Section("Exploratory", [EXPLORATORY], table=rows)
+
+
+def of_role(comparisons: pd.DataFrame, role: str, columns: list[str]) -> pd.DataFrame:
+    """These columns of what `compare` found: what is concluded from first, as the page is not wide."""
     if comparisons.empty:
-        return Section("Differences", [NO_TESTS])
-    shown = comparisons.drop(columns=["t", "p"]).round({"difference": 6, "low": 6, "high": 6, "d_z": 6})
-    return Section("Differences", [TESTS], table=shown)
+        return comparisons
+    return comparisons.loc[comparisons["role"] == role, [*columns, *COUNTS]].round(FINE)
 
 
 def plot(summary: pd.DataFrame, chance: float) -> Figure:

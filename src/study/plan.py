@@ -8,13 +8,15 @@ ones. The order is the participant's own. Nobody is told whether the network was
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 SCALE = 5  # ratings of explanations, from 1: not at all, to 5: very well
 Form = Literal["visual", "audible", "both", "none"]
 Block = Literal["training", "main", "attention"]
+MEASURES = {"correct": (0.0, 1.0), "rating": (1.0, float(SCALE))}  # and the ends of their scales
+CLIPS = ("all", "right", "wrong")  # as the network took them
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,47 @@ class Condition:
     @property
     def name(self) -> str:
         return self.form if self.form == "none" else f"{self.form}/{self.attribution}"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is compared by one test: `one` minus `other`, two conditions, by a measure, on a kind of clips."""
+
+    one: str
+    other: str
+    measure: str
+    clips: str
+
+    @classmethod
+    def of(cls, row: dict[str, Any]) -> "Comparison":
+        """That which `study.json` has; raises ValueError, KeyError or TypeError where it is none."""
+        found = cls(*(str(row[name]) for name in ("one", "other", "measure", "clips")))
+        if len(row) != 4 or found.one == found.other or found.measure not in MEASURES or found.clips not in CLIPS:
+            raise ValueError("a primary comparison is not as it was written")
+        return found
+
+    @property
+    def regardless_of_order(self) -> tuple[frozenset[str], str, str]:
+        return frozenset((self.one, self.other)), self.measure, self.clips
+
+    @property
+    def words(self) -> str:
+        measure = "ratings" if self.measure == "rating" else "correct guesses"
+        clips = "of all clips" if self.clips == "all" else f"of clips that the network got {self.clips}"
+        return f"{self.one} against {self.other}, by {measure} {clips}"
+
+
+def first_pair(conditions: Sequence[str]) -> list[list[str]]:
+    """What a study is for where nobody says: its first attribution heard against seen, else its first two conditions.
+
+    Returns:
+        a list of that pair; empty where there is one condition.
+    """
+    for attribution in (name.partition("/")[2] for name in conditions):
+        pair = [f"audible/{attribution}", f"visual/{attribution}"]
+        if set(pair) <= set(conditions):
+            return [pair]
+    return [list(conditions[:2])] if len(conditions) > 1 else []
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ def listened(checkpoint: dict[str, Any], path: str, data: dict[str, Any], seed: 
 
 
 def made(
-    stimuli: Stimuli, networks: list[Listened], conditions: list[Condition], options: dict[str, int]
+    stimuli: Stimuli, networks: list[Listened], conditions: list[Condition], options: dict[str, Any]
 ) -> list[StudyClip]:
     """Chooses clips, the networks' by turns and no recording twice, and draws and sounds them.
 

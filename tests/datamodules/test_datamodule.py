@@ -102,6 +102,18 @@ def test_classes_are_sorted_and_labels_match_their_clips(opened):
                 assert module.clips[int(clip)].labels["pitch"] == module.classes[int(label)]
 
 
+def test_a_clip_that_is_placed_once_lies_there_in_every_epoch(opened):
+    module = opened()
+    moved = [by_clip(module, list(in_epoch(module, epoch).train_dataloader())) for epoch in (0, 1)]
+    assert not any(torch.equal(moved[0][path], moved[1][path]) for path in moved[0])
+    module.is_fixed = True
+    fixed = [by_clip(module, list(in_epoch(module, epoch).train_dataloader())) for epoch in (0, 1)]
+    assert fixed[0].keys() == moved[0].keys()
+    assert all(torch.equal(fixed[0][path], fixed[1][path]) for path in fixed[0])
+    starts = [int(waveform.nonzero()[0]) / (RATE - len(waveform.nonzero())) for waveform in fixed[0].values()]
+    assert np.ptp(starts) > 0.5  # each clip has a place of its own
+
+
 def test_every_clip_of_a_split_comes_exactly_once(opened):
     module = opened()
     for name, batches in loaders(module).items():

@@ -52,6 +52,7 @@ def small_results(
     probability: list[list[float]],
     classes: list[str],
     waveforms: list[np.ndarray] | None = None,
+    biases: list[float] | None = None,
 ) -> Results:
     """Results of N clips, called `<row>.wav`.
 
@@ -62,12 +63,15 @@ def small_results(
         probability: (N, C).
         classes: C names.
         waveforms: N of (1000,); None: sounds from the start.
+        biases: N; None: as in files from before it was written down.
     """
     logits = np.log(np.maximum(np.array(probability), 1e-9))
     with h5py.File(folder / "relevance.h5", "w") as file:
         file["relevance"], file["prediction"] = relevance[:, None].astype(np.float32), logits
         file["label"], file["target"], file["logit"] = np.array(label), logits.argmax(1), logits.max(1)
         file["apart"] = np.zeros(len(label), np.float32)
+        if biases is not None:
+            file["biases"] = np.array(biases, np.float32)
     memory = [np.round(32768 * waveform).astype(np.int16) for waveform in waveforms or [clip(0.0)] * len(label)]
     cache: Any = SimpleNamespace(samples=memory.__getitem__)
     dataset = ClipDataset(cache, np.arange(len(label)), np.array(label), RATE, lambda: np.zeros(len(label)))

@@ -29,7 +29,8 @@ from src.modules.classifier import Classifier, lay_channels_last
 from src.modules.frontends import DecibelSpectrogram
 from tests.conftest import ROOT
 
-CHOICES = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((ROOT / "conf/attribution").glob("*.yaml"))}
+ALL = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((ROOT / "conf/attribution").glob("*.yaml"))}
+CHOICES = {name: node for name, node in ALL.items() if name != "freqrise"}  # which takes frequencies only
 CHEAP = {"steps": 2, "samples": 2, "window": 0.5, "stride": 0.5, "masks": 4}
 TARGET = torch.tensor([2, 0, 1])
 
@@ -69,12 +70,13 @@ def logits(network: nn.Module, input: Tensor, target: Tensor = TARGET) -> Tensor
 
 
 def test_each_choice_is_named_as_its_file():
-    assert set(CHOICES) == {
+    assert set(ALL) == {
         "lrp_epsilon", "lrp_epsilon_plus", "lrp_epsilon_plus_flat", "lrp_alpha2_beta1", "lrp_alpha2_beta1_flat",
         "lrp_box", "gradient", "gradient_x_input", "integrated_gradients", "smoothgrad", "occlusion", "rise",
-        "amplitude", "random",
+        "freqrise", "audio_lrp_epsilon", "audio_lrp_flat", "amplitude", "random", "lrp_epsilon_zero_bias",
+        "lrp_epsilon_plus_zero_bias",
     }  # fmt: skip
-    assert all(node["name"] == name for name, node in CHOICES.items())
+    assert all(node["name"] == name for name, node in ALL.items())
 
 
 @pytest.mark.parametrize("make, shape", [(partial(AudioNet, samples=2000), (1, 2000)), (AlexNet, (1, 227, 227))])

@@ -56,7 +56,7 @@ def test_a_line_per_attribution_and_a_column_per_domain(tmp_path):
 
 def test_measures_without_curves_or_clips_make_a_page(tmp_path):
     bare = Entry("input", "mine", {"complexity/gini": np.ones(4)}, ["s", "s", "t", "t"])
-    table = write(tmp_path, [bare], ["yours: <b>no</b>"], "about <i>it</i>", 0)
+    table = write(tmp_path, [bare], ["yours: <b>no</b>"], "about <i>it</i>")
     pd.testing.assert_frame_equal(
         table, pd.read_csv(tmp_path / "leaderboard.csv", keep_default_na=False), check_dtype=False
     )
@@ -72,11 +72,11 @@ def test_who_finds_a_confound_is_said_in_words(tmp_path):
             "localisation/chance/confound": 0.1,
             "control/mass/confound": control,
         }
-        values = {place: np.full(4, value) for place, value in places.items()}
-        return Entry("frequency", name, values, ["s", "s", "t", "t"])
+        values = {place: value + 0.01 * np.array([1, -1, 1, -1, 2, -2]) for place, value in places.items()}
+        return Entry("frequency", name, values, ["s", "t", "u", "v", "w", "x"])
 
     entries = [measured("loud", 0.3, 0.3), measured("blind", 0.1, 0.05), measured("keen", 0.4, 0.12)]
-    table = write(tmp_path, entries, [], "about", 0)
+    table = write(tmp_path, entries, [], "about")
     [said] = findings(table)
     assert "found by keen (40.0 %, otherwise 12.0 %); not by loud (30.0 %, otherwise 30.0 %), blind (10.0 %," in said
     assert said in (tmp_path / "leaderboard.md").read_text() and said in (tmp_path / "leaderboard.html").read_text()
@@ -89,7 +89,7 @@ def test_who_finds_a_confound_is_said_in_words(tmp_path):
 def test_page_in_a_browser(tmp_path, request):
     entries = [entry(tmp_path, "amplitude", level=0.9), entry(tmp_path, "mine", level=0.1)]
     entries += [entry(tmp_path, "mine", "time", level=0.3)]
-    write(tmp_path, entries, [], HOSTILE, 0)
+    write(tmp_path, entries, [], HOSTILE)
     browser = Browser(CHROMIUM, tmp_path / "profile")
     request.addfinalizer(browser.process.wait)
     request.addfinalizer(browser.process.kill)  # before it is waited for

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from copy import deepcopy
 from functools import partial
 
 import numpy as np
@@ -66,27 +67,28 @@ def dense_bias(layer: nn.Module, outputs: int) -> np.ndarray:
     return np.repeat(layer.bias.detach().numpy(), outputs // len(layer.bias))
 
 
-def share(parts: np.ndarray, relevance: np.ndarray, bias: np.ndarray | float = 0.0) -> np.ndarray:
+def share(parts: np.ndarray, relevance: np.ndarray) -> np.ndarray:
     """What inputs get if each output hands its relevance to its parts (outputs, inputs) in proportion."""
-    total = parts.sum(1) + bias
+    total = parts.sum(1)
     return (parts * (relevance / (total + EPSILON * np.where(total >= 0, 1, -1)))[:, None]).sum(0)
 
 
 def rule(name: str, weight: np.ndarray, bias: np.ndarray, x: np.ndarray, relevance: np.ndarray) -> np.ndarray:
-    parts = weight * x
+    """What the inputs get, and, last, the bias: it is one more input, which is always 1."""
+    parts = np.column_stack([weight * x, bias])
     if name == "epsilon":
-        return share(parts, relevance, bias)
+        return share(parts, relevance)
     if name == "plus":
-        return share(parts.clip(min=0), relevance, bias.clip(min=0))
+        return share(parts.clip(min=0), relevance)
     if name == "alpha2_beta1":
-        positive = share(parts.clip(min=0), relevance, bias.clip(min=0))
-        return 2 * positive - share(parts.clip(max=0), relevance, bias.clip(max=0))
+        return 2 * share(parts.clip(min=0), relevance) - share(parts.clip(max=0), relevance)
+    parts = weight * x
     if name == "flat":
-        return share((weight != 0).astype(float), relevance)
+        return np.append(share((weight != 0).astype(float), relevance), 0)
     low, high = x.min(), x.max()
     if low < 0 < high:
         low, high = -max(-low, high), max(-low, high)
-    return share(parts - weight.clip(min=0) * low - weight.clip(max=0) * high, relevance)
+    return np.append(share(parts - weight.clip(min=0) * low - weight.clip(max=0) * high, relevance), 0)
 
 
 def winner(layer: nn.Module, x: np.ndarray, relevance: np.ndarray) -> np.ndarray:
@@ -102,13 +104,15 @@ def winner(layer: nn.Module, x: np.ndarray, relevance: np.ndarray) -> np.ndarray
     return result.ravel()
 
 
-def slow_lrp(network: nn.Sequential, composite: str, clip: Tensor, target: int, zero_bias: bool) -> np.ndarray:
-    """Relevance of one clip (C, ...), layer by layer."""
+def slow_lrp(
+    network: nn.Sequential, composite: str, clip: Tensor, target: int, zero_bias: bool
+) -> tuple[np.ndarray, float]:
+    """Relevance of one clip (C, ...), layer by layer, and of all biases."""
     inputs, output = [], clip[None]
     for layer in network:
         inputs.append(output[0].detach().numpy())
         output = layer(output)
-    relevance = np.where(np.arange(output.shape[1]) == target, output[0].detach().numpy(), 0)
+    relevance, biases = np.where(np.arange(output.shape[1]) == target, output[0].detach().numpy(), 0), 0.0
     first, convolution = RULES[composite]
     for number, (layer, x) in reversed(list(enumerate(zip(network, inputs, strict=True)))):
         if isinstance(layer, nn.MaxPool1d | nn.MaxPool2d):
@@ -117,8 +121,9 @@ def slow_lrp(network: nn.Sequential, composite: str, clip: Tensor, target: int, 
             weight, bias = dense_matrix(layer, x.shape), dense_bias(layer, len(relevance))
             assert np.allclose(weight @ x.ravel() + bias, layer(torch.tensor(x)[None]).detach().numpy().ravel())
             name = first if first and number == 0 else "epsilon" if isinstance(layer, nn.Linear) else convolution
-            relevance = rule(name, weight, bias * (not zero_bias), x.ravel(), relevance)
-    return relevance.reshape(clip.shape)
+            *of_inputs, of_bias = rule(name, weight, bias * (not zero_bias), x.ravel(), relevance)
+            relevance, biases = np.array(of_inputs), biases + of_bias
+    return relevance.reshape(clip.shape), biases
 
 
 def conv1d() -> nn.Sequential:
@@ -172,8 +177,11 @@ def test_relevance_is_that_of_slow_matrices(composite, make, zero_bias):
         slow_lrp(network[number:], composite, clip.flatten() if number else clip, int(target), zero_bias)
         for clip, target in zip(input, TARGET, strict=True)
     ]
-    relevance = LRP(composite, zero_bias)(network, input, TARGET)
-    assert np.allclose(relevance.flatten(1), np.stack(expected).reshape(2, -1), rtol=1e-9, atol=1e-12)
+    attribution = LRP(composite, zero_bias)
+    relevance = attribution(network, input, TARGET)
+    slow, biases = zip(*expected, strict=True)
+    assert np.allclose(relevance.flatten(1), np.stack(slow).reshape(2, -1), rtol=1e-9, atol=1e-12)
+    assert np.allclose(attribution.biases, biases, rtol=1e-9, atol=1e-12) and any(biases) == (not zero_bias)
 
 
 @pytest.mark.parametrize("low, high", [(-4.0, 5.0), (None, 5.0)])
@@ -245,14 +253,15 @@ def wide2d() -> nn.Sequential:
 
 @pytest.mark.parametrize("make, shape", [(wide1d, (3, 32)), (wide2d, (3, 12, 12))])
 @pytest.mark.parametrize("composite", RULES)
-def test_relevance_adds_up_to_the_logit_unless_biases_absorb_it(composite, make, shape):
+def test_relevance_adds_up_to_the_logit_with_that_of_biases(composite, make, shape):
     # wide, because an output without positive, or under alpha2-beta1 negative, contributions loses relevance
     network, input = built(make), clips(shape)
-    error = {
-        zero_bias: conservation_error(LRP(composite, zero_bias)(network, input, TARGET), logits(network, input))
-        for zero_bias in (True, False)
-    }
-    assert error[True].max() < 1e-3 and error[False].min() > 1e-2
+    logit = logits(network, input)
+    assert conservation_error(LRP(composite, zero_bias=True)(network, input, TARGET), logit).max() < 1e-3
+    attribution = LRP(composite)
+    relevance = attribution(network, input, TARGET)
+    assert conservation_error(relevance, logit).min() > 1e-2
+    assert conservation_error(relevance, logit, attribution.biases).max() < 1e-3
 
 
 @pytest.fixture(
@@ -270,10 +279,18 @@ def published(request) -> tuple[nn.Module, Tensor]:
     return network, input
 
 
+@pytest.mark.parametrize("zero_bias", [True, False])
 @pytest.mark.parametrize("composite", RULES)
-def test_relevance_of_the_published_networks_adds_up_to_the_logit(published, composite):
+def test_relevance_of_the_published_networks_adds_up_to_the_logit(published, composite, zero_bias):
     network, input = published
-    error = conservation_error(LRP(composite)(network, input, TARGET[:1]), logits(network, input, TARGET[:1])).item()
+    if not zero_bias:  # fresh convolutions have none
+        network = deepcopy(network)
+        for bias in (parameter for name, parameter in network.named_parameters() if name.endswith("bias")):
+            nn.init.normal_(bias, std=0.05)
+    attribution = LRP(composite, zero_bias)
+    relevance = attribution(network, input, TARGET[:1])
+    assert attribution.biases.any() == (not zero_bias)
+    error = conservation_error(relevance, logits(network, input, TARGET[:1]), attribution.biases).item()
     if isinstance(network, AudioNet) and composite == "alpha2_beta1":
         assert 0.01 < error < 1  # a filter of three weights often lacks one sign, as the docstring says
     else:
@@ -284,13 +301,72 @@ def test_conservation_error_by_hand():
     relevance = torch.tensor([[[1.0, 2.0]], [[1.0, -4.0]], [[0.0, 0.0]], [[1.0, -1.0]], [[1.0, 0.0]]])
     error = conservation_error(relevance, torch.tensor([2.0, -2.0, 5.0, 0.0, 0.0]))
     assert error[:4].tolist() == [0.5, 0.5, 1.0, 0.0] and error[4] > 1e6 and error.isfinite().all()
+    assert conservation_error(relevance[:1], torch.tensor([2.0]), torch.tensor([-1.5])).item() == 0.25
+
+
+# ---- closed forms: of networks that are affine, at least where the input lies
 
 
 @pytest.mark.parametrize("make", SHAPES)
-def test_epsilon_is_gradient_times_input_without_biases(make):
-    network, input = built(make, bias=False), clips(SHAPES[make])
-    relevance = LRP("epsilon", epsilon=1e-12)(network, input, TARGET)
-    assert torch.allclose(relevance, GradientXInput()(network, input, TARGET), rtol=1e-6, atol=1e-9)
+def test_epsilon_is_gradient_times_input_and_biases_get_the_rest(make):
+    network, input = built(make), clips(SHAPES[make])
+    attribution = LRP("epsilon", epsilon=1e-12)
+    relevance, exact = attribution(network, input, TARGET), GradientXInput()(network, input, TARGET)
+    assert torch.allclose(relevance, exact, rtol=1e-6, atol=1e-9)
+    assert torch.allclose(attribution.biases, logits(network, input) - exact.flatten(1).sum(1), rtol=1e-6, atol=1e-9)
+    assert not torch.allclose(LRP("epsilon", True, 1e-12)(network, input, TARGET), exact, rtol=0.1, atol=0)
+
+
+def affine() -> nn.Sequential:
+    return nn.Sequential(nn.Linear(40, 30), nn.Linear(30, 20), nn.Linear(20, 3))
+
+
+def audionet_dense() -> nn.Sequential:
+    """AudioNet's layers behind its convolutions, as published: no ReLUs between them."""
+    layers = list(AudioNet(3, samples=512).layers)
+    return nn.Sequential(*layers[-5:])
+
+
+@pytest.mark.parametrize("make", [affine, audionet_dense])
+def test_epsilon_finds_the_exact_contributions_of_an_affine_network(make):
+    """A row of the product of its matrices times the input; biases contribute the network's answer to zeros."""
+    network = built(make).eval()
+    weights = [layer.weight.detach() for layer in network if isinstance(layer, nn.Linear)]
+    # not negative, as behind ReLUs
+    input = torch.rand(50, weights[0].shape[1], generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    target = torch.arange(50) % 3
+    exact = input * (weights[2] @ weights[1] @ weights[0])[target]
+    attribution, without = LRP("epsilon", epsilon=1e-12), LRP("epsilon", zero_bias=True, epsilon=1e-12)
+    torch.testing.assert_close(attribution(network, input, target), exact, rtol=1e-6, atol=1e-7)
+    of_zeros = network(torch.zeros_like(input)).gather(1, target[:, None])[:, 0].detach()
+    torch.testing.assert_close(attribution.biases, of_zeros, rtol=1e-6, atol=1e-9)
+    assert correlations(LRP("epsilon")(network, input, target), exact).median() > 0.999999
+    spread = without(network, input, target)  # over the inputs, where it does not belong
+    assert correlations(spread, exact).quantile(0.05) < 0.9 and (spread / exact).abs().median(1).values.max() > 5
+    assert not without.biases.any()
+
+
+def correlations(one: Tensor, other: Tensor) -> Tensor:
+    """(N,) between rows (N, D)."""
+    return torch.stack([torch.corrcoef(torch.stack(pair))[0, 1] for pair in zip(one, other, strict=True)])
+
+
+def test_biases_of_frames_are_not_known():
+    """A network that makes rows of its frames: no row is a clip, so that no clip has a share."""
+
+    class Framed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.of_frame, self.of_clip = nn.Linear(4, 3), nn.Linear(18, 3)
+
+        def forward(self, input: Tensor) -> Tensor:
+            return self.of_clip(self.of_frame(input.reshape(-1, 4)).reshape(len(input), 18))
+
+    torch.manual_seed(0)
+    attribution, without = LRP("epsilon"), LRP("epsilon", zero_bias=True)
+    input = torch.randn(2, 24)
+    assert attribution(Framed(), input, TARGET).isfinite().all() and attribution.biases.isnan().all()
+    assert without(Framed(), input, TARGET).isfinite().all() and not without.biases.any()
 
 
 def test_a_larger_epsilon_absorbs_relevance():
@@ -441,8 +517,9 @@ ACCEPTED = {
 def test_a_network_of_what_has_rules_is_explained_and_conserves(what):
     torch.manual_seed(0)
     network, input = Net(ACCEPTED[what], **parts()).double(), clips((2, 8))
-    relevance = LRP("epsilon")(network, input, TARGET)
-    assert conservation_error(relevance, logits(network, input)).max() < 1e-3
+    attribution = LRP("epsilon")
+    relevance = attribution(network, input, TARGET)
+    assert conservation_error(relevance, logits(network, input), attribution.biases).max() < 1e-3
 
 
 def test_a_network_is_watched_once(monkeypatch):
@@ -472,6 +549,7 @@ def test_the_first_layer_must_be_registered_first(composite):
     "options, message",
     [
         ({"composite": "gamma"}, "attribution.composite=gamma is unknown; choose one of epsilon, epsilon_plus, "),
+        ({"zero_bias": "no"}, "attribution.zero_bias=no is neither true nor false"),
         ({"epsilon": 0}, "attribution.epsilon=0 is not a number of 1e-12 or more"),
         ({"low": "floor"}, "attribution.low=floor is not a number .* or null"),
         ({"high": True}, "attribution.high=True is not a number"),

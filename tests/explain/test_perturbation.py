@@ -8,12 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from src.explain.bootstrap import SpeakerBootstrap
 from src.explain.fill import Silence
+from src.explain.intervals import DIFFERENCE, SpeakerIntervals
 from src.explain.options import checked_fractions
 from src.explain.perturbation import (
     Outcome,
     areas,
+    counts_of,
+    mean_height,
     perturb,
     ranks,
     scores_of,
@@ -50,7 +52,7 @@ def test_curves_of_a_network_worked_out_by_hand():
     network.weight = nn.Parameter(torch.tensor([[1.0, 2.0, 3.0, 4.0], [0.0, 0.0, 0.0, 0.0]]))
     input = torch.tensor([[1.0, 1.0, 1.0, -1.0]])  # logits 1 + 2 + 3 - 4 = 2 and 0
     scores = {"relevance": input * network.weight[:1].detach(), "amplitude": input.abs()}
-    outcome = perturb(network, input, torch.tensor([0]), scores, [0, 0.25, 0.5, 0.75, 1], silence(4))
+    outcome = perturb(network, input, torch.tensor([0]), scores, torch.tensor([[0, 1, 2, 3, 4]]), silence(4))
     # by relevance 3, 2, 1, -4; by amplitude all are alike, so in their own order 1, 2, 3, -4
     logits = {"relevance": [2, -1, -3, -4, 0], "amplitude": [2, 1, -1, -4, 0]}
     assert outcome.orders == ("relevance", "amplitude")
@@ -66,7 +68,7 @@ def test_curves_are_those_of_removing_features_one_by_one():
     fill = silence(1, 6, 10, value=-0.7)
     scores = scores_of(input, relevance, fill.silence, torch.arange(5), seeds=(0, 1))
     fractions = [0, 0.01, 0.1, 0.5, 0.9]
-    outcome = perturb(network, input, label, scores, fractions, fill)
+    outcome = perturb(network, input, label, scores, counts_of(input, fill.silence, fractions), fill)
     assert outcome.orders == ("relevance", "least relevant", "amplitude", "random", "random")
     assert outcome.correct.shape == outcome.probability.shape == (5, 5, 5)
     assert outcome.correct.dtype == bool and outcome.probability.dtype == np.float32
@@ -89,8 +91,10 @@ def test_curves_are_those_of_removing_features_one_by_one():
 def test_intact_inputs_pass_once_and_all_passes_are_of_the_batch():
     network, input = Counted(1000, 2), draw(3, 1000)
     scores = scores_of(input, draw(3, 1000, seed=1), torch.zeros(1, 1000), torch.arange(3))
-    perturb(network, input, torch.zeros(3, dtype=torch.int64), scores, [0, 0.0001, 0.001, 0.5], silence(1000))
-    assert network.sizes == [3] * (1 + 6 * 2)  # 0.0001 of 1000 features is none of them
+    perturb(
+        network, input, torch.zeros(3, dtype=torch.int64), scores, torch.tensor([[0, 0, 1, 500]] * 3), silence(1000)
+    )
+    assert network.sizes == [3] * (1 + 6 * 2)
 
 
 def test_equal_orders_give_equal_curves_and_fraction_one_leaves_nothing():
@@ -99,7 +103,7 @@ def test_equal_orders_give_equal_curves_and_fraction_one_leaves_nothing():
     relevance = draw(4, 50, seed=1)
     scores = {"relevance": relevance, "amplitude": 3 * relevance + 1, "random": [-relevance]}
     fill = silence(50, value=0.3)
-    outcome = perturb(network, input, label, scores, [0.2, 0.6, 1], fill)
+    outcome = perturb(network, input, label, scores, torch.tensor([[10, 30, 50]] * 4), fill)
     assert np.array_equal(outcome.probability[:, 0], outcome.probability[:, 1])
     assert not np.array_equal(outcome.probability[:, 0, :2], outcome.probability[:, 2, :2])
     emptied = network(torch.full((4, 50), 0.3)).softmax(1).gather(1, label[:, None]).detach()
@@ -109,7 +113,14 @@ def test_equal_orders_give_equal_curves_and_fraction_one_leaves_nothing():
 def test_the_input_and_the_network_stay_as_they_were():
     network, input = Counted(50, 3).eval(), draw(4, 50)
     before = input.clone()
-    perturb(network, input, torch.zeros(4, dtype=torch.int64), {"relevance": input}, [0, 0.5], silence(50))
+    perturb(
+        network,
+        input,
+        torch.zeros(4, dtype=torch.int64),
+        {"relevance": input},
+        torch.tensor([[0, 25]] * 4),
+        silence(50),
+    )
     assert torch.equal(input, before)
     assert not network.training and network.weight.grad is None
 
@@ -159,7 +170,7 @@ def test_amplitude_is_the_distance_from_silence():
     assert scores["amplitude"].tolist() == [[0, 80, 40]]
 
 
-def invented(clips: int = 40, seed: int = 0) -> tuple[Outcome, SpeakerBootstrap, list[str]]:
+def invented(clips: int = 40, seed: int = 0) -> tuple[Outcome, SpeakerIntervals, list[str]]:
     generator = np.random.default_rng(seed)
     orders = ("relevance", "least relevant", "random", "random", "random")
     outcome = Outcome(
@@ -168,71 +179,109 @@ def invented(clips: int = 40, seed: int = 0) -> tuple[Outcome, SpeakerBootstrap,
         generator.random((clips, 5, 4)).astype(np.float32),
     )
     speakers = [f"{number % 7}" for number in range(clips)]
-    return outcome, SpeakerBootstrap(speakers), speakers
+    return outcome, SpeakerIntervals(speakers), speakers
 
 
 GRID = [0.0, 0.01, 0.1, 0.5]
 
 
 def test_summary_has_a_row_per_order_and_fraction_with_intervals():
-    outcome, bootstrap, speakers = invented()
-    table = summarise(outcome, GRID, bootstrap)
+    outcome, intervals, _ = invented()
+    table = summarise(outcome, GRID, intervals)
     assert table["order"].tolist() == [name for name in ("relevance", "least relevant", "random") for _ in GRID]
     assert table["fraction"].tolist() == GRID * 3
     row = table[(table["order"] == "random") & (table["fraction"] == 0.1)].iloc[0]
     assert row["accuracy"] == pytest.approx(outcome.correct[:, 2:, 2].mean())
     assert row["probability"] == pytest.approx(outcome.probability[:, 2:, 2].mean())
 
-    generator = np.random.default_rng(5)
-    members = [np.flatnonzero(np.array(speakers) == name) for name in sorted(set(speakers))]
-    resampled = []
-    for _ in range(4000):
-        clips = np.concatenate([members[i] for i in generator.integers(0, 7, 7)])
-        resampled.append((outcome.correct[clips, 2:, 2].mean(), outcome.probability[clips, 2:, 2].mean()))
-    expected = np.percentile(resampled, [2.5, 97.5], axis=0)  # (2, 2)
-    np.testing.assert_allclose(row[["low", "high"]].astype(float), expected[:, 0], atol=0.02)
-    np.testing.assert_allclose(row[["probability_low", "probability_high"]].astype(float), expected[:, 1], atol=0.02)
+    gap = outcome.correct[:, 2:, 2].mean(1) - outcome.correct[:, 0, 2]
+    assert row["gap"] == pytest.approx(gap.mean())
+    np.testing.assert_allclose(row[["gap_low", "gap_high"]].astype(float), intervals.of_mean(gap, DIFFERENCE))
+    for name, values in (("", outcome.correct), ("probability_", outcome.probability)):
+        low, high = intervals.of_mean(values[:, 2:, 2].mean(1))
+        np.testing.assert_allclose(row[[f"{name}low", f"{name}high"]].astype(float), [low, high])
 
 
 def test_areas_are_those_under_the_curves():
-    outcome, bootstrap, _ = invented()
-    table, metrics = summarise(outcome, GRID, bootstrap), areas(outcome, GRID, bootstrap)
+    outcome, intervals, _ = invented()
+    table, metrics = summarise(outcome, GRID, intervals), areas(outcome, GRID, intervals)
     under = {}
     for order in ("relevance", "least relevant", "random"):
         height = table[table["order"] == order]["accuracy"].to_numpy()
-        pieces = [0.01 * (height[0] + height[1]), 0.09 * (height[1] + height[2]), 0.4 * (height[2] + height[3])]
-        under[order] = sum(pieces) / 2 / 0.5
+        # from 1 to 10 % is a decade, from there to 50 % seven tenths of one
+        pieces = [height[1] + height[2], math.log10(5) * (height[2] + height[3])]
+        under[order] = sum(pieces) / 2 / math.log10(50)
         assert metrics[f"perturbation/area/{order.replace(' ', '_')}"] == pytest.approx(under[order])
     difference = under["least relevant"] - under["relevance"]
     assert metrics["perturbation/area/least_relevant_minus_relevance"] == pytest.approx(difference)
     probability = table[table["order"] == "random"]["probability"]
-    expected = np.trapezoid(probability, GRID) / 0.5
+    expected = np.trapezoid(probability[1:], np.log(GRID[1:])) / np.log(50)
     assert metrics["perturbation/probability_area/random"] == pytest.approx(expected)
     assert metrics["perturbation/area/random_low"] < under["random"] < metrics["perturbation/area/random_high"]
     assert not any(name.endswith("relevance_minus_relevance") for name in metrics)
 
 
 def test_area_between_is_paired():
-    outcome, bootstrap, _ = invented()
+    outcome, intervals, _ = invented()
     better = outcome.correct.copy()
     better[:, 2:] = better[:, :1]  # the random order comes out as relevance does, clip by clip
-    metrics = areas(Outcome(outcome.orders, better, outcome.probability), GRID, bootstrap)
+    metrics = areas(Outcome(outcome.orders, better, outcome.probability), GRID, intervals)
     assert metrics["perturbation/area/relevance_low"] < metrics["perturbation/area/relevance_high"]
     assert [metrics[f"perturbation/area/random_minus_relevance{end}"] for end in ("", "_low", "_high")] == [0, 0, 0]
 
 
 def test_one_fraction_has_a_curve_but_no_area():
-    outcome, bootstrap, _ = invented()
+    outcome, intervals, _ = invented()
     single = Outcome(outcome.orders, outcome.correct[..., :1], outcome.probability[..., :1])
-    assert len(summarise(single, [0.01], bootstrap)) == 3
-    assert areas(single, [0.01], bootstrap) == {}
+    assert len(summarise(single, [0.01], intervals)) == 3
+    assert areas(single, [0.01], intervals) == {}
+
+
+def test_the_papers_area_is_linear_and_ours_logarithmic():
+    """What happens beyond a tenth decides the linear area, and less than half of the logarithmic."""
+    fractions = [0, 0.001, 0.01, 0.1, 0.5]
+    early, late = np.array([[1, 0, 0, 0, 1.0]]), np.array([[1, 1, 1, 1, 0.0]])
+    assert mean_height(early, fractions, "paper") > 0.4 > mean_height(early, fractions)
+    assert mean_height(late, fractions, "paper") < 0.61 < 0.85 < mean_height(late, fractions)
+    straight = 1 - np.log10(np.array([fractions[1:]])) / -3  # falls by a third with each decade
+    assert mean_height(np.insert(straight, 0, 9.0, axis=1), fractions)[0] == pytest.approx(
+        (straight[0, 0] + straight[0, -1]) / 2
+    )
+    assert mean_height(np.array([[1, 0.4]]), [0, 0.1]) == 0.4, "one place has its height"
+
+
+def test_silence_goes_last_in_every_order_and_no_fraction_counts_it():
+    """Of a clip that is silent by half; by the paper's definition silence goes before what speaks against the class."""
+    input, relevance = torch.tensor([[0, 0, 0, 0, 5.0, 1, 2, 4]]), torch.tensor([[0, 9, 0, 0, 3, -1, -2, 1.0]])
+    own, paper = (
+        scores_of(input, relevance, torch.zeros(1, 8), torch.tensor([0]), (0,), definition)
+        for definition in ("sounding", "paper")
+    )
+    for order in ("relevance", "least relevant", "amplitude"):
+        assert ranks(own[order])[0, :4].tolist() == [4, 5, 6, 7], order
+    assert ranks(own["random"][0])[0, :4].tolist() == ranks(paper["random"][0])[0, :4].tolist() == [4, 5, 6, 7]
+    assert ranks(own["relevance"])[0, 4:].tolist() == [0, 2, 3, 1]
+    assert ranks(own["least relevant"])[0, 4:].tolist() == [3, 1, 0, 2]
+    assert ranks(paper["relevance"])[0].tolist() == [3, 0, 4, 5, 1, 6, 7, 2]
+    assert counts_of(input, torch.zeros(1, 8), [0, 0.25, 0.5, 1]).tolist() == [[0, 1, 2, 4]]
+    assert counts_of(input, torch.zeros(1, 8), [0, 0.25, 0.5, 1], "paper").tolist() == [[0, 2, 4, 8]]
+
+
+def test_random_relevance_is_the_random_order():
+    """An attribution that is random has the curve of random removal, but for its draw: half of each clip is silent."""
+    network, input, label = Counted(400, 2), draw(300, 400), torch.zeros(300, dtype=torch.int64)
+    input[:, ::2] = 0
+    scores = scores_of(input, draw(300, 400, seed=1), torch.zeros(1, 400), torch.arange(300), (0, 1))
+    outcome = perturb(network, input, label, scores, counts_of(input, torch.zeros(1, 400), [0.1, 0.5, 1]), silence(400))
+    curves = outcome.over_seeds(outcome.probability)
+    np.testing.assert_allclose(curves["relevance"].mean(0), curves["random"].mean(0), atol=0.03)
 
 
 def test_one_speaker_has_a_curve_and_areas_but_no_intervals():
     outcome, _, _ = invented()
-    bootstrap = SpeakerBootstrap(["me"] * 40)
-    assert summarise(outcome, GRID, bootstrap)["low"].isna().all()
-    metrics = areas(outcome, GRID, bootstrap)
+    intervals = SpeakerIntervals(["me"] * 40)
+    assert summarise(outcome, GRID, intervals)["low"].isna().all()
+    metrics = areas(outcome, GRID, intervals)
     assert "perturbation/area/relevance" in metrics and "perturbation/area/relevance_low" not in metrics
 
 
@@ -243,7 +292,7 @@ def test_batches_join_to_the_whole():
 
     def part(of: slice) -> Outcome:
         scores = scores_of(input[of], relevance[of], fill.silence, clips[of])
-        return perturb(network, input[of], label[of], scores, GRID, fill)
+        return perturb(network, input[of], label[of], scores, counts_of(input[of], fill.silence, GRID), fill)
 
     whole, joined = part(slice(None)), Outcome.joined([part(slice(0, 4)), part(slice(4, 6))])
     assert joined.orders == whole.orders
@@ -271,8 +320,8 @@ def test_ordinary_fractions_pass():
 
 
 def test_curves_file_reads_back(tmp_path):
-    outcome, bootstrap, _ = invented()
-    table = summarise(outcome, GRID, bootstrap)
+    outcome, intervals, _ = invented()
+    table = summarise(outcome, GRID, intervals)
     write_curves(tmp_path / "curves.csv", table)
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "curves.csv"), table, rtol=1e-5)
     assert [path.name for path in tmp_path.iterdir()] == ["curves.csv"]

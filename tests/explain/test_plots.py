@@ -220,11 +220,18 @@ def test_an_intervention_is_a_pair_of_bars_beside_the_paper_s():
     before, after = ([bar.get_height() for bar in bars] for bars in axes.containers)
     assert before == [0.9, 0.8, 0.96] and after == [0.3, 0.4, 0.2]
     assert all(one.get_x() < other.get_x() for one, other in zip(*axes.containers, strict=True))
-    low_and_high = [path.vertices[:, 1].tolist() for path in axes.collections[1].get_paths()]
-    assert low_and_high[:2] == [[0.1, 0.5], [0.1, 0.5]]
+    ends = [path.vertices[:, 1].tolist() for lines in axes.collections for path in lines.get_paths()]
+    assert ends.count([0.1, 0.5]) == 2, "of both folds after; the paper has none here"
     labels = [label.get_text().split("\n") for label in axes.get_xticklabels()]
     assert labels[1] == ["fold $1$", "80.0 % before", "40.0 % after", "75.0 % flipped"]
-    assert labels[2] == ["paper, approximately", "96.0 % before", "20.0 % after"]
+    assert labels[2] == ["paper, approximately, ± 1 SD", "96.0 % before", "20.0 % after"]
+
+
+def test_shams_are_grey_bars_beside_them():
+    shams = {"intervention/opposite/accuracy_after": 0.6, "intervention/artefact/accuracy_after": 0.7}
+    (axes,) = plots.plot_intervention({"fold 0": metrics(0.9, 0.3) | shams}).axes
+    heights = {bars.get_label(): bars[0].get_height() for bars in axes.containers}
+    assert heights == {"before": 0.9, "after": 0.3, "opposite": 0.6, "artefact": 0.7}
 
 
 def drawn(figure: Figure) -> list[str]:

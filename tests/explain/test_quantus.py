@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from src.explain.energy import curve_over_energy
 from src.explain.fill import Silence
 from src.explain.metrics import entropy, gini, mass_accuracy, pointing_game, rank_accuracy, similarity
-from src.explain.perturbation import perturb
+from src.explain.perturbation import counts_of, perturb
 from tests.conftest import ROOT
 from tests.test_house import imported
 
@@ -138,7 +138,8 @@ def test_curves(quantus, shape):
     scores = {"relevance": relevance, "least relevant": -relevance, "random": [draw(shape, 2), draw(shape, 3)]}
     fractions = [step / STEPS for step in range(1, STEPS + 1)]
     fill = Silence(torch.full((1, *shape[1:]), -0.7), list)
-    outcome = perturb(network, input, label, scores, fractions, fill)
+    counts = counts_of(input, fill.silence, fractions, "paper")
+    outcome = perturb(network, input, label, scores, counts, fill)
     assert outcome.orders == ("relevance", "least relevant", "random", "random")
     for row, of_order in enumerate([relevance, -relevance, *scores["random"]]):
         expected = flipped(quantus, network, input, label, of_order, -0.7)

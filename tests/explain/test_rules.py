@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from src.explain.rules import AlphaBeta, Pass, as_layer, as_product, has_few_inputs
+from src.explain.rules import AlphaBeta, Epsilon, Pass, as_layer, as_product, has_few_inputs
 
 CONVOLUTIONS = [
     (nn.Conv1d(1, 6, 3, padding=1), (1, 20)),
@@ -47,10 +47,28 @@ def test_z_plus_by_hand():
     layer = nn.Conv1d(2, 2, 1)
     layer.weight.data = torch.tensor([[[1.0], [3.0]], [[-2.0], [-6.0]]])
     input, relevance = torch.tensor([[[2.0], [-1.0]]]), torch.tensor([[[10.0], [5.0]]])
-    found = AlphaBeta(1, 0, ["bias"]).propagate(input, relevance, layer, layer.forward)
+    found, _ = AlphaBeta(1, 0, ["bias"]).propagate(input, relevance, layer, layer.forward)
     torch.testing.assert_close(found, torch.tensor([[[10.0], [5.0]]]))  # each output has one positive contribution
-    both = AlphaBeta(2, 1, ["bias"]).propagate(input, relevance, layer, layer.forward)
+    both, of_bias = AlphaBeta(2, 1, ["bias"]).propagate(input, relevance, layer, layer.forward)
     torch.testing.assert_close(both, torch.tensor([[[2 * 10.0 - 5], [2 * 5.0 - 10]]]))
+    assert of_bias is None
+
+
+def test_what_biases_get_by_hand():
+    """Contributions 2 and 3 to the one output, -4 and 6 to the other, with biases of 5 and -2."""
+    layer = nn.Linear(2, 2)
+    layer.weight.data, layer.bias.data = torch.tensor([[1.0, -3.0], [-2.0, -6.0]]), torch.tensor([5.0, -2.0])
+    input, relevance = torch.tensor([[2.0, -1.0]]), torch.tensor([[10.0, 6.0]])
+    found, of_bias = Epsilon(1e-6, None).propagate(input, relevance, layer, layer.forward)
+    # 10 by tenths: 2 and 3 to the inputs, 5 to the bias; 6 over -4 + 6 - 2 = 0, where only epsilon is left
+    torch.testing.assert_close(found, torch.tensor([[2 - 4 * 6e6, 3 + 6 * 6e6]]))
+    torch.testing.assert_close(of_bias, torch.tensor([5 - 2 * 6e6]))
+    found, of_bias = AlphaBeta(1, 0, None).propagate(input, relevance, layer, layer.forward)
+    torch.testing.assert_close(found, torch.tensor([[2.0, 3 + 6.0]]))  # the second bias is negative
+    torch.testing.assert_close(of_bias, torch.tensor([5.0]))
+    found, of_bias = AlphaBeta(2, 1, None).propagate(input, relevance, layer, layer.forward)
+    torch.testing.assert_close(found, torch.tensor([[2 * 2 - 6 * 4 / 6, 2 * (3 + 6.0)]]))
+    torch.testing.assert_close(of_bias, torch.tensor([2 * 5 - 6 * 2 / 6]))
 
 
 def test_an_in_place_activation_leaves_its_input_alone():

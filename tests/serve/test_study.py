@@ -184,8 +184,25 @@ def test_a_full_disk_loses_no_earlier_answer(visitor, study):
             "study.conditions has smell/random; write none, or",
         ),
         (["study.name=pilot", "study.conditions=[]"], "study.conditions=[] is not a list of one or more different"),
+        (
+            ["study.name=pilot", "study.primary.pairs=[[none,both/random]]"],
+            "study.primary.pairs=[['none', 'both/random']] is not a list of pairs of study.conditions",
+        ),
+        (["study.name=pilot", "study.primary.pairs=[[none,none]]"], "is not a list of pairs of study.conditions"),
+        (["study.name=pilot", "study.primary.pairs=[]"], "study.primary.pairs=[] names nothing to compare"),
+        (
+            ["study.name=pilot", "study.primary.pairs=[[none,audible/random],[audible/random,none]]"],
+            "has a pair twice.",
+        ),
+        (
+            ["study.name=pilot", "study.primary.pairs=[none,audible/random]", "study.primary.measure=rating"],
+            "study.primary.measure=rating has nothing to rate in none",
+        ),
+        (["study.name=pilot", "study.primary.measure=love"], "is unknown; choose one of correct, rating."),
+        (["study.name=pilot", "study.primary.clips=some"], "is unknown; choose one of all, right, wrong."),
+        (["study.name=pilot", "study.primary=first"], "study.primary"),
         (["study.name=pilot", "study.clips=1"], "study.clips=1 is not a whole number of 2 or more"),
-        (["study.name=pilot", "checkpoint_2=no.ckpt"], "is not a file; name a checkpoints/last.ckpt or best.ckpt"),
+        (["study.name=pilot", "checkpoint_2=no.ckpt"], "is not a file; name the checkpoints/best.ckpt of a run folder"),
     ],
 )
 def test_mistakes_end_in_a_sentence(options, message, trained, serve_here):
@@ -350,6 +367,26 @@ def test_one_finishes_and_another_leaves_and_comes_back(start, tmp_path, request
     assert browser.of("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded") == []
     asked = {sent["request"]["url"] for sent in browser.of("Network.requestWillBeSent")}
     assert all(url.startswith((address, "data:")) for url in asked)
+
+
+@pytest.mark.parametrize(
+    ("given", "pairs"),
+    [
+        ([], [("audible/lrp_epsilon_plus", "visual/lrp_epsilon_plus")]),
+        (["study.primary.pairs=[audible/random,none]"], [("audible/random", "none")]),
+        (
+            ["study.primary.pairs=[[audible/random,none],[none,visual/lrp_epsilon_plus]]"],
+            [("audible/random", "none"), ("none", "visual/lrp_epsilon_plus")],
+        ),
+        (["study.conditions=[none]"], []),
+    ],
+)
+def test_primary_comparisons_are_pairs_of_conditions(given, pairs, tmp_path):
+    (tmp_path / "best.ckpt").write_bytes(b"PK\x03\x04")
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = compose("serve", ["page=study", "study.name=pilot", f"checkpoint={tmp_path}/best.ckpt", *given])
+    named = options.check(cfg)["study"]["primary"]
+    assert named == [{"one": one, "other": other, "measure": "correct", "clips": "all"} for one, other in pairs]
 
 
 def test_a_name_of_digits_is_a_name(tmp_path):

@@ -11,13 +11,14 @@ from src.study.plan import Condition
 
 NAMES = ["visual/gradient_x_input", "audible/gradient_x_input", "both/random", "none"]
 CONDITIONS = [Condition.of(name) for name in NAMES]
+PRIMARY = [{"one": NAMES[1], "other": NAMES[0], "measure": "correct", "clips": "all"}]
 TRAINING, ATTENTION, CLIPS = 2, 1, 6
 TRIALS = TRAINING + ATTENTION + CLIPS
 
 
 def make(folder: Path, checkpoints: list[Path], cache: Path, **changed: Any) -> Materials:
-    plan = {"clips": CLIPS, "training": TRAINING, "attention": ATTENTION, "seed": 0}
+    plan = {"clips": CLIPS, "training": TRAINING, "attention": ATTENTION, "seed": 0, "primary": PRIMARY}
     conditions = changed.pop("conditions", CONDITIONS)
     data = {"root": None, "cache_dir": str(cache)}
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return prepared(folder, [str(path) for path in checkpoints], conditions, plan | changed, data)
+        return prepared(folder, [str(path) for path in checkpoints], conditions, {**plan, **changed}, data)

@@ -1,6 +1,7 @@
 """What is shown and played in a study: made once, for all participants, and of the right clips."""
 
 import json
+import shutil
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,9 +14,10 @@ from hydra import initialize_config_dir
 from src.conf import CONF
 from src.explain.audible import loudness
 from src.mistake import Mistake
-from src.study.materials import MANIFEST, Materials, prepared
+from src.study.materials import MANIFEST, Materials, manifest_of, prepared
+from src.study.plan import Comparison
 from src.study.stimuli import chosen
-from tests.study.pilot import CLIPS, CONDITIONS, TRAINING, make
+from tests.study.pilot import CLIPS, CONDITIONS, PRIMARY, TRAINING, make
 
 
 def test_materials_are_made_once_and_kept(materials, trained, cache_dir):
@@ -27,9 +29,30 @@ def test_materials_are_made_once_and_kept(materials, trained, cache_dir):
     before = [file.stat().st_mtime_ns for file in files]
     again = make(materials.folder, [trained("audionet", "sex")], cache_dir)
     assert again == materials and [file.stat().st_mtime_ns for file in files] == before
-    for changed in ({"conditions": CONDITIONS[:2]}, {"clips": 4}, {"seed": 1}, {"attention": 2}, {"training": 1}):
+    assert manifest_of(materials.folder)["primary"] == [Comparison(**row) for row in PRIMARY]
+    for changed in (
+        {"primary": []},
+        {"conditions": CONDITIONS[:2]},
+        {"clips": 4},
+        {"seed": 1},
+        {"attention": 2},
+        {"training": 1},
+    ):
         with pytest.raises(Mistake, match=f"holds a study with other {next(iter(changed))}; choose another study.name"):
             make(materials.folder, [trained("audionet", "sex")], cache_dir, **changed)
+
+
+def test_a_study_that_has_begun_without_a_primary_comparison_goes_on_without(
+    materials, trained, cache_dir, tmp_path, caplog
+):
+    folder = tmp_path / "pilot"
+    shutil.copytree(materials.folder, folder)
+    held = json.loads((folder / MANIFEST).read_text())
+    del held["asked"]["primary"]
+    (folder / MANIFEST).write_text(before := json.dumps(held))
+    assert make(folder, [trained("audionet", "sex")], cache_dir).clips == materials.clips
+    assert "names no primary comparison: all that it finds explores." in caplog.text
+    assert (folder / MANIFEST).read_text() == before and manifest_of(folder)["primary"] == []
 
 
 def test_what_is_heard_of_a_clip_is_equally_loud_under_all_conditions(materials):

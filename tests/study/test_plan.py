@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.study.plan import Condition, Plan, StudyClip, Trial
+from src.study.plan import Condition, Plan, StudyClip, Trial, first_pair
 
 CONDITIONS = [
     Condition("visual", "lrp_epsilon_plus"),
@@ -96,3 +96,16 @@ def test_names_tell_conditions_apart():
     assert [condition.name for condition in CONDITIONS] == [
         "visual/lrp_epsilon_plus", "audible/lrp_epsilon_plus", "audible/random", "none"
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("conditions", "expected"),
+    [
+        (["visual/a", "audible/b", "visual/b", "audible/a"], [["audible/a", "visual/a"]]),
+        (["none", "visual/a", "audible/b", "visual/b"], [["audible/b", "visual/b"]]),
+        (["both/a", "none", "visual/a"], [["both/a", "none"]]),
+        (["both/a"], []),
+    ],
+)
+def test_a_study_is_for_what_is_heard_against_what_is_seen(conditions, expected):
+    assert first_pair(conditions) == expected

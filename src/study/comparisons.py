@@ -1,0 +1,79 @@
+"""Conditions of a study, two at a time: the test that its plan names, and all others, which explore."""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from src.study.crossed import EQUAL, Estimate, estimate
+from src.study.plan import CLIPS, MEASURES, Comparison
+
+
+def compare(counted: pd.DataFrame, planned: Sequence[Comparison] = ()) -> pd.DataFrame:
+    """Each two conditions, by each measure and kind of clips: their difference, its 95 % interval and its tests.
+
+    Rows are of two roles, and each role is a family of its own for Holm's correction, `p_holm`: "primary", what the
+    study's plan names, and "exploratory", everything else. Of simulated studies where conditions do not differ, 5 % at
+    most find something in either. What cannot be tested, as where all differences are the same, counts as tested.
+
+    `t`, `df`, `p`, `low` and `high` take participants and clips as drawn from many (see `crossed.estimate`).
+    `p_by_participants` and `p_by_clips` are of the paired t-tests that take only the one or the other so. `d_z` is
+    Cohen's, over participants: the mean of their differences by their standard deviation (Lakens 2013, doi
+    10.3389/fpsyg.2013.00863).
+
+    Args:
+        counted: see `Answers.counted`.
+        planned: what the study's plan names. Its rows come first.
+    """
+    every = itertools.product(itertools.combinations(sorted(counted["condition"].unique()), 2), MEASURES, CLIPS)
+    others = [Comparison(one, other, measure, kind) for (one, other), measure, kind in every]
+    named = {comparison.regardless_of_order for comparison in planned}
+    asked = [("primary", each) for each in planned]
+    asked += [("exploratory", each) for each in others if each.regardless_of_order not in named]
+    rows = [{"role": role, **row} for role, each in asked if (row := tested(counted, each))]
+    table = pd.DataFrame(rows)
+    if not table.empty:
+        table["p_holm"] = table.groupby("role")["p"].transform(holm)
+    return table
+
+
+def tested(counted: pd.DataFrame, comparison: Comparison) -> dict[str, Any]:
+    """A row of `compare`; none where fewer than two participants met both conditions."""
+    is_of = counted["condition"].isin([comparison.one, comparison.other]) & counted[comparison.measure].notna()
+    part = counted[is_of & ((comparison.clips == "all") | (counted["clips"] == comparison.clips))]
+    values, people, clips = (part[name].to_numpy() for name in (comparison.measure, "participant", "clip"))
+    found = estimate(values, people, clips, (part["condition"] == comparison.other).to_numpy())
+    if len(found.by_participants) < 2:
+        return {}
+    return {
+        "measure": comparison.measure, "clips": comparison.clips, "one": comparison.one, "other": comparison.other,
+        "participants": len(found.by_participants), "recordings": len(found.by_clips), **described(found),
+    }  # fmt: skip
+
+
+def described(found: Estimate) -> dict[str, float]:
+    low, high = found.interval
+    spread = found.by_participants.std(ddof=1)
+    return {
+        "difference": found.value, "low": low, "high": high, "d_z": found.value / spread if spread > EQUAL else np.nan,
+        "t": found.t, "df": found.freedom, "p": found.p, "p_by_participants": paired(found.by_participants),
+        "p_by_clips": paired(found.by_clips),
+    }  # fmt: skip
+
+
+def paired(differences: np.ndarray) -> float:
+    """The p-value of a paired t-test; not a number where it cannot be known: all alike, or one."""
+    if len(differences) < 2 or np.ptp(differences) < EQUAL:
+        return np.nan
+    t = differences.mean() / stats.sem(differences)
+    return float(2 * stats.t.sf(abs(t), len(differences) - 1))
+
+
+def holm(p: pd.Series) -> pd.Series:
+    """Holm's correction for all of a family; what could not be tested stays not a number."""
+    corrected = multipletests(p.fillna(1), method="holm")[1]
+    return pd.Series(corrected, p.index).where(p.notna())

@@ -1,0 +1,97 @@
+"""Mistakes of a second new user, each by the sentence that says the way out."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+ROOT = Path(__file__).parents[1]
+
+
+def said(program: str, *options: str) -> str:
+    """What a program says of options that it refuses."""
+    command = [sys.executable, f"{program}.py", *options]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 1 and "Traceback" not in ended.stderr, ended.stderr
+    return ended.stderr.strip()
+
+
+@pytest.mark.parametrize(
+    ("program", "options", "way_out"),
+    [
+        ("benchmark", ["checkpoint=x", "attributions=[random,random]"], "attributions names random twice;"),
+        ("benchmark", ["checkpoint=x", "domains=[input,input]"], "domains names input twice"),
+        ("train", ["optimizer.name=sgd"], "optimizer.name is but a label, and chooses nothing; say optimizer=sgd."),
+        ("train", ["model.name=alexnet"], "say model=alexnet."),
+        ("train", ["task.name=sex"], "say task=sex."),
+        ("serve", ["checkpoint=x", "record.root=there"], "add page=record, or leave record.root out."),
+        ("serve", ["page=record", "record.root=there", "checkpoint=x"], "page=record asks no network;"),
+        ("serve", ["page=record,live"], "page=record,live has several values; choose one, as serve.py runs with one."),
+        ("serve", ["checkpoint=x", "domain=time"], "say domains=[time]"),
+        ("serve", ["page=record", "record.root=r", "host=no.such.host.invalid"], "is no name that this machine knows"),
+        ("study", ["effect=0,5"], "effect=0,5 has a comma; say effect=0.5"),
+        ("train", ["{task:sex}"], "say task=sex;"),
+        ("train", ["data.clip={seconds:2", "sample_rate:8000}"], "say data.clip.seconds=2 data.clip.sample_rate=8000."),
+        ("train", ["data.clip=8000"], "data.clip is a group of options; say data.clip.NAME=…"),
+        ("explain", ["checkpoint=x", "trainer=cpu"], "say trainer.accelerator=cpu."),
+        ("explain", ["checkpoint=x", "perturbation=0.1"], "perturbation is a group of options; say"),
+        ("explain", ["checkpoint=x", "fill=0"], "choose one of mean, noise, silence, zero."),
+        ("explain", ["checkpoint="], "checkpoint has no value"),
+        ("train", ["optimizer=0.001"], "say optimizer.NAME=0.001 for one of its options"),
+        ("train", ["task=null"], "task=null is no choice of task; choose one of digit, label, sex, sound."),
+        ("train", ["fold=range(0,4)"], "fold=range(0,4) has several values; add -m to run with each of them."),
+        ("train", ["--multi-run", "fold=0,1"], "--multi-run is not a flag; say --multirun;"),
+        ("train", ["–m", "fold=0,1"], "–m begins with a dash that is no hyphen; say -m."),
+        ("train", ["-m", "fold=0", "1"], "fold=0 1 has a space in it; say -m fold=0,1 to run with each value."),
+        ("train", ["optimizer._target_=SGD"], "is a name only; say its module, too: torch.optim.SGD."),
+        (
+            "train",
+            ["callbacks=intervention", "intervention=scale_waveform", "intervention.factors.man=1.5"],
+            "there are factors of female and male; say +intervention.factors.man=… to add one.",
+        ),
+        ("train", ["ckpt_path=README.md"], "README.md is no checkpoint; name a run folder or its last.ckpt."),
+    ],
+)  # fmt: skip
+def test_the_way_out_is_said(program: str, options: list[str], way_out: str) -> None:
+    assert way_out in said(program, *options)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """The folder of a run that could go on."""
+    checkpoints = tmp_path / "run/checkpoints"
+    checkpoints.mkdir(parents=True)
+    for name in ("last", "best"):
+        (checkpoints / f"{name}.ckpt").write_bytes(b"PK\x03\x04")
+    return tmp_path / "run"
+
+
+def test_a_run_goes_on_in_its_own_folder(run: Path) -> None:
+    last = f"ckpt_path={run}/checkpoints/last.ckpt"
+    assert f"another folder than {run}, in which that run goes on; leave it out" in said(
+        "train", last, "hydra.run.dir=x"
+    )
+    assert "goes on with one run, and fold has several values; leave -m out" in said("train", "-m", last, "fold=0,1")
+    assert "last.ckpt beside it is" in said("train", f"ckpt_path={run}/checkpoints/epoch3.ckpt")
+
+
+@pytest.mark.parametrize(
+    ("table", "way_out"),
+    [
+        ("path,digit,speaker\n{rows}", "fill the column digit of data.csv, or another corpus (data)."),
+        ("path,digit,digit\n{rows}", "has two columns digit; name one of them otherwise"),
+    ],
+)
+def test_tables_with_columns_that_say_nothing(tmp_path: Path, table: str, way_out: str) -> None:
+    names = [f"{number}.wav" for number in range(6)]
+    for name in names:
+        soundfile.write(tmp_path / name, np.random.default_rng(0).normal(0, 0.1, 4000), 8000)
+    rows = "\n".join(f"{name},,s{number}" for number, name in enumerate(names))
+    (tmp_path / "table.csv").write_text(table.format(rows=rows))
+    options = ["data=folder", f"data.root={tmp_path}", "data.csv=table.csv", "task=digit"]
+    assert way_out in said("train", *options)
+    assert re.search("cannot be read: it is a recording", said("train", *options[:2], "data.csv=0.wav", "task=digit"))
