@@ -80,7 +80,7 @@ def refuse_value_of_group(word: str, groups: Iterable[str], program: str) -> Non
         return
     if option == "trainer" and value in ACCELERATORS:
         raise Mistake(f"{word} is no value; say trainer.accelerator={value}.")
-    if said := meant(option, value, program):
+    if "." not in option and (said := meant(option, value, program)):
         raise Mistake(f"{word} is no value; {said}.")
     raise Mistake(f"{option} is a group of options; say {option}.NAME=…, such as {option}.{next(iter(holds))}=….")
 

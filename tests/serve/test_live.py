@@ -184,7 +184,7 @@ def test_nothing_may_run_that_is_not_ours(visitor):
         (["page=party"], "page=party is unknown; choose one of live, record"),
         (["host=5"], "host=5 is not the name or address of a machine, such as 127.0.0.1."),
         (["host=null"], "host=None is not the name or address of a machine"),
-        (["host=nowhere.invalid"], "host=nowhere.invalid port=8000 cannot be served ("),
+        (["host=nowhere.invalid"], "host=nowhere.invalid is no name that this machine knows; choose"),
         (["names=[a b]"], "names=a b is not the name or address of a machine"),
         (["trainer.accelerator=magic"], "trainer.accelerator=magic is not one of auto, cpu,"),
         (["port=many"], "port=many is not a whole number from 0 to 65535."),
