@@ -132,7 +132,7 @@ def entry_of(path: Path, domain: str, attribution: str) -> Entry:
         if "perturbation" in file:
             for name, source in (("accuracy", "correct"), ("probability", "probability")):
                 curve = file[f"perturbation/{source}"][:, 0].astype(float)  # (N, F), the most relevant first
-                values[f"deletion/{name}"] = mean_height(curve, asked["fractions"], asked["definition"])
+                values[f"deletion/{name}"] = mean_height(curve, asked["fractions"], asked.get("definition", "paper"))
         for name in ("energy/deletion", "energy/insertion"):
             if name in file:
                 curves[name] = (asked["energies"], file[name][:])

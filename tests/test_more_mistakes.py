@@ -83,7 +83,6 @@ def test_a_run_goes_on_in_its_own_folder(run: Path) -> None:
     ("table", "way_out"),
     [
         ("path,digit,speaker\n{rows}", "fill the column digit of data.csv, or another corpus (data)."),
-        ("path,digit,digit\n{rows}", "has two columns digit; name one of them otherwise"),
     ],
 )
 def test_tables_with_columns_that_say_nothing(tmp_path: Path, table: str, way_out: str) -> None:

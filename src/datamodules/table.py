@@ -52,8 +52,6 @@ def read_table(path: Path, name: str) -> tuple[list[str], list[dict[str, str]]]:
         raise Mistake(f"{name} is not a CSV table in UTF-8{where}; {_way_out(path)}") from None
     except csv.Error as error:
         raise Mistake(f"{name} is not a CSV table in UTF-8: {error}; {_way_out(path)}") from error
-    if twice := next((column for column in columns if column and columns.count(column) > 1), None):
-        raise Mistake(f"{name} has two columns {twice}; name one of them otherwise")
     for number, row in enumerate(rows, 1):
         if len(row) != len(columns):
             raise Mistake(f"{name} is not a CSV table: row {number} does not have {len(columns)} cells")
