@@ -52,23 +52,38 @@ def main() -> None:
 
 def run(options: list[str], row: str, az: str, folder: Path) -> pd.DataFrame:
     """Trains what the row has, and reads what came of it; `COLUMNS`, a line per job that has finished."""
-    data = ["data=audiomnist_az", f"data.root={az}", "trainer.precision=bf16-mixed"]
+    data = ["data=audiomnist_az", f"data.root={az}"]
     command = [sys.executable, "train.py", "-m", *data, *options, f"hydra.sweep.dir={folder}"]
+    begin(folder)
     subprocess.run(command, cwd=ROOT, check=True)
     return read(folder, row)
 
 
+def begin(folder: Path) -> None:
+    """Writes the version beside a multirun's folder; ends the program if the multirun was begun by another one."""
+    command = ["git", "describe", "--always", "--dirty"]
+    version = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+    file = version_file(folder)
+    if file.exists() and file.read_text() != version:
+        sys.exit(f"{folder} was begun by version {file.read_text()}: check that out, or name another --folder.")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(version)
+
+
+def version_file(folder: Path) -> Path:
+    """Where the version stands that a multirun was begun by."""
+    return folder.with_name(f"{folder.name}.version")
+
+
 def read(folder: Path, row: str) -> pd.DataFrame:
     """The jobs of a multirun that have finished, in `COLUMNS`."""
-    version = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True
-    ).stdout
+    version = version_file(folder).read_text()
     lines = [
         (row, int(job["overrides"]["fold"]), int(job["overrides"].get("seed", 0)), job["test/accuracy"])
         for job in read_jobs(folder)
         if not job["error"]
     ]
-    return pd.DataFrame([(*line, version.strip(), str(date.today())) for line in lines], columns=COLUMNS)
+    return pd.DataFrame([(*line, version, str(date.today())) for line in lines], columns=COLUMNS)
 
 
 def noted() -> pd.DataFrame:

@@ -47,9 +47,8 @@ def job(cfg: DictConfig, run: Run, way_on: WayOn) -> float | None:
     sweep = Path(hydra_cfg.sweep.dir).absolute() if hydra_cfg.mode == RunMode.MULTIRUN else None
     if sweep and not hydra_cfg.launcher._target_.endswith("BasicLauncher"):
         os.environ["TTY_COMPATIBLE"] = "0"  # progress bars of several jobs would overwrite each other: lines instead
-    in_sweep = f"; the sweep ends, {repeat_sweep(sweep)}" if sweep else ""
     try:
-        with interruption.of_job(lambda: way_on(folder) + in_sweep), writing_to(folder, way_on):
+        with interruption.of_job(lambda: _way_on(way_on, folder, sweep)), writing_to(folder, way_on):
             return run(cfg, folder, sweep, overrides_given())
     except Mistake as mistake:
         if sweep is None:
@@ -70,6 +69,13 @@ def job(cfg: DictConfig, run: Run, way_on: WayOn) -> float | None:
             sys.exit(1)
         leave(folder, FAILED, f"{type(error).__name__}: {' '.join(str(error).split())}")
     return None
+
+
+def _way_on(way_on: WayOn, folder: Path, sweep: Path | None) -> str:
+    """How a run that was interrupted goes on, and with it the multirun that it is a job of."""
+    if sweep and way_on is repeat:  # to repeat the multirun goes on with the job, too
+        return f"the sweep ends, {repeat_sweep(sweep)}"
+    return f"{way_on(folder)}; the sweep ends, {repeat_sweep(sweep)}" if sweep else way_on(folder)
 
 
 def remove_traces(folder: Path) -> None:

@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from src.datamodules.division import Division
+from src.datamodules.folder import Folder
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -83,6 +86,8 @@ def test_a_run_goes_on_in_its_own_folder(run: Path) -> None:
     ("table", "way_out"),
     [
         ("path,digit,speaker\n{rows}", "fill the column digit of data.csv, or another corpus (data)."),
+        ("path,digit,digit\n{rows}", "keep one of data.csv's columns digit"),
+        ("path,speaker,speaker\n{rows}", "has several columns speaker: keep one of them"),
     ],
 )
 def test_tables_with_columns_that_say_nothing(tmp_path: Path, table: str, way_out: str) -> None:
@@ -94,3 +99,26 @@ def test_tables_with_columns_that_say_nothing(tmp_path: Path, table: str, way_ou
     options = ["data=folder", f"data.root={tmp_path}", "data.csv=table.csv", "task=digit"]
     assert way_out in said("train", *options)
     assert re.search("cannot be read: it is a recording", said("train", *options[:2], "data.csv=0.wav", "task=digit"))
+
+
+def noise(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, np.random.default_rng(len(str(path))).normal(0, 0.1, 4000), 8000)
+
+
+def test_parts_of_a_corpus_are_no_classes(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        for number in range(3):
+            noise(tmp_path / part / f"{number}.wav")
+    assert "test and train, which are parts of a corpus and no classes" in said(
+        "train", "data=folder", f"data.root={tmp_path}", "task=label"
+    )
+
+
+def test_a_class_that_no_clip_has_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("cat", "dog"):
+        for number in range(6):
+            noise(tmp_path / name / f"{number}.wav")
+    task = {"name": "label", "label": "label", "classes": ["cat", "dog", "dgo"], "folds": 5, "balance": False}
+    Division(Folder(tmp_path), {**task, "fold_seed": 0}, 0)
+    assert "no clip is labelled dgo (task.classes)" in caplog.text

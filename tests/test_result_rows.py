@@ -42,6 +42,15 @@ def test_figures_are_noted_once(tmp_path, monkeypatch):
     assert len(found) == 6 and found[found["row"] == "b"]["accuracy"].tolist() == [0.75, 0.5]
 
 
+def test_a_row_is_of_one_version(tmp_path):
+    """What another version began is not gone on with; it would be noted as this one's."""
+    results.begin(tmp_path / "rows/a")
+    results.begin(tmp_path / "rows/a")
+    (tmp_path / "rows/a.version").write_text("older")
+    with pytest.raises(SystemExit, match="was begun by version older"):
+        results.begin(tmp_path / "rows/a")
+
+
 def test_tables_are_written_between_their_marks(tmp_path, monkeypatch):
     """Means over folds of means over seeds, 92 and 81; their deviation as of a sample."""
     monkeypatch.setattr(results, "TABLES", tmp_path / "RESULTS.md")

@@ -24,6 +24,8 @@ ENDINGS = {f".{name.lower()}" for name in soundfile.available_formats()} - {".ra
     ".aif", ".aifc", ".mp2", ".mp3", ".oga", ".opus", ".snd", ".sph", ".wave",
 }  # fmt: skip
 ENDINGS |= ffmpeg.ENDINGS  # also where there is no FFmpeg: such recordings are listed, not passed over
+# folders that corpora come in, and nobody's classes
+PARTS = {"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval", "evaluation"}
 PATTERN_SECONDS, PATTERN_SECONDS_EACH = 5.0, 1e-4  # a pattern takes some microseconds for each path
 
 # other names of the column `speaker`; the third is Common Voice's
@@ -68,10 +70,13 @@ class Folder(Corpus):
         self.csv = csv
         self.speakers = speakers
         self.blank: set[str] = set()  # columns of the table that have an empty cell
+        self.repeated: set[str] = set()  # names that several columns of the table have: none of them is a label
 
     def where_labels_are_named(self, label: str) -> str:
         """See `Corpus.where_labels_are_named`."""
         if self.csv is not None:
+            if label in self.repeated:
+                return f"keep one of data.csv's columns {label}"
             is_blank = label in self.blank
             return f"fill the column {label} of data.csv" if is_blank else f"give data.csv a column {label}"
         return f"give data.pattern a group (?P<{label}>…)" if label.isidentifier() else ""
@@ -132,7 +137,13 @@ class Folder(Corpus):
     def _from_folders(self, files: list[str]) -> dict[str, dict[str, str]]:
         """Path -> label -> value, of the files that lie in a folder per class."""
         rows = {path: {"label": os.path.basename(os.path.dirname(path))} for path in files if "/" in path}
-        if len({row["label"] for row in rows.values()}) < 2:
+        labels = {row["label"] for row in rows.values()}
+        if labels and labels <= PARTS:
+            raise Mistake(
+                f"the recordings lie in {' and '.join(sorted(labels))}, which are parts of a corpus and no classes: "
+                "name their labels by data.pattern or data.csv"
+            )
+        if len(labels) < 2:
             raise Mistake(
                 "data.pattern and data.csv are not set, and the recordings do not lie in a folder for each class: one "
                 "of the three has to name the labels"
@@ -147,7 +158,7 @@ class Folder(Corpus):
         repeated = []
         found = {composed(path): path for path in sorted(files, key=lambda path: path == composed(path))}
         roots = [composed(f"{place(self.root)}/") for place in (os.path.abspath, os.path.realpath)]
-        for row in _rows(self._table_path(self.csv)):
+        for row in self._rows(self._table_path(self.csv)):
             if not row["path"]:
                 continue  # spreadsheets write rows of empty cells
             self.blank |= {name for name, value in row.items() if not value}
@@ -175,6 +186,20 @@ class Folder(Corpus):
             )
         warn_of_left_out(missing, len(rows), "in data.csv are not there")
         return {path: labels for path, labels in rows.items() if path in known}
+
+    def _rows(self, path: Path) -> list[dict[str, str]]:
+        """Column -> cell of the table's rows, without the columns that share a name."""
+        columns, rows = read_table(path, f"data.csv={path}")
+        if "path" not in columns or len(columns) < 2:
+            raise Mistake(f"data.csv={path} needs a column 'path' and a column per label; it has {names_of(columns)}")
+        speaker = next((name for name in SPEAKER_COLUMNS if name in columns), "speaker")
+        self.repeated = {name for name in columns if name and columns.count(name) > 1}
+        for name in sorted(self.repeated & {"path", speaker}):
+            raise Mistake(f"data.csv={path} has several columns {name}: keep one of them")
+        if speaker in columns and speaker != "speaker":
+            log.info("the column %s of data.csv=%s is taken for the speaker", speaker, path)
+            rows = [{**row, "speaker": row[speaker]} for row in rows]
+        return [{name: cell for name, cell in row.items() if name not in self.repeated} for row in rows]
 
     def _table_path(self, name: str | Path | None) -> Path:
         path = Path(str(name)).expanduser()
@@ -260,17 +285,6 @@ def audio_files(root: Path, option: str = "data.root") -> list[str]:
         named = ", ".join(f"{count} {ending}" for ending, count in others.most_common(5))
         log.info("other files than recordings are not looked at (%s)", named)
     return sorted(found)
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    columns, rows = read_table(path, f"data.csv={path}")
-    if "path" not in columns or len(columns) < 2:
-        raise Mistake(f"data.csv={path} needs a column 'path' and a column per label; it has {names_of(columns)}")
-    speaker = next((name for name in SPEAKER_COLUMNS if name in columns), "speaker")
-    if speaker in columns and speaker != "speaker":
-        log.info("the column %s of data.csv=%s is taken for the speaker", speaker, path)
-        rows = [{**row, "speaker": row[speaker]} for row in rows]
-    return rows
 
 
 def _clip(path: str, row: dict[str, str]) -> Clip:
