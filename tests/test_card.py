@@ -220,6 +220,7 @@ def test_what_no_checkpoint_may_name_is_refused_before_the_training(train_here, 
     assert "say allow=own_nets" in said and not list(tmp_path.glob("run/*.yaml"))
 
 
+@pytest.mark.slow
 def test_what_conf_can_name_a_checkpoint_may(tmp_path):
     for model in ("audionet", "alexnet", "melcnn"):
         for data in ("synthetic", "audiomnist", "audiomnist_az", "esc50", "urbansound8k"):

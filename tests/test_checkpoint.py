@@ -150,6 +150,7 @@ def test_more_than_any_checkpoint_has_takes_no_time(light, tmp_path):
     assert time.monotonic() - started < 60  # on a busy machine, and with their making
 
 
+@pytest.mark.slow
 def test_a_file_of_holes_is_not_read(light, tmp_path, monkeypatch):
     with zipfile.ZipFile(light) as archive, zipfile.ZipFile(tmp_path / "whole.ckpt", "w") as written:
         for entry in archive.infolist():

@@ -497,7 +497,8 @@ def labelled(spoken_folder, tmp_path):
     return tmp_path / "labels.csv"
 
 
-@pytest.mark.parametrize("by", ["table", pytest.param("pattern", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("by", ["table", "pattern"])
 def test_a_network_is_tested_on_other_recordings(explain_here, trained, spoken_folder, labelled, tmp_path, by):
     label = [f"data.csv={labelled}"] if by == "table" else [SPOKEN_PATTERN]
     command = [f"checkpoint={trained('audionet', 'digit')}", f"input={spoken_folder}", *label, "hydra.run.dir=run"]

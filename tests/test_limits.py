@@ -19,6 +19,7 @@ def test_a_search_without_end_is_ended():
         re.search("(a|a)*b", "a" * 40)
 
 
+@pytest.mark.slow
 def test_a_library_that_does_not_hear_of_the_time_is_ended():
     code = (
         "import torch; from src.limits import seconds_at_most\n"

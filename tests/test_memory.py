@@ -24,6 +24,7 @@ print(before, faults())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="the C library has no mallopt")
 def test_freed_memory_is_used_again() -> None:
     command = [sys.executable, "-c", COUNT_FAULTS]

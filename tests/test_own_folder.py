@@ -113,6 +113,7 @@ def test_explanations_go_on_where_the_same_command_left_off(explain_here, benchm
     assert set(pd.read_csv(tmp_path / "board/leaderboard.csv")["attribution"]) == {"amplitude", "random"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("subdir", ["same", "${task.name}"])
 def test_jobs_that_would_share_a_folder_are_not_begun(train_here, tmp_path, subdir):
     said = train_here("-m", *FAILING, "seed=1,2", f"hydra.sweep.subdir={subdir}", "hydra.sweep.dir=sweep")

@@ -211,6 +211,7 @@ def test_last_stays_where_there_is_more_to_do(tmp_path):
         assert last.exists() == stays
 
 
+@pytest.mark.slow
 def test_a_run_whose_explanation_fails_keeps_last(train_here, tmp_path, monkeypatch):
     from src import explanation
 
@@ -264,6 +265,7 @@ def test_a_state_that_does_not_fit_ends_in_a_sentence(train_here, stopped, tmp_p
     assert "\n" not in said and (said == "" or "ckpt_path=" in said), said
 
 
+@pytest.mark.slow
 def test_a_state_deletes_nothing(train_here, stopped, tmp_path):
     precious = tmp_path / "precious"
     precious.mkdir()

@@ -416,6 +416,7 @@ def test_a_kill_between_the_two_renames(corpus: Files, tmp_path: Path) -> None:
     assert corpus.reads == []
 
 
+@pytest.mark.slow
 def test_two_processes_build_once(many: Files, tmp_path: Path) -> None:
     processes = [start_slow_build(many.root, tmp_path / "cache", tmp_path / "log") for _ in range(2)]
     assert [process.wait(60) for process in processes] == [0, 0]

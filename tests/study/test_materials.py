@@ -138,6 +138,7 @@ def test_a_damaged_study_ends_in_a_sentence(trained, cache_dir, tmp_path, conten
     assert (tmp_path / MANIFEST).read_text() == content
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_written_to_is_named(trained, cache_dir, tmp_path):
     (tmp_path / "notes").write_text("mine")
     for place in (tmp_path / "notes", tmp_path / "notes/pilot", Path("/proc/nowhere/pilot")):
