@@ -1,4 +1,7 @@
+import itertools
+import json
 import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -6,15 +9,23 @@ import pytest
 import yaml
 from hydra import compose, initialize_config_dir
 
-from benchmarks import results
+from benchmarks import result_tables, results
+from benchmarks.result_figures import COLUMNS, figures_in
 from src import config
 from src.conf import CONF
+from src.explain.options import check_question
 
-ROWS = yaml.safe_load((results.HERE / "results.yaml").read_text())
+ROWS = yaml.safe_load((results.HERE / "results.yaml").read_text(encoding="utf-8"))
+PLACES = {"az": ".", "esc10": ".", "runs": "/networks"}
 
 
-def figures(*runs: tuple[str, int, int, float]) -> pd.DataFrame:
-    return pd.DataFrame([(*run, "abc123", "2026-11-27") for run in runs], columns=results.COLUMNS)
+def figures(*runs: tuple) -> pd.DataFrame:
+    """Of row, fold, seed, value and what else there is: figure, low, high, rank."""
+    lines = []
+    for row, fold, seed, value, *more in runs:
+        figure, low, high, rank = [*more, *(result_tables.ACCURACY, math.nan, math.nan, "")[len(more) :]]
+        lines.append((row, fold, seed, figure, value, low, high, rank, "abc123", "2026-11-27"))
+    return pd.DataFrame(lines, columns=COLUMNS)
 
 
 SEEDS = figures(("a", 0, 0, 0.90), ("a", 0, 1, 0.94), ("a", 1, 0, 0.80), ("a", 1, 1, 0.82), ("b", 0, 0, 0.7))
@@ -22,9 +33,9 @@ SEEDS = figures(("a", 0, 0, 0.90), ("a", 0, 1, 0.94), ("a", 1, 0, 0.80), ("a", 1
 
 def test_the_spread_of_seeds_is_pooled_over_folds():
     """Variances 0.0008 and 0.0002 of two seeds each; what was run with one seed says nothing."""
-    assert results.seed_deviation(SEEDS) == pytest.approx(math.sqrt((0.0008 + 0.0002) / 2))
-    assert np.isnan(results.seed_deviation(SEEDS[SEEDS["row"] == "b"]))
-    assert results.spread_of(SEEDS, 4) == pytest.approx(2 * math.sqrt(0.0005) * math.sqrt(2 / 4))
+    assert result_tables.seed_deviation(SEEDS) == pytest.approx(math.sqrt((0.0008 + 0.0002) / 2))
+    assert np.isnan(result_tables.seed_deviation(SEEDS[SEEDS["row"] == "b"]))
+    assert result_tables.spread_of(SEEDS, 4) == pytest.approx(2 * math.sqrt(0.0005) * math.sqrt(2 / 4))
 
 
 @pytest.mark.parametrize(("again", "is_within"), [(0.76, True), (0.64, True), (0.765, False), (0.60, False)])
@@ -34,21 +45,65 @@ def test_a_row_holds_within_its_spread(again, is_within, capsys):
     assert ("NOT within" in capsys.readouterr().out) is not is_within
 
 
+@pytest.mark.parametrize(("again", "is_within"), [(0.45, True), (0.61, False)])
+def test_what_was_explained_holds_within_its_intervals(again, is_within, capsys):
+    """What an attribution costs is left out: it depends on the machine."""
+    noted = figures(
+        ("e", 0, 0, 0.5, "input/x/deletion/accuracy", 0.4, 0.6), ("e", 0, 0, 3, "input/x/cost/passes", 3, 3)
+    )
+    now = figures(("e", 0, 0, again, "input/x/deletion/accuracy"), ("e", 0, 0, 9, "input/x/cost/passes"))
+    assert results.holds(noted, now) is is_within
+    assert f"e: {int(is_within)} of 1 figures" in capsys.readouterr().out
+
+
 def test_figures_are_noted_once(tmp_path, monkeypatch):
     monkeypatch.setattr(results, "NOTED", tmp_path / "results.csv")
     results.note(SEEDS)
     results.note(figures(("b", 0, 0, 0.75), ("b", 1, 0, 0.5)))
     found = results.noted()
-    assert len(found) == 6 and found[found["row"] == "b"]["accuracy"].tolist() == [0.75, 0.5]
+    assert len(found) == 6 and found[found["row"] == "b"]["value"].tolist() == [0.75, 0.5]
 
 
 def test_a_row_is_of_one_version(tmp_path):
     """What another version began is not gone on with; it would be noted as this one's."""
-    results.begin(tmp_path / "rows/a")
-    results.begin(tmp_path / "rows/a")
+    assert results.begin(tmp_path / "rows/a") == results.begin(tmp_path / "rows/a")
     (tmp_path / "rows/a.version").write_text("older")
     with pytest.raises(SystemExit, match="was begun by version older"):
         results.begin(tmp_path / "rows/a")
+
+
+def job(folder, *overrides: str):
+    """The folder of a job of a multirun."""
+    (folder / ".hydra").mkdir(parents=True)
+    (folder / ".hydra/overrides.yaml").write_text(json.dumps(overrides))
+    return folder
+
+
+def test_what_trainings_gave_is_read(tmp_path):
+    (job(tmp_path / "0", "fold=2", "seed=1") / "metrics.json").write_text('{"test/accuracy": 0.9, "val/accuracy": 0.8}')
+    (job(tmp_path / "1", "fold=3", "seed=1") / "error.txt").write_text("it failed")
+    job(tmp_path / "2", "fold=4", "seed=1")  # which did not finish
+    found = figures_in(tmp_path, "row", {})
+    assert found[["fold", "seed", "figure", "value"]].to_numpy().tolist() == [[2, 1, "test/accuracy", 0.9]]
+
+
+def test_what_explanations_gave_is_read(tmp_path):
+    """By attribution, of the fold whose job trained the network."""
+    folder = job(tmp_path / "0", "checkpoint=/networks/a/3/checkpoints/best.ckpt", "attribution=lrp")
+    (folder / "metrics.json").write_text('{"area": 0.5, "area_low": 0.4, "area_high": 0.7, "seconds": 9}')
+    (folder / "curves.csv").write_text("order,fraction,accuracy,low,high\nrelevance,0.01,0.6,0.5,0.7\n")
+    found = figures_in(tmp_path, "row", {"figures": ["lrp/area", r"lrp/relevance/0\.01"]})
+    assert found[["fold", "figure", "value", "low", "high"]].to_numpy().tolist() == [
+        [3, "lrp/area", 0.5, 0.4, 0.7], [3, "lrp/relevance/0.01", 0.6, 0.5, 0.7],
+    ]  # fmt: skip
+
+
+def test_a_leaderboard_is_read(tmp_path):
+    folder = job(tmp_path / "0", "checkpoint=/networks/a/0/checkpoints/best.ckpt")
+    lines = ["domain,attribution,measure,mean,low,high,rank", "input,lrp,deletion/accuracy,0.3,0.2,0.4,best"]
+    (folder / "leaderboard.csv").write_text("\n".join([*lines, "input,random,deletion/accuracy,0.9,0.8,1,"]))
+    found = figures_in(tmp_path, "row", {"figures": [".*/deletion/accuracy"]})
+    assert found["rank"].tolist() == ["best", ""] and found["value"].tolist() == [0.3, 0.9]
 
 
 def test_tables_are_written_between_their_marks(tmp_path, monkeypatch):
@@ -62,8 +117,56 @@ def test_tables_are_written_between_their_marks(tmp_path, monkeypatch):
     assert "stale" not in text and "never run" not in text
 
 
+def test_methods_are_ranked():
+    row = {"layout": "methods", "columns": {"deletion": "input/deletion/accuracy", "cost": "input/cost/passes"}}
+    lines = result_tables.table_of({"a": row}, figures(
+        ("a", 0, 0, 0.25, "input/lrp/deletion/accuracy", 0.2, 0.3, "best"),
+        ("a", 0, 0, 0.26, "input/rise/deletion/accuracy", 0.2, 0.3, "tied"),
+        ("a", 0, 0, 3.0, "input/lrp/cost/passes", 3, 3, ""),
+    ))  # fmt: skip
+    assert lines[0] == "| attribution | deletion | cost |"
+    assert lines[2:4] == ["| `lrp` | **0.250** | 3.000 |", "| `rise` | 0.260 = |  |"]
+    assert lines[-1] == "Row `a`, version abc123, 2026-11-27."
+
+
+def test_removal_has_its_controls_once():
+    names = itertools.product(("lrp", "rise"), ("relevance", "least_relevant", "amplitude", "random"), ("0", "0.05"))
+    curves = [("a", 0, 0, 0.5, "/".join(name), 0.4, 0.6) for name in names]
+    lines = result_tables.table_of({"a": {"layout": "removal", "says": "removed"}}, figures(*curves))
+    assert lines[0] == "| removed | 0 % | 5 % |"
+    assert [line.split(" | ")[0] for line in lines[2:8]] == [
+        "| by relevance, `lrp`", "| by relevance, `rise`", "| by amplitude", "| at random",
+        "| least relevant first, `lrp`", "| least relevant first, `rise`",
+    ]  # fmt: skip
+    assert lines[2].endswith("| 50.0 [40, 60] | 50.0 [40, 60] |")
+
+
+def test_interventions_have_a_mean_over_folds():
+    row = {"layout": "interventions", "says": "stretched", "columns": {"after": "intervention/accuracy_after"}}
+    runs = [("a", fold, 0, value, "intervention/accuracy_after", 0.1, 0.9) for fold, value in enumerate((0.25, 0.75))]
+    lines = result_tables.table_of({"a": row}, figures(*runs))
+    assert lines[2:5] == [
+        "| fold 0 | 25.0 [10, 90] |",
+        "| fold 1 | 75.0 [10, 90] |",
+        "| **all folds** | **50.00 ± 35.36** |",
+    ]
+
+
+def test_every_table_has_its_marks():
+    text = results.TABLES.read_text(encoding="utf-8")
+    for name in {row["table"] for row in ROWS.values()}:
+        assert text.count(f"<!-- {name} -->\n") == text.count(f"<!-- end of {name} -->") == 1
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("row", ROWS)
 def test_every_row_is_a_run_that_there_is(row):
-    first = [option.split(",")[0] for option in ROWS[row]["options"]]
+    """Its options are ones of its program, and the networks that it asks those of a row."""
+    program = ROWS[row].get("program", "train")
+    command = results.command_of(ROWS[row], PLACES)
+    first = [option if "[" in option else option.split(",")[0] for option in command[3:]]
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        config.check(compose("train", overrides=["data=audiomnist_az", "data.root=.", *first]))
+        composed = compose(program, overrides=first)
+    (config.check if program == "train" else check_question)(composed)  # networks are not there yet
+    for used in re.findall(r"/networks/([^/]+)/\d/checkpoints", " ".join(command)):
+        assert ROWS[used].get("program", "train") == "train" and list(ROWS).index(used) < list(ROWS).index(row)

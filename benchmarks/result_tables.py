@@ -1,0 +1,133 @@
+"""The tables of RESULTS.md, in Markdown."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+ACCURACY = "test/accuracy"
+ORDERS = {"relevance": "by relevance, `{}`", "least_relevant": "least relevant first, `{}`"}
+CONTROLS = {"amplitude": "by amplitude", "random": "at random"}
+
+
+def table_of(rows: dict[str, dict[str, Any]], figures: pd.DataFrame) -> list[str]:
+    """The lines of one table.
+
+    Args:
+        rows: those of the table, by name; the first one's `layout` is that of all.
+        figures: of any rows.
+    """
+    layout = next(iter(rows.values())).get("layout", "folds")
+    known = {name: figures[figures["row"] == name] for name in rows}
+    known = {name: own for name, own in known.items() if len(own)}
+    if not known:
+        return ["*Not measured by this version yet.*"]
+    if layout == "folds":
+        return folds(rows, known, figures)
+    lines: list[str] = []
+    for name, own in known.items():
+        lines += [*([""] if lines else []), *LAYOUTS[layout](rows[name], own), "", _made_by(name, own)]
+    return lines
+
+
+def folds(rows: dict[str, dict[str, Any]], known: dict[str, pd.DataFrame], figures: pd.DataFrame) -> list[str]:
+    """A line for each row: the mean over its folds, each the mean over its seeds, with their deviation."""
+    lines = _head(["network", "task", "accuracy", "of folds", "folds run", "seeds", "version", "date", "row"])
+    for name, own in known.items():
+        accuracy = 100 * own.groupby("fold")["value"].mean()
+        cells = [rows[name]["says"], _mean_of(accuracy), ", ".join(f"{value:.1f}" for value in accuracy), len(accuracy)]
+        cells += [", ".join(map(str, sorted(own["seed"].unique()))), ", ".join(own["version"].unique())]
+        lines.append(_line([*cells, own["date"].max(), f"`{name}`"]))
+    deviation = 100 * seed_deviation(figures)
+    if not np.isnan(deviation):
+        lines += [
+            "",
+            f"Between seeds, the accuracy of one fold spreads by {deviation:.2f} points (standard deviation).",
+        ]
+    return lines
+
+
+def removal(row: dict[str, Any], own: pd.DataFrame) -> list[str]:
+    """Accuracy in percent, and its interval, as more and more is removed; the controls are the first attribution's."""
+    places = own["figure"].str.split("/", expand=True).set_axis(["attribution", "order", "fraction"], axis=1)
+    own = own.join(places.astype({"fraction": float}))
+    fractions, attributions = sorted(own["fraction"].unique()), list(own["attribution"].unique())
+    asked = [(name, order, words.format(name)) for order, words in ORDERS.items() for name in attributions]
+    asked[len(attributions) : len(attributions)] = [(attributions[0], *control) for control in CONTROLS.items()]
+    lines = _head([row["says"], *(f"{100 * fraction:g} %" for fraction in fractions)])
+    for name, order, words in asked:
+        curve = own[(own["attribution"] == name) & (own["order"] == order)].set_index("fraction")
+        lines.append(_line([words, *(_percent(curve.loc[fraction]) for fraction in fractions)]))
+    return lines
+
+
+def interventions(row: dict[str, Any], own: pd.DataFrame) -> list[str]:
+    """Accuracy in percent of each fold before and after an intervention and its shams; then mean and deviation."""
+    names = row["columns"]
+    lines = _head([row["says"], *names])
+    table = own.set_index(["fold", "figure"])
+    for fold in sorted(own["fold"].unique()):
+        lines.append(_line([f"fold {fold}", *(_percent(table.loc[(fold, figure)]) for figure in names.values())]))
+    values = own.pivot(index="fold", columns="figure", values="value")
+    return [*lines, _line(["**all folds**", *(_mean_of(100 * values[figure]) for figure in names.values())])]
+
+
+def methods(row: dict[str, Any], own: pd.DataFrame) -> list[str]:
+    """A line for each attribution; bold: the best, `=`: cannot be told apart from it, ✗: fails the sanity check."""
+    places = own["figure"].str.split("/", n=2, expand=True).set_axis(["domain", "attribution", "measure"], axis=1)
+    own = own.join(places)
+    columns = {head: name.split("/", 1) for head, name in row["columns"].items()}
+    lines = _head(["attribution", *columns])
+    for attribution in own["attribution"].unique():
+        cells = []
+        for domain, measure in columns.values():
+            of_cell = own["attribution"].eq(attribution) & own["domain"].eq(domain) & own["measure"].eq(measure)
+            cells.append(_ranked(own[of_cell].iloc[0], row) if of_cell.any() else "")
+        lines.append(_line([f"`{attribution}`", *cells]))
+    return lines
+
+
+LAYOUTS = {"removal": removal, "interventions": interventions, "methods": methods}
+
+
+def seed_deviation(figures: pd.DataFrame) -> float:
+    """Standard deviation between seeds of one fold, pooled over all folds that were run with several; else NaN."""
+    runs = figures[figures["figure"] == ACCURACY]
+    groups = [group["value"] for _, group in runs.groupby(["row", "fold"]) if len(group) > 1]
+    freedom = sum(len(group) - 1 for group in groups)
+    return float(np.sqrt(sum(group.var() * (len(group) - 1) for group in groups) / freedom)) if freedom else np.nan
+
+
+def spread_of(figures: pd.DataFrame, runs: int) -> float:
+    """How far two means over so many runs lie apart by their seeds: two standard errors of their difference."""
+    return 2 * seed_deviation(figures) * (2 / runs) ** 0.5
+
+
+def _made_by(name: str, own: pd.DataFrame) -> str:
+    return f"Row `{name}`, version {', '.join(own['version'].unique())}, {own['date'].max()}."
+
+
+def _head(cells: list[str]) -> list[str]:
+    return [_line(cells), "|---" * len(cells) + "|"]
+
+
+def _line(cells: Iterable[Any]) -> str:
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def _mean_of(values: pd.Series) -> str:
+    """Mean and standard deviation (divisor n - 1) over folds, in bold; one fold's value as it is."""
+    return f"**{values.mean():.2f} ± {values.std():.2f}**" if len(values) > 1 else f"{values.mean():.2f}"
+
+
+def _percent(figure: pd.Series) -> str:
+    ends = "" if pd.isna(figure["low"]) else f" [{100 * figure['low']:.0f}, {100 * figure['high']:.0f}]"
+    return f"{100 * figure['value']:.1f}{ends}"
+
+
+def _ranked(figure: pd.Series, row: dict[str, Any]) -> str:
+    text = f"{figure['value']:.{row.get('decimals', 3)}f}"
+    if row.get("intervals") and not pd.isna(figure["low"]):
+        text += f" [{figure['low']:.{row.get('decimals', 3)}f}, {figure['high']:.{row.get('decimals', 3)}f}]"
+    return {"best": f"**{text}**", "tied": f"{text} =", "fails": f"{text} ✗"}.get(figure["rank"], text)
