@@ -50,8 +50,8 @@ def folds(rows: dict[str, dict[str, Any]], known: dict[str, pd.DataFrame], figur
 
 def removal(row: dict[str, Any], own: pd.DataFrame) -> list[str]:
     """Accuracy in percent, and its interval, as more and more is removed; the controls are the first attribution's."""
-    places = own["figure"].str.split("/", expand=True).set_axis(["attribution", "order", "fraction"], axis=1)
-    own = own.join(places.astype({"fraction": float}))
+    places = own["figure"].str.extract(r"^(?P<attribution>[^/]+)/(?P<order>\w+)/(?P<fraction>[\d.e-]+)$").dropna()
+    own = own.join(places.astype({"fraction": float}), how="inner")
     fractions, attributions = sorted(own["fraction"].unique()), list(own["attribution"].unique())
     asked = [(name, order, words.format(name)) for order, words in ORDERS.items() for name in attributions]
     asked[len(attributions) : len(attributions)] = [(attributions[0], *control) for control in CONTROLS.items()]

@@ -132,6 +132,10 @@ def test_methods_are_ranked():
 def test_removal_has_its_controls_once():
     names = itertools.product(("lrp", "rise"), ("relevance", "least_relevant", "amplitude", "random"), ("0", "0.05"))
     curves = [("a", 0, 0, 0.5, "/".join(name), 0.4, 0.6) for name in names]
+    curves += [
+        ("a", 0, 0, 0.1, "lrp/conservation_error/median"),
+        ("a", 0, 0, 0.7, "lrp/perturbation/area/random", 0, 1),
+    ]
     lines = result_tables.table_of({"a": {"layout": "removal", "says": "removed"}}, figures(*curves))
     assert lines[0] == "| removed | 0 % | 5 % |"
     assert [line.split(" | ")[0] for line in lines[2:8]] == [
