@@ -129,10 +129,11 @@ def entry_of(path: Path, domain: str, attribution: str) -> Entry:
 
         file.visititems(note)
         asked = plain_yaml(file.attrs["config"])["perturbation"]
+        definition = asked.get("definition", "paper")
         if "perturbation" in file:
             for name, source in (("accuracy", "correct"), ("probability", "probability")):
                 curve = file[f"perturbation/{source}"][:, 0].astype(float)  # (N, F), the most relevant first
-                values[f"deletion/{name}"] = mean_height(curve, asked["fractions"], asked.get("definition", "paper"))
+                values[f"deletion/{name}"] = mean_height(curve, asked["fractions"], definition)
         for name in ("energy/deletion", "energy/insertion"):
             if name in file:
                 curves[name] = (asked["energies"], file[name][:])
@@ -144,7 +145,7 @@ def entry_of(path: Path, domain: str, attribution: str) -> Entry:
         )
         is_spectrogram = domain == "input" and file["relevance"].ndim == 4  # whose energy is not the signal's
     measured = {name: np.asarray(values[name], float) for name in sorted(values)}
-    return Entry(domain, attribution, measured, speakers, curves, clips, path.parent, not is_spectrogram)
+    return Entry(domain, attribution, measured, speakers, curves, clips, path.parent, not is_spectrogram, definition)
 
 
 def show(table: pd.DataFrame, folder: Path) -> None:

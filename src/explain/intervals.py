@@ -5,7 +5,9 @@ clips. With the 5 to 30 speakers of a test fold, percentiles of a bootstrap are 
 95 %, 74 to 91 % cover. Student's t covers 95 % of ordinary values, but falls to 85 % near an end of the scale, as at an
 accuracy of 0.97, where a mean lies unevenly about the truth. These are Student's intervals of the logit of the mean.
 92 to 97 % of them cover, by simulation (`tests/explain/test_intervals.py`), at ordinary values and near the ends, with
-unequal numbers of clips. Where most of a few speakers are at the end of the scale, 99 % do.
+unequal numbers of clips. Where most of a few speakers are at the end of the scale, 99 % do. Where speakers are very
+uneven, most of them at the end of the scale and few far from it (an accuracy of 0.97 with a deviation of 0.06 between
+speakers), 98 to 99 % do with 11 speakers or fewer, and 90 to 94 % with 15 to 30.
 """
 
 import math

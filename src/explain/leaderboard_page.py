@@ -78,7 +78,8 @@ def write(folder: Path, entries: Sequence[Entry], left_out: Sequence[str], about
     clip, original, panels = side_by_side(entries)
     page = template("leaderboard.html.j2").render(
         about=about, parts=parts, left_out=left_out, tied=TIED, lower=LOWER_IS_BETTER, for_comparison=FOR_COMPARISON,
-        figures=figures(entries), findings=found, clip=clip, original=original, panels=panels,
+        figures=figures(entries), findings=found, definition=entries[0].definition, clip=clip, original=original,
+        panels=panels,
     )  # fmt: skip
     (folder / "leaderboard.html").write_text(page, encoding="utf-8")
     return table

@@ -50,6 +50,7 @@ class Entry:
         clips: (N,) paths.
         folder: of its explanation.
         shares_scale: whether its energy is the signal's.
+        definition: of its fractions, see `perturbation`.
     """
 
     domain: str
@@ -60,6 +61,7 @@ class Entry:
     clips: list[str] = field(default_factory=list)
     folder: Path = Path()
     shares_scale: bool = True
+    definition: str = "sounding"
 
 
 def table_of(entries: Sequence[Entry]) -> pd.DataFrame:

@@ -17,7 +17,9 @@ def simulated(kind: str, clips: np.ndarray, generator: np.random.Generator) -> t
     if kind == "normal":
         own = np.repeat(generator.standard_normal((len(clips), SIMULATIONS)), clips, axis=0)
         return own + 2 * generator.standard_normal(own.shape), 0.0
-    mean, spread = {"accuracy 0.9": (0.9, 0.08), "accuracy 0.97": (0.97, 0.03), "probability 0.9": (0.9, 0.08)}[kind]
+    mean, spread = {
+        "accuracy 0.9": (0.9, 0.08), "accuracy 0.97": (0.97, 0.03), "probability 0.9": (0.9, 0.08), "uneven": (0.97, 0.06)
+    }[kind]  # fmt: skip
     size = mean * (1 - mean) / spread**2 - 1
     own = generator.beta(mean * size, (1 - mean) * size, (len(clips), SIMULATIONS))
     own = np.repeat(own, clips, axis=0)
@@ -26,9 +28,9 @@ def simulated(kind: str, clips: np.ndarray, generator: np.random.Generator) -> t
 
 @pytest.mark.slow
 @pytest.mark.parametrize("speakers", [5, 8, 11, 20, 30])
-@pytest.mark.parametrize("kind", ["normal", "accuracy 0.9", "accuracy 0.97", "probability 0.9"])
+@pytest.mark.parametrize("kind", ["normal", "accuracy 0.9", "accuracy 0.97", "probability 0.9", "uneven"])
 def test_intervals_cover_what_they_claim(kind: str, speakers: int) -> None:
-    """92 to 97 % of them hold the truth, and more where most of a few speakers are at the end of the scale."""
+    """92 to 97 % of them hold the truth; more where few speakers are mostly at an end, less where many are uneven."""
     generator = np.random.default_rng(speakers)
     covered = []
     for _ in range(3):  # other numbers of clips
@@ -39,8 +41,9 @@ def test_intervals_cover_what_they_claim(kind: str, speakers: int) -> None:
         said = ~np.isnan(low)
         assert said.mean() > 0.99
         covered.append(np.mean((low <= truth) & (truth <= high), where=said))
-    few = {"accuracy 0.9": 5, "accuracy 0.97": 11}.get(kind, 0)
-    assert 0.92 <= np.mean(covered) <= (0.99 if speakers <= few else 0.97), covered
+    few = {"accuracy 0.9": 5, "accuracy 0.97": 11, "uneven": 11}.get(kind, 0)
+    least = 0.88 if kind == "uneven" else 0.92
+    assert least <= np.mean(covered) <= (0.995 if speakers <= few else 0.97), covered
 
 
 def test_without_bounds_and_with_equal_clips_it_is_students():

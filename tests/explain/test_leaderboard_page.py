@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,15 @@ def entry(
     curves = {name: ([0, 0.5, 1], np.full((4, 3), level)) for name in ("energy/deletion", "energy/insertion")}
     curves["cascade"] = (range(3), np.array([[1, level, 0], [1, np.nan, np.nan]] * 2))
     return Entry(domain, attribution, values, ["s", "s", "t", "t"], curves, CLIPS, own)
+
+
+@pytest.mark.parametrize(
+    ("definition", "words"),
+    [("sounding", "over the logarithm of the share of what sounds that"), ("paper", "over the share of all that is")],
+)
+def test_the_page_says_what_deletion_is_an_area_over(tmp_path, definition, words):
+    write(tmp_path, [replace(entry(tmp_path, "one"), definition=definition)], [], "a network")
+    assert words in (tmp_path / "leaderboard.html").read_text(encoding="utf-8")
 
 
 def test_the_first_clip_that_all_show_is_shown(tmp_path):
