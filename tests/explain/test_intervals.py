@@ -18,8 +18,11 @@ def simulated(kind: str, clips: np.ndarray, generator: np.random.Generator) -> t
         own = np.repeat(generator.standard_normal((len(clips), SIMULATIONS)), clips, axis=0)
         return own + 2 * generator.standard_normal(own.shape), 0.0
     mean, spread = {
-        "accuracy 0.9": (0.9, 0.08), "accuracy 0.97": (0.97, 0.03), "probability 0.9": (0.9, 0.08), "uneven": (0.97, 0.06)
-    }[kind]  # fmt: skip
+        "accuracy 0.9": (0.9, 0.08),
+        "accuracy 0.97": (0.97, 0.03),
+        "probability 0.9": (0.9, 0.08),
+        "uneven": (0.97, 0.06),
+    }[kind]
     size = mean * (1 - mean) / spread**2 - 1
     own = generator.beta(mean * size, (1 - mean) * size, (len(clips), SIMULATIONS))
     own = np.repeat(own, clips, axis=0)
