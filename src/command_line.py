@@ -144,6 +144,7 @@ def start(main: Callable[[], Any], program: str) -> None:
         program: "train" or "explain", the name of its configuration.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # hands Hydra's own errors to us rather than printing them
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # its profiler warns of memory that it did not see taken
     os.environ["MPLBACKEND"] = "agg"  # nothing is shown in windows, whatever this machine has for them
     logging.raiseExceptions = False  # a log file on a full disk is said once, not at every line
     if isinstance(sys.stdout, io.TextIOWrapper):

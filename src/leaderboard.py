@@ -6,6 +6,7 @@ it, see `ranking`. Features differ from domain to domain, so attributions are co
 
 import itertools
 import logging
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from rich.table import Table
 from src import explanation, run_folder, wandb_run
 from src.checkpoint import KEY, open_checkpoint
 from src.config import packages, plain
+from src.explain.control import check_classes
 from src.explain.leaderboard_page import write
 from src.explain.options import check_explanation, listed, target_of
 from src.explain.perturbation import mean_height
@@ -59,7 +61,8 @@ def benchmark(cfg: DictConfig, folder: Path, sweep: Path | None = None) -> None:
     trained = opened[KEY]["config"]
     check_target(target_of(config), opened[KEY]["classes"])
     if cfg.control:
-        open_checkpoint(checkpoint_at("control", cfg.control), "control", packages(config))
+        control = open_checkpoint(checkpoint_at("control", cfg.control), "control", packages(config))
+        check_classes(control[KEY]["classes"], opened[KEY]["classes"], cfg.control)
     network, task = trained["model"]["name"], trained["task"]["name"]
     run_folder.claim(folder, config, resume=True)  # OwnFolder has seen whose it is
     with wandb_run.finished():
@@ -97,7 +100,8 @@ def compare(cfg: DictConfig, folder: Path, asked: Sequence[tuple[str, str]], abo
         entries.append(entry_of(own / explanation.COMPLETE, domain, attribution))
         table = write(folder, entries, left_out, about)
     if not entries:
-        raise Mistake(f"no attribution could be asked; the first said: {left_out[0]}")
+        said = re.sub(r"\b(domain|attribution)=(\w+)", r"\1s=[\2]", left_out[0])  # as this program names them
+        raise Mistake(f"no attribution could be asked; the first said: {said}")
     return table
 
 

@@ -130,8 +130,15 @@ def check_ranges(overrides: Iterable[str], program: str) -> None:
 
 
 def check_sweep(overrides: Iterable[str], program: str) -> None:
-    """Raises a Mistake if a multirun is given a list as one value of an option that takes none, as fold=[0,1]."""
+    """Raises a Mistake if a multirun is given a list as one value of an option that takes none, as fold=[0,1].
+
+    And if benchmark.py, one run of which compares attributions, is to run for each.
+    """
     for word in overrides:
+        if program == "benchmark" and (several := re.fullmatch(r"(attribution|domain)=(\w+(?:,\w+)+)", word)):
+            raise Mistake(
+                f"{word} makes a leaderboard for each; say {several[1]}s=[{several[2]}], without -m, for one."
+            )
         found = re.fullmatch(r"([\w.]+)=\[([^\[\]{}]*,[^\[\]{}]*)\]", word)
         if not found or found.group(1) in TAKE_LISTS:
             continue

@@ -136,7 +136,7 @@ def checkpoint_to_go_on_with(value: str) -> str:
     folder = path.parent.parent if path.name in (LAST, BEST) else path
     if not (folder / "checkpoints" / LAST).exists() and (folder / "metrics.json").exists():
         raise Mistake(
-            f"ckpt_path={value} has nothing to go on with: the run in {folder} is complete; keep_last=true keeps the"
-            f" checkpoint of a run that is to go on after that; python explain.py checkpoint={folder} explains it."
+            f"ckpt_path={value} has nothing to go on with: the run in {folder} is complete; to train for longer, start"
+            f" another run with more trainer.max_epochs; python explain.py checkpoint={folder} explains it."
         )
     return checkpoint_at("ckpt_path", value, LAST)

@@ -1,6 +1,7 @@
 """One run: corpus, folds and network from a configuration; fit, test, and leave the results in the run folder."""
 
 import logging
+import math
 import time
 import warnings
 from pathlib import Path
@@ -88,6 +89,7 @@ def train(
             metrics["seconds"] = round(time.monotonic() - started, 1)
             title = f"{config['model']['name']}, {config['task']['name']}, fold {config['fold']}: test"
             write(folder, trainer, datamodule, predictions, metrics, title)
+            warn_of_divergence(metrics["test/loss"], len(datamodule.classes))
             with printing():
                 show(metrics, folder, f"{datamodule.unit}s")
             return metrics
@@ -122,6 +124,12 @@ def new_classifier(config: dict[str, Any], classes: list[str]) -> Classifier:
         if config["allow"]:  # whose author wants to see where it fails
             raise
         reason = f"{type(error).__name__}: {shown(' '.join(str(error).split()), 160)}"
+        clip = config["data"]["clip"]
+        if "allocate memory" in str(error):
+            raise Mistake(
+                f"data.clip.seconds={clip['seconds']:g} at data.clip.sample_rate={clip['sample_rate']} makes a network"
+                " that is larger than this machine's memory; choose shorter clips."
+            ) from error
         raise Mistake(f"model: it cannot be built of these options ({reason}).") from error
 
 
@@ -240,6 +248,12 @@ def write(
         plot = run_folder.plot_confusion(folder, counts, classes, title)
     if isinstance(trainer.logger, WandbLogger):
         wandb_run.log_results(trainer.logger, metrics, counts, classes, plot)
+
+
+def warn_of_divergence(loss: float, classes: int) -> None:
+    """Says so where a network is far more wrong than one that knows nothing."""
+    if not loss < 10 * math.log(max(classes, 2)):
+        log.warning("test/loss is %.3g: the training has diverged; lower optimizer.lr.", loss)
 
 
 def show(metrics: run_folder.Metrics, folder: Path, units: str) -> None:

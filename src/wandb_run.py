@@ -1,5 +1,6 @@
 """Weights & Biases: one run per job, grouped by sweep; offline where no key is configured, never asking."""
 
+import logging
 import os
 import re
 import secrets
@@ -14,6 +15,8 @@ import wandb
 from pytorch_lightning.loggers import WandbLogger
 
 from src.mistake import Mistake
+
+log = logging.getLogger(__name__)
 
 
 def open_run(config: dict[str, Any], folder: Path, sweep: Path | None, name: str) -> WandbLogger:
@@ -78,7 +81,10 @@ def mode() -> Literal["online", "offline", "disabled"]:
     """WANDB_MODE decides if it is set; otherwise a run is online exactly where a key is configured."""
     if chosen := os.environ.get("WANDB_MODE"):
         return {"online": "online", "disabled": "disabled"}.get(chosen, "offline")  # type: ignore[return-value]
-    return "online" if wandb.login(prompt=False) else "offline"
+    if wandb.login(prompt=False):
+        return "online"
+    log.info("W&B has no key here: the run is kept in its folder, and `wandb sync` sends it.")
+    return "offline"
 
 
 def log_results(

@@ -1,5 +1,6 @@
 """Mistakes of a second new user, each by the sentence that says the way out."""
 
+import math
 import re
 import subprocess
 import sys
@@ -8,9 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
+from hydra import compose, initialize_config_dir
 
-from src.datamodules.division import Division
-from src.datamodules.folder import Folder
+from src import config
+from src.conf import CONF
+from src.datamodules.datamodule import AudioDataModule
+from src.mistake import Mistake
+from src.modules.melcnn import MelCNN
+from src.serve import options as serve_options
+from src.training import warn_of_divergence
 
 ROOT = Path(__file__).parents[1]
 
@@ -56,6 +64,8 @@ def said(program: str, *options: str) -> str:
             ["callbacks=intervention", "intervention=scale_waveform", "intervention.factors.man=1.5"],
             "there are factors of female and male; say +intervention.factors.man=… to add one.",
         ),
+        ("benchmark", ["-m", "checkpoint=x", "attribution=random,amplitude"], "say attributions=[random,amplitude]"),
+        ("serve", ["study.name=pilot", "checkpoint=x"], "add page=study, or leave study.name out."),
         ("train", ["ckpt_path=README.md"], "README.md is no checkpoint; name a run folder or its last.ckpt."),
     ],
 )  # fmt: skip
@@ -115,10 +125,45 @@ def test_parts_of_a_corpus_are_no_classes(tmp_path: Path) -> None:
     )
 
 
-def test_a_class_that_no_clip_has_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_class_that_no_clip_has_is_said(tmp_path: Path, cache_dir: Path, caplog: pytest.LogCaptureFixture) -> None:
     for name in ("cat", "dog"):
         for number in range(6):
             noise(tmp_path / name / f"{number}.wav")
-    task = {"name": "label", "label": "label", "classes": ["cat", "dog", "dgo"], "folds": 5, "balance": False}
-    Division(Folder(tmp_path), {**task, "fold_seed": 0}, 0)
-    assert "no clip is labelled dgo (task.classes)" in caplog.text
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        options = ["data=folder", f"data.root={tmp_path}", "task=label", "task.classes=[cat,dog,dgo]"]
+        checked = config.check(compose("train", overrides=[*options, f"data.cache_dir={cache_dir}"]))
+    AudioDataModule.from_config(checked).setup()
+    assert caplog.text.count("no clip is labelled dgo (task.classes)") == 1
+
+
+def test_too_short_recordings_are_blamed_on_the_option(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        for number in range(6):
+            noise(tmp_path / name / f"{number}.wav")
+    assert "lower data.clip.min_seconds" in said(
+        "train", "data=folder", f"data.root={tmp_path}", "task=label", "data.clip.min_seconds=0.9",
+        f"data.cache_dir={tmp_path / 'cache'}",
+    )  # fmt: skip
+
+
+def test_spectrograms_of_another_size_are_blamed_on_the_front_end() -> None:
+    with pytest.raises(Mistake, match="leave bands, rows, size and columns of model.front_end at 64"):
+        MelCNN(2)(torch.zeros(1, 1, 128, 64))
+    with pytest.raises(Mistake, match=r"choose model.network.channels=3, or another model/front_end"):
+        MelCNN(2)(torch.zeros(1, 3, 64, 64))
+
+
+def test_a_loss_beyond_all_measure_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    warn_of_divergence(2.0, 2)
+    assert not caplog.text
+    warn_of_divergence(math.nan, 2)
+    warn_of_divergence(700.0, 10)
+    assert caplog.text.count("the training has diverged; lower optimizer.lr") == 2
+
+
+def test_one_condition_compares_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        options = ["page=study", "study.name=one", "study.conditions=[none]", "checkpoint=nowhere", "port=0"]
+        with pytest.raises(Mistake, match="checkpoint=nowhere"):
+            serve_options.check(compose("serve", overrides=options))
+    assert "is one condition, so that nothing is compared" in caplog.text

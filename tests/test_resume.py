@@ -191,7 +191,7 @@ def test_a_complete_run_lets_last_go_unless_it_is_asked_for(train_here, tmp_path
     said = train_here("ckpt_path=run/checkpoints/last.ckpt")
     assert (
         said.startswith("ckpt_path=run/checkpoints/last.ckpt has nothing to go on with: the run in")
-        and "keep_last=true" in said
+        and "to train for longer, start another run" in said
     )
     assert train_here(*run, "keep_last=maybe") == "keep_last=maybe is neither true nor false."
 

@@ -199,9 +199,12 @@ def _report(cache: Cache, option: str) -> Cache:
     count = len(cache) + len(cache.skipped)
     if not cache.clips:
         path, reason = cache.skipped[0] if cache.skipped else ("nothing", "no recordings")
+        way_out = f"point {option} to other recordings"
+        if all(why.startswith("too short") for _, why in cache.skipped):
+            way_out = "lower data.clip.min_seconds"
         raise Mistake(
             f"none of the {count} recordings under {option} can be used ({path}: {reason}): see all reasons in "
-            f"{cache.folder / SKIPPED}, and point {option} to other recordings"
+            f"{cache.folder / SKIPPED}, and {way_out}"
         )
     if cache.skipped:
         log.warning(

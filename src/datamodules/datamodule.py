@@ -176,9 +176,17 @@ class AudioDataModule(LightningDataModule):
             self.find()
         self.cache = open_cache(self.corpus, self.clips, self.settings, self.cache_dir)
         self.division.keep(self.cache.clips)  # those that can be used
+        self._warn_of_unheard()
         self._part_copies()
         self._warn_of_shared_sources()
         self._warn_of_unlabelled()
+
+    def _warn_of_unheard(self) -> None:
+        """Says which of `task.classes` no clip has; nothing where a checkpoint brings the classes."""
+        unheard = set(self.classes) - {clip.labels[self.division.label] for clip in self.clips}
+        if unheard and self.given_speakers is None:
+            named = " or ".join(sorted(unheard))
+            log.warning("no clip is labelled %s (task.classes): the network cannot learn it", named)
 
     def _part_copies(self) -> None:
         """Leaves no two recordings with the same samples on two sides."""

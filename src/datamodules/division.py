@@ -119,8 +119,6 @@ class Division:
                 f"task={self.task['name']} has the classes {', '.join(classes)}, but {found[name]} is labelled"
                 f" '{name}'; mend the label (data.pattern or the table of labels) or name it in task.classes."
             )
-        if unheard := [name for name in classes if name not in found]:
-            log.warning("no clip is labelled %s (task.classes): the network cannot learn it", " or ".join(unheard))
         return classes
 
 

@@ -31,11 +31,7 @@ class Control:
     """
 
     def __init__(self, domain: Domain, classes: Sequence[str], attribution: Attribution, measures: Measures) -> None:
-        if list(domain.classifier.classes) != list(classes):
-            raise Mistake(
-                f"control=… tells {', '.join(domain.classifier.classes)} apart and the checkpoint {', '.join(classes)};"
-                " choose a control with the same classes."
-            )
+        check_classes(domain.classifier.classes, classes)
         waveform = torch.zeros(1, 1, measures.source.dataset.length)
         with torch.no_grad():
             own, other = (each.classifier.front_end(waveform).shape for each in (measures.domain, domain))
@@ -64,3 +60,12 @@ class Control:
     @staticmethod
     def _name(measure: str) -> str:
         return measure.replace("localisation/", "control/")
+
+
+def check_classes(own: Sequence[str], classes: Sequence[str], path: str = "…") -> None:
+    """Raises a Mistake if the control at a path tells other classes apart than the checkpoint."""
+    if list(own) != list(classes):
+        raise Mistake(
+            f"control={path} tells {', '.join(own)} apart and the checkpoint {', '.join(classes)};"
+            " choose a control with the same classes."
+        )

@@ -105,7 +105,7 @@ def intervention_findings(
     values = {}
     for name in ("accuracy_before", "accuracy_after", "flipped"):
         key = f"intervention/{name}"
-        values[name] = percent(metrics[key]) + interval(metrics[f"{key}_low"], metrics[f"{key}_high"])
+        values[name] = percent(metrics[key]) + interval(*(metrics.get(f"{key}_{end}", math.nan) for end in ENDS))
     of_classes = [
         f"{name} {percent((before[own] == number).mean())} to {percent((after[own] == number).mean())}"
         for number, name in enumerate(classes)

@@ -273,7 +273,8 @@ def for_classes(factors: Mapping[str, float], classes: list[str]) -> list[float]
     if missing := [name for name in classes if name not in factors]:
         raise Mistake(
             f"intervention.factors has no factor for the classes {', '.join(missing)} of this checkpoint;"
-            f" +intervention.factors.{missing[0]}=1 and so on leave their clips as they are."
+            f" give each its own by +intervention.factors.{missing[0]}=1.5 and so on (1 changes nothing), or choose"
+            " intervention=keep_band or remove_band."
         )
     return [factors[name] for name in classes]
 

@@ -83,8 +83,12 @@ class MelCNN(nn.Module):
         """
         shape = (self.channels, self.size, self.size)
         if spectrogram.shape[1:] != shape:
+            channels, *size = spectrogram.shape[1:]
+            way_out = f"choose model.network.channels={channels}, or another model/front_end"
+            if size != [self.size, self.size]:
+                way_out = f"leave bands, rows, size and columns of model.front_end at {self.size}"
             raise Mistake(
-                f"MelCNN was built for spectrograms of the shape {shape}, not {tuple(spectrogram.shape[1:])}: choose"
-                f" model.network.channels={spectrogram.shape[1]}, or another model.front_end"
+                f"MelCNN takes spectrograms of the shape {shape}, and model.front_end gives {(channels, *size)};"
+                f" {way_out}."
             )
         return self.layers(spectrogram)

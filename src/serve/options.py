@@ -1,6 +1,7 @@
 """What `serve.py` is asked, checked before anything heavy is imported."""
 
 import errno
+import logging
 import os
 import re
 import socket
@@ -20,6 +21,8 @@ from src.study.plan import CLIPS, MEASURES, first_pair
 
 LOOPBACK = ("127.0.0.1", "localhost")
 FORMS = ("visual", "audible", "both")  # of explanations in a study
+log = logging.getLogger(__name__)
+
 PAGES = ("live", "record", "study")  # of serve.py, each a module of src/serve
 
 
@@ -47,6 +50,8 @@ def check(cfg: DictConfig) -> dict[str, Any]:
             raise Mistake(f"{option} has no value; set it with {option}=…")
     if config["page"] == "live" and record["root"]:
         raise Mistake("record.root=… is where page=record keeps recordings; add page=record, or leave record.root out.")
+    if config["page"] != "study" and study["name"]:
+        raise Mistake("study.name=… is the study of page=study; add page=study, or leave study.name out.")
     if config["page"] == "record" and config["checkpoint"] not in (None, ""):
         raise Mistake("page=record asks no network; leave checkpoint out, or leave page out for the live page.")
     config["allow"] = packages(config)
@@ -110,6 +115,8 @@ def check_study(config: dict[str, Any]) -> None:
             )
     if not conditions or len(set(conditions)) < len(conditions):
         raise Mistake(f"study.conditions={conditions} is not a list of one or more different conditions.")
+    if len(conditions) == 1 and config["page"] == "study":
+        log.warning("study.conditions=%s is one condition, so that nothing is compared.", conditions)
     study["conditions"] = conditions
     study["primary"] = primary_of(study["primary"], conditions)
 

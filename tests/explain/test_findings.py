@@ -6,6 +6,7 @@ import pytest
 
 from src.explain.findings import curve_findings, intervention_findings
 from src.explain.intervals import SpeakerIntervals
+from src.explain.interventions import compare
 from src.explain.perturbation import Outcome, areas, summarise
 
 
@@ -90,3 +91,13 @@ def test_a_hypothesis_is_supported_by_what_goes_beyond_every_control(beyond_arte
         )
         == 1
     )
+
+
+def test_without_intervals_an_intervention_is_told_without_them():
+    """As of clips of one speaker."""
+    label, before, after = np.array([0, 0, 1, 1]), np.array([0, 0, 1, 1]), np.array([1, 0, 1, 1])
+    metrics = compare(label, before, after, SpeakerIntervals(["one"] * 4), {"opposite": before})
+    assert "intervention/accuracy_after_low" not in metrics
+    told, beside = intervention_findings(metrics, label, before, after, ["male", "female"])
+    assert "takes accuracy from 100.0 % to 75.0 %; it changes 25.0 %" in told
+    assert "goes further by 25.0 points" in beside and "this does not support the hypothesis" in beside
