@@ -147,9 +147,9 @@ def test_too_short_recordings_are_blamed_on_the_option(tmp_path: Path) -> None:
 
 
 def test_spectrograms_of_another_size_are_blamed_on_the_front_end() -> None:
-    with pytest.raises(Mistake, match="leave bands, rows, size and columns of model.front_end at 64"):
+    with pytest.raises(Mistake, match=r"leave bands, rows, size and columns of model\.front_end at 64"):
         MelCNN(2)(torch.zeros(1, 1, 128, 64))
-    with pytest.raises(Mistake, match=r"choose model.network.channels=3, or another model/front_end"):
+    with pytest.raises(Mistake, match=r"choose model\.network\.channels=3, or another model/front_end"):
         MelCNN(2)(torch.zeros(1, 3, 64, 64))
 
 
