@@ -10,6 +10,7 @@ from posixpath import normpath
 import soundfile
 
 from src.datamodules import ffmpeg
+from src.datamodules.class_folders import labels_of_folders, warn_of_folders
 from src.datamodules.clips import Clip, Corpus
 from src.datamodules.speakers import labels_of_speakers
 from src.datamodules.table import composed, names_of, read_table, shortened
@@ -24,8 +25,6 @@ ENDINGS = {f".{name.lower()}" for name in soundfile.available_formats()} - {".ra
     ".aif", ".aifc", ".mp2", ".mp3", ".oga", ".opus", ".snd", ".sph", ".wave",
 }  # fmt: skip
 ENDINGS |= ffmpeg.ENDINGS  # also where there is no FFmpeg: such recordings are listed, not passed over
-# folders that corpora come in, and nobody's classes
-PARTS = {"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval", "evaluation"}
 PATTERN_SECONDS, PATTERN_SECONDS_EACH = 5.0, 1e-4  # a pattern takes some microseconds for each path
 
 # other names of the column `speaker`; the third is Common Voice's
@@ -136,20 +135,9 @@ class Folder(Corpus):
 
     def _from_folders(self, files: list[str]) -> dict[str, dict[str, str]]:
         """Path -> label -> value, of the files that lie in a folder per class."""
-        rows = {path: {"label": os.path.basename(os.path.dirname(path))} for path in files if "/" in path}
-        labels = {row["label"] for row in rows.values()}
-        if labels and labels <= PARTS:
-            raise Mistake(
-                f"the recordings lie in {' and '.join(sorted(labels))}, which are parts of a corpus and no classes: "
-                "name their labels by data.pattern or data.csv"
-            )
-        if len(labels) < 2:
-            raise Mistake(
-                "data.pattern and data.csv are not set, and the recordings do not lie in a folder for each class: one "
-                "of the three has to name the labels"
-            )
+        rows = labels_of_folders(files)
         warn_of_left_out([path for path in files if path not in rows], len(files), "lie in no folder of a class")
-        _warn_of_folders_above(list(rows))
+        warn_of_folders(list(rows), self.root)
         return rows
 
     def _from_table(self, files: list[str]) -> dict[str, dict[str, str]]:
@@ -185,6 +173,7 @@ class Folder(Corpus):
                 f"recording under {self.option}={self.root}: {way_out}"
             )
         warn_of_left_out(missing, len(rows), "in data.csv are not there")
+        warn_of_left_out([path for path in files if path not in rows], len(files), "are not in data.csv")
         return {path: labels for path, labels in rows.items() if path in known}
 
     def _rows(self, path: Path) -> list[dict[str, str]]:
@@ -209,17 +198,6 @@ class Folder(Corpus):
 def _lies_under(root: Path, path: str) -> bool:
     """Whether a file whose ending is none of a recording's is there, as whoever wrote the table knows."""
     return not path.startswith(("/", "..")) and os.path.isfile(root / path)
-
-
-def _warn_of_folders_above(paths: list[str]) -> None:
-    """Says so where folders of the same name lie in several others: those could be the classes as well."""
-    above = {(path.split("/")[-2], path.split("/")[0]) for path in paths if path.count("/") > 1}
-    inner, outer = ({pair[place] for pair in above} for place in (0, 1))
-    if len(outer) > 1 and len(above) > len(inner):
-        log.warning(
-            "classes are the folders in which recordings lie (%s, …), not those above (%s, …): "
-            "'data.pattern=^(?P<label>[^/]+)/' takes those", min(inner), min(outer),
-        )  # fmt: skip
 
 
 def warn_of_left_out(paths: list[str], count: int, why: str) -> None:

@@ -161,6 +161,13 @@ def test_labels_from_a_table(root: Path) -> None:
     assert Folder(root, csv="labels.csv").clips() == wanted  # beside the recordings
 
 
+def test_recordings_that_the_table_does_not_name_are_left_out(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    table(root / "labels.csv", "path,digit\n1_anna_0.wav,1\n")
+    assert [clip.path for clip in Folder(root, csv="labels.csv").clips()] == ["1_anna_0.wav"]
+    assert "2 of 3 recordings are not in data.csv and are left out, such as 2_anna_0.flac" in caplog.text
+    assert caplog.text.count("are left out") == 1
+
+
 def test_a_table_from_a_spreadsheet(root: Path) -> None:
     (root / "labels.csv").write_bytes(b"\xef\xbb\xbfpath, digit\r\ndeep\\er\\1_bob_0.ogg, 1\r\n")
     assert Folder(root, csv="labels.csv").clips() == [
