@@ -14,6 +14,7 @@ from src.datamodules.class_folders import labels_of_folders, warn_of_folders
 from src.datamodules.clips import Clip, Corpus
 from src.datamodules.speakers import labels_of_speakers
 from src.datamodules.table import composed, names_of, read_table, shortened
+from src.datamodules.table_paths import NO_PARTS, names_parts, path_column, way_to
 from src.limits import TooMuch, seconds_at_most
 from src.mistake import Mistake
 from src.plain_data import shown
@@ -43,8 +44,9 @@ class Folder(Corpus):
         pattern: a regular expression searched in each file's path under `root` (forward slashes, accents composed with
             their letters). Its named groups are labels: "digit", "sex", any other, and "speaker". Files that it does
             not match are left out.
-        csv: instead, a table with a column "path" (under `root`), one column per label, and "speaker" where
-            known. Empty cells are unknown. With neither, the folder in which a recording lies is its "label".
+        csv: instead, a table with a column "path" (under `root`; it may have another of `PATH_COLUMNS`' names), one
+            column per label, and "speaker" where known. Empty cells are unknown. With neither, the folder in which a
+            recording lies is its "label".
         speakers: what is known of each speaker, see `labels_of_speakers`; where names or table say otherwise of a
             recording, they count.
 
@@ -70,6 +72,7 @@ class Folder(Corpus):
         self.speakers = speakers
         self.blank: set[str] = set()  # columns of the table that have an empty cell
         self.repeated: set[str] = set()  # names that several columns of the table have: none of them is a label
+        self._names_parts = False  # whether the table's rows are parts of recordings
 
     def where_labels_are_named(self, label: str) -> str:
         """See `Corpus.where_labels_are_named`."""
@@ -110,7 +113,15 @@ class Folder(Corpus):
     def _with_speakers(self, rows: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
         """Path -> label -> value, with what is known of the recordings' speakers."""
         people = labels_of_speakers(self._table_path(self.speakers), "data.speakers")
-        unknown = sorted({row["speaker"] for row in rows.values() if row.get("speaker")} - people.keys())
+        named = {row["speaker"] for row in rows.values() if row.get("speaker")}
+        unknown = sorted(named - people.keys())
+        if unknown and len(unknown) == len(named):
+            there, here = (", ".join(map(shortened, sorted(some)[:3])) for some in (people, named))
+            raise Mistake(
+                f"data.speakers={self.speakers} knows none of the recordings' {len(named)} speakers: it calls them "
+                f"{there or 'nothing'}, and the recordings {here}; write them alike, there or in what data.pattern or "
+                "data.csv takes for the speaker"
+            )
         if unknown:
             examples = ", ".join(map(shortened, unknown[:20])) + (", …" if len(unknown) > 20 else "")
             log.warning("data.speakers=%s does not know of %s", self.speakers, examples)
@@ -156,18 +167,17 @@ class Folder(Corpus):
             repeated += [path] if path in rows else []
             rows[path] = {name: value for name, value in row.items() if value}
         if repeated:
+            way_out = f": {NO_PARTS}" if self._names_parts else ""
             raise Mistake(
                 f"data.csv={self.csv} names {len(repeated)} paths more than once, such as {shortened(repeated[0])}"
+                f"{way_out}"
             )
         known = set(files) | {path for path in rows.keys() - set(files) if _lies_under(self.root, path)}
         missing = sorted(rows.keys() - known)
         if len(missing) == len(rows):
             if not rows:
                 raise Mistake(f"data.csv={self.csv} has no rows below its first line")
-            stems = {os.path.splitext(path)[0]: path for path in files}
-            way_out = "write them as seen from there"
-            if missing[0] in stems:
-                way_out = f"write their endings, too, as in {shortened(stems[missing[0]])}"
+            way_out = way_to(self.root, self.option, files, missing)
             raise Mistake(
                 f"none of the {len(rows)} paths in data.csv={self.csv}, such as {shortened(missing[0])}, is a "
                 f"recording under {self.option}={self.root}: {way_out}"
@@ -179,12 +189,19 @@ class Folder(Corpus):
     def _rows(self, path: Path) -> list[dict[str, str]]:
         """Column -> cell of the table's rows, without the columns that share a name."""
         columns, rows = read_table(path, f"data.csv={path}")
-        if "path" not in columns or len(columns) < 2:
+        named = path_column(columns)
+        self._names_parts = names_parts(columns)
+        if named is None and self._names_parts:
+            raise Mistake(f"data.csv={path} names beginnings and ends and no column 'path': {NO_PARTS}")
+        if named is None or len(columns) < 2:
             raise Mistake(f"data.csv={path} needs a column 'path' and a column per label; it has {names_of(columns)}")
         speaker = next((name for name in SPEAKER_COLUMNS if name in columns), "speaker")
         self.repeated = {name for name in columns if name and columns.count(name) > 1}
-        for name in sorted(self.repeated & {"path", speaker}):
+        for name in sorted(self.repeated & {named, speaker}):
             raise Mistake(f"data.csv={path} has several columns {name}: keep one of them")
+        if named != "path":
+            log.info("the column %s of data.csv=%s is taken for the path", named, path)
+            rows = [{"path": row[named], **{name: cell for name, cell in row.items() if name != named}} for row in rows]
         if speaker in columns and speaker != "speaker":
             log.info("the column %s of data.csv=%s is taken for the speaker", speaker, path)
             rows = [{**row, "speaker": row[speaker]} for row in rows]
