@@ -57,6 +57,11 @@ def _example(files: list[str]) -> str:
     return ""
 
 
+def pattern_without(names: list[str]) -> str:
+    """A pattern that takes the folders in which recordings lie for classes, but for some."""
+    return f"(?:^|/)(?P<label>(?!(?:{'|'.join(map(re.escape, names))})/)[^/]+)/[^/]*$"
+
+
 def _require_one_depth(folders: set[str]) -> None:
     """Raises a Mistake where a folder that holds recordings lies within another one: those are classes of two kinds."""
     for inner in sorted(folders):

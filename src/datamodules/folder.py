@@ -6,12 +6,14 @@ import re
 from collections import Counter
 from pathlib import Path
 from posixpath import normpath
+from shlex import quote
 
 import soundfile
 
 from src.datamodules import ffmpeg
-from src.datamodules.class_folders import labels_of_folders, warn_of_folders
+from src.datamodules.class_folders import labels_of_folders, pattern_without, warn_of_folders
 from src.datamodules.clips import Clip, Corpus
+from src.datamodules.name_pattern import compiled, warn_of_endings
 from src.datamodules.speakers import labels_of_speakers
 from src.datamodules.table import composed, names_of, read_table, shortened
 from src.datamodules.table_paths import NO_PARTS, names_parts, path_column, way_to
@@ -83,6 +85,15 @@ class Folder(Corpus):
             return f"fill the column {label} of data.csv" if is_blank else f"give data.csv a column {label}"
         return f"give data.pattern a group (?P<{label}>…)" if label.isidentifier() else ""
 
+    def where_classes_are_left_out(self, label: str, names: list[str]) -> str:
+        """See `Corpus.where_classes_are_left_out`."""
+        some = ", ".join(map(shortened, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        if self.csv is not None:
+            return f"remove the rows of {label} {some} from data.csv"
+        if self.pattern is not None or len(names) > 5:
+            return f"let data.pattern match no recording of {label} {some}"
+        return f"leave {'it' if len(names) == 1 else 'them'} out by {quote(f'data.pattern={pattern_without(names)}')}"
+
     def clips(self) -> list[Clip]:
         """See `Corpus.clips`; sorted by path."""
         if self.pattern is not None and self.csv is not None:
@@ -93,7 +104,7 @@ class Folder(Corpus):
         elif self.pattern is None:
             rows = self._from_folders(files)
         else:
-            rows = self._from_names(files, _compiled(str(self.pattern), has_labels=self.speakers is not None))
+            rows = self._from_names(files, compiled(str(self.pattern), has_labels=self.speakers is not None))
         if self.speakers is not None:
             rows = self._with_speakers(rows)
         alone = sum(not row.get("speaker") for row in rows.values())
@@ -142,7 +153,9 @@ class Folder(Corpus):
                 f"{self.option}={self.root}, such as {files[0]}"
             )
         warn_of_left_out([path for path in files if path not in matches], len(files), "do not match data.pattern")
-        return {path: {k: v for k, v in match.groupdict().items() if v} for path, match in matches.items()}
+        rows = {path: {k: v for k, v in match.groupdict().items() if v} for path, match in matches.items()}
+        warn_of_endings(rows)
+        return rows
 
     def _from_folders(self, files: list[str]) -> dict[str, dict[str, str]]:
         """Path -> label -> value, of the files that lie in a folder per class."""
@@ -220,23 +233,6 @@ def _lies_under(root: Path, path: str) -> bool:
 def warn_of_left_out(paths: list[str], count: int, why: str) -> None:
     if paths:
         log.warning("%d of %d recordings %s and are left out, such as %s", len(paths), count, why, shortened(paths[0]))
-
-
-def _compiled(pattern: str, has_labels: bool) -> re.Pattern[str]:
-    try:
-        compiled = re.compile(composed(pattern))
-    except (re.error, RecursionError, OverflowError) as error:
-        way_out = shown(error)
-        if pattern.startswith("*"):
-            way_out = "it is a shell's pattern; write what names look like, such as (?P<digit>\\d)_(?P<speaker>[^_]+)"
-        elif re.search(r"\(\?<[^\W\d]", pattern):
-            way_out = "names of groups are written (?P<digit>…), with a P"
-        raise Mistake(f"data.pattern={shown(pattern, 200)} is not a regular expression: {way_out}") from error
-    if not (has_labels or compiled.groupindex):
-        raise Mistake(
-            f"data.pattern={pattern} names no label: give its groups names, such as (?P<digit>\\d) or (?P<sex>[mf])"
-        )
-    return compiled
 
 
 def audio_files(root: Path, option: str = "data.root") -> list[str]:

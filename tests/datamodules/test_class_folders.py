@@ -1,10 +1,12 @@
 """Folders of classes, and folders that are taken for those."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
+from src.datamodules.division import Division, spelled_alike
 from src.datamodules.folder import Folder
 from src.mistake import Mistake
 from tests.datamodules.test_folder import record
@@ -97,3 +99,72 @@ def test_an_example_of_a_pattern_works(tmp_path: Path, name: str, label: str) ->
         labelled(tmp_path)
     [pattern] = patterns(str(caught.value))
     assert labelled(tmp_path, pattern)[name][0] == label
+
+
+TASK = {"name": "label", "label": "label", "classes": None, "folds": 3, "balance": False, "fold_seed": 0}
+
+
+def test_a_class_of_few_recordings_may_be_left_out(tmp_path: Path) -> None:
+    record(
+        tmp_path,
+        *(f"{kind}/{n}.wav" for kind in ("owl", "jay") for n in range(3)),
+        "_background noise_/0.wav",
+        "owl's/0.wav",
+    )
+    with pytest.raises(Mistake, match="comes from 1, and 3 are needed") as caught:
+        Division(Folder(tmp_path), TASK, 0)
+    message = str(caught.value)
+    assert "add speakers or choose another task, or leave them out by 'data.pattern=" in message
+    [option] = shlex.split(message[message.index("'data.pattern") :])
+    pattern = option.removeprefix("data.pattern=")
+    division = Division(Folder(tmp_path, pattern), TASK, 0)
+    assert division.classes == ["jay", "owl"] and len(division.clips) == 6
+    with pytest.raises(Mistake, match=r"let data\.pattern match no recording of label _background noise_, owl's$"):
+        Division(Folder(tmp_path, "(?P<label>[^/]+)/"), TASK, 0)
+    rows = [f"{path},{path.split('/')[0]}" for path in labelled(tmp_path)]
+    (tmp_path / "labels.csv").write_text("\n".join(["path,label", *rows]))
+    with pytest.raises(Mistake, match=r"remove the rows of .* _background noise_, owl's from data\.csv$"):
+        Division(Folder(tmp_path, csv="labels.csv"), TASK, 0)
+
+
+def test_two_classes_are_needed(tmp_path: Path) -> None:
+    record(tmp_path, "owl/0.wav", "owl/1.wav", "owl/2.wav", "jay/0.wav")
+    with pytest.raises(Mistake, match=r"add speakers or choose another task$"):
+        Division(Folder(tmp_path), TASK, 0)
+
+
+def test_names_that_are_nearly_the_same_are_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    names = [
+        f"{kind}/{who}_{n}.wav"
+        for n in range(2)
+        for kind in ("Wren", "wren")
+        for who in ("1", "01", "1.0", "anna", "Anna")
+    ]
+    record(tmp_path, *names)
+    Division(Folder(tmp_path, "(?P<label>[^/]+)/(?P<speaker>[^_]+)_"), TASK, 0)
+    said = [record.getMessage() for record in caplog.records if "differ only in capitals" in record.getMessage()]
+    assert [text.partition(" and differ")[0] for text in said] == [
+        "Wren and wren are two classes (task.label=label)", "01 and 1 are two speakers",
+    ]  # fmt: skip
+    assert "(1 such pairs): write them alike" in said[0] and "(3 such pairs)" in said[1]
+
+
+@pytest.mark.parametrize(
+    ("names", "alike"),
+    [
+        (["a", "b", "1", "10", "100"], 0), (["1.5", "1.05"], 0), (["0", "00"], 1), (["p1", "p01"], 1), (["", "0"], 0),
+        (["Straße", "STRASSE"], 1), (["2", "2.00"], 1), (["v2", "v2.0"], 0),
+    ],
+)  # fmt: skip
+def test_which_names_are_nearly_the_same(names: list[str], alike: int) -> None:
+    assert len(spelled_alike(names)) == alike
+
+
+def test_a_label_that_takes_the_ending_along(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    record(tmp_path, "a_no.WAV", "a_no.flac")
+    clips = Folder(tmp_path, "_(?P<label>.+)").clips()
+    assert [clip.labels["label"] for clip in clips] == ["no.WAV", "no.flac"]
+    assert "takes the ending of files along, such as no.WAV for the label of a_no.WAV" in caplog.text
+    caplog.clear()
+    Folder(tmp_path, r"(?P<file>(?P<speaker>.)_(?P<label>[^.]+)(?P<format>.+))").clips()
+    assert "takes the ending" not in caplog.text
