@@ -14,7 +14,12 @@ CLIP = {"sample_rate": 8000, "seconds": 1.0}
 
 def test_a_checkpoint_s_own_speakers_are_asked_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     root = record(tmp_path / "own", "owl_ada.wav", "jay_bob.wav")
-    data = {"csv": None, "pattern": "(?P<label>.+)_(?P<speaker>[a-z]+)", "speakers": None, "cache_dir": tmp_path / "cache"}
+    data = {
+        "csv": None,
+        "pattern": "(?P<label>.+)_(?P<speaker>[a-z]+)",
+        "speakers": None,
+        "cache_dir": tmp_path / "cache",
+    }
     card = {"classes": ["jay", "owl"], "speakers": {"train": ["ada"], "validation": ["bob"], "test": ["cem"]}}
     config = {"limit": None, "seed": 0, "input": str(root), "data": data}
     source_of(config, {"data": {"clip": CLIP}, "task": {"label": "label"}}, card)
