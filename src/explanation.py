@@ -155,7 +155,9 @@ def source_of(config: dict[str, Any], trained: dict[str, Any], card: dict[str, A
     """The clips to explain."""
     limit, seed = config["limit"], config["seed"]
     if config["input"]:
-        return recordings(config["input"], trained, card["classes"], config["data"], limit, seed)
+        return recordings(
+            config["input"], trained, card["classes"], config["data"], limit, seed, card["speakers"]["train"]
+        )
     return test_clips(trained, card["speakers"], limit, seed)
 
 

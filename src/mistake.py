@@ -9,6 +9,14 @@ class NoSuchFold(Mistake):
     """A fold beyond those that the task has; `missing_fold=skip` leaves such a job out of a sweep."""
 
 
+class TooFewSpeakers(Mistake):
+    """Classes, `few`, that come from too few speakers for folds."""
+
+    def __init__(self, message: str, few: list[str]) -> None:
+        super().__init__(message)
+        self.few = few
+
+
 class Occupied(Mistake):
     """A folder that another run has; whoever is told so must not write into it."""
 

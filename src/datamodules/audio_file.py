@@ -1,5 +1,6 @@
 """Sound files, decoded in blocks, so that a recording of any length takes little memory."""
 
+import codecs
 import os
 import stat
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from src.datamodules.truncation import is_truncated
 
 UNREADABLE = "unreadable"  # how reasons begin that may pass: such recordings are tried again
 BLOCK = 2**21  # samples of a block, of all channels: 43 s of mono at 48 kHz
+_TEXT = "not audio: it is text and no recording, such as a page that was loaded instead of one"
 _NOT_RECOGNISED, _SYSTEM, _UNSUPPORTED = 1, 2, 4  # libsndfile's public errors; its others are of a format's parser
 
 
@@ -100,9 +102,20 @@ def _decoded(path: Path) -> Iterator[tuple[int, Iterator[np.ndarray]]]:
                 decoded = sound.samplerate, sound.blocks(max(1, BLOCK // sound.channels))
             yield decoded
     except soundfile.LibsndfileError as error:
-        raise BadRecording(_why(error)) from error
+        raise BadRecording(_TEXT if _is_text(path) else _why(error)) from error
     except ffmpeg.NotDecoded as error:
-        raise BadRecording(str(error)) from error
+        raise BadRecording(_TEXT if _is_text(path) else str(error)) from error
+
+
+def _is_text(path: Path) -> bool:
+    """Whether a file begins as text does, of which decoders of some formats say that it is damaged or not there."""
+    with open(path, "rb") as file:
+        start = file.read(512)
+    try:
+        text = codecs.getincrementaldecoder("utf-8-sig")().decode(start)  # which may end within a letter
+    except UnicodeDecodeError:
+        return False
+    return all(letter.isprintable() or letter in "\t\n\r\f" for letter in text)
 
 
 def _is_for_ffmpeg(path: Path) -> bool:

@@ -36,6 +36,7 @@ from src.mistake import Mistake
 log = logging.getLogger(__name__)
 
 SAMPLES, INDEX, SKIPPED = "samples.int16", "index.jsonl", "skipped.csv"
+LEAST_LEFT = 0.01  # of a recording's energy: with less, what a clip holds is hardly what was recorded
 MOST_SAMPLES_AT_ONCE = 2e7  # of all clips that are prepared at a time; each takes some 40 bytes meanwhile
 
 
@@ -125,6 +126,7 @@ def build(
     kept = {e.path: (e, memory[end - e.length : end]) for e, end in zip(replaced, ends, strict=True)}
 
     stopped = Event()
+    lost: list[str] = []  # recordings of which nearly nothing is in their clips
 
     def prepare(clip: Clip, stamp: str) -> tuple[Entry, np.ndarray]:
         if clip.path in kept:
@@ -132,13 +134,24 @@ def build(
             lasts = entry.stamp == stamp and not entry.reason.startswith(UNREADABLE)
             if lasts and checksum(samples) == entry.checksum:
                 return entry, samples
-        return _prepare(corpus, clip, stamp, settings, stopped)
+        return _prepare(corpus, clip, stamp, settings, stopped, lost)
 
     left = list(zip(clips, stamps, strict=True))[len(entries) :]
     entries += _append(building, _in_order(prepare, left, stopped, workers_for(settings)), len(left))
     write_skipped(building / SKIPPED, [(entry.path, entry.reason) for entry in entries if entry.reason])
     _swap(building, home)
+    _warn_of_lost(lost, len(entries), settings)
     return entries
+
+
+def _warn_of_lost(lost: list[str], count: int, settings: ClipSettings) -> None:
+    if lost:
+        highest = settings.sample_rate / 2
+        log.warning(
+            "%d of %d recordings have less than %g %% of their energy left, such as %s: clips keep %g to %g Hz; change"
+            " that by data.clip.sample_rate=%d and data.clip.highpass_hz=%s", len(lost), count, 100 * LEAST_LEFT,
+            min(lost), settings.highpass_hz or 0, highest, settings.sample_rate, settings.highpass_hz or "null",
+        )  # fmt: skip
 
 
 def _append(building: Path, results: Iterator[tuple[Entry, np.ndarray]], count: int) -> list[Entry]:
@@ -158,7 +171,7 @@ def _append(building: Path, results: Iterator[tuple[Entry, np.ndarray]], count: 
 
 
 def _prepare(
-    corpus: Corpus, clip: Clip, stamp: str, settings: ClipSettings, stopped: Event
+    corpus: Corpus, clip: Clip, stamp: str, settings: ClipSettings, stopped: Event, lost: list[str]
 ) -> tuple[Entry, np.ndarray]:
     try:
         prepared = load(corpus, clip, settings, stopped)
@@ -174,6 +187,8 @@ def _prepare(
         log.debug("%s", clip.path, exc_info=True)
         reason = f"{UNREADABLE}: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
         return Entry(clip.path, stamp, 0, 0, False, reason, 0), np.empty(0, np.int16)
+    if prepared.left < LEAST_LEFT:
+        lost.append(clip.path)
     samples = prepared.samples
     return Entry(clip.path, stamp, len(samples), prepared.start, prepared.cut, "", checksum(samples)), samples
 

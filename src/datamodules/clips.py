@@ -50,6 +50,10 @@ class Corpus(ABC):
         """How this corpus could be told one more label, for a message; empty where it cannot."""
         return ""
 
+    def where_classes_are_left_out(self, label: str, names: list[str]) -> str:
+        """How this corpus could do without some classes of a label, for a message; empty where it cannot."""
+        return ""
+
     @abstractmethod
     def clips(self) -> list[Clip]:
         """All clips, in an order that depends on the corpus alone.

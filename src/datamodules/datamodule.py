@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler
 from src.datamodules.cache import Cache, open_cache
 from src.datamodules.clips import Clip, Corpus
 from src.datamodules.confound import Confound
-from src.datamodules.copies import without_copies
+from src.datamodules.copies import differently_labelled, warn_of_two_formats, without_copies
 from src.datamodules.division import Division, corpus_of
 from src.datamodules.excerpts import SOURCE
 from src.datamodules.folds import Split
@@ -178,6 +178,7 @@ class AudioDataModule(LightningDataModule):
         self.division.keep(self.cache.clips)  # those that can be used
         self._warn_of_unheard()
         self._part_copies()
+        warn_of_two_formats(self.split, self.clips)
         self._warn_of_shared_sources()
         self._warn_of_unlabelled()
 
@@ -193,7 +194,7 @@ class AudioDataModule(LightningDataModule):
         parted, copies = without_copies(self.split, self.cache)
         if not copies:
             return
-        example = " of ".join(copies[0])
+        example = " of ".join(copies[0]) + differently_labelled(copies, self.clips, self.task["label"])
         labels_in = self.division.labels_in
         if any(labels_in(part) != labels_in(whole) for part, whole in zip(parted, self.split, strict=True)):
             log.warning(

@@ -5,13 +5,16 @@ in what names folder, labels or fold is said at once.
 """
 
 import logging
+import re
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 from src.datamodules.clips import Clip, Corpus
 from src.datamodules.confound import Confound
 from src.datamodules.folds import Split, split, split_of, unsaid
-from src.mistake import Mistake
+from src.datamodules.table import shortened
+from src.mistake import Mistake, TooFewSpeakers
 from src.parts import build_part
 
 log = logging.getLogger(__name__)
@@ -68,6 +71,7 @@ class Division:
                 f" {', '.join(sorted(known)) or 'unlabelled clips'};"
                 f" {', '.join(filter(None, [_other_task(known), way, 'or another corpus (data)']))}."
             )
+        self._warn_of_spellings(clips)
         with unsaid():  # as it is said of those that can be used
             self.keep(clips)
 
@@ -88,6 +92,19 @@ class Division:
             self.confound.check(self.classes)
         self.split = self._split()
 
+    def _warn_of_spellings(self, clips: list[Clip]) -> None:
+        """Says where two classes, or two speakers, may be one that is written in two ways."""
+        kinds = {
+            f"classes (task.label={self.label})": {clip.labels.get(self.label, "") for clip in clips},
+            f"{self.unit}s": {clip.speaker for clip in clips if clip.speaker != clip.path},
+        }
+        for kind, names in kinds.items():
+            if pairs := spelled_alike(names):
+                log.warning(
+                    "%s and %s are two %s and differ only in capitals, leading zeros or a .0 at the end (%d such"
+                    " pairs): write them alike, if they are one", *map(shortened, pairs[0]), kind, len(pairs),
+                )  # fmt: skip
+
     def labels_in(self, part: Any) -> set[str]:
         """The labels of a part of the split, (N,) positions in `clips`."""
         return {self.clips[clip].labels[self.label] for clip in part}
@@ -95,19 +112,25 @@ class Division:
     def _split(self) -> Split:
         if self.given_speakers is not None:
             return split_of(self.clips, self.label, self.given_speakers)
-        return split(
-            self.clips,
-            self.label,
-            fold=self.fold,
-            folds=self.task["folds"],
-            published=self.corpus.published_folds(self.task["name"]),
-            balance=self.task["balance"],
-            seed=self.task["fold_seed"],
-            unit=self.unit,
-            validates=self.corpus.validates,
-            first_fold=self.corpus.first_fold,
-            undivided=self.corpus.undivided,
-        )
+        try:
+            return split(
+                self.clips,
+                self.label,
+                fold=self.fold,
+                folds=self.task["folds"],
+                published=self.corpus.published_folds(self.task["name"]),
+                balance=self.task["balance"],
+                seed=self.task["fold_seed"],
+                unit=self.unit,
+                validates=self.corpus.validates,
+                first_fold=self.corpus.first_fold,
+                undivided=self.corpus.undivided,
+            )
+        except TooFewSpeakers as error:
+            way = self.corpus.where_classes_are_left_out(self.label, error.few)
+            if not way or len(set(self.classes) - set(error.few)) < 2:
+                raise
+            raise Mistake(f"{error}, or {way}") from error
 
     def _classes(self) -> list[str]:
         found = {clip.labels[self.label]: clip.path for clip in self.clips if self.label in clip.labels}
@@ -120,6 +143,17 @@ class Division:
                 f" '{name}'; mend the label (data.pattern or the table of labels) or name it in task.classes."
             )
         return classes
+
+
+def spelled_alike(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Each name that differs from one before it in capitals, leading zeros or a ".0" at the end only, behind that."""
+    first: dict[str, str] = {}
+    pairs = []
+    for name in sorted(names):
+        bare = re.sub(r"(?<![\d.])0+(?=\d)", "", re.sub(r"^(\d+)\.0+$", r"\1", name)).casefold()
+        if (other := first.setdefault(bare, name)) != name:
+            pairs.append((other, name))
+    return pairs
 
 
 def _other_task(known: set[str]) -> str:

@@ -27,8 +27,9 @@ def with_energy(signal: Iterable[np.ndarray]) -> Iterator[Part]:
         at, energy = at + len(samples), float(before[-1])
 
 
-def loud_part(parts: Iterable[Part], frame: int, hop: int, trim_db: float | None) -> tuple[int, int, float]:
-    """First and last (exclusive) sample of the frames less than `trim_db` under the loudest one, and the peak of all.
+def loud_part(parts: Iterable[Part], frame: int, hop: int, trim_db: float | None) -> tuple[int, int, float, float]:
+    """First and last (exclusive) sample of the frames less than `trim_db` under the loudest one, and of all samples the
+    peak and the mean power.
 
     Args:
         frame, hop: samples of a frame, and from one to the next.
@@ -44,11 +45,11 @@ def loud_part(parts: Iterable[Part], frame: int, hop: int, trim_db: float | None
         outermost.add(ended - begun[: len(ended)])
         begun, length, total = begun[len(ended) :], at + len(samples), before[-1]
     if trim_db is None or not 0 < peak < np.inf:
-        return 0, length, peak
+        return 0, length, peak, total / max(1, length)
     count = len(range(0, max(length - frame, 0) + hop, hop))  # the last frame may hang over the end
     outermost.add(total - begun[: count - outermost.count])
     first, last = outermost.over(outermost.most * 10 ** (-trim_db / 10))
-    return first * hop, min(last * hop + frame, length), peak
+    return first * hop, min(last * hop + frame, length), peak, total / length
 
 
 class _Outermost:

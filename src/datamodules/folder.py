@@ -6,13 +6,17 @@ import re
 from collections import Counter
 from pathlib import Path
 from posixpath import normpath
+from shlex import quote
 
 import soundfile
 
 from src.datamodules import ffmpeg
+from src.datamodules.class_folders import labels_of_folders, pattern_without, warn_of_folders
 from src.datamodules.clips import Clip, Corpus
+from src.datamodules.name_pattern import compiled, warn_of_endings
 from src.datamodules.speakers import labels_of_speakers
 from src.datamodules.table import composed, names_of, read_table, shortened
+from src.datamodules.table_paths import NO_PARTS, names_parts, path_column, way_to
 from src.limits import TooMuch, seconds_at_most
 from src.mistake import Mistake
 from src.plain_data import shown
@@ -24,8 +28,6 @@ ENDINGS = {f".{name.lower()}" for name in soundfile.available_formats()} - {".ra
     ".aif", ".aifc", ".mp2", ".mp3", ".oga", ".opus", ".snd", ".sph", ".wave",
 }  # fmt: skip
 ENDINGS |= ffmpeg.ENDINGS  # also where there is no FFmpeg: such recordings are listed, not passed over
-# folders that corpora come in, and nobody's classes
-PARTS = {"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval", "evaluation"}
 PATTERN_SECONDS, PATTERN_SECONDS_EACH = 5.0, 1e-4  # a pattern takes some microseconds for each path
 
 # other names of the column `speaker`; the third is Common Voice's
@@ -44,8 +46,9 @@ class Folder(Corpus):
         pattern: a regular expression searched in each file's path under `root` (forward slashes, accents composed with
             their letters). Its named groups are labels: "digit", "sex", any other, and "speaker". Files that it does
             not match are left out.
-        csv: instead, a table with a column "path" (under `root`), one column per label, and "speaker" where
-            known. Empty cells are unknown. With neither, the folder in which a recording lies is its "label".
+        csv: instead, a table with a column "path" (under `root`; it may have another of `PATH_COLUMNS`' names), one
+            column per label, and "speaker" where known. Empty cells are unknown. With neither, the folder in which a
+            recording lies is its "label".
         speakers: what is known of each speaker, see `labels_of_speakers`; where names or table say otherwise of a
             recording, they count.
 
@@ -71,6 +74,7 @@ class Folder(Corpus):
         self.speakers = speakers
         self.blank: set[str] = set()  # columns of the table that have an empty cell
         self.repeated: set[str] = set()  # names that several columns of the table have: none of them is a label
+        self._names_parts = False  # whether the table's rows are parts of recordings
 
     def where_labels_are_named(self, label: str) -> str:
         """See `Corpus.where_labels_are_named`."""
@@ -80,6 +84,15 @@ class Folder(Corpus):
             is_blank = label in self.blank
             return f"fill the column {label} of data.csv" if is_blank else f"give data.csv a column {label}"
         return f"give data.pattern a group (?P<{label}>…)" if label.isidentifier() else ""
+
+    def where_classes_are_left_out(self, label: str, names: list[str]) -> str:
+        """See `Corpus.where_classes_are_left_out`."""
+        some = ", ".join(map(shortened, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        if self.csv is not None:
+            return f"remove the rows of {label} {some} from data.csv"
+        if self.pattern is not None or len(names) > 5:
+            return f"let data.pattern match no recording of {label} {some}"
+        return f"leave {'it' if len(names) == 1 else 'them'} out by {quote(f'data.pattern={pattern_without(names)}')}"
 
     def clips(self) -> list[Clip]:
         """See `Corpus.clips`; sorted by path."""
@@ -91,7 +104,7 @@ class Folder(Corpus):
         elif self.pattern is None:
             rows = self._from_folders(files)
         else:
-            rows = self._from_names(files, _compiled(str(self.pattern), has_labels=self.speakers is not None))
+            rows = self._from_names(files, compiled(str(self.pattern), has_labels=self.speakers is not None))
         if self.speakers is not None:
             rows = self._with_speakers(rows)
         alone = sum(not row.get("speaker") for row in rows.values())
@@ -111,7 +124,15 @@ class Folder(Corpus):
     def _with_speakers(self, rows: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
         """Path -> label -> value, with what is known of the recordings' speakers."""
         people = labels_of_speakers(self._table_path(self.speakers), "data.speakers")
-        unknown = sorted({row["speaker"] for row in rows.values() if row.get("speaker")} - people.keys())
+        named = {row["speaker"] for row in rows.values() if row.get("speaker")}
+        unknown = sorted(named - people.keys())
+        if unknown and len(unknown) == len(named):
+            there, here = (", ".join(map(shortened, sorted(some)[:3])) for some in (people, named))
+            raise Mistake(
+                f"data.speakers={self.speakers} knows none of the recordings' {len(named)} speakers: it calls them "
+                f"{there or 'nothing'}, and the recordings {here}; write them alike, there or in what data.pattern or "
+                "data.csv takes for the speaker"
+            )
         if unknown:
             examples = ", ".join(map(shortened, unknown[:20])) + (", …" if len(unknown) > 20 else "")
             log.warning("data.speakers=%s does not know of %s", self.speakers, examples)
@@ -132,24 +153,15 @@ class Folder(Corpus):
                 f"{self.option}={self.root}, such as {files[0]}"
             )
         warn_of_left_out([path for path in files if path not in matches], len(files), "do not match data.pattern")
-        return {path: {k: v for k, v in match.groupdict().items() if v} for path, match in matches.items()}
+        rows = {path: {k: v for k, v in match.groupdict().items() if v} for path, match in matches.items()}
+        warn_of_endings(rows)
+        return rows
 
     def _from_folders(self, files: list[str]) -> dict[str, dict[str, str]]:
         """Path -> label -> value, of the files that lie in a folder per class."""
-        rows = {path: {"label": os.path.basename(os.path.dirname(path))} for path in files if "/" in path}
-        labels = {row["label"] for row in rows.values()}
-        if labels and labels <= PARTS:
-            raise Mistake(
-                f"the recordings lie in {' and '.join(sorted(labels))}, which are parts of a corpus and no classes: "
-                "name their labels by data.pattern or data.csv"
-            )
-        if len(labels) < 2:
-            raise Mistake(
-                "data.pattern and data.csv are not set, and the recordings do not lie in a folder for each class: one "
-                "of the three has to name the labels"
-            )
+        rows = labels_of_folders(files)
         warn_of_left_out([path for path in files if path not in rows], len(files), "lie in no folder of a class")
-        _warn_of_folders_above(list(rows))
+        warn_of_folders(list(rows), self.root)
         return rows
 
     def _from_table(self, files: list[str]) -> dict[str, dict[str, str]]:
@@ -168,34 +180,41 @@ class Folder(Corpus):
             repeated += [path] if path in rows else []
             rows[path] = {name: value for name, value in row.items() if value}
         if repeated:
+            way_out = f": {NO_PARTS}" if self._names_parts else ""
             raise Mistake(
                 f"data.csv={self.csv} names {len(repeated)} paths more than once, such as {shortened(repeated[0])}"
+                f"{way_out}"
             )
         known = set(files) | {path for path in rows.keys() - set(files) if _lies_under(self.root, path)}
         missing = sorted(rows.keys() - known)
         if len(missing) == len(rows):
             if not rows:
                 raise Mistake(f"data.csv={self.csv} has no rows below its first line")
-            stems = {os.path.splitext(path)[0]: path for path in files}
-            way_out = "write them as seen from there"
-            if missing[0] in stems:
-                way_out = f"write their endings, too, as in {shortened(stems[missing[0]])}"
+            way_out = way_to(self.root, self.option, files, missing)
             raise Mistake(
                 f"none of the {len(rows)} paths in data.csv={self.csv}, such as {shortened(missing[0])}, is a "
                 f"recording under {self.option}={self.root}: {way_out}"
             )
         warn_of_left_out(missing, len(rows), "in data.csv are not there")
+        warn_of_left_out([path for path in files if path not in rows], len(files), "are not in data.csv")
         return {path: labels for path, labels in rows.items() if path in known}
 
     def _rows(self, path: Path) -> list[dict[str, str]]:
         """Column -> cell of the table's rows, without the columns that share a name."""
         columns, rows = read_table(path, f"data.csv={path}")
-        if "path" not in columns or len(columns) < 2:
+        named = path_column(columns)
+        self._names_parts = names_parts(columns)
+        if named is None and self._names_parts:
+            raise Mistake(f"data.csv={path} names beginnings and ends and no column 'path': {NO_PARTS}")
+        if named is None or len(columns) < 2:
             raise Mistake(f"data.csv={path} needs a column 'path' and a column per label; it has {names_of(columns)}")
         speaker = next((name for name in SPEAKER_COLUMNS if name in columns), "speaker")
         self.repeated = {name for name in columns if name and columns.count(name) > 1}
-        for name in sorted(self.repeated & {"path", speaker}):
+        for name in sorted(self.repeated & {named, speaker}):
             raise Mistake(f"data.csv={path} has several columns {name}: keep one of them")
+        if named != "path":
+            log.info("the column %s of data.csv=%s is taken for the path", named, path)
+            rows = [{"path": row[named], **{name: cell for name, cell in row.items() if name != named}} for row in rows]
         if speaker in columns and speaker != "speaker":
             log.info("the column %s of data.csv=%s is taken for the speaker", speaker, path)
             rows = [{**row, "speaker": row[speaker]} for row in rows]
@@ -211,37 +230,9 @@ def _lies_under(root: Path, path: str) -> bool:
     return not path.startswith(("/", "..")) and os.path.isfile(root / path)
 
 
-def _warn_of_folders_above(paths: list[str]) -> None:
-    """Says so where folders of the same name lie in several others: those could be the classes as well."""
-    above = {(path.split("/")[-2], path.split("/")[0]) for path in paths if path.count("/") > 1}
-    inner, outer = ({pair[place] for pair in above} for place in (0, 1))
-    if len(outer) > 1 and len(above) > len(inner):
-        log.warning(
-            "classes are the folders in which recordings lie (%s, …), not those above (%s, …): "
-            "'data.pattern=^(?P<label>[^/]+)/' takes those", min(inner), min(outer),
-        )  # fmt: skip
-
-
 def warn_of_left_out(paths: list[str], count: int, why: str) -> None:
     if paths:
         log.warning("%d of %d recordings %s and are left out, such as %s", len(paths), count, why, shortened(paths[0]))
-
-
-def _compiled(pattern: str, has_labels: bool) -> re.Pattern[str]:
-    try:
-        compiled = re.compile(composed(pattern))
-    except (re.error, RecursionError, OverflowError) as error:
-        way_out = shown(error)
-        if pattern.startswith("*"):
-            way_out = "it is a shell's pattern; write what names look like, such as (?P<digit>\\d)_(?P<speaker>[^_]+)"
-        elif re.search(r"\(\?<[^\W\d]", pattern):
-            way_out = "names of groups are written (?P<digit>…), with a P"
-        raise Mistake(f"data.pattern={shown(pattern, 200)} is not a regular expression: {way_out}") from error
-    if not (has_labels or compiled.groupindex):
-        raise Mistake(
-            f"data.pattern={pattern} names no label: give its groups names, such as (?P<digit>\\d) or (?P<sex>[mf])"
-        )
-    return compiled
 
 
 def audio_files(root: Path, option: str = "data.root") -> list[str]:

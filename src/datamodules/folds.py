@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from src.datamodules.clips import OTHERS, Clip
-from src.mistake import Mistake, NoSuchFold
+from src.mistake import Mistake, NoSuchFold, TooFewSpeakers
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +110,8 @@ def speaker_groups(
         unit: what speakers are called in messages, see `Corpus.unit`.
 
     Raises:
-        Mistake: a class with fewer than three speakers, fewer than two classes, or fewer than three folds.
+        Mistake: a class with fewer than three speakers (TooFewSpeakers), fewer than two classes, or fewer than three
+            folds.
     """
     if published is not None:
         return [sorted(group) for group in published]
@@ -173,9 +174,10 @@ def _possible_folds(pool: list[Clip], label: str, folds: int, unit: str) -> int:
     rarest = min(sorted(speakers_of), key=lambda name: len(speakers_of[name]))
     fewest = len(speakers_of[rarest])
     if fewest < LEAST_SPEAKERS:
-        raise Mistake(
+        raise TooFewSpeakers(
             f"the recordings under data.root have too few {unit}s for folds: {label} '{rarest}' comes from {fewest}, "
-            f"and 3 are needed (one each to train, validate and test); add {unit}s or choose another task"
+            f"and 3 are needed (one each to train, validate and test); add {unit}s or choose another task",
+            sorted(name for name, speakers in speakers_of.items() if len(speakers) < LEAST_SPEAKERS),
         )
     if fewest < folds:
         log.warning("%d folds instead of %d: %s '%s' has %d %ss", fewest, folds, label, rarest, fewest, unit)

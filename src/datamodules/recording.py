@@ -84,6 +84,7 @@ class Prepared:
     samples: np.ndarray  # (L,) int16, L at most seconds * sample_rate, and just that where clips are repeated
     start: int  # where the kept part begins in the recording, in samples at the clip's own rate
     cut: bool  # whether the recording was too long, even when trimmed
+    left: float = 1.0  # of the recording's power, mean removed: the share that resampling and high-pass have left
 
 
 def load(corpus: Corpus, clip: Clip, settings: ClipSettings, stopped: Event | None = None) -> Prepared:
@@ -147,7 +148,7 @@ def _prepare(blocks: Callable[[], Iterator[np.ndarray]], rate: int, settings: Cl
     """
     if not LOWEST_RATE <= rate <= HIGHEST_RATE:
         raise BadRecording(f"not audio: a sample rate of {rate} Hz")
-    frames, mean, channel = _measured(blocks())
+    frames, mean, channel, power = _measured(blocks())
     if settings.preparation == "published":
         return _prepare_as_published(blocks(), frames, channel, rate, settings)
 
@@ -157,7 +158,7 @@ def _prepare(blocks: Callable[[], Iterator[np.ndarray]], rate: int, settings: Cl
 
     kept = list(parts()) if frames * settings.sample_rate <= BLOCK * rate else None  # short ones are filtered once
     frame, hop = (round(seconds * settings.sample_rate) for seconds in (FRAME_SECONDS, HOP_SECONDS))
-    start, stop, peak = loud_part(kept or parts(), frame, hop, settings.trim_db)
+    start, stop, peak, left = loud_part(kept or parts(), frame, hop, settings.trim_db)
     _check_peak(peak)
     # not a part of a sample more: what lasts just so long may have been rounded down by the resampler
     if stop - start < math.floor(settings.min_seconds * settings.sample_rate):
@@ -167,7 +168,8 @@ def _prepare(blocks: Callable[[], Iterator[np.ndarray]], rate: int, settings: Cl
     if len(samples) == 0:
         raise BadRecording(f"{UNREADABLE}: it changed while it was read")
     clip = _to_int16(samples)
-    return Prepared(np.resize(clip, longest) if settings.short == "repeat" else clip, begin, stop - start > longest)
+    whole = np.resize(clip, longest) if settings.short == "repeat" else clip
+    return Prepared(whole, begin, stop - start > longest, left / power if power > 0 else 1.0)
 
 
 def _prepare_as_published(
@@ -190,8 +192,11 @@ def _check_peak(peak: float) -> None:
         raise BadRecording("silent")
 
 
-def _measured(blocks: Iterator[np.ndarray]) -> tuple[int, float, int | None]:
-    """How many frames there are, the mean of all, and the channel to take where their average is none of the sound."""
+def _measured(blocks: Iterator[np.ndarray]) -> tuple[int, float, int | None, float]:
+    """How many frames there are, the mean of all, and the channel to take where their average is none of the sound.
+
+    Also the mean power without that mean, of full scale.
+    """
     frames = 0
     sums = squares = np.zeros(1)  # of the average, then of each channel
     with np.errstate(invalid="ignore", over="ignore"):  # infinities of both signs
@@ -200,21 +205,23 @@ def _measured(blocks: Iterator[np.ndarray]) -> tuple[int, float, int | None]:
                 frames += len(block)
                 each = [_mono(block, None), *(block.T if block.shape[1] > 1 else ())]
                 sums = sums + [float(channel.sum(dtype=np.float64)) for channel in each]
-                if len(each) > 1:
-                    squares = squares + [float(np.dot(wide, wide)) for wide in (c.astype(np.float64) for c in each)]
+                squares = squares + [float(np.dot(wide, wide)) for wide in (c.astype(np.float64) for c in each)]
+                scale = FULL_SCALE**2 if block.dtype == np.int16 else 1
     if frames == 0:
         raise BadRecording("empty: no samples")
     if not np.isfinite(sums).all():  # one such sample is enough
         raise BadRecording("not finite: NaN or infinite samples")
+    with np.errstate(over="ignore"):
+        energies = squares / frames - (sums / frames) ** 2
     if len(sums) == 1:
-        return frames, sums[0] / frames, None
-    energies = squares / frames - (sums / frames) ** 2
+        return frames, sums[0] / frames, None, energies[0] / scale
     count = len(energies) - 1
     # of channels that have nothing in common, the average has one part in `count` of their energy; of those of a
     # balanced line, wired to two channels, or with the poles of one swapped, it has nearly nothing
     cancelled = energies[0] < energies[1:].mean() / (10 * count)
     channel = int(np.argmax(energies[1:])) if cancelled else None
-    return frames, sums[0 if channel is None else channel + 1] / frames, channel
+    taken = 0 if channel is None else channel + 1
+    return frames, sums[taken] / frames, channel, energies[taken] / scale
 
 
 def _mono(block: np.ndarray, channel: int | None) -> np.ndarray:

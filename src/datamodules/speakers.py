@@ -20,7 +20,7 @@ def labels_of_speakers(path: Path, option: str) -> dict[str, dict[str, str]]:
     """
     try:
         require_table(path)
-        is_json = path.read_bytes().lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
+        is_json = path.read_bytes().lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"["))
     except OSError as error:
         raise Mistake(f"{option}={path} cannot be read: {error.strerror}") from error
     people = _from_json(path, option) if is_json else _from_table(path, option)

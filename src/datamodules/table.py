@@ -15,6 +15,7 @@ from src.mistake import Mistake
 from src.paths import RECORDINGS
 
 LONGEST_LINE, MOST_COLUMNS = 2**16, 1000  # of the names of columns
+JSON = "it looks like JSON: write a row for each recording, and above them the columns' names, the first of them path"
 LARGEST = 2**28  # bytes: a million rows have about half as many
 
 
@@ -52,6 +53,8 @@ def read_table(path: Path, name: str) -> tuple[list[str], list[dict[str, str]]]:
         raise Mistake(f"{name} is not a CSV table in UTF-8{where}; {_way_out(path)}") from None
     except csv.Error as error:
         raise Mistake(f"{name} is not a CSV table in UTF-8: {error}; {_way_out(path)}") from error
+    if columns and re.match(r"\{|\[\s*([{\[\"]|$)", columns[0]):
+        raise Mistake(f"{name} is not a CSV table: {JSON}")
     for number, row in enumerate(rows, 1):
         if len(row) != len(columns):
             raise Mistake(f"{name} is not a CSV table: row {number} does not have {len(columns)} cells")
@@ -65,7 +68,7 @@ def _way_out(path: Path) -> str:
         if start == b"PK\x03\x04" or start == b"\xd0\xcf\x11\xe0":
             return "save the spreadsheet's sheet as 'CSV UTF-8'"
         if start[:1] in (b"{", b"["):
-            return "it looks like JSON: write a row for each recording, and the columns' names above"
+            return JSON
     return "save it as 'CSV UTF-8', as spreadsheets call it"
 
 
@@ -116,6 +119,8 @@ def names_of(columns: Sequence[str]) -> str:
     """The columns of a table, for a message; nothing of a file that may be anything but a table."""
     if not columns:
         return "nothing"
+    if len(columns) == 1 and len(columns[0].split()) > 1:
+        return "cells between blanks only: divide them by commas, semicolons or tabs"
     plain = [re.fullmatch(r"\w[\w .()-]{0,39}", column) for column in columns]
     if len(columns) < 2 or not all(plain):
         return "no names of columns in its first line"

@@ -1,7 +1,8 @@
 """The clips that are explained: a checkpoint's test clips, or recordings of one's own."""
 
 import logging
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from src.datamodules.cache import Cache, open_cache
+from src.datamodules.class_folders import FOLDER, INNERMOST
 from src.datamodules.clips import Clip, Corpus
 from src.datamodules.datamodule import AudioDataModule, ClipDataset
-from src.datamodules.folder import Folder, audio_files
+from src.datamodules.folder import SEXES, Folder, audio_files
 from src.datamodules.recording import ClipSettings
 from src.datamodules.synthetic import Cue
-from src.datamodules.table import shortened
+from src.datamodules.table import composed, shortened
 from src.mistake import Mistake
 
 log = logging.getLogger(__name__)
@@ -74,7 +76,13 @@ class LabelledRecordings(Folder):
 
 
 def recordings(
-    path: str, config: dict[str, Any], classes: list[str], data: dict[str, Any], limit: int | None, seed: int
+    path: str,
+    config: dict[str, Any],
+    classes: list[str],
+    data: dict[str, Any],
+    limit: int | None,
+    seed: int,
+    trained_on: Collection[str] = (),
 ) -> Source:
     """Recordings of one's own, each as the network's own clips were prepared, in the middle of its frame.
 
@@ -86,6 +94,7 @@ def recordings(
             ones are kept.
         limit: take only so many, drawn at random.
         seed: of the draw.
+        trained_on: the checkpoint's own speakers.
 
     Raises:
         Mistake: nothing there, or nothing that can be used.
@@ -96,15 +105,45 @@ def recordings(
     cache = open_cache(corpus, corpus.clips(), settings, data["cache_dir"], option="input")
     clips = cache.clips
     numbers = np.full(len(clips), -1, np.int64)
-    if labelled:
-        label = config["task"]["label"]
+    label = config["task"]["label"]
+    if not labelled:
+        _say_what_labels(clips, label, classes)
+    else:
         named = [clip.speaker if label == "speaker" else clip.labels.get(label, "") for clip in clips]
         numbers = np.array([classes.index(name) if name in classes else -1 for name in named], np.int64)
         _require_labels(numbers, named, label, classes)
+        if label != "speaker":  # who is to be told by the voice has to be known
+            _warn_of_known_speakers(clips, trained_on)
     members = limited(np.flatnonzero(numbers >= 0) if labelled else np.arange(len(clips)), limit, seed)
     length = round(settings.seconds * settings.sample_rate)
     dataset = ClipDataset(cache, members, numbers[members], length, lambda: np.full(len(members), 0.5))
     return Source(dataset, [clips[i] for i in members], cache.skipped)
+
+
+def _say_what_labels(clips: list[Clip], label: str, classes: list[str]) -> None:
+    """Says how most recordings could be tested: where they lie in folders that are called as the classes."""
+    if not label.isidentifier():
+        return
+    for pattern in (INNERMOST.format(label), f"^{FOLDER.format(label)}"):
+        found = [match for clip in clips if (match := re.search(pattern, composed(clip.path)))]
+        named = [SEXES.get(match[1].lower(), match[1]) if label == "sex" else match[1] for match in found]
+        if 2 * sum(name in classes for name in named) > len(clips):
+            log.warning(
+                "the folders of the recordings are called as the checkpoint's classes, and nothing is tested:"
+                " 'data.pattern=%s' takes them for the %s of each.", pattern, label,
+            )  # fmt: skip
+            return
+
+
+def _warn_of_known_speakers(clips: list[Clip], trained_on: Collection[str]) -> None:
+    """Says how many speakers have trained the checkpoint: it has heard their voices."""
+    named = {clip.speaker for clip in clips if clip.speaker != clip.path}
+    if known := sorted(named & set(trained_on)):
+        log.warning(
+            "%d of the recordings' %d speakers are called as some that trained the checkpoint (%s): if they are the"
+            " same, accuracy on them says little of others.",
+            len(known), len(named), ", ".join(map(shortened, known[:5])) + (", …" if len(known) > 5 else ""),
+        )  # fmt: skip
 
 
 def _require_labels(numbers: np.ndarray, named: list[str], label: str, classes: list[str]) -> None:

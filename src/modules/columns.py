@@ -35,10 +35,16 @@ class ColumnSpectrogram(nn.Module, ABC):
         if not 1 <= self.hop <= self.samples / columns:
             raise Mistake(
                 f"model.front_end.hop_seconds={hop_seconds:g} must be at least a sample and at most one of {columns}"
-                f" columns of clips of {self.samples} samples; choose another."
+                f" columns of clips of {self.samples} samples; {self._way_out()}"
             )
         if floor >= 0:
             raise Mistake(f"model.front_end.floor={floor:g} must be below 0 dB, the loudest of the clip.")
+
+    def _way_out(self) -> str:
+        longest = self.samples // self.columns  # samples
+        if longest < 1:
+            return "choose longer clips."
+        return f"choose from {1 / self.sample_rate:.6g} to {longest / self.sample_rate:.6g}."
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Goes where the network goes, but stays in single precision, in which it computes: see `forward`."""

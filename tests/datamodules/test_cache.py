@@ -36,6 +36,15 @@ class Files(Corpus):
         return super().read(clip)
 
 
+class PlainFiles(Corpus):
+    """Likewise, read as files are."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    clips = Files.clips  # type: ignore[assignment]
+
+
 def record(path: Path, seed: int, seconds: float = 0.5) -> None:
     soundfile.write(path, 0.1 * np.random.default_rng(seed).standard_normal(round(8000 * seconds)), 8000)
 
@@ -55,6 +64,35 @@ def corpus(tmp_path: Path) -> Files:
     for number in range(6):
         record(root / f"{number}.wav", number, 0.3 + 0.2 * number)
     return Files(root)
+
+
+@pytest.mark.parametrize("long", [False, True])
+@pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT"])
+def test_recordings_beyond_what_clips_keep_are_said(
+    tmp_path: Path, long: bool, subtype: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if long:  # read in blocks
+        monkeypatch.setattr("src.datamodules.recording.BLOCK", 2000)
+        monkeypatch.setattr("src.datamodules.audio_file.BLOCK", 20_000)
+    time_, random = np.arange(48_000) / 96_000, np.random.default_rng(0)
+    sounds = {"bat": 40_000, "whale": 20, "owl": 400, "hum": 70, "edge": 3500}
+    for name, hertz in sounds.items():
+        samples = 0.3 * np.sin(2 * np.pi * hertz * time_) + 0.003 * random.standard_normal(len(time_)) + 0.5
+        both = np.stack((samples, samples if name != "owl" else 1 - samples), 1)  # its channels cancel each other
+        soundfile.write(tmp_path / f"{name}.wav", both, 96_000, subtype=subtype)
+    corpus = PlainFiles(tmp_path)
+    for settings, lost in (
+        (
+            SETTINGS,
+            "2 of 5 recordings have less than 1 % of their energy left, such as bat.wav: clips keep 60 to 4000 Hz;",
+        ),
+        (ClipSettings(highpass_hz=None), "1 of 5 recordings"),
+        (ClipSettings(sample_rate=96_000, highpass_hz=None), ""),
+    ):
+        caplog.clear()
+        for _ in range(2):  # said while the cache is built
+            open_cache(corpus, corpus.clips(), settings, tmp_path / "cache")
+        assert caplog.text.count("of their energy left") == bool(lost) and lost in caplog.text
 
 
 def assert_holds_what_is_there(cache: Cache, corpus: Files) -> None:

@@ -1,5 +1,6 @@
 """A recording that is there twice is on one side only."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -70,6 +71,39 @@ def test_a_class_of_one_recording_keeps_its_copies(root: Path, caplog: pytest.Lo
             shutil.copy(one, path)
     assert sum(len(part) for part in samples_of(opened(root)).values()) == 24
     assert "they stay, as nothing would be left of a class" in caplog.text
+
+
+def test_copies_with_another_label_are_said(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for path in (root / "cat").glob("*.wav"):
+        shutil.copy(path, root / "dog" / f"copy of {path.name}")
+    opened(root)
+    [said] = [record.message for record in caplog.records if "are copies of what is tested" in record.message]
+    found = re.search(
+        r"\((\d+) of them have another label than .*, such as (\S.*) \('(\w+)'\) of (\S+) \('(\w+)'\): mend", said
+    )
+    assert found and int(found[1]) > 0
+    assert {found[2].split("/")[0], found[4].split("/")[0]} == {found[3], found[5]} == {"cat", "dog"}
+
+
+def test_copies_with_the_same_label_are_not_said_to_have_another(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for path in (root / "cat").glob("*.wav"):
+        shutil.copy(path, path.with_name(f"copy of {path.name}"))
+    opened(root)
+    assert "are copies of what" in caplog.text and "another label" not in caplog.text
+
+
+def test_two_formats_of_a_recording_are_said(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for path in sorted((root / "cat").glob("*.wav")):
+        soundfile.write(path.with_suffix(".mp3"), *soundfile.read(path))
+    module = opened(root)
+    side = {module.clips[clip].path: name for name in module.split._fields for clip in getattr(module.split, name)}
+    count = sum(side[f"cat/{n}.wav"] != side[f"cat/{n}.mp3"] for n in range(12))
+    assert count > 0 and f"{count} recordings have the name of another, but for the ending" in caplog.text
+    assert r"by a data.pattern that ends in \.mp3$, or by moving" in caplog.text
+    caplog.clear()
+    corpus = Folder(root, r"(?P<label>\w+)/(?P<speaker>\d+)\.")
+    AudioDataModule(corpus, TASK, 0, ClipSettings(), root.parent / "cache", 4, 0).setup()  # the speaker is on one side
+    assert "but for the ending" not in caplog.text
 
 
 def test_speakers_can_be_told_apart(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -161,6 +161,13 @@ def test_labels_from_a_table(root: Path) -> None:
     assert Folder(root, csv="labels.csv").clips() == wanted  # beside the recordings
 
 
+def test_recordings_that_the_table_does_not_name_are_left_out(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    table(root / "labels.csv", "path,digit\n1_anna_0.wav,1\n")
+    assert [clip.path for clip in Folder(root, csv="labels.csv").clips()] == ["1_anna_0.wav"]
+    assert "2 of 3 recordings are not in data.csv and are left out, such as 2_anna_0.flac" in caplog.text
+    assert caplog.text.count("are left out") == 1
+
+
 def test_a_table_from_a_spreadsheet(root: Path) -> None:
     (root / "labels.csv").write_bytes(b"\xef\xbb\xbfpath, digit\r\ndeep\\er\\1_bob_0.ogg, 1\r\n")
     assert Folder(root, csv="labels.csv").clips() == [
@@ -180,7 +187,7 @@ def test_a_table_that_names_what_is_not_there(root: Path, caplog: pytest.LogCapt
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"file,digit\na.wav,1\n", "needs a column 'path' and a column per label; it has file, digit"),
+        (b"name,digit\na.wav,1\n", "needs a column 'path' and a column per label; it has name, digit"),
         (b"path\n1_anna_0.wav\n", "needs a column 'path' and a column per label"),
         (b"", "needs a column 'path' and a column per label; it has nothing"),
         (b"path,digit\n1_anna_0.wav,1\n2_anna_0.flac,1,2\n", "is not a CSV table: row 2 does not have 2 cells"),
@@ -191,7 +198,19 @@ def test_a_table_that_names_what_is_not_there(root: Path, caplog: pytest.LogCapt
         (b"path|text\n1_anna_0|one\n", "write their endings, too, as in 1_anna_0.wav"),
         (b"PK\x03\x04\xff\xfe", "save the spreadsheet's sheet as 'CSV UTF-8'"),
         (b"path;klasse\na.wav;Gr\xfc\xdfe\n", "save it as 'CSV UTF-8', as spreadsheets call it"),
-        (b'{"path": "a.wav", "label": "x"}\n{"path": "b', "it looks like JSON|needs a column 'path'"),
+        (b'{"path": "a.wav", "label": "x"}\n{"path": "b', "it looks like JSON: .* the first of them path"),
+        (b'[\n  {"path": "a.wav"}\n]\n', "it looks like JSON: .* the first of them path"),
+        (b"path digit speaker\n1_anna_0.wav 1 anna\n", "it has cells between blanks only: divide them by commas, semi"),
+        (
+            b"Selection\tView\tBegin Time (s)\tEnd Time (s)\tlabel\n1\t1\t0.5\t1\towl\n",
+            "parts of recordings are not read",
+        ),
+        (b"start,end,label\n0,1,owl\n", "parts of recordings are not read: cut them into files of their own first"),
+        (b"0.500000\t1.25\towl\n1.5\t2\tjay\n", "parts of recordings are not read"),
+        (
+            b"path,start,end\n1_anna_0.wav,0,1\n1_anna_0.wav,1,2\n",
+            "more than once, .*: parts of recordings are not read",
+        ),
         (b"path,digit\n1_anna_0.wav,1\n./1_anna_0.wav,2\n", "names 1 paths more than once, such as 1_anna_0.wav"),
     ],
 )
@@ -210,6 +229,42 @@ def test_what_other_tables_have(root: Path, caplog: pytest.LogCaptureFixture) ->
         Clip("2_anna_0.flac", "b", {"digit": "2", "client_id": "b"}),
     ]
     assert "are not there" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "name", ["filename", "file_name", "File", "filepath", "audio_filepath", "audio", "wav", "Path"]
+)
+def test_the_path_has_other_names_too(root: Path, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    table(root / "labels.csv", f"digit,{name}\n1,1_anna_0.wav\n")
+    with caplog.at_level("INFO"):
+        [clip] = Folder(root, csv="labels.csv").clips()
+    assert (clip.path, clip.labels) == ("1_anna_0.wav", {"digit": "1"})
+    assert f"the column {name} of data.csv=" in caplog.text and "is taken for the path" in caplog.text
+
+
+def test_a_column_path_wins(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    table(root / "labels.csv", "file,digit,path\nx,1,1_anna_0.wav\n")
+    with caplog.at_level("INFO"):
+        [clip] = Folder(root, csv="labels.csv").clips()
+    assert clip.path == "1_anna_0.wav" and clip.labels["file"] == "x" and "taken for the path" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("given", "paths", "way_out"),
+    [
+        ("corpus", ["1.wav", "2.wav"], "say data.root={}/corpus/audio"),
+        ("corpus/audio", ["audio/1.wav", "audio/2.wav"], "say data.root={}/corpus"),
+        ("corpus/audio", ["corpus/audio/1.wav"], "say data.root={}"),
+        ("corpus/audio", ["elsewhere/1.wav"], "write them as seen from there, as in 1.wav"),
+        ("corpus/audio", ["/elsewhere/corpus/audio/1.wav"], "write them as seen from there, as in 1.wav"),
+        ("corpus", ["1.wav", "3.wav"], "write them as seen from there, as in audio/1.wav"),
+        ("corpus", ["5.wav"], "write them as seen from there"),
+    ],
+)
+def test_where_a_table_s_paths_are_seen_from(tmp_path: Path, given: str, paths: list[str], way_out: str) -> None:
+    record(tmp_path / "corpus", "audio/1.wav", "audio/2.wav", "more/3.wav", "more/4.wav")
+    csv = table(tmp_path / "labels.csv", "path,digit\n" + "".join(f"{path},1\n" for path in paths))
+    assert mistake(Folder(tmp_path / given, csv=csv)).endswith(": " + way_out.format(tmp_path))
 
 
 def test_what_a_table_says_does_not_move_a_terminal(root: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -261,6 +316,13 @@ def test_labels_of_speakers_join_those_of_their_recordings(root: Path, content: 
     assert clip.labels == {"sex": "male", "age": "31"}
 
 
+def test_speakers_of_whom_none_is_known(root: Path) -> None:
+    record(root / "numbers", "1_01_0.wav", "1_02_0.wav")
+    table(root / "people.csv", "speaker,sex\n1,f\n2,m\n")
+    found = mistake(Folder(root / "numbers", PATTERN, speakers=root / "people.csv"))
+    assert "knows none of the recordings' 2 speakers: it calls them 1, 2, and the recordings 01, 02; write" in found
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -268,6 +330,7 @@ def test_labels_of_speakers_join_those_of_their_recordings(root: Path, content: 
         ("speaker,sex\nanna,f\nanna,m\n", "names 1 speakers more than once"),
         ('{"anna": "female"}', "is not a JSON object of speakers"),
         ('{"anna": ', "is not a JSON object of speakers"),
+        ('[{"speaker": "anna"}]', "is not a JSON object of speakers"),
     ],
 )
 def test_speakers_that_cannot_be_read(root: Path, content: str, message: str) -> None:

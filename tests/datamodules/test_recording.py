@@ -476,6 +476,9 @@ def test_files_that_are_no_recordings(tmp_path: Path) -> None:
     assert reason_of(tmp_path / "nothing.wav") == "empty: no bytes"
     assert reason_of(tmp_path / "header.wav") == "empty: no samples"
     assert reason_of(tmp_path / "text.wav").startswith("not audio")
+    for ending in ("mp3", "ogg", "m4a", "wav"):
+        (tmp_path / f"page.{ending}").write_text("<!DOCTYPE html>\n<html>Nicht gefunden: Töne</html>\n", "utf-8")
+        assert reason_of(tmp_path / f"page.{ending}").startswith("not audio: it is text and no recording")
     (tmp_path / "noise.au").write_bytes(
         np.random.default_rng(0).bytes(5000)
     )  # libsndfile would take it for a telephone's

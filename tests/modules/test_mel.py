@@ -1,3 +1,4 @@
+import re
 import warnings
 from itertools import pairwise
 
@@ -103,6 +104,17 @@ def test_relevance_is_spread_over_its_band_and_column_alone() -> None:
 def test_mistakes(options: dict[str, float], sentence: str) -> None:
     with pytest.raises(Mistake, match=sentence):
         LogMel(22050, 4.0, **options)
+
+
+def test_the_longest_hop_is_named() -> None:
+    with pytest.raises(Mistake, match=r"at most one of 64 columns") as caught:
+        LogMel(8000, 0.5, hop_seconds=0.012)
+    shortest, longest = map(float, re.findall(r"choose from (\S+) to (\S+)\.$", str(caught.value))[0])
+    for hop_seconds in (shortest, longest):
+        assert LogMel(8000, 0.5, hop_seconds=hop_seconds).hop in (1, 62)
+    for hop_seconds in (0.4 * shortest, longest + 1 / 8000):
+        with pytest.raises(Mistake, match="at most one of 64 columns"):
+            LogMel(8000, 0.5, hop_seconds=hop_seconds)
 
 
 def test_clips_of_another_length() -> None:
