@@ -19,8 +19,7 @@ from src.mistake import Mistake
 from src.modules.melcnn import MelCNN
 from src.serve import options as serve_options
 from src.training import warn_of_divergence
-
-ROOT = Path(__file__).parents[1]
+from tests.conftest import ROOT
 
 
 def said(program: str, *options: str) -> str:
