@@ -8,10 +8,10 @@
 """
 
 if __name__ == "__main__":  # first of all: the other imports take a while, or fail
-    from src import environment
+    from auscult.program import environment
 
     environment.check()
-    from src import interruption
+    from auscult.program import interruption
 
     interruption.listen()
 
@@ -20,9 +20,9 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from src import command_line
-from src.conf import CONF
-from src.explain.options import check_benchmark
+from auscult.explain.options import check_benchmark
+from auscult.program import command_line
+from auscult.program.conf import CONF
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="benchmark")
@@ -33,7 +33,9 @@ def main(cfg: DictConfig) -> float | None:
 def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str]) -> float | None:
     """Explains by every attribution, and writes the leaderboard."""
     check_benchmark(cfg)
-    from src import leaderboard  # only now: it takes seconds to import, and --help should not wait
+    from auscult.leaderboard import (
+        compare as leaderboard,  # only now: it takes seconds to import, and --help should not wait
+    )
 
     leaderboard.benchmark(cfg, folder, sweep)
     return None

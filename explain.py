@@ -8,10 +8,10 @@
 """
 
 if __name__ == "__main__":  # first of all: the other imports take a while, or fail
-    from src import environment
+    from auscult.program import environment
 
     environment.check()
-    from src import interruption
+    from auscult.program import interruption
 
     interruption.listen()
 
@@ -20,11 +20,11 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from src import command_line, config
-from src.conf import CONF
-from src.explain.options import check_explanation
-from src.printing import printing
-from src.processes import folder_of_first_process
+from auscult.explain.options import check_explanation
+from auscult.printing import printing
+from auscult.program import command_line, config
+from auscult.program.conf import CONF
+from auscult.run.processes import folder_of_first_process
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="explain")
@@ -35,7 +35,7 @@ def main(cfg: DictConfig) -> float | None:
 def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str]) -> float | None:
     """Explains; returns the area under the perturbation curve by relevance, the smaller the better."""
     checked = check_explanation(cfg)
-    from src import explanation  # only now: it takes seconds to import, and wrong options should not wait
+    from auscult.explain import explanation  # only now: it takes seconds to import, and wrong options should not wait
 
     metrics = explanation.explain(checked, folder)
     with printing():
@@ -48,7 +48,7 @@ def cli() -> None:
 
 
 def join(folder: Path) -> None:
-    from src import explanation
+    from auscult.explain import explanation
 
     command_line.join(lambda: explanation.explain(config.read(folder), folder))
 

@@ -7,10 +7,10 @@
 """
 
 if __name__ == "__main__":  # first of all: the other imports take a while, or fail
-    from src import environment
+    from auscult.program import environment
 
     environment.check()
-    from src import interruption
+    from auscult.program import interruption
 
     interruption.listen()
 
@@ -20,10 +20,10 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from src import command_line
-from src.conf import CONF
-from src.mistake import Mistake
-from src.serve import options
+from auscult.mistake import Mistake
+from auscult.program import command_line
+from auscult.program.conf import CONF
+from auscult.serve import options
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="serve")
@@ -36,7 +36,7 @@ def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str])
     checked = options.check(cfg)
     try:
         # only now: it takes seconds to import, and wrong options should not wait
-        server, page = import_module("src.serve.server"), import_module(f"src.serve.{checked['page']}")
+        server, page = import_module("auscult.serve.server"), import_module(options.PAGES[checked["page"]])
     except ModuleNotFoundError as error:
         raise Mistake(
             f"serve.py needs {error.name}, which is an extra; pip install '.[serve]' in the checkout."

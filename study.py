@@ -7,10 +7,10 @@
 """
 
 if __name__ == "__main__":  # first of all: the other imports take a while, or fail
-    from src import environment
+    from auscult.program import environment
 
     environment.check()
-    from src import interruption
+    from auscult.program import interruption
 
     interruption.listen()
 
@@ -19,11 +19,11 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from src import command_line
-from src.conf import CONF
-from src.mistake import Mistake
-from src.plain_data import shown
-from src.study import options
+from auscult.mistake import Mistake
+from auscult.plain_data import shown
+from auscult.program import command_line
+from auscult.program.conf import CONF
+from auscult.study import options
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="study")
@@ -35,7 +35,7 @@ def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str])
     """Analyses a study, or says how many participants one needs."""
     checked = options.check(cfg)
     try:
-        from src.study import page, planning  # only now: it takes seconds to import
+        from auscult.study import page, planning  # only now: it takes seconds to import
     except ModuleNotFoundError as error:
         raise Mistake(f"study.py needs {error.name}, an extra; pip install '.[serve]' in the checkout.") from error
     if checked["effect"] is not None:

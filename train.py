@@ -8,10 +8,10 @@
 """
 
 if __name__ == "__main__":  # first of all: the other imports take a while, or fail
-    from src import environment
+    from auscult.program import environment
 
     environment.check()
-    from src import interruption
+    from auscult.program import interruption
 
     interruption.listen()
 
@@ -21,10 +21,10 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from src import command_line, config, own_folder, paths
-from src.conf import CONF
-from src.folder_lock import locked
-from src.processes import folder_of_first_process
+from auscult.program import command_line, config, own_folder, paths
+from auscult.program.conf import CONF
+from auscult.run.lock import locked
+from auscult.run.processes import folder_of_first_process
 
 SAID_AGAIN = ("logger", "trainer.accelerator", "trainer.devices", "trainer.strategy", "data.cache_dir", "allow")
 
@@ -41,15 +41,16 @@ def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str])
         checked["ckpt_path"] = paths.checkpoint_to_go_on_with(checked["ckpt_path"])
     division = None
     if checked["ckpt_path"]:
-        from src.resume import resumed
+        from auscult.run.resume import resumed
 
         checked = resumed(checked, overrides)
         folder = Path(paths.run_folder_of(checked["ckpt_path"], str(folder)) or folder)
     else:
-        from src.datamodules.division import Division
+        from auscult.datamodules.division import Division
 
         division = Division.from_config(checked)
-    from src import run_folder, training  # only now: it takes seconds to import, and mistakes should not wait
+    from auscult.run import folder as run_folder  # only now: it takes seconds to import, and mistakes should not wait
+    from auscult.run import training
 
     with locked(folder, "training in"):
         if not checked["ckpt_path"]:
@@ -58,7 +59,7 @@ def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str])
             checked["ckpt_path"] = own_folder.last_checkpoint_of_same(folder, checked)
         metrics = training.train(checked, folder, sweep, division)
         if checked.get("explain_by"):
-            from src import explanation
+            from auscult.explain import explanation
 
             explanation.of_run(folder, checked)
         if metrics:
@@ -83,7 +84,7 @@ def cli() -> None:
 
 
 def join(folder: Path) -> None:
-    from src import training
+    from auscult.run import training
 
     command_line.join(lambda: training.train(config.read(folder), folder))
 

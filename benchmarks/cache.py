@@ -31,13 +31,14 @@ from hydra import compose, initialize_config_dir
 from rich.console import Console
 from rich.table import Table
 
-from src import config, memory
-from src.conf import CONF
-from src.datamodules.cache import open_cache
-from src.datamodules.clips import Clip
-from src.datamodules.datamodule import AudioDataModule
-from src.datamodules.recording import read_whole
-from src.datamodules.synthetic import Synthetic
+from auscult.datamodules.cache import open_cache
+from auscult.datamodules.clips import Clip
+from auscult.datamodules.datamodule import AudioDataModule
+from auscult.datamodules.recording import read_whole
+from auscult.datamodules.synthetic import Synthetic
+from auscult.program import config
+from auscult.program.conf import CONF
+from auscult.run import memory
 
 RESAMPLERS = {  # librosa's names
     "soxr_hq": "its default today",

@@ -20,10 +20,10 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from auscult.datamodules.datamodule import Batch
+from auscult.explain.measures.perturbation import counts_of, perturb
+from auscult.run import memory, training
 from benchmarks.explaining import Case, count_passes, now, pass_bare
-from src import memory, training
-from src.datamodules.datamodule import Batch
-from src.explain.perturbation import counts_of, perturb
 
 
 def main() -> None:
@@ -39,7 +39,7 @@ def main() -> None:
     training.hush()
     memory.keep_freed()  # as explain.py does; the other side gains as much
     case = Case.of("audionet", options.clips, options.batch)
-    case.classifier.to(case.device)
+    case.model.to(case.device)
     measure(case, case.batches[0], 1, 1)  # the first claims memory
     seconds = [measure(case, batch, options.orders, options.fractions) for batch in case.batches]
     ours, others = (sum(side) for side in zip(*seconds, strict=True))
@@ -52,9 +52,9 @@ def main() -> None:
 
 def measure(case: Case, batch: Batch, orders: int, fractions: int) -> tuple[float, float]:
     """Seconds that a batch takes: for its curves, and for as many bare passes."""
-    network = case.classifier.network
+    network = case.model.network
     with torch.no_grad():
-        input = case.classifier.front_end(batch["waveform"])  # (B, ...)
+        input = case.model.front_end(batch["waveform"])  # (B, ...)
     scores = torch.rand(orders, *input.shape, generator=torch.Generator().manual_seed(0)).to(input)
     steps = [step / fractions for step in range(1, fractions + 1)]  # none leaves the input intact: each takes a pass
     counts = counts_of(input, case.perturbation.fill.silence, steps, "paper")

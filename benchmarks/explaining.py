@@ -42,16 +42,20 @@ from torch import Tensor, nn
 from zennit.attribution import Gradient
 from zennit.composites import EpsilonPlus
 
-from src import config, explanation, memory, training
-from src.conf import CONF
-from src.datamodules.datamodule import AudioDataModule, Batch, loader
-from src.explain.attribution import Attribution
-from src.explain.explainer import Explainer, lay_out
-from src.explain.options import check_question
-from src.explain.perturbation import counts_of, perturb
-from src.explain.question import Perturbation, Question, question_of
-from src.explain.source import Source
-from src.modules.classifier import Classifier
+from auscult.datamodules.datamodule import AudioDataModule, Batch, loader
+from auscult.explain import explanation
+from auscult.explain.attribution.base import Attribution, as_attribution
+from auscult.explain.domain.explain import explain
+from auscult.explain.measures.perturbation import counts_of, perturb
+from auscult.explain.options import check_question
+from auscult.explain.relevance.explainer import Explainer, lay_out
+from auscult.explain.relevance.question import Perturbation, Question, question_of
+from auscult.explain.source import Source
+from auscult.modules.classifier import Classifier
+from auscult.modules.model import Model
+from auscult.program import config
+from auscult.program.conf import CONF
+from auscult.run import memory, training
 
 NETWORKS = ("audionet", "alexnet")
 NO_QUANTUS = "Quantus cannot be measured: it is not installed (pip install quantus==0.6.0), or its OpenCV lacks libGL."
@@ -95,7 +99,7 @@ def has_quantus() -> bool:
 class Case:
     """A network, clips, and what is asked of them."""
 
-    classifier: Classifier
+    model: Model
     device: torch.device
     source: Source
     batches: list[Batch]  # the source's, on the device
@@ -116,11 +120,12 @@ class Case:
         members = datamodule.split.test[:clips]
         source = Source(datamodule.evaluation_dataset(members), [datamodule.clips[i] for i in members], [])
         classifier = Classifier.from_config(trained, datamodule.classes).eval()
-        question = question_of(run, trained, classifier, source)
+        model = Model.of(classifier, trained["data"]["clip"]["sample_rate"]).eval()
+        question = question_of(run, model, source)
         assert question.perturbation is not None
         device = torch.device("cuda" if torch.cuda.is_available() and run["trainer"]["accelerator"] != "cpu" else "cpu")
         return cls(
-            classifier,
+            model,
             device,
             source,
             [
@@ -146,18 +151,18 @@ class Comparison:
 def comparisons(case: Case) -> Iterator[Comparison]:
     clips = len(case.source.clips)
     yield Comparison("LRP over zennit by hand", clips, lambda: stream(case), lambda: call_zennit(case))
-    network, batch = case.classifier.network.to(case.device), case.batches[0]
+    network, batch = case.model.network.to(case.device), case.batches[0]
     with torch.no_grad():
-        input = case.classifier.front_end(batch["waveform"])  # (B, ...)
-        relevance = case.question.attribution(network, input, network(input).argmax(1))
+        input = case.model.front_end(batch["waveform"])  # (B, ...)
+    explained = explain(case.question.domain, case.question.attribution, batch["waveform"])
 
     passing = partial(pass_bare, network, input, 1)
-    for name, asked in (("LRP", case.question.attribution), ("zennit", by_zennit)):
-        explained = partial(explain_batch, asked, network, input)
-        yield Comparison(f"{name} over a forward pass", len(input), explained, passing)
+    for name, asked in (("LRP", case.question.attribution), ("zennit", as_attribution(by_zennit))):
+        one_batch = partial(explain_batch, asked, network, input)
+        yield Comparison(f"{name} over a forward pass", len(input), one_batch, passing)
 
     def curves() -> np.ndarray:
-        return case.perturbation(network, input, batch["label"], relevance, batch["clip"]).probability
+        return case.perturbation(network, explained, batch["label"], batch["clip"]).probability
 
     passes = count_passes(network, curves)
     yield Comparison("curves over bare passes", len(input), curves, lambda: pass_bare(network, input, passes))
@@ -179,7 +184,7 @@ def compare(case: Case, comparison: Comparison, rounds: int) -> tuple[list[float
     for turn in range(rounds + 1):
         found: list[np.ndarray | None] = [None, None]
         for side in (0, 1) if turn % 2 else (1, 0):
-            case.classifier.to(case.device)  # from where Lightning takes it
+            case.model.to(case.device)  # from where Lightning takes it
             started = now()
             found[side] = sides[side]()
             if turn > 0:  # the first imports, and claims memory
@@ -195,7 +200,7 @@ def stream(case: Case) -> np.ndarray:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "relevance.h5"
         lay_out(path, case.source, case.question, {})
-        explainer = Explainer(case.classifier, case.source, case.question, path, len(case.batches[0]["label"]))
+        explainer = Explainer(case.model, case.source, case.question, path, len(case.batches[0]["label"]))
         explanation.make_trainer(case.trainer, Path(folder)).predict(explainer, return_predictions=False)
         with h5py.File(path) as file:
             return file["relevance"][:]
@@ -204,10 +209,10 @@ def stream(case: Case) -> np.ndarray:
 def call_zennit(case: Case) -> np.ndarray:
     """Relevance of all clips, as one would write it by hand."""
     relevance = []
-    with attributor(case.classifier.network) as gradient:
+    with attributor(case.model.network) as gradient:
         for batch in case.batches:
             with torch.no_grad():
-                input = case.classifier.front_end(batch["waveform"])
+                input = case.model.front_end(batch["waveform"])
             relevance.append(gradient(input, lambda logits: logit_of(logits, logits.argmax(1)))[1].cpu().numpy())
     return np.concatenate(relevance)
 
@@ -247,7 +252,7 @@ def pass_bare(network: nn.Module, input: Tensor, passes: int) -> None:
 
 def perturb_in_steps(case: Case, input: Tensor, label: Tensor, steps: int) -> np.ndarray:
     """Probability (B, steps) of the labels, after each of equal steps."""
-    network = case.classifier.network
+    network = case.model.network
     relevance = case.question.attribution(network, input, label)
     fractions = [step / steps for step in range(1, steps + 1)]
     fill = case.perturbation.fill
@@ -262,7 +267,7 @@ def flip_pixels(case: Case, input: Tensor, label: Tensor, steps: int) -> np.ndar
 
     def explain(model: nn.Module, inputs: np.ndarray, targets: np.ndarray, **_: Any) -> np.ndarray:
         target = torch.from_numpy(targets).to(case.device)
-        with attributor(case.classifier.network) as gradient:
+        with attributor(case.model.network) as gradient:
             input = torch.from_numpy(inputs).to(case.device)
             return gradient(input, lambda logits: logit_of(logits, target))[1].cpu().numpy()
 
@@ -275,7 +280,7 @@ def flip_pixels(case: Case, input: Tensor, label: Tensor, steps: int) -> np.ndar
             disable_warnings=True,
         )
         probability = flipping(
-            case.classifier.network,
+            case.model.network,
             input.cpu().numpy(),
             label.cpu().numpy(),
             channel_first=True,

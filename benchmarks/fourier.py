@@ -23,8 +23,8 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from src import memory
-from src.explain.fourier import EPSILON, Fourier, pairs, quotient
+from auscult.explain.domain.fourier import EPSILON, Fourier, pairs, quotient
+from auscult.run import memory
 
 Ask = Callable[[Tensor, Tensor], Tensor]  # relevance (B, K) of coefficients, of waveforms and relevance (B, N)
 

@@ -20,10 +20,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from src.conf import CONF
-from src.serve import options as checks
-from src.serve.listener import Listener
-from src.serve.live import application
+from auscult.program.conf import CONF
+from auscult.serve import options as checks
+from auscult.serve.listener import Listener
+from auscult.serve.live import application
 
 
 def main() -> None:

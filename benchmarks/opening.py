@@ -23,10 +23,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from src.datamodules.audiomnist import AudioMNIST
-from src.datamodules.cache import open_cache
-from src.datamodules.clips import Clip
-from src.datamodules.recording import ClipSettings
+from auscult.datamodules.audiomnist import AudioMNIST
+from auscult.datamodules.cache import open_cache
+from auscult.datamodules.clips import Clip
+from auscult.datamodules.recording import ClipSettings
 
 SETTINGS = ClipSettings(highpass_hz=None, trim_db=None)
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from src.plain_data import plain_yaml, text_of
-from src.summary import FAILED
+from auscult.plain_data import plain_yaml, text_of
+from auscult.sweep.summary import FAILED
 
 RUN = ["row", "fold", "seed"]  # that name a run
 COLUMNS = [*RUN, "figure", "value", "low", "high", "rank", "version", "date"]

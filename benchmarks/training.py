@@ -24,11 +24,12 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.table import Table
 
-from src import config, memory, training
-from src.conf import CONF
-from src.datamodules.datamodule import AudioDataModule, Batch
-from src.modules.classifier import Classifier
-from src.trainer import make_trainer
+from auscult.datamodules.datamodule import AudioDataModule, Batch
+from auscult.modules.classifier import Classifier
+from auscult.program import config
+from auscult.program.conf import CONF
+from auscult.run import memory, training
+from auscult.run.trainer import make_trainer
 
 PROGRAM, BARE, LOADER = "program, clips/s", "bare loop, clips/s", "loader alone, clips/s"
 

@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from src.datamodules.audiomnist_az import AudioMNISTAz
-from src.datamodules.clips import Clip, Corpus
-from src.datamodules.recording import ClipSettings, load
-from src.datamodules.synthetic import Synthetic
-from src.modules.frontends import DecibelSpectrogram, NormalizedWaveform
+from auscult.datamodules.audiomnist_az import AudioMNISTAz
+from auscult.datamodules.clips import Clip, Corpus
+from auscult.datamodules.recording import ClipSettings, load
+from auscult.datamodules.synthetic import Synthetic
+from auscult.modules.frontends import DecibelSpectrogram, NormalizedWaveform
 
 SYNTHETIC = Synthetic(repetitions=1, seed=0, sex_cue="both")
 

@@ -3,7 +3,8 @@ from typing import Any
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 
-from src.mistake import Mistake
+from auscult.former_names import current_name
+from auscult.mistake import Mistake
 
 
 def build(node: dict[str, Any], option: str, *arguments: Any, **more: Any) -> Any:
@@ -21,7 +22,7 @@ def build(node: dict[str, Any], option: str, *arguments: Any, **more: Any) -> An
     if "_target_" not in node:
         raise Mistake(f"{option} has no _target_, which names the class to build; its YAML needs one.")
     try:
-        return instantiate(node, *arguments, **more)
+        return instantiate({**node, "_target_": current_name(str(node["_target_"]))}, *arguments, **more)
     except InstantiationException as error:
         cause = error.__cause__
         if str(error).startswith("Error locating target"):

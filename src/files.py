@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from src.mistake import Mistake
+from auscult.mistake import Mistake
 
 UNFINISHED = ".part"
 WANDB = "wandb"

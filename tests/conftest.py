@@ -21,7 +21,7 @@ import benchmark
 import explain
 import serve
 import train
-from src.study.materials import Materials
+from auscult.study.materials import Materials
 from tests.study.pilot import make
 
 ROOT = Path(__file__).parents[1]

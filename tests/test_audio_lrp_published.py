@@ -14,21 +14,21 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from torch import nn
 
-from src import config
-from src.build import build_named
-from src.checkpoint import classifier_of, open_checkpoint
-from src.conf import CONF
-from src.datamodules.datamodule import AudioDataModule
-from src.datamodules.division import Division
-from src.explain.forward_check import has_rule
-from src.mistake import Mistake
-from src.modules.classifier import Classifier
-from src.modules.colours import Colours
-from src.modules.melcnn import MelCNN
-from src.modules.picture import ConstantQPicture
-from src.recipe import departures
+from auscult.build import build_named
+from auscult.checkpoint.checkpoint import classifier_of, open_checkpoint
+from auscult.datamodules.datamodule import AudioDataModule
+from auscult.datamodules.division import Division
+from auscult.explain.attribution.lrp_check import has_rule
+from auscult.mistake import Mistake
+from auscult.modules.classifier import Classifier
+from auscult.modules.colours import Colours
+from auscult.modules.melcnn import MelCNN
+from auscult.modules.picture import ConstantQPicture
+from auscult.program import config
+from auscult.program.conf import CONF
+from auscult.run.recipe import departures
 from tests.conftest import SHARED
-from tests.test_config import composed
+from tests.program.test_config import composed
 
 TABLE = SHARED / "cases/tables/UrbanSound8K.csv"
 EXPERIMENT = "experiment=audio_lrp_published"

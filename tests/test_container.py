@@ -55,6 +55,7 @@ def test_it_is_given_the_program_and_nothing_that_anybody_made():
 
     needed = [
         "src",
+        "auscult",
         "conf",
         "serve.py",
         "study.py",

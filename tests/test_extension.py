@@ -30,15 +30,15 @@ class Toy(nn.Module):
     "conf/model/toy.yaml": """
 name: toy
 network:
-  _target_: src.modules.toy.Toy
+  _target_: auscult.modules.toy.Toy
   filters: 16
 front_end:
-  _target_: src.modules.frontends.NormalizedWaveform
+  _target_: auscult.modules.frontends.NormalizedWaveform
 """,
     "src/datamodules/tones.py": '''
 from pathlib import Path
 
-from src.datamodules.clips import Clip, Corpus
+from auscult.datamodules.clips import Clip, Corpus
 
 
 class Tones(Corpus):
@@ -53,7 +53,7 @@ class Tones(Corpus):
 ''',
     "conf/data/tones.yaml": """
 name: tones
-_target_: src.datamodules.tones.Tones
+_target_: auscult.datamodules.tones.Tones
 root: recordings
 """,
 }
@@ -61,7 +61,7 @@ root: recordings
 
 @pytest.mark.slow
 def test_a_network_and_a_corpus_take_one_file_and_one_yaml_each(start_training, tmp_path):
-    for name in ("train.py", "src", "conf"):
+    for name in ("train.py", "src", "auscult", "conf"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, tmp_path / name)
     for name, text in NEW.items():

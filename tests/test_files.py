@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from src.files import check_links
-from src.mistake import Mistake
+from auscult.files import check_links
+from auscult.mistake import Mistake
 
 
 def test_links_within_a_folder_are_followed(tmp_path):

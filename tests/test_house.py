@@ -8,10 +8,24 @@ import pytest
 from tests.conftest import ROOT
 
 FORBIDDEN = {
-    "src/datamodules": ("src.modules", "src.explain", "src.training", "src.checkpoint", "train", "explain"),
-    "src/modules": ("src.datamodules", "src.explain", "src.training", "src.checkpoint", "train", "explain"),
-    "src/explain": ("src.serve", "src.study"),
-    "src/study": ("src.serve",),
+    "src/datamodules": (
+        "auscult.modules",
+        "auscult.explain",
+        "auscult.run.training",
+        "auscult.checkpoint.checkpoint",
+        "train",
+        "explain",
+    ),
+    "src/modules": (
+        "auscult.datamodules",
+        "auscult.explain",
+        "auscult.run.training",
+        "auscult.checkpoint.checkpoint",
+        "train",
+        "explain",
+    ),
+    "src/explain": ("auscult.serve", "auscult.study"),
+    "src/study": ("auscult.serve",),
     "src": ("train", "explain", "benchmark", "serve", "study", "tests"),
 }
 

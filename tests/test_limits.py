@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from src.limits import TooMuch, bytes_at_most, seconds_at_most
+from auscult.limits import TooMuch, bytes_at_most, seconds_at_most
 from tests.attacks import with_card
 from tests.conftest import ROOT
 
@@ -22,7 +22,7 @@ def test_a_search_without_end_is_ended():
 @pytest.mark.slow
 def test_a_library_that_does_not_hear_of_the_time_is_ended():
     code = (
-        "import torch; from src.limits import seconds_at_most\n"
+        "import torch; from auscult.limits import seconds_at_most\n"
         "with seconds_at_most(0.2, 'the window'):\n"
         "    torch.nn.functional.avg_pool1d(torch.zeros(1, 1, 10**7), 10**6, stride=1)"
     )
@@ -53,7 +53,8 @@ def test_a_bound_on_memory_leaves_with_what_set_it():
 def test_a_checkpoint_is_opened_on_a_machine_with_many_cores(trained):
     path = trained("audionet", "sex")
     code = (
-        "import torch; from src.checkpoint import classifier_of, open_checkpoint; torch.set_num_threads(256)\n"
+        "import torch; from auscult.checkpoint.checkpoint import classifier_of, open_checkpoint\n"
+        "torch.set_num_threads(256)\n"
         f"classifier_of(open_checkpoint({str(path)!r})); print(torch.get_num_threads())"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=100)

@@ -5,7 +5,7 @@ import time
 import pytest
 import yaml
 
-from src.plain_data import LARGEST_RECORD, NotPlain, plain_yaml
+from auscult.plain_data import LARGEST_RECORD, NotPlain, plain_yaml
 
 
 def test_what_is_written_here_is_read():

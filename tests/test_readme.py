@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from src.datamodules.audiomnist import FEMALE
+from auscult.datamodules.audiomnist import FEMALE
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()

@@ -9,11 +9,11 @@ import pytest
 import yaml
 from hydra import compose, initialize_config_dir
 
+from auscult.explain.options import check_question
+from auscult.program import config
+from auscult.program.conf import CONF
 from benchmarks import result_tables, results
 from benchmarks.result_figures import COLUMNS, figures_in
-from src import config
-from src.conf import CONF
-from src.explain.options import check_question
 
 ROWS = yaml.safe_load((results.HERE / "results.yaml").read_text(encoding="utf-8"))
 PLACES = {"az": ".", "esc10": ".", "runs": "/networks"}

@@ -7,10 +7,10 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from src.datamodules.clips import OTHERS, Clip, Corpus
-from src.datamodules.download import fetch
-from src.datamodules.table import require_table
-from src.mistake import Mistake
+from auscult.datamodules.clips import OTHERS, Clip, Corpus
+from auscult.datamodules.download import fetch
+from auscult.datamodules.table import require_table
+from auscult.mistake import Mistake
 
 log = logging.getLogger(__name__)
 

@@ -4,10 +4,10 @@ import csv
 import logging
 from pathlib import Path
 
-from src.datamodules.audiomnist import spoken_digits, with_sex
-from src.datamodules.clips import OTHERS, Clip, Corpus
-from src.datamodules.table import require_table
-from src.mistake import Mistake
+from auscult.datamodules.audiomnist import spoken_digits, with_sex
+from auscult.datamodules.clips import OTHERS, Clip, Corpus
+from auscult.datamodules.table import require_table
+from auscult.mistake import Mistake
 
 log = logging.getLogger(__name__)
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock, Timeout
 
-from src.datamodules.audio_file import UNREADABLE
-from src.datamodules.cache_files import INDEX, SKIPPED, Entry, build, checksum, ends_of, map_samples, read_entries
-from src.datamodules.clips import MISSING, Clip, Corpus
-from src.datamodules.recording import ClipSettings
-from src.mistake import Mistake
+from auscult.datamodules.audio_file import UNREADABLE
+from auscult.datamodules.cache_files import INDEX, SKIPPED, Entry, build, checksum, ends_of, map_samples, read_entries
+from auscult.datamodules.clips import MISSING, Clip, Corpus
+from auscult.datamodules.recording import ClipSettings
+from auscult.mistake import Mistake
 
 log = logging.getLogger(__name__)
 

@@ -28,10 +28,10 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from src.datamodules.audio_file import UNREADABLE, BadRecording
-from src.datamodules.clips import Clip, Corpus
-from src.datamodules.recording import ClipSettings, load
-from src.mistake import Mistake
+from auscult.datamodules.audio_file import UNREADABLE, BadRecording
+from auscult.datamodules.clips import Clip, Corpus
+from auscult.datamodules.recording import ClipSettings, load
+from auscult.mistake import Mistake
 
 log = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ import re
 from itertools import takewhile
 from pathlib import Path
 
-from src.datamodules.table import shortened
-from src.mistake import Mistake
+from auscult.datamodules.table import shortened
+from auscult.mistake import Mistake
 
 log = logging.getLogger(__name__)
 

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from src.config import check_number
-from src.datamodules.clips import Clip
-from src.mistake import Mistake
+from auscult.datamodules.clips import Clip
+from auscult.mistake import Mistake
+from auscult.program.config import check_number
 
 KINDS = ("hum", "click", "lead_in")
 MAINS_HZ, HARMONICS = 50.0, 5  # the k-th harmonic has an amplitude of 1 / k
@@ -49,7 +49,7 @@ class Region:
         return np.arange(self.length) < self.stop
 
     def mask(self, frequencies: Any = None, times: Any = None) -> np.ndarray:
-        """Which features of a domain of `src.explain.domain` are planted, given the axes that it has.
+        """Which features of a domain of `auscult.explain.domain.domains` are planted, given the axes that it has.
 
         A bin reaches as far as its window and its transform are above half their height: to either side, a quarter
         of a Hann window of one over the bins' distance, and that distance.

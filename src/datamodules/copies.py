@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from src.datamodules.cache import Cache
-from src.datamodules.clips import Clip
-from src.datamodules.folds import Split
+from auscult.datamodules.cache import Cache
+from auscult.datamodules.clips import Clip
+from auscult.datamodules.folds import Split
 
 log = logging.getLogger(__name__)
 

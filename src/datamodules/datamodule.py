@@ -11,14 +11,14 @@ import torch
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
-from src.datamodules.cache import Cache, open_cache
-from src.datamodules.clips import Clip, Corpus
-from src.datamodules.confound import Confound
-from src.datamodules.copies import differently_labelled, warn_of_two_formats, without_copies
-from src.datamodules.division import Division, corpus_of
-from src.datamodules.excerpts import SOURCE
-from src.datamodules.folds import Split
-from src.datamodules.recording import ClipSettings
+from auscult.datamodules.cache import Cache, open_cache
+from auscult.datamodules.clips import Clip, Corpus
+from auscult.datamodules.confound import Confound
+from auscult.datamodules.copies import differently_labelled, warn_of_two_formats, without_copies
+from auscult.datamodules.division import Division, corpus_of
+from auscult.datamodules.excerpts import SOURCE
+from auscult.datamodules.folds import Split
+from auscult.datamodules.recording import ClipSettings
 
 log = logging.getLogger(__name__)
 
@@ -184,8 +184,10 @@ class AudioDataModule(LightningDataModule):
 
     def _warn_of_unheard(self) -> None:
         """Says which of `task.classes` no clip has; nothing where a checkpoint brings the classes."""
-        unheard = set(self.classes) - {clip.labels[self.division.label] for clip in self.clips}
-        if unheard and self.given_speakers is None:
+        if self.task["classes"] is None or self.given_speakers is not None:
+            return
+        unheard = set(self.classes) - {clip.labels.get(self.division.label) for clip in self.clips}
+        if unheard:
             named = " or ".join(sorted(unheard))
             log.warning("no clip is labelled %s (task.classes): the network cannot learn it", named)
 

@@ -10,12 +10,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from src.datamodules.clips import Clip, Corpus
-from src.datamodules.confound import Confound
-from src.datamodules.folds import Split, split, split_of, unsaid
-from src.datamodules.table import shortened
-from src.mistake import Mistake, TooFewSpeakers
-from src.parts import build_part
+from auscult.checkpoint.parts import build_part
+from auscult.datamodules.clips import Clip, Corpus
+from auscult.datamodules.confound import Confound
+from auscult.datamodules.folds import Split, split, split_of, unsaid
+from auscult.datamodules.table import shortened
+from auscult.mistake import Mistake, TooFewSpeakers
 
 log = logging.getLogger(__name__)
 

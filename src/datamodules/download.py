@@ -22,7 +22,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from src.mistake import Mistake
+from auscult.mistake import Mistake
 
 log = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from src.datamodules.excerpts import Excerpts
+from auscult.datamodules.excerpts import Excerpts
 
 
 class ESC50(Excerpts):

@@ -9,10 +9,10 @@ from operator import not_
 from pathlib import Path
 from typing import NamedTuple
 
-from src.datamodules.clips import OTHERS, Clip, Corpus
-from src.datamodules.folder import ENDINGS, warn_of_left_out
-from src.datamodules.table import names_of, read_table, shortened
-from src.mistake import Mistake
+from auscult.datamodules.clips import OTHERS, Clip, Corpus
+from auscult.datamodules.folder import ENDINGS, warn_of_left_out
+from auscult.datamodules.table import names_of, read_table, shortened
+from auscult.mistake import Mistake
 
 SOURCE = "source"  # the label that names it where it is no speaker
 

@@ -10,16 +10,16 @@ from shlex import quote
 
 import soundfile
 
-from src.datamodules import ffmpeg
-from src.datamodules.class_folders import labels_of_folders, pattern_without, warn_of_folders
-from src.datamodules.clips import Clip, Corpus
-from src.datamodules.name_pattern import compiled, warn_of_endings
-from src.datamodules.speakers import labels_of_speakers
-from src.datamodules.table import composed, names_of, read_table, shortened
-from src.datamodules.table_paths import NO_PARTS, names_parts, path_column, way_to
-from src.limits import TooMuch, seconds_at_most
-from src.mistake import Mistake
-from src.plain_data import shown
+from auscult.datamodules import ffmpeg
+from auscult.datamodules.class_folders import labels_of_folders, pattern_without, warn_of_folders
+from auscult.datamodules.clips import Clip, Corpus
+from auscult.datamodules.name_pattern import compiled, warn_of_endings
+from auscult.datamodules.speakers import labels_of_speakers
+from auscult.datamodules.table import composed, names_of, read_table, shortened
+from auscult.datamodules.table_paths import NO_PARTS, names_parts, path_column, way_to
+from auscult.limits import TooMuch, seconds_at_most
+from auscult.mistake import Mistake
+from auscult.plain_data import shown
 
 log = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from src.datamodules.clips import OTHERS, Clip
-from src.mistake import Mistake, NoSuchFold, TooFewSpeakers
+from auscult.datamodules.clips import OTHERS, Clip
+from auscult.mistake import Mistake, NoSuchFold, TooFewSpeakers
 
 log = logging.getLogger(__name__)
 

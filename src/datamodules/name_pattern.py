@@ -4,10 +4,10 @@ import logging
 import os
 import re
 
-from src.datamodules.table import composed, shortened
-from src.datamodules.table_paths import PATH_COLUMNS
-from src.mistake import Mistake
-from src.plain_data import shown
+from auscult.datamodules.table import composed, shortened
+from auscult.datamodules.table_paths import PATH_COLUMNS
+from auscult.mistake import Mistake
+from auscult.plain_data import shown
 
 log = logging.getLogger(__name__)
 

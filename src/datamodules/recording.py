@@ -11,13 +11,13 @@ import numpy as np
 import soxr
 from scipy import signal
 
-from src.datamodules.audio_file import BLOCK, UNREADABLE, AudioFile, BadRecording
-from src.datamodules.audio_file import read_whole as read_whole  # both are asked for here, too
-from src.datamodules.clips import Clip, Corpus
-from src.datamodules.energy import Part, loud_part, loudest_window, peak_of, with_energy
-from src.datamodules.published import TooLong, check_length, resampled
-from src.datamodules.truncation import is_truncated as is_truncated
-from src.mistake import Mistake
+from auscult.datamodules.audio_file import BLOCK, UNREADABLE, AudioFile, BadRecording
+from auscult.datamodules.audio_file import read_whole as read_whole  # both are asked for here, too
+from auscult.datamodules.clips import Clip, Corpus
+from auscult.datamodules.energy import Part, loud_part, loudest_window, peak_of, with_energy
+from auscult.datamodules.published import TooLong, check_length, resampled
+from auscult.datamodules.truncation import is_truncated as is_truncated
+from auscult.mistake import Mistake
 
 FULL_SCALE = 32768
 SOFT = 2.0**-8  # of full scale, -48 dB: of a louder clip, 16 bits leave at least eight to its peak

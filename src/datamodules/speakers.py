@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from src.datamodules.table import composed, names_of, read_table, require_table
-from src.mistake import Mistake
+from auscult.datamodules.table import composed, names_of, read_table, require_table
+from auscult.mistake import Mistake
 
 
 def labels_of_speakers(path: Path, option: str) -> dict[str, dict[str, str]]:

@@ -9,9 +9,9 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from src.datamodules.audiomnist import FEMALE, PUBLISHED_FOLDS
-from src.datamodules.clips import Clip, Corpus
-from src.datamodules.voice import (
+from auscult.datamodules.audiomnist import FEMALE, PUBLISHED_FOLDS
+from auscult.datamodules.clips import Clip, Corpus
+from auscult.datamodules.voice import (
     BANDWIDTHS_HZ,
     FFT,
     HOP,
@@ -23,7 +23,7 @@ from src.datamodules.voice import (
     noise_response,
     speak,
 )
-from src.mistake import Mistake
+from auscult.mistake import Mistake
 
 VERSION = 1  # raise it whenever the same settings make other samples, so that no cache keeps the old ones
 MOST_REPETITIONS = 500  # 300 000 clips

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from src.mistake import Mistake
-from src.paths import RECORDINGS
+from auscult.mistake import Mistake
+from auscult.program.paths import RECORDINGS
 
 LONGEST_LINE, MOST_COLUMNS = 2**16, 1000  # of the names of columns
 JSON = "it looks like JSON: write a row for each recording, and above them the columns' names, the first of them path"

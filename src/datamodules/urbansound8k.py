@@ -1,6 +1,6 @@
 """UrbanSound8K: 8 732 sounds of the city, up to 4 s, in 10 classes (Salamon et al., ACM Multimedia 2014)."""
 
-from src.datamodules.excerpts import Excerpts
+from auscult.datamodules.excerpts import Excerpts
 
 
 class UrbanSound8K(Excerpts):

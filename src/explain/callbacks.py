@@ -16,21 +16,24 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.trainer.states import TrainerFn
 
-from src.build import build_named
-from src.config import check_number
-from src.datamodules.datamodule import AudioDataModule, Batch
-from src.drawing import drawing
-from src.explain import plots
-from src.explain.attribution import relevance_of
-from src.explain.inputs import inputs_of, silence_of
-from src.explain.intervals import SpeakerIntervals
-from src.explain.interventions import compare, paper_of
-from src.explain.options import DEFINITIONS, check_definition, checked_fractions
-from src.explain.panels import View, audible, file_name, picture
-from src.explain.perturbation import Outcome, areas, summarise, write_curves
-from src.explain.question import Perturbation
-from src.explain.trial import try_attribution
-from src.modules.classifier import Classifier
+from auscult.build import build_named
+from auscult.datamodules.datamodule import AudioDataModule, Batch
+from auscult.drawing import drawing
+from auscult.explain.attribution.base import attribution_of
+from auscult.explain.domain.domains import Input
+from auscult.explain.domain.explain import explain
+from auscult.explain.domain.inputs import inputs_of
+from auscult.explain.intervention.interventions import compare, paper_of
+from auscult.explain.measures.intervals import SpeakerIntervals
+from auscult.explain.measures.perturbation import Outcome, areas, summarise, write_curves
+from auscult.explain.options import DEFINITIONS, check_definition, checked_fractions
+from auscult.explain.relevance.question import Perturbation
+from auscult.explain.show import plots
+from auscult.explain.show.clip import View, audible, file_name, picture
+from auscult.explain.trial import try_attribution
+from auscult.modules.classifier import Classifier
+from auscult.modules.model import Model
+from auscult.program.config import check_number
 
 
 class RelevancePanel(Callback):
@@ -48,7 +51,7 @@ class RelevancePanel(Callback):
         for name, value in (("every_n_epochs", every_n_epochs), ("clips", clips)):
             option = f"callbacks.relevance.{name}"
             check_number({"callbacks": {"relevance": {name: value}}}, option, int, 1, 10**6, nullable=False)
-        self.attribution = build_named(attribution, "attribution")
+        self.attribution = attribution_of(attribution)
         self.every_n_epochs, self.clips = every_n_epochs, clips
 
     def on_fit_start(self, trainer: Trainer, module: LightningModule) -> None:
@@ -61,16 +64,14 @@ class RelevancePanel(Callback):
         if not due or trainer.state.fn != TrainerFn.FITTING or trainer.sanity_checking or not trainer.is_global_zero:
             return
         classifier, datamodule = parts(trainer, module)
+        model = Model.of(classifier, datamodule.settings.sample_rate)
         members = datamodule.split.validation
         chosen = np.unique(np.linspace(0, len(members) - 1, min(self.clips, len(members))).round().astype(int))
         batch = datamodule.evaluation_dataset(members).__getitems__(chosen.tolist())
-        with torch.no_grad():
-            input = classifier.front_end(batch["waveform"].to(module.device))
-            predicted = classifier.network(input).argmax(1)
-        silence = silence_of(classifier, batch["waveform"].shape[-1])
-        found = relevance_of(self.attribution, classifier.network, input, predicted, silence)
-        relevance = found[:, 0].cpu().numpy()  # (B, ...)
-        view = View.of(classifier, datamodule.settings.sample_rate, tuple(input.shape[1:]))
+        waveforms = batch["waveform"].to(module.device)  # (B, 1, T)
+        explained = explain(Input(model, waveforms.shape[-1]), self.attribution, waveforms)
+        relevance, predicted = explained.relevance[:, 0].cpu().numpy(), explained.target  # (B, ...), (B,)
+        view = View.of(model, tuple(explained.input.shape[1:]))
         folder = Path(trainer.default_root_dir) / f"relevance/epoch-{epoch:03d}"
         folder.mkdir(parents=True, exist_ok=True)
         images, sounds = [], []
@@ -116,7 +117,7 @@ class PerturbationCurves(Callback):
         seed: int,
         definition: str = DEFINITIONS[0],
     ) -> None:
-        self.attribution, self.fill = build_named(attribution, "attribution"), fill
+        self.attribution, self.fill = attribution_of(attribution), fill
         self.fractions, self.seeds = checked_fractions(fractions), [seed + number for number in range(random_orders)]
         check_definition("callbacks.perturbation.definition", definition)
         self.definition = definition
@@ -129,19 +130,17 @@ class PerturbationCurves(Callback):
     def on_test_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
         classifier, datamodule = parts(trainer, module)
         dataset = datamodule.evaluation_dataset(datamodule.split.test)
-        passes = partial(inputs_of, classifier, dataset, datamodule.batch_size)
-        fill = build_named(self.fill, "fill", silence_of(classifier, dataset.length), passes)
+        self.model = Model.of(classifier, datamodule.settings.sample_rate)
+        passes = partial(inputs_of, self.model, dataset, datamodule.batch_size)
+        fill = build_named(self.fill, "fill", self.model.silence(dataset.length), passes)
         self.perturbation = Perturbation(self.fractions, self.seeds, fill, definition=self.definition)
         self.outcomes: list[Outcome] = []
         self.tested: list[int] = []
 
     def on_test_batch_end(self, trainer: Trainer, module: LightningModule, *step: Any) -> None:
         batch: Batch = step[1]
-        classifier, _ = parts(trainer, module)
-        input = classifier.front_end(batch["waveform"])
-        predicted, silence = classifier.network(input).argmax(1), silence_of(classifier, batch["waveform"].shape[-1])
-        relevance = relevance_of(self.attribution, classifier.network, input, predicted, silence)
-        self.outcomes.append(self.perturbation(classifier.network, input, batch["label"], relevance, batch["clip"]))
+        explained = explain(Input(self.model, batch["waveform"].shape[-1]), self.attribution, batch["waveform"])
+        self.outcomes.append(self.perturbation(self.model.network, explained, batch["label"], batch["clip"]))
         self.tested += batch["clip"].tolist()
 
     def on_test_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
@@ -181,20 +180,20 @@ class InterventionTest(Callback):
         classifier, datamodule = parts(trainer, module)
         self.intervention = build_named(self.node, "intervention", datamodule.settings.sample_rate)
         batch = datamodule.evaluation_dataset(datamodule.split.test[:1]).__getitems__([0])
+        self.model = Model.of(classifier, datamodule.settings.sample_rate)
         self.shams = self.intervention.shams()
         with torch.no_grad():
             for change in (self.intervention, *self.shams.values()):
-                change(classifier, batch["waveform"].to(module.device), batch["label"].to(module.device))
+                change(self.model, batch["waveform"].to(module.device), batch["label"].to(module.device))
 
     def on_test_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
         self.tested: list[tuple[int, ...]] = []  # clip, label, prediction before, after, and after each sham
 
     def on_test_batch_end(self, trainer: Trainer, module: LightningModule, *step: Any) -> None:
         batch: Batch = step[1]
-        classifier, _ = parts(trainer, module)
-        before = classifier(batch["waveform"]).argmax(1)
+        before = self.model(batch["waveform"]).argmax(1)
         after = [
-            classifier.network(change(classifier, batch["waveform"], batch["label"])).argmax(1)
+            self.model.logits(change(self.model, batch["waveform"], batch["label"])).argmax(1)
             for change in (self.intervention, *self.shams.values())
         ]
         columns = (batch["clip"], batch["label"], before, *after)

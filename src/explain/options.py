@@ -8,12 +8,12 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from src.conf import choices_of
-from src.config import check_number, is_number, packages, plain
-from src.hardware import check_devices
-from src.mistake import Mistake
-from src.paths import absolute, checkpoint_at, make_absolute, other_checkpoint
-from src.trainer_options import check_trainer
+from auscult.mistake import Mistake
+from auscult.program.conf import choices_of
+from auscult.program.config import check_number, is_number, packages, plain
+from auscult.program.hardware import check_devices
+from auscult.program.paths import absolute, checkpoint_at, make_absolute, other_checkpoint
+from auscult.program.trainer_options import check_trainer
 
 DEFINITIONS = ("sounding", "paper")  # of what fractions are, see `perturbation.py`
 

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from src.datamodules.cache import Cache, open_cache
-from src.datamodules.class_folders import FOLDER, INNERMOST
-from src.datamodules.clips import Clip, Corpus
-from src.datamodules.datamodule import AudioDataModule, ClipDataset
-from src.datamodules.folder import SEXES, Folder, audio_files
-from src.datamodules.recording import ClipSettings
-from src.datamodules.synthetic import Cue
-from src.datamodules.table import composed, shortened
-from src.mistake import Mistake
+from auscult.datamodules.cache import Cache, open_cache
+from auscult.datamodules.class_folders import FOLDER, INNERMOST
+from auscult.datamodules.clips import Clip, Corpus
+from auscult.datamodules.datamodule import AudioDataModule, ClipDataset
+from auscult.datamodules.folder import SEXES, Folder, audio_files
+from auscult.datamodules.recording import ClipSettings
+from auscult.datamodules.synthetic import Cue
+from auscult.datamodules.table import composed, shortened
+from auscult.mistake import Mistake
 
 log = logging.getLogger(__name__)
 

@@ -7,15 +7,16 @@ import torch
 from hydra import compose
 from torch import Tensor
 
-from src.build import build_named
-from src.config import plain
-from src.datamodules.recording import ClipSettings
-from src.explain.attribution import Attribution, relevance_of
-from src.explain.inputs import silence_of
-from src.explain.panels import View
-from src.mistake import Mistake
-from src.modules.classifier import Classifier
-from src.plain_data import shown
+from auscult.datamodules.recording import ClipSettings
+from auscult.explain.attribution.base import Attribution, attribution_of
+from auscult.explain.domain.domains import Input
+from auscult.explain.domain.explain import explain
+from auscult.explain.show.clip import View
+from auscult.mistake import Mistake
+from auscult.modules.classifier import Classifier
+from auscult.modules.model import Model
+from auscult.plain_data import shown
+from auscult.program.config import plain
 
 
 def try_network(classifier: Classifier, settings: ClipSettings, own: bool) -> None:
@@ -32,8 +33,8 @@ def try_network(classifier: Classifier, settings: ClipSettings, own: bool) -> No
     modes = [(module, module.training) for module in classifier.modules()]
     classifier.eval()
     try:
-        with one_clip(classifier, settings) as input, torch.no_grad():
-            logits = classifier.network(input)
+        with noise(Model.of(classifier, settings.sample_rate), settings) as waveform, torch.no_grad():
+            logits = classifier.network(classifier.front_end(waveform))
     except Mistake:
         raise
     except Exception as error:
@@ -81,11 +82,10 @@ def try_attribution(attribution: Attribution, classifier: Classifier, settings: 
     Raises:
         Mistake: the attribution cannot be asked of this network, or its relevance cannot be drawn.
     """
-    with one_clip(classifier, settings) as input:
-        View.of(classifier, settings.sample_rate, tuple(input.shape[1:]))
-        target = torch.zeros(1, dtype=torch.long, device=input.device)
-        silence = silence_of(classifier, round(settings.seconds * settings.sample_rate))
-        relevance_of(attribution, classifier.network, input, target, silence)
+    model = Model.of(classifier, settings.sample_rate)
+    with noise(model, settings) as waveform:
+        explained = explain(Input(model, waveform.shape[-1]), attribution, waveform, 0)
+    View.of(model, tuple(explained.input.shape[1:]))
 
 
 def try_each(names: Iterable[str], classifier: Classifier, settings: ClipSettings) -> None:
@@ -96,16 +96,13 @@ def try_each(names: Iterable[str], classifier: Classifier, settings: ClipSetting
     """
     for name in names:
         node = plain(compose("explain", [f"attribution={name}"]).attribution)
-        try_attribution(build_named(node, "attribution"), classifier, settings)
+        try_attribution(attribution_of(node), classifier, settings)
 
 
 @contextmanager
-def one_clip(classifier: Classifier, settings: ClipSettings) -> Iterator[Tensor]:
-    """A network's input, (1, ...), of noise; the random numbers that are drawn meanwhile are not the caller's."""
-    device = next((weight.device for weight in classifier.parameters()), torch.device("cpu"))
+def noise(model: Model, settings: ClipSettings) -> Iterator[Tensor]:
+    """A clip of noise, (1, 1, T); the random numbers that are drawn meanwhile are not the caller's."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         waveform = 0.1 * torch.randn(1, 1, round(settings.seconds * settings.sample_rate))
-        with torch.no_grad():
-            input = classifier.front_end(waveform.to(device))
-        yield input
+        yield waveform.to(model.device)

@@ -4,7 +4,7 @@ from collections import OrderedDict
 
 from torch import Tensor, nn
 
-from src.mistake import Mistake
+from auscult.mistake import Mistake
 
 
 class AudioNet(nn.Module):

@@ -4,7 +4,7 @@ import torch
 from matplotlib import colormaps
 from torch import Tensor, nn
 
-from src.mistake import Mistake
+from auscult.mistake import Mistake
 
 
 class Colours(nn.Module):

@@ -5,13 +5,14 @@ from collections.abc import Callable
 from typing import Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool1d
 
-from src.mistake import Mistake
+from auscult.mistake import Mistake
+from auscult.modules.front_end import FrontEnd
 
 
-class ColumnSpectrogram(nn.Module, ABC):
+class ColumnSpectrogram(FrontEnd, ABC):
     """Decibels below the clip's loudest row and column, on a scale where silence is 0 and the loudest is 1.
 
     Power is averaged in time into columns of equal length. Blind to level: `gain * waveform` gives the same input.

@@ -4,8 +4,8 @@ import torch
 from nnAudio.features import CQT
 from torch import Tensor
 
-from src.mistake import Mistake
-from src.modules.columns import ColumnSpectrogram
+from auscult.mistake import Mistake
+from auscult.modules.columns import ColumnSpectrogram
 
 
 class ConstantQ(ColumnSpectrogram):

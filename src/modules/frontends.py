@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torchaudio.functional import spectrogram
 
-from src.mistake import Mistake
+from auscult.mistake import Mistake
+from auscult.modules.front_end import FrontEnd
 
 PERCENTILE = 0.95
 OFFSET = 0.001 / 32768  # the published divisor's 0.001, in units of [-1, 1]
@@ -18,7 +19,7 @@ OFFSET = 0.001 / 32768  # the published divisor's 0.001, in units of [-1, 1]
 LEAST_SHARE = 0.01
 
 
-class NormalizedWaveform(nn.Module):
+class NormalizedWaveform(FrontEnd):
     """The waveform over its 95th percentile: AudioNet's input.
 
     Differentiable, and inverted by multiplying with `divisor(waveform)`.
@@ -41,7 +42,7 @@ class NormalizedWaveform(nn.Module):
         return torch.maximum(percentile + OFFSET, LEAST_SHARE * peak)
 
 
-class DecibelSpectrogram(nn.Module):
+class DecibelSpectrogram(FrontEnd):
     """Decibels below the clip's loudest time and frequency: AlexNet's input.
 
     Row k is k * sample_rate / 455 hertz, column t is centred on sample (t + 2) * 35: see `frequencies`
@@ -95,6 +96,10 @@ class DecibelSpectrogram(nn.Module):
             decibels = 20 * torch.log10((magnitude / loudest).clamp(min=10 ** (self.floor / 20)))
             scaled = decibels if self.raw_decibels else 1 - decibels / self.floor
         return scaled.to(waveform.dtype)
+
+    @property
+    def spreads(self) -> bool:
+        return True
 
     def spread(self, relevance: Tensor) -> Tensor:
         """Relevance of the bins, (..., 227, 227), in its place among those of the whole transform, (..., 228, 229).

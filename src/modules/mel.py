@@ -9,8 +9,8 @@ from torch.nn.functional import adaptive_avg_pool1d
 from torchaudio.functional import melscale_fbanks
 from torchaudio.transforms import Spectrogram
 
-from src.mistake import Mistake
-from src.modules.columns import ColumnSpectrogram
+from auscult.mistake import Mistake
+from auscult.modules.columns import ColumnSpectrogram
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +75,10 @@ class LogMel(ColumnSpectrogram):
     def power(self, waveform: Tensor) -> Tensor:
         """See `ColumnSpectrogram.power`."""
         return self.filters.T @ self.spectrogram(waveform[:, 0])
+
+    @property
+    def spreads(self) -> bool:
+        return True
 
     def spread(self, relevance: Tensor) -> Tensor:
         """Relevance of bands and columns, handed back to the bins of the short-time transform that they are made of.

@@ -4,8 +4,8 @@ from collections import OrderedDict
 
 from torch import Tensor, nn
 
-from src.mistake import Mistake
-from src.modules.colours import Colours
+from auscult.mistake import Mistake
+from auscult.modules.colours import Colours
 
 
 class MelCNN(nn.Module):

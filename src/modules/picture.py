@@ -5,8 +5,8 @@ from nnAudio.features import CQT
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from src.mistake import Mistake
-from src.modules.columns import ColumnSpectrogram
+from auscult.mistake import Mistake
+from auscult.modules.columns import ColumnSpectrogram
 
 LOWEST = 440 * 2 ** (-45 / 12)  # hertz, the note C1
 LEAST_POWER = 1e-10  # what counts as no power, of waveforms in [-1, 1]: librosa's

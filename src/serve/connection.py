@@ -6,7 +6,7 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from src.serve.sharing import Room, household
+from auscult.serve.sharing import Room, household
 
 ASKING_SECONDS = 10.0  # to say what is asked for; how long its body may take, `reception` says
 READING_SECONDS = 60.0  # to read what was answered

@@ -12,10 +12,10 @@ from typing import NoReturn
 import uvicorn
 from fastapi import FastAPI
 
-from src import interruption
-from src.serve.connection import Connection
-from src.serve.sharing import Room
-from src.serve.sparing import Sparing
+from auscult.program import interruption
+from auscult.serve.connection import Connection
+from auscult.serve.sharing import Room
+from auscult.serve.sparing import Sparing
 
 MOST_CONNECTIONS = 1000
 WAITING_OUTSIDE = 2048  # visitors whom the operating system has not handed over yet

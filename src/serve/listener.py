@@ -10,15 +10,17 @@ import numpy as np
 import torch
 from hydra import compose
 
-from src.build import build_named
-from src.checkpoint import KEY, classifier_of, open_checkpoint
-from src.config import plain
-from src.datamodules.recording import FULL_SCALE, BadRecording, ClipSettings, prepare
-from src.explain.domain import Domain
-from src.explain.panels import View, audible, picture
-from src.explain.report import Picture, Sound
-from src.mistake import Mistake
-from src.serve.upload import BadUpload
+from auscult.build import build_named
+from auscult.checkpoint.checkpoint import KEY, model_of, open_checkpoint
+from auscult.datamodules.recording import FULL_SCALE, BadRecording, ClipSettings, prepare
+from auscult.explain.attribution.base import attribution_of
+from auscult.explain.domain.domains import Domain
+from auscult.explain.domain.explain import explain
+from auscult.explain.report.html import Picture, Sound
+from auscult.explain.show.clip import View, audible, picture
+from auscult.mistake import Mistake
+from auscult.program.config import plain
+from auscult.serve.upload import BadUpload
 
 
 @dataclass(frozen=True)
@@ -66,22 +68,22 @@ class Listener:
     ) -> None:
         opened = open_checkpoint(checkpoint, "checkpoint", allow)
         self.trained: dict[str, Any] = opened[KEY]["config"]
-        self.classifier = classifier_of(opened).to(device)
+        self.model = model_of(opened).to(device)
         self.settings = ClipSettings(**self.trained["data"]["clip"])
         self.length = round(self.settings.seconds * self.settings.sample_rate)
         self.turn = threading.Lock()  # of the visitors: relevance changes the network's hooks meanwhile
-        self.attributions = {name: self._built("attribution", name) for name in attributions}
+        self.attributions = {name: attribution_of(chosen("attribution", name)) for name in attributions}
         self.domains: dict[str, Domain] = {}
         for name in domains:
-            self.domains[name] = self._built("domain", name, self.classifier, self.length, self.settings.sample_rate)
-            self.domains[name].classifier.to(device)
+            self.domains[name] = build_named(chosen("domain", name), "domain", self.model, self.length)
+            self.domains[name].model.to(device)
         noise = 0.1 * np.random.default_rng(0).standard_normal((self.length, 1)).astype(np.float32)
         # what is slow once is slow now, and not for the first visitor
         self(*self.clip(noise, self.settings.sample_rate), attributions[0], domains[0], "predicted")
 
     @property
     def classes(self) -> list[str]:
-        return list(self.classifier.classes)
+        return self.model.classes
 
     def clip(self, samples: np.ndarray, rate: int) -> tuple[np.ndarray, bool]:
         """A recording, prepared as the network's own clips were, (T,) float32; and whether it was cut.
@@ -114,26 +116,22 @@ class Listener:
             BadUpload: the attribution cannot be asked in this domain.
         """
         started = time.perf_counter()
-        view = self.domains[domain]
-        with self.turn, torch.no_grad():
-            waveform = torch.from_numpy(clip).view(1, 1, -1).to(self.classifier.device)  # (1, 1, T)
-            input = view.classifier.front_end(waveform)
-            logits = view.classifier.network(input).float()  # (1, C)
-            predicted = logits.argmax(1)  # (1,)
-            chosen = predicted if target == "predicted" else torch.full_like(predicted, self.classes.index(target))
+        asked = target if target == "predicted" else self.classes.index(target)
+        with self.turn:
+            waveform = torch.from_numpy(clip).view(1, 1, -1).to(self.model.device)  # (1, 1, T)
             try:
-                relevance, _ = view.relevance(self.attributions[attribution], waveform, input, chosen)
+                explained = explain(self.domains[domain], self.attributions[attribution], waveform, asked)
             except Mistake as mistake:
                 raise BadUpload(f"{str(mistake)[:1].upper()}{str(mistake)[1:]}") from mistake
-            drawn = View.of(view.classifier, self.settings.sample_rate, tuple(input.shape[1:]))
-            shown = relevance[0, 0].cpu().numpy()
-            title = f"Relevance for {self.classes[int(chosen)]}"
-            image, heard = picture(drawn, clip, shown, title), audible(drawn, clip, shown)
-        shares = logits.softmax(1)[0].tolist()
-        return Answer(
-            self.classes[int(predicted)], self.classes[int(chosen)],
-            dict(zip(self.classes, shares, strict=True)), image, heard, cut, time.perf_counter() - started,
-        )  # fmt: skip
+            view = View.of(self.domains[domain].model, tuple(explained.input.shape[1:]))
+            relevance, logits = explained.relevance[0, 0].cpu().numpy(), explained.logits
+            prediction, explains = (self.classes[int(number)] for number in (logits.argmax(), explained.target))
+            image = picture(view, clip, relevance, f"Relevance for {explains}")
+            heard = audible(view, clip, relevance)
+        probabilities = dict(zip(self.classes, logits.softmax(1)[0].tolist(), strict=True))
+        return Answer(prediction, explains, probabilities, image, heard, cut, time.perf_counter() - started)
 
-    def _built(self, group: str, name: str, *arguments: Any) -> Any:
-        return build_named(plain(compose("explain", [f"{group}={name}"])[group]), group, *arguments)
+
+def chosen(group: str, name: str) -> dict[str, Any]:
+    """A choice of a group of the configuration."""
+    return plain(compose("explain", [f"{group}={name}"])[group])

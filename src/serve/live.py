@@ -7,15 +7,15 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse
 
-from src.explain.report import template
-from src.serve.listener import Answer, Listener
-from src.serve.options import LOOPBACK
-from src.serve.reception import MOST_WAITING, made_in_turn, made_of_upload
-from src.serve.server import HERE, site
-from src.serve.sharing import Turns
-from src.serve.upload import MOST_BYTES, MOST_SECONDS, BadUpload, decode
-from src.trainer import trainer_of
-from src.training import hush
+from auscult.explain.report.html import template
+from auscult.run.trainer import trainer_of
+from auscult.run.training import hush
+from auscult.serve.listener import Answer, Listener
+from auscult.serve.options import LOOPBACK
+from auscult.serve.reception import MOST_WAITING, made_in_turn, made_of_upload
+from auscult.serve.server import HERE, site
+from auscult.serve.sharing import Turns
+from auscult.serve.upload import MOST_BYTES, MOST_SECONDS, BadUpload, decode
 
 
 def page(config: dict[str, Any]) -> FastAPI:

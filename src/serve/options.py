@@ -10,20 +10,21 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from src.conf import choices_of
-from src.config import check_number, packages, plain
-from src.explain.options import listed
-from src.hardware import check_devices
-from src.mistake import Mistake
-from src.paths import checkpoint_at, make_absolute, other_checkpoint
-from src.plain_data import shown
-from src.study.plan import CLIPS, MEASURES, first_pair
+from auscult.explain.options import listed
+from auscult.mistake import Mistake
+from auscult.plain_data import shown
+from auscult.program.conf import choices_of
+from auscult.program.config import check_number, packages, plain
+from auscult.program.hardware import check_devices
+from auscult.program.paths import checkpoint_at, make_absolute, other_checkpoint
+from auscult.study.plan import CLIPS, MEASURES, first_pair
 
 LOOPBACK = ("127.0.0.1", "localhost")
 FORMS = ("visual", "audible", "both")  # of explanations in a study
 log = logging.getLogger(__name__)
 
-PAGES = ("live", "record", "study")  # of serve.py, each a module of src/serve
+# of serve.py, and the module that makes each
+PAGES = {"live": "auscult.serve.live", "record": "auscult.serve.record.app", "study": "auscult.serve.study"}
 
 
 def check(cfg: DictConfig) -> dict[str, Any]:

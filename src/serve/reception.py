@@ -11,8 +11,8 @@ from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
-from src.serve.sharing import Room, Turns, household
-from src.serve.upload import MOST_BYTES, BadUpload, Busy, TooLarge
+from auscult.serve.sharing import Room, Turns, household
+from auscult.serve.upload import MOST_BYTES, BadUpload, Busy, TooLarge
 
 MOST_FORM_BYTES = 10**5
 MOST_BYTES_AT_ONCE = 10 * MOST_BYTES  # of all visitors, as memory is finite

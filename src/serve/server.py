@@ -14,11 +14,11 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from src.mistake import Mistake
-from src.serve.doorkeeper import Doorkeeper
-from src.serve.options import LOOPBACK
-from src.serve.reception import Reception
-from src.serve.upload import BadUpload, Busy, TooLarge
+from auscult.mistake import Mistake
+from auscult.serve.doorkeeper import Doorkeeper
+from auscult.serve.options import LOOPBACK
+from auscult.serve.reception import Reception
+from auscult.serve.upload import BadUpload, Busy, TooLarge
 
 log = logging.getLogger(__name__)
 

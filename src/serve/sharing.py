@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from ipaddress import ip_address, ip_network
 from typing import Protocol
 
-from src.serve.upload import Busy
+from auscult.serve.upload import Busy
 
 
 def household(address: str) -> str:

@@ -10,15 +10,15 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.concurrency import run_in_threadpool
 
-from src.explain.report import template
-from src.serve.options import LOOPBACK
-from src.serve.reception import form_of
-from src.serve.server import HERE, site
-from src.serve.upload import BadUpload
-from src.study.materials import Materials, prepared
-from src.study.plan import SCALE, Condition, Plan, Trial
-from src.study.store import Answer, Store
-from src.training import hush
+from auscult.explain.report.html import template
+from auscult.run.training import hush
+from auscult.serve.options import LOOPBACK
+from auscult.serve.reception import form_of
+from auscult.serve.server import HERE, site
+from auscult.serve.upload import BadUpload
+from auscult.study.materials import Materials, prepared
+from auscult.study.plan import SCALE, Condition, Plan, Trial
+from auscult.study.store import Answer, Store
 
 PARTS = ("signal", "picture", "sound")
 

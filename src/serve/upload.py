@@ -5,8 +5,8 @@ import io
 import numpy as np
 import soundfile
 
-from src.datamodules.quiet import quiet
-from src.datamodules.recording import is_truncated
+from auscult.datamodules.quiet import quiet
+from auscult.datamodules.recording import is_truncated
 
 MOST_BYTES = 20 * 10**6
 MOST_SECONDS = 30.0

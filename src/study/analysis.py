@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from src.mistake import Mistake
-from src.study.crossed import estimate
-from src.study.materials import MANIFEST, manifest_of
-from src.study.plan import CLIPS, MEASURES, Comparison
-from src.study.store import Store
+from auscult.mistake import Mistake
+from auscult.study.crossed import estimate
+from auscult.study.materials import MANIFEST, manifest_of
+from auscult.study.plan import CLIPS, MEASURES, Comparison
+from auscult.study.store import Store
 
 LEAST_SECONDS = 1.0  # in the median: nobody listens, looks and decides faster
 TOO_MANY_FAILED = 0.5  # of the attention checks

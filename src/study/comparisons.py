@@ -9,8 +9,8 @@ import pandas as pd
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from src.study.crossed import EQUAL, Estimate, estimate
-from src.study.plan import CLIPS, MEASURES, Comparison
+from auscult.study.crossed import EQUAL, Estimate, estimate
+from auscult.study.plan import CLIPS, MEASURES, Comparison
 
 
 def compare(counted: pd.DataFrame, planned: Sequence[Comparison] = ()) -> pd.DataFrame:

@@ -15,12 +15,12 @@ from typing import Any
 
 from filelock import FileLock
 
-from src.checkpoint import KEY, open_checkpoint
-from src.files import check_links
-from src.mistake import Mistake
-from src.plain_data import plain_data, shown, text_of
-from src.study.plan import Comparison, Condition, StudyClip
-from src.study.stimuli import Stimuli, listened, made
+from auscult.checkpoint.checkpoint import KEY, open_checkpoint
+from auscult.files import check_links
+from auscult.mistake import Mistake
+from auscult.plain_data import plain_data, shown, text_of
+from auscult.study.plan import Comparison, Condition, StudyClip
+from auscult.study.stimuli import Stimuli, listened, made
 
 log = logging.getLogger(__name__)
 

@@ -5,10 +5,10 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from src.config import check_number, plain
-from src.files import check_links
-from src.mistake import Mistake
-from src.paths import absolute
+from auscult.files import check_links
+from auscult.mistake import Mistake
+from auscult.program.config import check_number, plain
+from auscult.program.paths import absolute
 
 PLANNING = ("effect", "power", "alpha", "comparisons", "clips", "clip_effect")
 

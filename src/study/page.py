@@ -7,13 +7,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from src.drawing import literal
-from src.explain import plots
-from src.explain.report import Note, Picture, Section, write_report
-from src.mistake import Mistake
-from src.study.analysis import LEAST_SECONDS, TOO_MANY_FAILED, read, summarise
-from src.study.comparisons import compare
-from src.study.plan import CLIPS, MEASURES, Comparison
+from auscult.drawing import literal
+from auscult.explain.report.html import Note, Picture, Section, write_report
+from auscult.explain.show import plots
+from auscult.mistake import Mistake
+from auscult.study.analysis import LEAST_SECONDS, TOO_MANY_FAILED, read, summarise
+from auscult.study.comparisons import compare
+from auscult.study.plan import CLIPS, MEASURES, Comparison
 
 COLOURS = {"all": "#000000", "right": "#0072B2", "wrong": "#D55E00"}
 AXES = {"correct": "correct guesses", "rating": "rating"}

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import stats
 from statsmodels.stats.power import TTestPower
 
-from src.mistake import Mistake
+from auscult.mistake import Mistake
 
 MOST_PARTICIPANTS = 10**9
 QUANTILES = (np.arange(100) + 0.5) / 100

@@ -12,18 +12,19 @@ from hydra import compose
 from rich.console import Console
 from rich.progress import track
 
-from src.build import build_named
-from src.card import trained_config
-from src.checkpoint import KEY, classifier_of
-from src.config import plain
-from src.explain.attribution import relevance_of
-from src.explain.audible import wav
-from src.explain.inputs import inputs_of, silence_of
-from src.explain.panels import View, picture, sounds_of
-from src.explain.source import Source, test_clips
-from src.mistake import Mistake
-from src.modules.classifier import Classifier
-from src.study.plan import Condition, StudyClip
+from auscult.checkpoint.card import trained_config
+from auscult.checkpoint.checkpoint import KEY, model_of
+from auscult.explain.attribution.base import attribution_of
+from auscult.explain.domain.domains import Input
+from auscult.explain.domain.explain import explain
+from auscult.explain.domain.inputs import inputs_of
+from auscult.explain.show.audible import wav
+from auscult.explain.show.clip import View, picture, sounds_of
+from auscult.explain.source import Source, test_clips
+from auscult.mistake import Mistake
+from auscult.modules.model import Model
+from auscult.program.config import plain
+from auscult.study.plan import Condition, StudyClip
 
 log = logging.getLogger(__name__)
 
@@ -53,25 +54,23 @@ class Listened:
     Args:
         checkpoint: its path.
         predicted: (N,) indices of classes.
-        sample_rate: of the clips, in hertz.
     """
 
     checkpoint: str
-    classifier: Classifier
+    model: Model
     source: Source
     predicted: np.ndarray
-    sample_rate: int
 
 
 def listened(checkpoint: dict[str, Any], path: str, data: dict[str, Any], seed: int) -> Listened:
     """A checkpoint's network, and what it takes the test clips of its run for."""
-    classifier = classifier_of(checkpoint)
+    model = model_of(checkpoint)
     trained = trained_config(checkpoint[KEY], {**data, "batch_size": BATCH}, path)
     source = test_clips(trained, checkpoint[KEY]["speakers"], None, seed)
     with torch.no_grad():
-        logits = [classifier.network(input) for input in inputs_of(classifier, source.dataset, BATCH)]  # (B, C) each
+        logits = [model.logits(input) for input in inputs_of(model, source.dataset, BATCH)]  # (B, C) each
     predicted = torch.cat(logits).argmax(1).numpy()  # (N,)
-    return Listened(path, classifier, source, predicted, trained["data"]["clip"]["sample_rate"])
+    return Listened(path, model, source, predicted)
 
 
 def made(
@@ -100,7 +99,7 @@ def made(
     warn_of_few(order, count, options["training"])
     attributions = sorted({condition.attribution for condition in conditions if condition.form != "none"})
     nodes = {each: plain(compose("explain", [f"attribution={each}"]).attribution) for each in attributions}
-    methods = {each: build_named(node, "attribution") for each, node in nodes.items()}
+    methods = {each: attribution_of(node) for each, node in nodes.items()}
     console = Console(stderr=True)
     shown = track(order, "explaining clips", console=console, disable=not console.is_terminal, transient=True)
     return [show(stimuli, number, network, row, methods) for number, (network, row) in enumerate(shown)]
@@ -134,16 +133,14 @@ def show(stimuli: Stimuli, number: int, network: Listened, row: int, methods: di
         row: of the clip in the network's source.
         methods: attribution -> what computes it.
     """
-    source, classifier, predicted = network.source, network.classifier, int(network.predicted[row])
+    source, model, predicted = network.source, network.model, int(network.predicted[row])
     batch = source.dataset.__getitems__([row])["waveform"]  # (1, 1, T)
-    with torch.no_grad():
-        input = classifier.front_end(batch)
-    view, waveform = View.of(classifier, network.sample_rate, tuple(input.shape[1:])), batch[0, 0].numpy()  # (T,)
+    domain, waveform = Input(model, batch.shape[-1]), batch[0, 0].numpy()  # (T,)
+    view = View.of(domain.model, tuple(domain.model.silence(batch.shape[-1]).shape[1:]))
     heard: dict[str, dict[str, np.ndarray]] = {}
     axes: dict[str, list[float]] = {}
     for each, method in methods.items():
-        silence = silence_of(classifier, batch.shape[-1])
-        relevance = relevance_of(method, classifier.network, input, torch.tensor([predicted]), silence)[0, 0].numpy()
+        relevance = explain(domain, method, batch, predicted).relevance[0, 0].numpy()
         drawn = picture(view, waveform, relevance, "Relevance for the network's answer")
         stimuli.picture(number, each).write_bytes(drawn.png)
         axes[each] = list(drawn.time_axis or ())
@@ -155,7 +152,7 @@ def show(stimuli: Stimuli, number: int, network: Listened, row: int, methods: di
         stimuli.sound(number, each).write_bytes(wav(quieter * sounds["positive"], view.sample_rate))
         signal = quieter * sounds["original"]
     stimuli.signal(number).write_bytes(wav(signal, view.sample_rate))
-    label, prediction = (classifier.classes[index] for index in (source.labels[row], predicted))
+    label, prediction = (model.classes[index] for index in (source.labels[row], predicted))
     return StudyClip(source.clips[row].path, label, prediction, network.checkpoint, axes)
 
 

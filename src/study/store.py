@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from src.mistake import Mistake
-from src.study.plan import Trial
+from auscult.mistake import Mistake
+from auscult.study.plan import Trial
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS participants (

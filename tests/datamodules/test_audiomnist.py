@@ -9,11 +9,11 @@ import pytest
 import soundfile
 import yaml
 
-from src.datamodules import audiomnist
-from src.datamodules.audiomnist import FEMALE, PUBLISHED_FOLDS, AudioMNIST
-from src.datamodules.audiomnist_az import AudioMNISTAz
-from src.datamodules.clips import Clip
-from src.mistake import Mistake
+from auscult.datamodules import audiomnist
+from auscult.datamodules.audiomnist import FEMALE, PUBLISHED_FOLDS, AudioMNIST
+from auscult.datamodules.audiomnist_az import AudioMNISTAz
+from auscult.datamodules.clips import Clip
+from auscult.mistake import Mistake
 
 SHARED = Path(os.environ.get("AUSCULT_SHARED", "../shared"))
 SPEAKERS = ["01", "12", "17"]

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from src.datamodules.audiomnist_az import AudioMNISTAz
-from src.datamodules.cache import Cache, has_prepared, open_cache
-from src.datamodules.clips import Clip, Corpus
-from src.datamodules.recording import ClipSettings, load
-from src.mistake import Mistake
+from auscult.datamodules.audiomnist_az import AudioMNISTAz
+from auscult.datamodules.cache import Cache, has_prepared, open_cache
+from auscult.datamodules.clips import Clip, Corpus
+from auscult.datamodules.recording import ClipSettings, load
+from auscult.mistake import Mistake
 
 SHARED = Path(os.environ.get("AUSCULT_SHARED", "../shared"))
 SETTINGS = ClipSettings()
@@ -72,8 +72,8 @@ def test_recordings_beyond_what_clips_keep_are_said(
     tmp_path: Path, long: bool, subtype: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if long:  # read in blocks
-        monkeypatch.setattr("src.datamodules.recording.BLOCK", 2000)
-        monkeypatch.setattr("src.datamodules.audio_file.BLOCK", 20_000)
+        monkeypatch.setattr("auscult.datamodules.recording.BLOCK", 2000)
+        monkeypatch.setattr("auscult.datamodules.audio_file.BLOCK", 20_000)
     time_, random = np.arange(48_000) / 96_000, np.random.default_rng(0)
     sounds = {"bat": 40_000, "whale": 20, "owl": 400, "hum": 70, "edge": 3500}
     for name, hertz in sounds.items():
@@ -308,11 +308,11 @@ def test_no_memory_is_no_reason(corpus: Files, tmp_path: Path, monkeypatch: pyte
 INTERRUPTED = """
 import sys
 from pathlib import Path
-from src.datamodules.cache import open_cache
-from src.datamodules.recording import ClipSettings
+from auscult.datamodules.cache import open_cache
+from auscult.datamodules.recording import ClipSettings
 from tests.datamodules.test_cache import SETTINGS
 from tests.datamodules.test_recording import Files
-from src.datamodules.clips import Clip
+from auscult.datamodules.clips import Clip
 
 corpus = Files(Path(sys.argv[1]))
 print("ready", flush=True)

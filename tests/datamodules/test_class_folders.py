@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from src.datamodules.division import Division, spelled_alike
-from src.datamodules.folder import Folder
-from src.mistake import Mistake
+from auscult.datamodules.division import Division, spelled_alike
+from auscult.datamodules.folder import Folder
+from auscult.mistake import Mistake
 from tests.datamodules.test_folder import record
 
 

@@ -8,18 +8,19 @@ import soundfile
 import torch
 from scipy import signal, stats
 
-from src.checkpoint import KEY, open_checkpoint
-from src.config import check
-from src.datamodules.clips import Clip
-from src.datamodules.confound import Confound
-from src.datamodules.datamodule import AudioDataModule
-from src.explain import source
-from src.explain.domain import TimeFrequency
-from src.mistake import Mistake
-from src.modules.classifier import Classifier
+from auscult.checkpoint.checkpoint import KEY, open_checkpoint
+from auscult.datamodules.clips import Clip
+from auscult.datamodules.confound import Confound
+from auscult.datamodules.datamodule import AudioDataModule
+from auscult.explain import source
+from auscult.explain.domain.domains import TimeFrequency
+from auscult.mistake import Mistake
+from auscult.modules.classifier import Classifier
+from auscult.modules.model import Model
+from auscult.program.config import check
 from tests.conftest import TINY
 from tests.datamodules.test_datamodule import AS_RECORDED, RATE, TASK, Tones, by_clip, in_epoch, loaders
-from tests.test_config import composed
+from tests.program.test_config import composed
 
 HARMONICS = [50, 100, 150, 200, 250]
 
@@ -181,8 +182,8 @@ def test_the_region_in_every_domain():
     assert lead_in.mask(bins, frames).tolist() == [[True, True, True, True, False]] * 5
 
     classifier = Classifier.from_config(configured(), ["male", "female"])
-    domain = TimeFrequency(classifier, RATE, RATE, window_seconds=0.057, hop_seconds=0.02)
-    front_end = domain.classifier.front_end
+    domain = TimeFrequency(Model.of(classifier, RATE).eval(), RATE, window_seconds=0.057, hop_seconds=0.02)
+    front_end = domain.model.front_end
     mask = hum.mask(front_end.frequencies, front_end.times)
     assert mask.shape == front_end(torch.zeros(1, 1, RATE)).shape[2:] and mask.any() and not mask.all()
 

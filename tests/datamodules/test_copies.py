@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from src.datamodules.datamodule import AudioDataModule
-from src.datamodules.folder import Folder
-from src.datamodules.recording import ClipSettings
+from auscult.datamodules.datamodule import AudioDataModule
+from auscult.datamodules.folder import Folder
+from auscult.datamodules.recording import ClipSettings
 
 TASK = {"name": "label", "label": "label", "classes": None, "folds": 5, "balance": False, "fold_seed": 0}
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from src.conf import CONF
-from src.datamodules.clips import Clip, Corpus
-from src.datamodules.datamodule import AudioDataModule
-from src.datamodules.recording import ClipSettings
-from src.mistake import Mistake
+from auscult.datamodules.clips import Clip, Corpus
+from auscult.datamodules.datamodule import AudioDataModule
+from auscult.datamodules.recording import ClipSettings
+from auscult.mistake import Mistake
+from auscult.program.conf import CONF
 
 RATE = 8000
 # nothing but the mean is removed, so that the cached samples are known
@@ -204,7 +204,7 @@ def test_mistakes(opened):
 
 
 def test_the_sound_task_serves_any_corpus_with_a_class(cache_dir, spoken_folder):
-    from tests.test_config import composed
+    from tests.program.test_config import composed
 
     pattern = r'data.pattern="say-(?P<class>\d)-by-(?P<speaker>[^-]+)"'
     config: Any = OmegaConf.to_container(
@@ -219,7 +219,7 @@ def test_the_sound_task_serves_any_corpus_with_a_class(cache_dir, spoken_folder)
 
 
 def test_built_from_the_configuration(cache_dir):
-    from tests.test_config import composed
+    from tests.program.test_config import composed
 
     config: Any = OmegaConf.to_container(composed("task=sex", "data.repetitions=2", "fold=3"), resolve=True)
     module = AudioDataModule.from_config(config)

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from src.datamodules import audiomnist, download
-from src.datamodules.audiomnist import AudioMNIST
-from src.mistake import Mistake
+from auscult.datamodules import audiomnist, download
+from auscult.datamodules.audiomnist import AudioMNIST
+from auscult.mistake import Mistake
 
 NAMES = [
     f"data/{speaker}/{digit}_{speaker}_{take}.wav"

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src import config
-from src.datamodules.datamodule import AudioDataModule
-from src.datamodules.esc50 import ESC50
-from src.mistake import Mistake
+from auscult.datamodules.datamodule import AudioDataModule
+from auscult.datamodules.esc50 import ESC50
+from auscult.mistake import Mistake
+from auscult.program import config
 from tests.datamodules.test_excerpts import record, write_table
-from tests.test_config import composed
+from tests.program.test_config import composed
 
 SHARED = Path(os.environ.get("AUSCULT_SHARED", "../shared"))
 CLASSES = ["dog", "rain", "sheep"]

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from src.datamodules.clips import Clip
-from src.datamodules.esc50 import ESC50
-from src.datamodules.excerpts import Excerpts
-from src.datamodules.folds import Split, split, split_of
-from src.datamodules.urbansound8k import UrbanSound8K
-from src.mistake import Mistake
+from auscult.datamodules.clips import Clip
+from auscult.datamodules.esc50 import ESC50
+from auscult.datamodules.excerpts import Excerpts
+from auscult.datamodules.folds import Split, split, split_of
+from auscult.datamodules.urbansound8k import UrbanSound8K
+from auscult.mistake import Mistake
 
 COLUMNS = {
     ESC50: ["filename", "fold", "target", "category", "esc10", "src_file", "take"],

@@ -6,11 +6,11 @@ import av
 import numpy as np
 import pytest
 
-from src.datamodules import ffmpeg
-from src.datamodules.audio_file import UNREADABLE, AudioFile, BadRecording, read_whole
-from src.datamodules.clips import Clip
-from src.datamodules.folder import Folder
-from src.datamodules.recording import ClipSettings, load, prepare
+from auscult.datamodules import ffmpeg
+from auscult.datamodules.audio_file import UNREADABLE, AudioFile, BadRecording, read_whole
+from auscult.datamodules.clips import Clip
+from auscult.datamodules.folder import Folder
+from auscult.datamodules.recording import ClipSettings, load, prepare
 
 RATE = 48000
 FORMATS = {  # name: encoder, its rate, its container
@@ -81,7 +81,7 @@ def test_its_clip_is_that_of_the_sound(recording: tuple[Path, int]) -> None:
 def test_in_blocks_as_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = written(tmp_path / "a.m4a", sound(44100), "aac", 44100, "ipod")
     whole, _ = read_whole(path)
-    monkeypatch.setattr("src.datamodules.audio_file.BLOCK", 5000)
+    monkeypatch.setattr("auscult.datamodules.audio_file.BLOCK", 5000)
     blocks = list(AudioFile(path).blocks())
     assert len(blocks) > 10
     assert np.array_equal(np.concatenate(blocks), whole)

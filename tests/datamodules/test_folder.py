@@ -9,12 +9,12 @@ import soundfile
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from src.datamodules.cache import open_cache
-from src.datamodules.clips import Clip
-from src.datamodules.folder import Folder
-from src.datamodules.recording import ClipSettings
-from src.datamodules.table import LARGEST
-from src.mistake import Mistake
+from auscult.datamodules.cache import open_cache
+from auscult.datamodules.clips import Clip
+from auscult.datamodules.folder import Folder
+from auscult.datamodules.recording import ClipSettings
+from auscult.datamodules.table import LARGEST
+from auscult.mistake import Mistake
 
 PATTERN = r"(?P<digit>\d)_(?P<speaker>[^_]+)_(?P<take>\d+)"
 
@@ -372,7 +372,7 @@ def test_the_configuration_holds_the_arguments() -> None:
 
 
 def test_a_pattern_that_takes_for_ever_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("src.datamodules.folder.PATTERN_SECONDS", 0.5)
+    monkeypatch.setattr("auscult.datamodules.folder.PATTERN_SECONDS", 0.5)
     name = "a" * 200
     soundfile.write(tmp_path / f"{name}.wav", np.zeros(100), 8000)
     started = time.monotonic()

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.datamodules.audiomnist import PUBLISHED_FOLDS
-from src.datamodules.clips import Clip
-from src.datamodules.folds import speaker_groups, split
-from src.mistake import Mistake, NoSuchFold
+from auscult.datamodules.audiomnist import PUBLISHED_FOLDS
+from auscult.datamodules.clips import Clip
+from auscult.datamodules.folds import speaker_groups, split
+from auscult.mistake import Mistake, NoSuchFold
 
 
 def corpus(speakers: dict[str, str], digits: str = "0123456789", takes: int = 2) -> list[Clip]:

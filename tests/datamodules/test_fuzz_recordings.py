@@ -20,8 +20,8 @@ LENGTHS = (0, 1, 2**31 - 1, 2**31, 2**32 - 1, 2**33, 2**63 - 1, 2**64 - 1)
 LOAD_ALL = """
 import json, sys, time
 from pathlib import Path
-from src.datamodules.clips import Clip, Corpus
-from src.datamodules.recording import BadRecording, ClipSettings, load
+from auscult.datamodules.clips import Clip, Corpus
+from auscult.datamodules.recording import BadRecording, ClipSettings, load
 from tests.datamodules.test_recording import most_megabytes
 
 class Files(Corpus):

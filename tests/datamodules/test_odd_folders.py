@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from src.datamodules.folder import Folder
-from src.datamodules.speakers import labels_of_speakers
-from src.datamodules.table import read_table
-from src.mistake import Mistake
+from auscult.datamodules.folder import Folder
+from auscult.datamodules.speakers import labels_of_speakers
+from auscult.datamodules.table import read_table
+from auscult.mistake import Mistake
 from tests.datamodules.test_folder import record
 
 

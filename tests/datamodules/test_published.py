@@ -11,14 +11,14 @@ import soundfile
 import torch
 import yaml
 
-from src.conf import CONF
-from src.datamodules.audiomnist import AudioMNIST
-from src.datamodules.cache import _home, open_cache
-from src.datamodules.clips import Clip
-from src.datamodules.published import TooLong, resampled
-from src.datamodules.recording import ClipSettings, load, prepare
-from src.mistake import Mistake
-from src.modules.frontends import DecibelSpectrogram, NormalizedWaveform
+from auscult.datamodules.audiomnist import AudioMNIST
+from auscult.datamodules.cache import _home, open_cache
+from auscult.datamodules.clips import Clip
+from auscult.datamodules.published import TooLong, resampled
+from auscult.datamodules.recording import ClipSettings, load, prepare
+from auscult.mistake import Mistake
+from auscult.modules.frontends import DecibelSpectrogram, NormalizedWaveform
+from auscult.program.conf import CONF
 
 PUBLISHED = ClipSettings(highpass_hz=None, trim_db=None, preparation="published")
 OFFSET = -700  # in int16 units: recordings have one, and it stays
@@ -110,7 +110,7 @@ def test_a_second_is_the_most(tmp_path: Path, cache_dir: Path) -> None:
 
 
 def test_the_length_of_hours_is_told_before_they_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("src.datamodules.recording.resampled", None)
+    monkeypatch.setattr("auscult.datamodules.recording.resampled", None)
     with pytest.raises(TooLong):
         prepare(word(480_000)[:, None], 48000, PUBLISHED)
 
@@ -140,7 +140,7 @@ def test_caches_from_before_the_option_are_found(tmp_path: Path) -> None:
 
 
 def test_bad_recordings_are_bad_in_either_way() -> None:
-    from src.datamodules.audio_file import BadRecording
+    from auscult.datamodules.audio_file import BadRecording
 
     for samples, reason in ((np.zeros((4000, 1), np.int16), "silent"), (word(1000)[:, None], "too short")):
         with pytest.raises(BadRecording, match=reason):

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from src.arguments import arranged
-from src.config import check
-from src.datamodules.division import Division
+from auscult.datamodules.division import Division
+from auscult.program.arguments import arranged
+from auscult.program.config import check
 from tests.conftest import ROOT
-from tests.test_config import composed
+from tests.program.test_config import composed
 
 COMMANDS = re.findall(r"^python train\.py (.+)$", (ROOT / "docs/corpora.md").read_text(), re.MULTILINE)
 NAMES = ("jackson", "theo", "lucas")

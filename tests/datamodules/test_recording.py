@@ -17,10 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal
 
-from src.datamodules import audio_file, recording
-from src.datamodules.clips import MISSING, Clip, Corpus
-from src.datamodules.recording import BadRecording, ClipSettings, highpass, load, prepare, read_whole
-from src.mistake import Mistake
+from auscult.datamodules import audio_file, recording
+from auscult.datamodules.clips import MISSING, Clip, Corpus
+from auscult.datamodules.recording import BadRecording, ClipSettings, highpass, load, prepare, read_whole
+from auscult.mistake import Mistake
 
 PLAIN = ClipSettings(highpass_hz=None, trim_db=None)
 
@@ -440,8 +440,8 @@ MEASURE = """
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from src.datamodules.clips import Clip
-from src.datamodules.recording import ClipSettings, load
+from auscult.datamodules.clips import Clip
+from auscult.datamodules.recording import ClipSettings, load
 from tests.datamodules.test_recording import Files, most_megabytes
 
 before = most_megabytes()

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal
 
-from src.datamodules.clips import Clip
-from src.datamodules.synthetic import Cue, Synthetic
-from src.mistake import Mistake
+from auscult.datamodules.clips import Clip
+from auscult.datamodules.synthetic import Cue, Synthetic
+from auscult.mistake import Mistake
 
 RATE = 16_000
 WOMEN = ["12", "26", "28", "36", "43", "47", "52", "56", "57", "58", "59", "60"]

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from src import config
-from src.datamodules.datamodule import AudioDataModule
-from src.datamodules.urbansound8k import UrbanSound8K
-from src.mistake import Mistake
+from auscult.datamodules.datamodule import AudioDataModule
+from auscult.datamodules.urbansound8k import UrbanSound8K
+from auscult.mistake import Mistake
+from auscult.program import config
 from tests.datamodules.test_excerpts import write_table
-from tests.test_config import composed
+from tests.program.test_config import composed
 
 RATE = 22050
 # name -> hertz, seconds, rate, channels, subtype: what the tone is, and how it was recorded

@@ -3,12 +3,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from src.datamodules.cache import open_cache
-from src.datamodules.confound import Confound
-from src.datamodules.datamodule import ClipDataset
-from src.datamodules.recording import ClipSettings
-from src.datamodules.synthetic import Synthetic
-from src.explain.source import Source
+from auscult.datamodules.cache import open_cache
+from auscult.datamodules.confound import Confound
+from auscult.datamodules.datamodule import ClipDataset
+from auscult.datamodules.recording import ClipSettings
+from auscult.datamodules.synthetic import Synthetic
+from auscult.explain.source import Source
 
 RATE = 8000
 

@@ -6,36 +6,39 @@ from typing import Any
 
 import h5py
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
-from src.datamodules.clips import Clip
-from src.datamodules.datamodule import ClipDataset
-from src.explain.attribution import GradientXInput
-from src.explain.panels import View
-from src.explain.question import Question
-from src.explain.results import Results
-from src.explain.source import Source
+from auscult.datamodules.clips import Clip
+from auscult.datamodules.datamodule import ClipDataset
+from auscult.explain.attribution.gradients import GradientXInput
+from auscult.explain.relevance.question import Question
+from auscult.explain.relevance.results import Results
+from auscult.explain.show.clip import View
+from auscult.explain.source import Source
+from auscult.modules.model import Model
 
 RATE, ROWS, COLUMNS = 1000, 4, 10  # ten columns of 0.1 s
 FREQUENCIES, TIMES = np.array([100.0, 200.0, 400.0, 800.0]), np.arange(COLUMNS) / 10
 SILENCE = -80.0
 
 
-def front_end(waveform: Tensor) -> Tensor:
+class Peaks(nn.Module):
     """(B, 1, 4, 10) of (B, 1, 1000): the peak of each tenth of a second in every row, -80 for silence."""
-    peak = waveform.abs().reshape(-1, 1, 1, COLUMNS, 100).amax(-1)
-    return peak.masked_fill(peak == 0, SILENCE).expand(-1, -1, ROWS, -1)
+
+    frequencies, times = FREQUENCIES, TIMES
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        peak = waveform.abs().reshape(-1, 1, 1, COLUMNS, 100).amax(-1)
+        return peak.masked_fill(peak == 0, SILENCE).expand(-1, -1, ROWS, -1)
 
 
 def small_view() -> View:
     """Of spectrograms."""
-    classifier: Any = SimpleNamespace(front_end=front_end, device="cpu")
-    return View(RATE, FREQUENCIES, TIMES, classifier)
+    return View.of(Model(Peaks(), nn.Identity(), [], RATE), (1, ROWS, COLUMNS))
 
 
 def wave_view() -> View:
-    classifier: Any = SimpleNamespace(front_end=lambda waveform: waveform, device="cpu")
-    return View(RATE, None, None, classifier)
+    return View.of(Model(nn.Identity(), nn.Identity(), [], RATE), (1, RATE))
 
 
 def clip(onset: float, seconds: float = 0.2, level: float = 0.5) -> np.ndarray:

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from tests.conftest import TINY
-from tests.test_processes import PLAIN, TWO, uneven_folder  # noqa: F401
-from tests.test_wandb_run import records
+from tests.run.test_processes import PLAIN, TWO, uneven_folder  # noqa: F401
+from tests.run.test_wandb import records
 
 QUICK = [
     "callbacks.perturbation.fractions=[0,0.1]",

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from src.datamodules.class_folders import INNERMOST
-from src.explain.source import Source, recordings
-from src.explanation import source_of
+from auscult.datamodules.class_folders import INNERMOST
+from auscult.explain.explanation import source_of
+from auscult.explain.source import Source, recordings
 from tests.datamodules.test_folder import record
 
 CLIP = {"sample_rate": 8000, "seconds": 1.0}

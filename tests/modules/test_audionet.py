@@ -3,8 +3,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from src.mistake import Mistake
-from src.modules.audionet import AudioNet
+from auscult.mistake import Mistake
+from auscult.modules.audionet import AudioNet
 
 
 def in_order(network: nn.Module, x: Tensor) -> tuple[list[nn.Module], dict[str, Tensor]]:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from src.modules.augmentation import Augmentation, at_speed, noise_for, turned
+from auscult.modules.augmentation import Augmentation, at_speed, noise_for, turned
 
 ALL: dict[str, Any] = {"gain_db": 6.0, "noise_snr_db": (10.0, 30.0), "speed": 0.1, "shift": 1.0}
 

@@ -7,10 +7,10 @@ from pytorch_lightning import Callback, Trainer, seed_everything
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from src import config
-from src.modules.augmentation import Augmentation
-from src.modules.classifier import Classifier, lay_channels_last
-from tests.test_config import composed
+from auscult.modules.augmentation import Augmentation
+from auscult.modules.classifier import Classifier, lay_channels_last
+from auscult.program import config
+from tests.program.test_config import composed
 
 pytestmark = [pytest.mark.filterwarnings(f"ignore:.*{text}.*") for text in ("LeafSpec", "val_dataloader", "workers")]
 SAMPLES, CLASSES = 64, ["a", "b", "c"]

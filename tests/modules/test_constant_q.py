@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 import torch
 
-from src.mistake import Mistake
-from src.modules.constant_q import ConstantQ
+from auscult.mistake import Mistake
+from auscult.modules.constant_q import ConstantQ
 
 
 def chirp() -> torch.Tensor:

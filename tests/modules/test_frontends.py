@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from scipy.signal import stft
 from torch import Tensor, nn
 
-from src.mistake import Mistake
-from src.modules.frontends import DecibelSpectrogram, NormalizedWaveform
+from auscult.mistake import Mistake
+from auscult.modules.frontends import DecibelSpectrogram, NormalizedWaveform
 
 SHARED = Path(os.environ.get("AUSCULT_SHARED", Path(__file__).parents[3] / "shared"))
 FRONT_ENDS = [NormalizedWaveform(), DecibelSpectrogram(), DecibelSpectrogram(raw_decibels=True)]

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from src.mistake import Mistake
-from src.modules.constant_q import ConstantQ
-from src.modules.mel import LogMel
+from auscult.mistake import Mistake
+from auscult.modules.constant_q import ConstantQ
+from auscult.modules.mel import LogMel
 
 
 def noise(clips: int = 2, samples: int = 88200) -> Tensor:

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from src.mistake import Mistake
-from src.modules.melcnn import MelCNN
+from auscult.mistake import Mistake
+from auscult.modules.melcnn import MelCNN
 
 
 def test_the_original_has_as_many_parameters() -> None:
@@ -39,5 +39,5 @@ def test_logits_are_small_at_first() -> None:
 def test_another_input_is_a_mistake() -> None:
     with pytest.raises(Mistake, match=r"model.network.channels=3"):
         MelCNN(10)(torch.zeros(1, 3, 64, 64))
-    with pytest.raises(Mistake, match=r"not \(1, 64, 32\)"):
+    with pytest.raises(Mistake, match=r"gives \(1, 64, 32\)"):
         MelCNN(10)(torch.zeros(1, 1, 64, 32))

@@ -10,9 +10,9 @@ import soundfile
 import torch
 from matplotlib import colormaps
 
-from src.mistake import Mistake
-from src.modules.colours import Colours
-from src.modules.picture import ConstantQPicture
+from auscult.mistake import Mistake
+from auscult.modules.colours import Colours
+from auscult.modules.picture import ConstantQPicture
 
 ESC10 = Path(os.environ.get("AUSCULT_SHARED", "../shared")) / "data/esc10/audio"
 RATE = 22050

@@ -17,15 +17,15 @@ import torch
 from fastapi.testclient import TestClient
 from hydra import compose, initialize_config_dir
 
-from src.checkpoint import classifier_of, open_checkpoint
-from src.conf import CONF
-from src.datamodules.recording import ClipSettings, prepare
-from src.datamodules.synthetic import Synthetic
-from src.serve import options as checks
-from src.serve.listener import Listener
-from src.serve.live import application
-from src.serve.server import UPLOADS
-from src.serve.upload import MOST_BYTES, BadUpload
+from auscult.checkpoint.checkpoint import classifier_of, open_checkpoint
+from auscult.datamodules.recording import ClipSettings, prepare
+from auscult.datamodules.synthetic import Synthetic
+from auscult.program.conf import CONF
+from auscult.serve import options as checks
+from auscult.serve.listener import Listener
+from auscult.serve.live import application
+from auscult.serve.server import UPLOADS
+from auscult.serve.upload import MOST_BYTES, BadUpload
 from tests.browser import CHROMIUM, Browser
 from tests.conftest import ROOT
 
@@ -162,7 +162,7 @@ def test_few_recordings_are_worked_on_at_once(listener, monkeypatch):
         at_once -= 1
         raise BadUpload("enough")
 
-    monkeypatch.setattr("src.serve.live.decode", slowly)
+    monkeypatch.setattr("auscult.serve.live.decode", slowly)
     with TestClient(app, base_url="http://127.0.0.1:8000") as visitor, ThreadPoolExecutor(20) as pool:
         told = list(pool.map(lambda _: visitor.post("/explain", params=CHOICES, content=b"").status_code, range(20)))
     assert told == 20 * [422] and 1 < most <= UPLOADS

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from src.serve.sharing import Room, Turns, household
-from src.serve.upload import Busy
+from auscult.serve.sharing import Room, Turns, household
+from auscult.serve.upload import Busy
 
 
 @dataclass(eq=False)

@@ -20,12 +20,12 @@ import pytest
 from fastapi.testclient import TestClient
 from hydra import compose, initialize_config_dir
 
-from src.conf import CONF
-from src.serve import options
-from src.serve.study import Study, application
-from src.study.analysis import timed
-from src.study.plan import Trial
-from src.study.store import Store
+from auscult.program.conf import CONF
+from auscult.serve import options
+from auscult.serve.study import Study, application
+from auscult.study.analysis import timed
+from auscult.study.plan import Trial
+from auscult.study.store import Store
 from tests.browser import CHROMIUM, Browser
 from tests.conftest import ROOT, full_disk
 from tests.study.pilot import ATTENTION, CLIPS, CONDITIONS, TRAINING, TRIALS
@@ -130,7 +130,7 @@ def test_a_double_click_is_one_answer(visitor, study):
 
 def test_time_is_the_servers_and_begins_when_a_trial_is_first_handed_out(visitor, study, monkeypatch):
     clock = 1000.0
-    monkeypatch.setattr("src.study.store.time", SimpleNamespace(time=lambda: clock))
+    monkeypatch.setattr("auscult.study.store.time", SimpleNamespace(time=lambda: clock))
     link = join(visitor)
     told = visitor.get(f"{link}/trial").json()
     clock += 7

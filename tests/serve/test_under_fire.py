@@ -23,14 +23,14 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from filelock import FileLock
 
-from src.serve import connection, reception
-from src.serve.doorkeeper import Doorkeeper
-from src.serve.options import LOOPBACK
-from src.serve.reception import address_of, form_of, made_of_upload
-from src.serve.server import site
-from src.serve.sparing import Sparing
+from auscult.serve import connection, reception
+from auscult.serve.doorkeeper import Doorkeeper
+from auscult.serve.options import LOOPBACK
+from auscult.serve.reception import address_of, form_of, made_of_upload
+from auscult.serve.server import site
+from auscult.serve.sparing import Sparing
 from tests.conftest import ROOT
-from tests.serve.test_record_take import spoken
+from tests.serve.record.test_take import spoken
 
 SECONDS = 30  # that an honest visitor would wait at most, on a busy machine; it was over 90
 ELSEWHERE = "127.0.0.2"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from src.serve.upload import MOST_BYTES, BadUpload, decode
+from auscult.serve.upload import MOST_BYTES, BadUpload, decode
 
 
 def encoded(samples: np.ndarray, rate: int = 8000, **how: str) -> bytes:

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from src.study.plan import Condition, Plan, StudyClip
+from auscult.study.plan import Condition, Plan, StudyClip
 
 NAMES = ["audible/lrp", "visual/lrp", "both/lrp", "visual/random"]
 

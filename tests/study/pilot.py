@@ -5,9 +5,9 @@ from typing import Any
 
 from hydra import initialize_config_dir
 
-from src.conf import CONF
-from src.study.materials import Materials, prepared
-from src.study.plan import Condition
+from auscult.program.conf import CONF
+from auscult.study.materials import Materials, prepared
+from auscult.study.plan import Condition
 
 NAMES = ["visual/gradient_x_input", "audible/gradient_x_input", "both/random", "none"]
 CONDITIONS = [Condition.of(name) for name in NAMES]

@@ -12,13 +12,13 @@ import pytest
 from scipy import stats
 
 import study
-from src.mistake import Mistake
-from src.study.analysis import read, summarise
-from src.study.comparisons import compare
-from src.study.crossed import estimate
-from src.study.page import write
-from src.study.plan import Comparison, Condition, Plan, StudyClip
-from src.study.store import Store
+from auscult.mistake import Mistake
+from auscult.study.analysis import read, summarise
+from auscult.study.comparisons import compare
+from auscult.study.crossed import estimate
+from auscult.study.page import write
+from auscult.study.plan import Comparison, Condition, Plan, StudyClip
+from auscult.study.store import Store
 from tests.conftest import run_program
 
 CLASSES = ["yes", "no", "perhaps"]

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from src.study.comparisons import compare, holm
-from src.study.plan import Comparison
+from auscult.study.comparisons import compare, holm
+from auscult.study.plan import Comparison
 from tests.study.drawn import NAMES, answered, assigned
 
 PRIMARY = Comparison(NAMES[0], NAMES[1], "correct", "all")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.formula.api import ols
 
-from src.study.crossed import Estimate, estimate
+from auscult.study.crossed import Estimate, estimate
 from tests.study.drawn import NAMES, answered, assigned
 
 DESIGNS = [(20, 12, 4), (24, 20, 4), (40, 40, 4), (40, 12, 4), (40, 20, 2), (20, 40, 4), (13, 20, 4)]

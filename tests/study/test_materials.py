@@ -11,12 +11,12 @@ import pytest
 import soundfile
 from hydra import initialize_config_dir
 
-from src.conf import CONF
-from src.explain.audible import loudness
-from src.mistake import Mistake
-from src.study.materials import MANIFEST, Materials, manifest_of, prepared
-from src.study.plan import Comparison
-from src.study.stimuli import chosen
+from auscult.explain.show.audible import loudness
+from auscult.mistake import Mistake
+from auscult.program.conf import CONF
+from auscult.study.materials import MANIFEST, Materials, manifest_of, prepared
+from auscult.study.plan import Comparison
+from auscult.study.stimuli import chosen
 from tests.study.pilot import CLIPS, CONDITIONS, PRIMARY, TRAINING, make
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.study.plan import Condition, Plan, StudyClip, Trial, first_pair
+from auscult.study.plan import Condition, Plan, StudyClip, Trial, first_pair
 
 CONDITIONS = [
     Condition("visual", "lrp_epsilon_plus"),

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from src.mistake import Mistake
-from src.study.crossed import Estimate, estimate
-from src.study.planning import highest_power, participants_needed, power_of, told
+from auscult.mistake import Mistake
+from auscult.study.crossed import Estimate, estimate
+from auscult.study.planning import highest_power, participants_needed, power_of, told
 from tests.study.drawn import NAMES, answered, assigned
 
 

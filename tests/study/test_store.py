@@ -12,9 +12,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from src.mistake import Mistake
-from src.study.plan import Condition, Trial
-from src.study.store import TABLES, Answer, Store
+from auscult.mistake import Mistake
+from auscult.study.plan import Condition, Trial
+from auscult.study.store import TABLES, Answer, Store
 
 
 def shown(number: int) -> Trial:
@@ -156,7 +156,7 @@ def test_a_trial_is_handed_out_once(tmp_path):
 
 
 def test_who_joins_and_goes_away_does_not_fill_the_disk(tmp_path, monkeypatch):
-    monkeypatch.setattr("src.study.store.MOST_IDLE", 5)
+    monkeypatch.setattr("auscult.study.store.MOST_IDLE", 5)
     store = Store(tmp_path / "answers.sqlite")
     stayed, token = store.join()
     store.answer(stayed, shown(0), Answer(0, "yes", 4, 1.5))

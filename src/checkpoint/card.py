@@ -1,0 +1,169 @@
+"""The card of a checkpoint: its run's configuration, the names of its classes, and the speakers of each split.
+
+A card that comes out of a file is data. It is copied into plain containers and checked here, before anything is built
+of it. What it says of places (where to download from, log to, run on) is left out: that is for the command line and
+`conf/` to say. Where recordings lie is believed only if this machine has read them there before.
+"""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from shlex import quote
+from typing import Any
+
+from auscult.checkpoint.parts import build_part, class_of
+from auscult.datamodules.cache import has_prepared
+from auscult.datamodules.confound import Confound
+from auscult.datamodules.division import corpus_options
+from auscult.datamodules.recording import ClipSettings
+from auscult.former_names import with_current_names
+from auscult.mistake import Mistake
+from auscult.modules.augmentation import Augmentation
+from auscult.modules.classifier import optimizer_options
+from auscult.plain_data import NotPlain, plain_data, shown
+from auscult.program.config import check_values
+
+SPLITS = ("train", "validation", "test")
+LONGEST_NAME = 1000  # characters, of a class or a speaker: a recording without one is named by its path
+DOWNLOADS = ("download", "url")  # left out of a card
+PLACES = ("root", "csv", "speakers")  # of recordings and tables, among a corpus's options
+
+
+def checked_card(card: Any, allow: Sequence[str] = ()) -> dict[str, Any]:
+    """A copy of a card that can be built from, without the places that it names.
+
+    Args:
+        card: what stands in a checkpoint, or will.
+        allow: packages of the user's own that its parts may come from.
+
+    Raises:
+        Mistake: it holds more than data, lacks what every card has, or names what no checkpoint may.
+    """
+    try:
+        copy = plain_data(card)
+        config = with_current_names(dict(copy["config"]))
+        check_names(copy)
+        if "${" in repr(config) or "'???'" in repr(config):  # ours are resolved, and lack nothing
+            raise Mistake("its configuration is unresolved, as train.py never writes it.")
+        check_config(config, allow)
+    except NotPlain as error:
+        raise Mistake(f"its card is no plain data: {error}.") from error
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise Mistake(f"its card is not as train.py writes it ({type(error).__name__}: {shown(error)}).") from error
+    for name in DOWNLOADS:
+        config["data"].pop(name, None)
+    return {"config": {**config, "allow": list(allow)}, "classes": copy["classes"], "speakers": copy["speakers"]}
+
+
+def check_names(card: dict[str, Any]) -> None:
+    """Raises a Mistake unless classes and speakers are lists of names."""
+    lists = {"classes": card["classes"], **{f"speakers of {split}": card["speakers"][split] for split in SPLITS}}
+    for what, names in lists.items():
+        if not isinstance(names, list) or not all(
+            isinstance(name, str) and len(name) <= LONGEST_NAME for name in names
+        ):
+            raise Mistake(f"the {what} on its card are no list of names.")
+    if not card["classes"] or len(set(card["classes"])) < len(card["classes"]):
+        raise Mistake("the classes on its card are none, or not all different.")
+
+
+def check_config(config: dict[str, Any], allow: Sequence[str]) -> None:
+    """Checks a configuration in plain containers: its values, and that each part is one that can be.
+
+    Raises:
+        Mistake: the first that is wrong.
+    """
+    check_values(config)
+    if wrong := [name for name in PLACES if not isinstance(config["data"].get(name, ""), str | None)]:
+        raise Mistake(f"data.{wrong[0]} is no path.")
+    ClipSettings(**config["data"]["clip"])
+    Confound.from_config(config)
+    Augmentation(**config["augmentation"])
+    for option, node in (
+        ("data", corpus_options(config)),
+        ("model.network", config["model"]["network"]),
+        ("model.front_end", config["model"]["front_end"]),
+        ("optimizer", optimizer_options(config)),
+        ("optimizer.schedule", config["optimizer"]["schedule"]),
+    ):
+        class_of(option, node, allow)
+
+
+def trained_config(card: dict[str, Any], data: dict[str, Any], path: str, reads_corpus: bool = True) -> dict[str, Any]:
+    """A checkpoint's configuration, with its classes and with where its recordings lie now.
+
+    Args:
+        card: of an opened checkpoint.
+        data: the command line's `{root, csv, speakers, cache_dir, batch_size}`; null where it does not say.
+        path: of the checkpoint, for the message.
+        reads_corpus: whether its recordings are wanted; if not, `data` says nothing of them.
+
+    Raises:
+        Mistake: its corpus lies nowhere, or where the card alone says so.
+    """
+    config: dict[str, Any] = card["config"]
+    own = config["data"]
+    given = {name: data[name] for name in PLACES if data.get(name)} if reads_corpus else {}
+    for name in given:
+        if name not in own:
+            raise Mistake(f"data.{name} is of no use to this checkpoint's corpus, {own['name']}; leave it out.")
+    places = {**moved(own, given), **given}
+    kept = {"cache_dir": data["cache_dir"], "batch_size": data["batch_size"]}
+    task = {**config["task"], "classes": card["classes"]}
+    config = {**config, "data": {**own, **places, **kept}, "task": task}
+    if reads_corpus:
+        check_places(config, given, path, "; or explain recordings of your own with input=…")
+    return config
+
+
+def moved(data: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """The tables that lay in a corpus's folder, in the folder that the command line names instead."""
+    places = {}
+    before = data.get("root") or ""
+    for name in PLACES[1:]:
+        if data.get(name) and "root" in given and name not in given:
+            within = Path(data[name])
+            if within.is_relative_to(before):
+                within = within.relative_to(before)
+            if not (within.is_absolute() or str(within).startswith("~") or ".." in within.parts):
+                places[name] = str(Path(given["root"]) / within)
+    return places
+
+
+def check_places(config: dict[str, Any], given: Collection[str], path: str, way_out: str = "", said: str = "") -> None:
+    """Raises a Mistake where a card alone says what is to be read, and this machine has never read that.
+
+    Args:
+        config: the checkpoint's, with what the command line says of places.
+        given: names of the places that it says.
+        path: of the checkpoint.
+        way_out: what else can be done, for the message.
+        said: what the command line has to say before the places, likewise.
+    """
+    data = config["data"]
+    named = [name for name in PLACES if data.get(name) and name not in given]
+    # a table in the corpus's folder is read as the recordings beside it are
+    inside = [name for name in named if name != "root" and is_inside(data[name], data.get("root"))]
+    if "root" in given:
+        unknown = [name for name in named if name not in inside]
+    else:
+        try:
+            corpus = build_part("data", corpus_options(config), config["allow"])
+            is_known = not named or has_prepared(corpus, ClipSettings(**data["clip"]), data["cache_dir"])
+        except (ValueError, TypeError, OSError, AttributeError, RuntimeError) as error:
+            raise Mistake(f"the checkpoint {path} describes no corpus that there can be ({shown(error)}).") from error
+        # which has not been asked for the table of speakers
+        unknown = [name for name in named if not is_known or (name == "speakers" and name not in inside)]
+    if unknown:
+        options = " ".join(quote(f"data.{name}={shown(data[name], 200)}") for name in unknown)
+        raise Mistake(
+            f"the checkpoint {path} says that its recordings lie where this machine has read none before, and no file"
+            f" decides what is read: if they do lie there, say so with {said}{options}{way_out or '.'}"
+        )
+
+
+def is_inside(table: str, root: str | None) -> bool:
+    """Whether a table lies in a corpus's folder: a relative one is, unless the working folder has it."""
+    path = Path(table)
+    if ".." in path.parts or root is None or table.startswith("~"):
+        return False
+    return path.is_relative_to(root) if path.is_absolute() else not path.exists()

@@ -1,0 +1,288 @@
+"""What a checkpoint carries, and how to open one safely.
+
+A checkpoint is Lightning's own, of plain containers and tensors only, plus `auscult`: the resolved configuration
+of its run, the names of its classes and the speakers of each split. That is all that is needed to resume the run or to
+explain its network.
+"""
+
+import errno
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+from auscult.checkpoint.card import checked_card
+from auscult.checkpoint.file import Foreign, look_through
+from auscult.checkpoint.parts import build_part
+from auscult.files import replacing
+from auscult.limits import TooMuch, bytes_at_most, seconds_at_most
+from auscult.mistake import Mistake
+from auscult.modules.classifier import Classifier
+from auscult.modules.model import Model
+from auscult.plain_data import DEEPEST, MOST_VALUES, shown
+
+log = logging.getLogger(__name__)
+
+KEY = "auscult"
+MOST_SECONDS, MOST_BYTES = 7.0, 2**30  # to build a network, beside several times the size of its file
+
+
+class KeepBest(ModelCheckpoint):
+    """Keeps `best.ckpt`, the weights of the highest val/accuracy: to test and to explain.
+
+    Of equals it keeps the latest, as accuracy on a few clips comes back to the same value again and again, and one that
+    an early epoch reached by chance, at a high learning rate, holds less on other clips.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            folder, "best", monitor="val/accuracy", mode="max", save_weights_only=True, enable_version_counter=False,
+            save_on_train_epoch_end=False,  # but of the validation: later weights have not its score
+        )  # fmt: skip
+
+    def check_monitor_top_k(self, trainer: Trainer, current: torch.Tensor | None = None) -> bool:
+        higher = super().check_monitor_top_k(trainer, current)
+        return higher or (current is not None and bool(current == self.best_model_score))
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if not (Path(str(self.dirpath)) / "best.ckpt").exists():
+            return  # `require_own` has said so
+        score = state_dict["best_model_score"]
+        if not isinstance(score, torch.Tensor) or score.numel() != 1:
+            raise ValueError("the best score is no number")
+        # the folder is where the run is now, and no file names another: what is replaced is deleted
+        here = str(Path(str(self.dirpath)) / "best.ckpt")
+        own = {"dirpath": self.dirpath, "best_model_path": here, "kth_best_model_path": here}
+        scores = {"best_model_score": score, "kth_value": score, "best_k_models": {here: score}}
+        super().load_state_dict(own | scores)
+
+    def require_own(self, card: dict[str, Any], allow: Sequence[str] = ()) -> None:
+        """Looks, before a run is resumed, whether `best.ckpt` is still its own; one that cannot be read is set aside.
+
+        Args:
+            card: of the checkpoint to resume from.
+            allow: packages of the user's own.
+
+        Raises:
+            Mistake: it is another run's.
+        """
+        path = Path(str(self.dirpath)) / "best.ckpt"
+        try:
+            opened = open_checkpoint(path, "best.ckpt", allow)
+            classifier_of(opened)  # its weights are there, and fit
+            held = opened[KEY]
+        except Mistake:
+            aside = path.with_name("best.unreadable")
+            if path.exists():
+                path.replace(aside)
+                log.warning("%s cannot be read and is now %s; the best is chosen anew from here on.", path, aside.name)
+            else:
+                log.warning("%s is gone; the best is chosen anew from here on.", path)
+            return
+        if identity(held) != identity(card):
+            raise Mistake(
+                f"{path} is of another run than the last.ckpt beside it; put the run's own back, or move this one"
+                " elsewhere to choose the best anew."
+            )
+
+    def keep_as_it_is(self, trainer: Trainer) -> None:
+        """Makes what the trainer holds the best, as of a resumed run that has lost its own and has no epoch to come."""
+        self.best_model_path = str(Path(str(self.dirpath)) / "best.ckpt")
+        trainer.save_checkpoint(self.best_model_path, weights_only=True)
+
+
+class KeepFinal(KeepBest):
+    """Keeps in `best.ckpt` the weights of the last step, whatever val/accuracy they have: the final iterate.
+
+    Each validation replaces what was there, so that a run which is stopped has weights to look at; the last step, which
+    no validation need follow, has the last word.
+    """
+
+    def check_monitor_top_k(self, trainer: Trainer, current: torch.Tensor | None = None) -> bool:
+        return current is not None
+
+    def on_train_end(self, trainer: Trainer, pl_module: Any) -> None:
+        if trainer.global_step != self._last_global_step_saved:
+            self.keep_as_it_is(trainer)
+
+
+class KeepLast(ModelCheckpoint):
+    """Keeps `last.ckpt`, with the optimizer's state: to resume."""
+
+    def __init__(self, folder: Path) -> None:
+        # at the end of the epoch, not of its validation: what is resumed then starts with a whole epoch
+        super().__init__(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Nothing: Lightning would delete, with all that is in it, what a file says that the last checkpoint was."""
+
+
+class FirstEpoch(Callback):
+    """Knows whether a run has made an epoch: until then, what goes wrong in a resumed one comes from its checkpoint."""
+
+    done = has_stepped = False
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        self.has_stepped = True
+
+    def on_train_epoch_end(self, *_: Any) -> None:
+        self.done = self.has_stepped  # Lightning ends the last epoch of the checkpoint once more
+
+
+class CheckpointFiles(TorchCheckpointIO):
+    """Writes checkpoints that carry a card: a configuration, the class names and each split's speakers.
+
+    Each is written beside the one it replaces, so that a run killed meanwhile still has that one.
+    """
+
+    def __init__(self, card: dict[str, Any]) -> None:
+        self.card = card
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as unfinished:
+            try:
+                torch.save({**checkpoint, KEY: self.card}, unfinished)
+            except RuntimeError as error:  # how PyTorch says that the disk is full
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+
+
+def open_checkpoint(path: str | Path, option: str = "ckpt_path", allow: Sequence[str] = ()) -> dict[str, Any]:
+    """Reads a checkpoint of this program onto the CPU, executing nothing that it holds.
+
+    Args:
+        path: the file.
+        option: the option that named it, for the message.
+        allow: packages of the user's own that its network may come from.
+
+    Returns:
+        What it holds: plain containers and tensors, with its card, checked (see `card`), under `KEY`.
+
+    Raises:
+        Mistake: no such file, not a whole checkpoint, not one of this program, or one that wants to run code.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise Mistake(f"{option}={path} is not a file; name a checkpoints/last.ckpt or best.ckpt of a run folder.")
+    in_run = path.parent.name == "checkpoints"  # elsewhere, what lies beside it may be anything
+    others = [other for other in sorted(path.parent.glob("*.ckpt")) if in_run and other.name != path.name]
+    way_out = f"copy it again, or use {others[0]}" if others else "copy it again, or train again"
+    damaged = f"{option}={path} cannot be read (truncated, damaged or not a checkpoint); {way_out}."
+    try:
+        look_through(path)
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        check_content(checkpoint)
+    except Foreign as error:
+        raise Mistake(
+            f"{option}={path} is not safe to open: it holds {shown(error)}, where train.py writes plain values and"
+            " tensors; use a checkpoint that train.py wrote."
+        ) from error
+    except OSError as error:
+        raise Mistake(f"{option}={path} cannot be read ({error.strerror}); check its permissions.") from error
+    except Exception as error:  # bytes that are no checkpoint make the reader stumble in any way
+        raise Mistake(damaged) from error
+    card = checkpoint.get(KEY) if isinstance(checkpoint, dict) else None
+    if not isinstance(card, dict) or not {"config", "classes", "speakers"} <= card.keys():
+        raise Mistake(f"{option}={path} was not written by train.py; use a checkpoint of a run folder.")
+    try:
+        checkpoint[KEY] = checked_card(card, allow)
+    except Mistake as mistake:
+        raise Mistake(f"{option}={path} is not opened: {shown(mistake, 600)}") from mistake
+    return checkpoint
+
+
+def check_content(content: Any) -> None:
+    """Raises Foreign where lists within lists, or views of a few bytes, stand for more than a file can hold."""
+    left = MOST_VALUES
+
+    def walk(value: Any, depth: int) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0 or depth > DEEPEST:
+            raise Foreign("lists within lists without end")
+        if isinstance(value, dict):
+            for key, each in value.items():
+                if not isinstance(key, str | int):
+                    raise Foreign(f"keys of the type {type(key).__name__}")
+                walk(each, depth + 1)
+        elif isinstance(value, list | tuple):
+            for each in value:
+                walk(each, depth + 1)
+        elif isinstance(value, torch.Tensor) and value.nbytes > value.untyped_storage().nbytes():
+            raise Foreign("tensors that are larger than what they are made of")
+
+    walk(content, 0)
+
+
+def identity(card: dict[str, Any]) -> dict[str, Any]:
+    """What tells runs apart and does not change when one is resumed, or its recordings are moved."""
+    own = {name: card["config"].get(name) for name in ("task", "model", "optimizer", "fold", "seed")}
+    return {**own, "data": card["config"]["data"]["name"], "classes": card["classes"], "speakers": card["speakers"]}
+
+
+def model_of(checkpoint: dict[str, Any]) -> Model:
+    """The trained model of an opened checkpoint, in evaluation mode on the CPU.
+
+    Raises:
+        Mistake: see `classifier_of`.
+    """
+    return Model.of(classifier_of(checkpoint), checkpoint[KEY]["config"]["data"]["clip"]["sample_rate"]).eval()
+
+
+def classifier_of(checkpoint: dict[str, Any]) -> Classifier:
+    """The trained classifier of an opened checkpoint, in evaluation mode on the CPU.
+
+    Raises:
+        Mistake: its weights are not those of the network that it describes, or that cannot be built.
+    """
+    card, weights = checkpoint[KEY], checkpoint.get("state_dict")
+    if not isinstance(weights, dict) or not all(isinstance(value, torch.Tensor) for value in weights.values()):
+        raise Mistake("the checkpoint holds no weights; use one that train.py wrote.")
+    size = sum(value.numel() * value.element_size() for value in weights.values())  # bytes
+    try:
+        with (
+            bytes_at_most(MOST_BYTES + 3 * size),
+            seconds_at_most(MOST_SECONDS + size / 2**27, "the network that the checkpoint describes"),
+        ):
+            check_size(card, weights)
+            classifier = Classifier.from_config(card["config"], card["classes"])
+            classifier.load_state_dict(weights)
+            clip = card["config"]["data"]["clip"]
+            with torch.no_grad():  # of silence, as all that follows asks for
+                classifier.eval()(torch.zeros(1, 1, round(clip["seconds"] * clip["sample_rate"])))
+    except Mistake:
+        raise
+    except Exception as error:  # whatever a network stumbles over whose options come out of a file
+        network = card["config"]["model"]["network"]["_target_"].rpartition(".")[2]
+        raise Mistake(
+            f"the checkpoint's weights do not fit {network} as it is now"
+            f" ({type(error).__name__}: {shown(' '.join(str(error).split()), 160)});"
+            " use a checkpoint that this version of the network wrote."
+        ) from error
+    return classifier.eval()
+
+
+def check_size(card: dict[str, Any], weights: dict[str, torch.Tensor]) -> None:
+    """Raises ValueError unless the network that a card describes is as large as the weights beside it.
+
+    It is built without memory for its weights: the card of a small file can ask for any number of them.
+    """
+    node, allow = card["config"]["model"]["network"], card["config"]["allow"]
+    try:
+        with torch.device("meta"):
+            network = build_part("model.network", node, allow, classes=len(card["classes"]))
+        described = {f"network.{name}": value.shape for name, value in network.state_dict().items()}
+    except (Mistake, TooMuch):
+        raise
+    except Exception:  # some networks compute with their weights while they are built
+        return
+    held = {name: value.shape for name, value in weights.items() if name.startswith("network.")}
+    if described != held:
+        raise ValueError("it asks for other weights than the file holds")

@@ -1,0 +1,44 @@
+"""Attributions that ask no network: what any other one is to be compared with."""
+
+import zlib
+
+import torch
+from torch import Tensor, nn
+
+from auscult.explain.attribution.base import Attribution, baseline_of, check_option, explaining
+
+
+class Amplitude(Attribution):
+    """Control: how far each value is from nothing, whatever the network.
+
+    Args:
+        baseline: the value of nothing; None: that of silence.
+    """
+
+    asks_logits_only = starts_from_silence = True
+
+    def __init__(self, baseline: float | None = None) -> None:
+        check_option("baseline", baseline, float, nullable=True)
+        self.baseline = baseline
+
+    def __call__(self, network: nn.Module, input: Tensor, target: Tensor, silence: Tensor | None = None) -> Tensor:
+        with explaining(network, input, target) as (input, _):
+            return (input - baseline_of(self.baseline, silence, input)).abs()
+
+
+class Random(Attribution):
+    """Control: Gaussian noise, whatever the network. A clip's noise follows from its values and the seed."""
+
+    asks_logits_only = True
+
+    def __init__(self, seed: int = 0) -> None:
+        check_option("seed", seed, int, low=0)
+        self.seed = seed
+
+    def __call__(self, network: nn.Module, input: Tensor, target: Tensor) -> Tensor:
+        with explaining(network, input, target) as (input, _):
+            return torch.stack([self._draw(clip) for clip in input.cpu()]).to(input.device)
+
+    def _draw(self, clip: Tensor) -> Tensor:
+        generator = torch.Generator().manual_seed(zlib.crc32(clip.numpy().tobytes(), self.seed))
+        return torch.randn(clip.shape, generator=generator, dtype=clip.real.dtype)

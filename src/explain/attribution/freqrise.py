@@ -1,0 +1,94 @@
+"""Relevance of frequencies by asking what is left of a class when random bands are kept, as FreqRISE was published."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate, pad
+
+from auscult.explain.attribution.base import Attribution, check_option, explaining
+from auscult.mistake import Mistake
+
+SCORES = ("logit", "probability")
+
+
+class FreqRISE(Attribution):
+    """FreqRISE's own estimate: the mean of the score times the mask, over random masks of the coefficients.
+
+    R = 1 / (N p) sum_n f_c(x m_n) m_n over N masks m_n, after Brüsch et al., "FreqRISE: Explaining time series using
+    frequency masking", arXiv 2406.13584. It is not divided by how much the masks kept of each coefficient, as `RISE`
+    is: what chance kept more often is more relevant, too, so that the order of coefficients is another one. As in the
+    authors' code (github.com/theabrusch/FreqRISE), each clip's relevance is then brought to the range from 0 to 1,
+    which changes no order, and says nothing against a class.
+
+    Taken from their code: 3000 masks of 200 cells in each dimension, each kept with probability 0.5, interpolated
+    linearly to the coefficients, reflected at the edges and shifted by up to half as many coefficients as there are
+    cells; the score, which is the class's logit in the script of their last version and its probability in that of
+    their first. Their short-time transform has windows of 455 samples with hops of 35: domain.window_seconds=0.0569
+    domain.hop_seconds=0.0044. Assumed here: all clips meet the same masks, where theirs are drawn anew for each; of
+    transforms with fewer frames or frequencies than cells, which their code cannot mask, each is a cell of its own.
+
+    Args:
+        masks: how many; each is a forward pass for every clip.
+        cells: of a mask, in each dimension.
+        keep: probability that a cell is kept.
+        score: of the class, "logit" or "probability".
+        seed: of the masks.
+    """
+
+    asks_logits_only = True
+
+    def __init__(
+        self, masks: int = 3000, cells: int = 200, keep: float = 0.5, score: str = "logit", seed: int = 0
+    ) -> None:
+        check_option("masks", masks, int, low=1)
+        check_option("cells", cells, int, low=1)
+        check_option("keep", keep, float, low=0)
+        if not 0 < keep <= 1:
+            raise Mistake(f"attribution.keep={keep} must be above 0, and not above 1.")
+        if score not in SCORES:
+            raise Mistake(f"attribution.score={score} is unknown; choose {' or '.join(SCORES)}.")
+        check_option("seed", seed, int, low=0)
+        self.masks, self.cells, self.keep, self.score, self.seed = masks, cells, keep, score, seed
+
+    def __call__(self, network: nn.Module, input: Tensor, target: Tensor) -> Tensor:
+        """See `Attribution`; of the coefficients (B, 1, ...) of a Fourier or short-time Fourier transform.
+
+        Raises:
+            Mistake: the input is none.
+        """
+        if not input.is_complex():
+            raise Mistake(
+                "attribution=freqrise masks frequencies: say domain=frequency or domain=time_frequency with it, or"
+                " choose attribution=rise."
+            )
+        with explaining(network, input, target) as (input, target), torch.no_grad():
+            total = torch.zeros_like(input.real)
+            for mask in self.draw(input.shape[2:]):
+                outputs = network(input * mask.to(input.real))  # (B, C)
+                scores = outputs.softmax(1) if self.score == "probability" else outputs
+                score = scores.gather(1, target[:, None]).view(-1, *[1] * (input.dim() - 1))
+                total += score * mask.to(input.real)
+            return from_0_to_1(total / (self.masks * self.keep))
+
+    def draw(self, sizes: Sequence[int]) -> Iterator[Tensor]:
+        """Masks (1, 1, ...) float32 of these sizes, one after the other."""
+        cells = [min(self.cells, size) for size in sizes]
+        edges = [min(self.cells // 2, size - 1) for size in sizes]  # that are reflected on both sides
+        generator = torch.Generator().manual_seed(self.seed)
+        mode = "linear" if len(sizes) == 1 else "bilinear"
+        for _ in range(self.masks):
+            grid = (torch.rand(1, 1, *cells, generator=generator) < self.keep).float()
+            mask = interpolate(grid, size=tuple(sizes), mode=mode, align_corners=False)
+            mask = pad(mask, [edge for edge in reversed(edges) for _ in range(2)], mode="reflect")
+            for dimension, (size, edge) in enumerate(zip(sizes, edges, strict=True), start=2):
+                shifts = max(1, min(self.cells, 2 * edge))
+                mask = mask.narrow(dimension, int(torch.randint(shifts, (), generator=generator)), size)
+            yield mask
+
+
+def from_0_to_1(relevance: Tensor) -> Tensor:
+    """Relevance (B, ...) of each clip, its lowest as 0 and its highest as 1; all 0 where all is the same."""
+    inner = tuple(range(1, relevance.dim()))
+    low, high = relevance.amin(inner, keepdim=True), relevance.amax(inner, keepdim=True)  # (B, 1, ...)
+    return (relevance - low) / (high - low).clamp(min=torch.finfo(relevance.dtype).tiny)

@@ -1,0 +1,267 @@
+"""What relevance is of: the network's own input, or its signal's samples, frequencies or time-frequency bins.
+
+A domain puts the inverse of a transform before a network and the transform behind its front end. That is a model of its
+own, of the same logits, whose inputs are coefficients: what can be asked of a model can be asked of it.
+
+    input            as the network is given it
+    time             samples
+    frequency        coefficients of the Fourier transform of the whole clip
+    time_frequency   coefficients of its short-time Fourier transform
+
+The signal is what a waveform network is given, and the clip itself where the network is given a spectrogram. Relevance
+of spectrogram bins is first handed back to samples, by the spectrogram's linear part (`ShortTimeFourier.of_samples`).
+
+A new domain is anything with what `Domain` has, and a YAML in `conf/domain`.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from auscult.explain.attribution.base import Attribution, relevance_of
+from auscult.explain.domain.fourier import Fourier, ShortTimeFourier
+from auscult.mistake import Mistake
+from auscult.modules.front_end import FrontEnd
+from auscult.modules.model import Model
+
+
+class Domain(ABC):
+    """Where a model's relevance is looked at.
+
+    Args:
+        model: in evaluation mode.
+        samples: length of the waveforms.
+
+    Attributes:
+        model: what is asked: its front end makes the domain's coefficients, its network takes them.
+    """
+
+    model: Model
+
+    @abstractmethod
+    def __init__(self, model: Model, samples: int) -> None: ...
+
+    @abstractmethod
+    def relevance(
+        self, attribution: Attribution, waveform: Tensor, input: Tensor, target: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Relevance of the coefficients, and what cannot be seen among them.
+
+        Args:
+            attribution: the method.
+            waveform: (B, 1, T).
+            input: (B, ...), what `model.front_end` makes of it.
+            target: (B,) int64.
+
+        Returns:
+            (B, ...) and (B,), in the unit of the logit.
+
+        Raises:
+            Mistake: the method gives nothing that could be shared out over coefficients.
+        """
+
+    @abstractmethod
+    def signal_of(self, coefficients: Tensor) -> Tensor:
+        """The signal (B, ...) that the coefficients (B, ...) make, linearly; themselves where they make none."""
+
+
+class Input(Domain):
+    """The network's own input.
+
+    Args: as for `Domain`.
+    """
+
+    def __init__(self, model: Model, samples: int) -> None:
+        self.model = model
+
+    def relevance(
+        self, attribution: Attribution, waveform: Tensor, input: Tensor, target: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """See `Domain.relevance`; nothing is kept apart."""
+        silence = self.model.silence(waveform.shape[-1])
+        relevance = relevance_of(attribution, self.model.network, input, target, silence)
+        return relevance, relevance.new_zeros(len(relevance))
+
+    def signal_of(self, coefficients: Tensor) -> Tensor:
+        """See `Domain.signal_of`."""
+        return coefficients
+
+
+class Samples:
+    """A transform that leaves the samples as they are."""
+
+    def transform(self, waveform: Tensor) -> Tensor:
+        return waveform
+
+    def inverse(self, coefficients: Tensor) -> Tensor:
+        return coefficients
+
+    def relevance(self, waveform: Tensor, relevance: Tensor) -> tuple[Tensor, Tensor]:
+        return relevance, torch.zeros_like(relevance[..., 0])
+
+
+class SignalDomain(Domain):
+    """A domain of the signal, by a transform of it.
+
+    Args:
+        model, samples: as for `Domain`.
+        transform: with `transform`, `inverse` and `relevance`, as those of `auscult.explain.domain.fourier`.
+        frequencies, times: of the coefficients, in hertz and seconds, if they have any.
+
+    Raises:
+        Mistake: the front end makes a spectrogram whose bins cannot be handed back to samples.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        samples: int,
+        transform: Any,
+        frequencies: Tensor | None = None,
+        times: Tensor | None = None,
+    ) -> None:
+        self.trained, self.transform = model, transform
+        front_end = model.front_end
+        self.of_waveform = model.silence(samples).shape == (1, 1, samples)
+        if not (self.of_waveform or front_end.spreads):
+            raise Mistake(
+                f"domain=… cannot hand relevance of {front_end.name} back to samples, as it has no `spread`; leave"
+                " domain out."
+            )
+        if not self.of_waveform:
+            self.spectrogram = ShortTimeFourier(samples, torch.hann_window(front_end.window), front_end.hop)
+        signal = front_end if self.of_waveform else nn.Identity()
+        rest = model.network if self.of_waveform else nn.Sequential(front_end, model.network)
+        self.model = Model(
+            CoefficientFrontEnd(signal, transform, frequencies, times), CoefficientNetwork(rest, transform),
+            model.classes, model.sample_rate,
+        ).eval()  # fmt: skip
+
+    def relevance(
+        self, attribution: Attribution, waveform: Tensor, input: Tensor, target: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """See `Domain.relevance`. Methods that only ask for logits are asked of the coefficients themselves."""
+        is_input = self.of_waveform and isinstance(self.transform, Samples)
+        if is_input or attribution.asks_logits_only:
+            model = self.trained if is_input else self.model
+            silence = model.silence(waveform.shape[-1])
+            relevance = relevance_of(attribution, model.network, input, target, silence)
+            return relevance, relevance.new_zeros(len(relevance))
+        if attribution.is_slope:
+            raise Mistake(
+                f"{attribution.name} says how the logit changes with the input, not what it is made of, which"
+                " alone can be shared out over another domain; choose gradient_x_input, or leave domain out."
+            )
+        front_end: Any = self.model.front_end
+        with torch.no_grad():
+            signal = front_end.signal(waveform)  # (B, 1, T): not of the coefficients, whose rounding is no silence
+        relevance, silent = self._of_samples(attribution, signal, target)
+        shares, apart = self.transform.relevance(signal, relevance)
+        return shares, apart[:, 0] + silent
+
+    def signal_of(self, coefficients: Tensor) -> Tensor:
+        """See `Domain.signal_of`."""
+        signal: Tensor = self.transform.inverse(coefficients)
+        return signal
+
+    def _of_samples(self, attribution: Attribution, signal: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Relevance (B, 1, T) of the signal's samples, and what could not be handed back to them, (B,)."""
+        network, front_end = self.trained.network, self.trained.front_end
+        silence = self.trained.silence(signal.shape[-1])
+        if self.of_waveform:
+            relevance = relevance_of(attribution, network, signal, target, silence)
+            return relevance, relevance.new_zeros(len(relevance))
+        with torch.no_grad():
+            input = front_end(signal)  # (B, 1, F, N)
+        bins = front_end.spread(relevance_of(attribution, network, input, target, silence))
+        relevance, apart = self.spectrogram.of_samples(signal, bins)
+        return relevance, apart[:, 0]
+
+
+class Time(SignalDomain):
+    """Samples of the signal.
+
+    Args: as for `Domain`.
+    """
+
+    def __init__(self, model: Model, samples: int) -> None:
+        super().__init__(model, samples, Samples())
+
+
+class Frequency(SignalDomain):
+    """Coefficients (B, 1, T // 2 + 1) of the signal's Fourier transform.
+
+    Args: as for `Domain`.
+    """
+
+    def __init__(self, model: Model, samples: int) -> None:
+        frequencies = torch.arange(samples // 2 + 1) * model.sample_rate / samples
+        super().__init__(model, samples, Fourier(samples), frequencies)
+
+
+class TimeFrequency(SignalDomain):
+    """Coefficients (B, 1, M // 2 + 1, frames) of the signal's short-time Fourier transform under Hann windows.
+
+    Args:
+        model, samples: as for `Domain`.
+        window_seconds: length of the windows, to the next sample: M of them.
+        hop_seconds: from one frame to the next.
+
+    Raises:
+        Mistake: the signal cannot be made of such frames.
+    """
+
+    def __init__(self, model: Model, samples: int, window_seconds: float, hop_seconds: float) -> None:
+        rate = model.sample_rate
+        size, hop = round(window_seconds * rate), round(hop_seconds * rate)
+        if not 2 <= size <= samples:
+            raise Mistake(
+                f"domain.window_seconds={window_seconds:g} is not within two samples and the clip's"
+                f" {samples / rate:g} seconds."
+            )
+        transform = ShortTimeFourier(samples, torch.hann_window(size), hop)
+        frequencies, times = torch.arange(size // 2 + 1) * rate / size, torch.arange(transform.frames) * hop / rate
+        super().__init__(model, samples, transform, frequencies, times)
+
+
+class CoefficientFrontEnd(FrontEnd):
+    """Makes coefficients (B, 1, ...) of the signals of waveforms (B, 1, T).
+
+    Args:
+        signal: makes the signals.
+        transform: makes coefficients of them.
+        frequencies, times: of the coefficients.
+    """
+
+    def __init__(self, signal: nn.Module, transform: Any, frequencies: Tensor | None, times: Tensor | None) -> None:
+        super().__init__()
+        self.signal, self.transform, self.axes = signal, transform, (frequencies, times)
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        return self.transform.transform(self.signal(waveform))
+
+    @property
+    def frequencies(self) -> Tensor | None:
+        return self.axes[0]
+
+    @property
+    def times(self) -> Tensor | None:
+        return self.axes[1]
+
+
+class CoefficientNetwork(nn.Module):
+    """Takes coefficients (B, 1, ...), and gives the network the signal that they make.
+
+    Args:
+        network: of signals.
+        transform: whose inverse makes signals of coefficients.
+    """
+
+    def __init__(self, network: nn.Module, transform: Any) -> None:
+        super().__init__()
+        self.network, self.transform = network, transform
+
+    def forward(self, coefficients: Tensor) -> Tensor:
+        return self.network(self.transform.inverse(coefficients))

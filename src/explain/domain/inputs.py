@@ -1,0 +1,16 @@
+"""What a model is given of a data set's clips."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from auscult.datamodules.datamodule import ClipDataset, loader
+from auscult.modules.model import Model
+
+
+def inputs_of(model: Model, dataset: ClipDataset, batch_size: int) -> Iterator[Tensor]:
+    """The inputs of all clips, in batches (B, ...)."""
+    for batch in loader(dataset, batch_size, range(len(dataset))):
+        with torch.no_grad():
+            yield model.front_end(batch["waveform"].to(model.device))

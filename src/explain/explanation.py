@@ -1,0 +1,248 @@
+"""One explanation: a checkpoint's network, its test clips or recordings of one's own, and what the run folder holds."""
+
+import json
+import logging
+import shutil
+import time
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from hydra import compose
+from pytorch_lightning import Trainer, seed_everything
+from pytorch_lightning.callbacks import RichProgressBar
+from pytorch_lightning.plugins.environments import LightningEnvironment
+from rich.console import Console
+from rich.table import Table
+from sklearn.metrics import confusion_matrix
+
+from auscult.checkpoint.card import PLACES, trained_config
+from auscult.checkpoint.checkpoint import KEY, model_of, open_checkpoint
+from auscult.datamodules.cache_files import SKIPPED, write_skipped
+from auscult.drawing import drawing
+from auscult.explain.folder import COMPLETE, INCOMPLETE, prepare
+from auscult.explain.options import check_explanation
+from auscult.explain.relevance.explainer import Explainer
+from auscult.explain.relevance.question import Question, question_of
+from auscult.explain.relevance.results import Results
+from auscult.explain.report import page
+from auscult.explain.show.clip import View
+from auscult.explain.source import Source, recordings, test_clips
+from auscult.mistake import Mistake
+from auscult.modules.model import Model
+from auscult.plain_data import shown
+from auscult.printing import printing
+from auscult.run import folder as run_folder
+from auscult.run import memory
+from auscult.run.lock import locked
+from auscult.run.processes import folder_of_first_process, processes_of
+from auscult.run.trainer import trainer_of
+from auscult.run.training import hush
+
+log = logging.getLogger(__name__)
+
+OF_RELEVANCE = (
+    "cost/",
+    "perturbation/",
+    "conservation_error/",
+    "biases/",
+    "complexity/",
+    "faithfulness/",
+    "localisation/",
+    "sanity/",
+    "robustness/",
+    "control/",
+)  # how metrics begin that an attribution decides
+
+
+def explain(config: dict[str, Any], folder: Path) -> run_folder.Metrics:
+    """Explains what a checked configuration describes.
+
+    Args:
+        config: plain containers, as `check_explanation` returns them.
+        folder: the run folder; exists. A run with the same configuration that was killed there is gone on with.
+
+    Returns:
+        What `metrics.json` holds; in all but the first of several processes, nothing.
+
+    Raises:
+        Mistake: the configuration asks for something that the checkpoint, the recordings or the machine cannot give.
+    """
+    started = time.monotonic()
+    hush()
+    memory.keep_freed()
+    seed_everything(config["seed"], verbose=False)
+    trainer = make_trainer(config["trainer"], folder)  # first: it may refuse its arguments
+    checkpoint = open_checkpoint(config["checkpoint"], "checkpoint", config["allow"])
+    model = model_of(checkpoint)
+    trained = trained_config(checkpoint[KEY], config["data"], config["checkpoint"], reads_corpus=not config["input"])
+    source = source_of(config, trained, checkpoint[KEY])
+    question = question_of(config, model, source)
+    asked = question.domain.model
+    view = View.of(asked, tuple(asked.silence(source.dataset.length).shape[1:]))  # now: it may not be possible
+    if folder_of_first_process():
+        ask(trainer, folder, source, model, question, config["data"]["batch_size"])
+        return {}
+    with locked(folder, "explaining into"):
+        is_ours = not (folder / COMPLETE).exists() and not (folder / INCOMPLETE).exists()
+        prepare(folder, config, source, question)
+        if not (folder / COMPLETE).exists():
+            ask(trainer, folder, source, model, question, config["data"]["batch_size"])
+        log.info("Drawing the report.")
+        try:
+            results = Results(folder / COMPLETE, source, question, model.classes, config["seed"])
+            write_predictions(folder, results)
+            if config["input"] and source.skipped:
+                write_skipped(folder / SKIPPED, source.skipped)
+            page.write(folder, results, view, facts(config, trained, results), config["clips"])
+            metrics = {**results.metrics, "seconds": round(time.monotonic() - started, 1)}
+        except Mistake:
+            raise
+        except Exception as error:  # whatever stands in a file that this program has not just written
+            if is_ours or (isinstance(error, OSError) and error.errno):  # as of a full disk
+                raise
+            raise Mistake(f"{folder / COMPLETE} is damaged ({shown(error)}); remove it to explain anew.") from error
+        run_folder.write_metrics(folder, metrics)
+    return metrics
+
+
+def of_run(folder: Path, config: dict[str, Any]) -> None:
+    """Explains the best checkpoint of a run with each attribution of `explain_by`, as `python explain.py` would.
+
+    The explanations are in `explanation/<attribution>` of the run folder; `metrics.json` gets their perturbation areas
+    and conservation errors, under the attributions' names. Those from before the run was resumed are made anew.
+
+    Args:
+        folder: of the run, which is complete.
+        config: the run's, plain containers.
+
+    Raises:
+        Mistake: see `explain`.
+    """
+    checkpoint = folder / "checkpoints/best.ckpt"
+    found: run_folder.Metrics = {}
+    for name in config["explain_by"]:
+        options = compose("explain", [f"attribution={name}"])
+        options.checkpoint, options.seed = str(checkpoint), config["seed"]
+        options.allow = config["allow"]
+        for option in (*PLACES, "cache_dir"):  # as this run was told
+            options.data[option] = config["data"].get(option)
+        options.trainer.enable_progress_bar = config["trainer"]["enable_progress_bar"]
+        own = folder / "explanation" / name
+        make_room(own)
+        log.info("Explaining by %s.", name)
+        metrics = explain(check_explanation(options), own)
+        with printing():
+            show(metrics, own)
+        found |= {f"{name}/{metric}": value for metric, value in metrics.items() if metric.startswith(OF_RELEVANCE)}
+    run_folder.add_metrics(folder, found)
+
+
+def make_room(own: Path) -> None:
+    """Makes an empty folder: an explanation of before goes, as it is made anew; all else there is set aside."""
+    is_explanation = own.is_dir() and not own.is_symlink() and (own / "config.yaml").exists()
+    if is_explanation and not (own / ".hydra").exists():  # which those have that a user has started
+        shutil.rmtree(own)
+    elif own.is_symlink() or (own.exists() and not (own.is_dir() and not any(own.iterdir()))):
+        aside = next(path for number in count(1) if not (path := own.with_name(f"{own.name}-{number}")).exists())
+        own.rename(aside)
+        log.warning("%s was there before, and is now %s.", own, aside.name)
+    own.mkdir(parents=True, exist_ok=True)
+
+
+def source_of(config: dict[str, Any], trained: dict[str, Any], card: dict[str, Any]) -> Source:
+    """The clips to explain."""
+    limit, seed = config["limit"], config["seed"]
+    if config["input"]:
+        return recordings(
+            config["input"], trained, card["classes"], config["data"], limit, seed, card["speakers"]["train"]
+        )
+    return test_clips(trained, card["speakers"], limit, seed)
+
+
+def write_predictions(folder: Path, results: Results) -> None:
+    """`predictions.csv`, and where labels are known `confusion.png`, as training leaves them of its test clips."""
+    classes, clips = results.classes, results.source.clips
+    run_folder.write_predictions(folder, clips, classes, results.label, results.probabilities)
+    if results.labelled:
+        counts = confusion_matrix(results.label, results.predicted, labels=range(len(classes)))  # (C, C)
+        with drawing("confusion.png"):
+            run_folder.plot_confusion(folder, counts, classes, f"{len(clips)} clips")
+
+
+def ask(trainer: Trainer, folder: Path, source: Source, model: Model, question: Question, batch_size: int) -> None:
+    """Fills and completes the relevance file; all processes take part."""
+    explainer = Explainer(model, source, question, folder / INCOMPLETE, batch_size)
+    if trainer.is_global_zero:
+        log.info("Explaining %d clips.", len(source.clips))
+    with processes_of(trainer, folder, "explain"):
+        trainer.predict(explainer, return_predictions=False)
+        trainer.strategy.barrier()
+    if trainer.is_global_zero:
+        (folder / INCOMPLETE).rename(folder / COMPLETE)
+
+
+def make_trainer(options: dict[str, Any], folder: Path) -> Trainer:
+    """Lightning's Trainer, for predicting only."""
+    arguments = dict(options)
+    shown = arguments.pop("enable_progress_bar") and Console().is_terminal
+    return trainer_of(
+        **arguments,
+        logger=False,
+        callbacks=[RichProgressBar(leave=False)] if shown else [],
+        enable_progress_bar=shown,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        inference_mode=False,  # relevance needs gradients
+        use_distributed_sampler=False,  # the explainer shares the clips out
+        plugins=[LightningEnvironment()],
+        default_root_dir=folder,
+    )
+
+
+def facts(config: dict[str, Any], trained: dict[str, Any], results: Results) -> dict[str, object]:
+    """What was explained, for the head of the report."""
+    found: dict[str, object] = {
+        "checkpoint": config["checkpoint"],
+        "network": trained["model"]["name"],
+        "task": trained["task"]["name"],
+        "trained on": f"{trained['data']['name']}, fold {trained['fold']}",
+        "clips": f"{len(results.label)}"
+        + (f" of {config['input']}" if config["input"] else f" of test {results.source.unit}s"),
+        "attribution": config["attribution"]["name"],
+        "domain": config["domain"]["name"],
+        "target": config["target"],
+    }
+    if config.get("intervention"):
+        options = {name: value for name, value in config["intervention"].items() if name not in ("name", "_target_")}
+        found["intervention"] = f"{config['intervention']['name']} {json.dumps(options)}"
+    dataset = results.source.dataset
+    if dataset.confound is not None:
+        found["planted"] = (
+            f"{dataset.confound.kind} in {dataset.planted.sum()} clips; it goes with {dataset.confound.label}"
+        )
+    if results.labelled:
+        found["accuracy"] = f"{100 * results.metrics['test/accuracy']:.1f} %"
+    if (error := results.metrics.get("conservation_error/median")) is not None:
+        found["conservation error"] = (
+            f"{error:.2g} in the median (0: relevance and what is kept apart sum to the logit)"
+        )
+    if (share := results.metrics.get("apart/median")) is not None:
+        found["kept apart"] = f"{100 * share:.2g} % of the logit in the median: relevance of silence"
+    if (share := results.metrics.get("biases/median")) is not None:
+        found["biases"] = (
+            f"{100 * share:.2g} % of the logit in the median: the network's own, kept apart from the input's"
+        )
+    return found
+
+
+def show(metrics: run_folder.Metrics, folder: Path) -> None:
+    """Prints the run's results and where they are."""
+    table = Table("", "", box=None, show_header=False)
+    for name, value in metrics.items():
+        if not name.endswith(("_low", "_high")):
+            table.add_row(name, f"{value:.4g}")
+    console = Console(markup=False, emoji=False)  # names may look like either
+    with console:  # at once, as jobs of a multirun may speak at a time
+        console.print(table)
+        console.print(f"Report: {folder / 'report.html'}", soft_wrap=True, highlight=False)

@@ -1,0 +1,69 @@
+"""The run folder of an explanation: filled by one process at a time, and gone on with while nothing has changed."""
+
+import hashlib
+import logging
+from pathlib import Path
+from typing import Any
+
+import h5py
+import yaml
+
+from auscult.explain.relevance.explainer import columns_of, lay_out
+from auscult.explain.relevance.file import check_own
+from auscult.explain.relevance.question import Question
+from auscult.explain.source import Source
+from auscult.mistake import Mistake, Occupied
+from auscult.program.config import differences, read
+from auscult.program.own_folder import holds_another
+from auscult.run import folder as run_folder
+
+log = logging.getLogger(__name__)
+
+COMPLETE, INCOMPLETE = "relevance.h5", "relevance.part.h5"
+
+
+def prepare(folder: Path, config: dict[str, Any], source: Source, question: Question) -> None:
+    """Claims the folder and lays out its relevance file, unless the same run left them there.
+
+    Raises:
+        Mistake: the folder holds another run, or one of another checkpoint or other recordings; or there is no room.
+    """
+    now, before = digest(config, source), digest_in(folder)
+    held = read(folder) if (folder / "config.yaml").exists() else None
+    if held is not None and "attribution" in held and (changed := differences(held, config)):
+        raise Occupied(holds_another(folder, "an explanation", changed))
+    if before is not None and before != now:
+        raise Occupied(
+            f"{folder} holds an explanation from before its checkpoint or its recordings were changed; name another"
+            " folder with hydra.run.dir."
+        )
+    if (folder / INCOMPLETE).exists():
+        with h5py.File(folder / INCOMPLETE) as file:
+            if any(name not in file for name in columns_of(source, question)):
+                raise Mistake(f"{folder / INCOMPLETE} is of an earlier version of Auscult; remove it to explain anew.")
+    run_folder.claim(folder, config, resume=held == config)
+    if before is not None:
+        log.info("Going on with the run in %s.", folder)
+        return
+    about = {"config": yaml.safe_dump(config, sort_keys=False), "digest": now}
+    lay_out(folder / INCOMPLETE, source, question, about)
+
+
+def digest(config: dict[str, Any], source: Source) -> str:
+    """Changes with the checkpoint's bytes and with the clips: what they are called and how they sound."""
+    with open(config["checkpoint"], "rb") as file:
+        found = hashlib.file_digest(file, "sha256")
+    for number, clip in zip(source.dataset.clips, source.clips, strict=True):
+        found.update(repr((clip.path, clip.speaker, sorted(clip.labels.items()))).encode(errors="surrogateescape"))
+        found.update(source.dataset.cache.samples(int(number)).tobytes())
+    return found.hexdigest()
+
+
+def digest_in(folder: Path) -> str | None:
+    """That of the relevance file in a folder; None where there is none."""
+    for name in (COMPLETE, INCOMPLETE):
+        if (folder / name).exists():
+            check_own(folder / name)
+            with h5py.File(folder / name) as file:
+                return str(file.attrs.get("digest", ""))
+    return None

@@ -1,0 +1,320 @@
+"""A hypothesis about what the network uses, as a change of the test set.
+
+If sex is heard in the frequencies of the voice, then men's voices moved up and women's moved down must be taken for the
+other sex. A new intervention is a subclass of `Intervention` and a YAML in `conf/intervention`, built with
+`build(node, "intervention", sample_rate)`.
+
+Whatever changes a clip also damages it, and a network may fail at the damage. So an intervention brings shams, which do
+the same damage and not what the hypothesis has: only where it takes accuracy further than they do, the hypothesis is
+supported.
+
+    opposite     the change in the other direction, which the hypothesis does not expect to harm as much
+    artefact     the damage alone: what the change empties or blurs, with everything else where it was
+    unchanged    nothing is changed, by the same code
+
+The front ends see a changed waveform at its own level, so what a filter leaves is shown as large as the whole was.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from auscult.explain.intervention.pitch import at_pitch
+from auscult.explain.measures.intervals import DIFFERENCE, SpeakerIntervals
+from auscult.mistake import Mistake
+from auscult.modules.model import Model
+from auscult.program.config import is_number
+
+Change = Callable[[Model, Tensor, Tensor], Tensor]
+
+SHAMS = {"opposite": "the opposite", "artefact": "the artefact alone", "unchanged": "no change by the same code"}
+FACTORS = (0.1, 10.0)  # least and largest
+# arXiv 1807.03418v3, AlexNet on AudioMNIST's sex, approximately; ends are a standard deviation over the folds away
+PAPER = {
+    "intervention/accuracy_before": 0.9587,
+    "intervention/accuracy_before_low": 0.9302,
+    "intervention/accuracy_before_high": 0.9872,
+    "intervention/accuracy_after": 0.203,
+    "intervention/accuracy_after_low": 0.077,
+    "intervention/accuracy_after_high": 0.329,
+}
+
+
+class Intervention(ABC):
+    """`intervention(model, waveform (B, 1, T), label (B,)) -> input (B, ...)` of the changed clips.
+
+    Args:
+        sample_rate: of the waveforms, in hertz.
+    """
+
+    def __init__(self, sample_rate: int) -> None:
+        self.sample_rate = sample_rate
+
+    @abstractmethod
+    def __call__(self, model: Model, waveform: Tensor, label: Tensor) -> Tensor:
+        """What the network is given of the changed waveforms (B, 1, T) of the classes (B,) int64: (B, ...).
+
+        Raises:
+            Mistake: this model cannot be asked so.
+        """
+
+    def shams(self) -> dict[str, Change]:
+        """The controls that it brings, called as it is, by names of `SHAMS`."""
+        return {}
+
+
+class ScaleSpectrogram(Intervention):
+    """Stretches the frequency axis of the network's spectrogram about 0 Hz by a factor for each class.
+
+    Rows are interpolated linearly; above the highest row there is the floor. The paper stretches men's spectrograms by
+    1.5 and women's by 0.66 (Becker et al., arXiv 1807.03418).
+
+    Args:
+        factors: by class name; above 1, what was at a frequency is higher.
+
+    Raises:
+        Mistake: a factor is no number from 0.1 to 10.
+    """
+
+    def __init__(self, sample_rate: int, factors: Mapping[str, float]) -> None:
+        super().__init__(sample_rate)
+        self.factors = checked_factors(factors)
+
+    def __call__(self, model: Model, waveform: Tensor, label: Tensor) -> Tensor:
+        frequencies = self._frequencies(model)
+        factor = torch.tensor(for_classes(self.factors, model.classes), device=label.device)
+        spectrogram, floor = model.front_end(waveform), model.silence(waveform.shape[-1])  # (B, 1, R, columns)
+        return stretched(spectrogram, frequencies.to(factor), factor[label], floor)
+
+    def shams(self) -> dict[str, Change]:
+        """The artefact: rows that the change empties, or whose content leaves at the top, are emptied."""
+        opposite, unchanged = (ScaleSpectrogram(self.sample_rate, powers(self.factors, power)) for power in (-1, 0))
+        return {"opposite": opposite, "artefact": self._emptied, "unchanged": unchanged}
+
+    def _frequencies(self, model: Model) -> Tensor:
+        """Of the spectrogram's rows, (R,), in hertz."""
+        if model.front_end.frequencies is None:
+            raise Mistake(
+                "intervention=scale_spectrogram needs a network that is given spectrograms, such as AlexNet;"
+                " intervention=scale_waveform asks the same of any network."
+            )
+        return model.front_end.frequencies
+
+    def _emptied(self, model: Model, waveform: Tensor, label: Tensor) -> Tensor:
+        spectrogram, floor = model.front_end(waveform), model.silence(waveform.shape[-1])
+        frequencies = self._frequencies(model).to(spectrogram)  # (R,)
+        factor = torch.tensor(for_classes(self.factors, model.classes)).to(spectrogram)[label]  # (B,)
+        highest = frequencies[-1] * torch.minimum(factor, 1 / factor)
+        return torch.where((frequencies > highest[:, None])[:, None, :, None], floor, spectrogram)
+
+
+class ScaleWaveform(Intervention):
+    """Multiplies all frequencies of a waveform by a factor for its class; see `at_pitch`.
+
+    Args:
+        factors: by class name.
+
+    Raises:
+        Mistake: a factor is no number from 0.1 to 10.
+    """
+
+    def __init__(self, sample_rate: int, factors: Mapping[str, float]) -> None:
+        super().__init__(sample_rate)
+        self.factors = checked_factors(factors)
+
+    def __call__(self, model: Model, waveform: Tensor, label: Tensor) -> Tensor:
+        return model.front_end(self.changed(model, waveform, label))
+
+    def changed(self, model: Model, waveform: Tensor, label: Tensor) -> Tensor:
+        """The waveforms (B, 1, T) at their classes' pitch."""
+        factors = for_classes(self.factors, model.classes)
+        changed = torch.empty_like(waveform)
+        for number in label.unique().tolist():
+            clips = label == number
+            changed[clips] = at_pitch(waveform[clips], factors[number], self.sample_rate)
+        return changed
+
+    def shams(self) -> dict[str, Change]:
+        """The artefact: all frequencies are multiplied, and then divided by the same factor."""
+        opposite, unchanged = (ScaleWaveform(self.sample_rate, powers(self.factors, power)) for power in (-1, 0))
+
+        def there_and_back(model: Model, waveform: Tensor, label: Tensor) -> Tensor:
+            return opposite(model, self.changed(model, waveform, label), label)
+
+        return {"opposite": opposite, "artefact": there_and_back, "unchanged": unchanged}
+
+
+class KeepBand(Intervention):
+    """Leaves nothing of the waveform but a band of frequencies, without moving it in time.
+
+    Args:
+        low_hz: where the band begins; null: at 0 Hz.
+        high_hz: where it ends; null: at half the sample rate.
+        edge_hz: width of the raised-cosine edges, in which the gain is 1/2 at low_hz and high_hz.
+
+    Raises:
+        Mistake: there is no such band.
+    """
+
+    def __init__(self, sample_rate: int, low_hz: float | None, high_hz: float | None, edge_hz: float = 50.0) -> None:
+        super().__init__(sample_rate)
+        for name, value in (("low_hz", low_hz), ("high_hz", high_hz)):
+            if value is not None and not (is_number(value) and 0 < value < sample_rate / 2):
+                raise Mistake(
+                    f"intervention.{name}={value} is neither null nor a frequency between 0 and"
+                    f" {sample_rate / 2:g} Hz, half the sample rate."
+                )
+        if not is_number(edge_hz) or not 0 < edge_hz < float("inf"):
+            raise Mistake(f"intervention.edge_hz={edge_hz} is not a width above 0 Hz.")
+        if low_hz is None and high_hz is None:
+            raise Mistake("intervention.low_hz and intervention.high_hz are both null, which leaves no band; set one.")
+        if low_hz is not None and high_hz is not None and low_hz >= high_hz:
+            raise Mistake(f"intervention.low_hz={low_hz} is not below intervention.high_hz={high_hz}.")
+        self.low_hz, self.high_hz, self.edge_hz = low_hz, high_hz, edge_hz
+
+    def __call__(self, model: Model, waveform: Tensor, label: Tensor) -> Tensor:
+        return model.front_end(self.band(waveform))
+
+    def shams(self) -> dict[str, Change]:
+        """The opposite: the rest of the spectrum. The artefact: a band of the same width elsewhere, if it has room."""
+        shams: dict[str, Change] = {"opposite": self._of_rest}
+        if (elsewhere := self.elsewhere()) is not None:
+            shams["artefact"] = type(self)(self.sample_rate, *elsewhere, self.edge_hz)
+        return shams
+
+    def _of_rest(self, model: Model, waveform: Tensor, label: Tensor) -> Tensor:
+        return model.front_end(waveform - self.band(waveform))
+
+    def elsewhere(self) -> tuple[float | None, float | None] | None:
+        """Ends of a band of the same width at the far end of the spectrum, that has nothing of this one."""
+        highest = self.sample_rate / 2
+        low, high = self.low_hz or 0.0, self.high_hz or highest
+        below, above, width = low, highest - high, high - low
+        if max(below, above) < width:
+            return None
+        return (None, width) if below > above else (highest - width, None)
+
+    def band(self, waveform: Tensor) -> Tensor:
+        """What lies in the band, (B, 1, T) of waveforms (B, 1, T)."""
+        samples = waveform.shape[-1]
+        padded = 2 * samples  # so that what rings beyond one end does not come in again at the other
+        frequency = torch.fft.rfftfreq(padded, 1 / self.sample_rate, device=waveform.device)
+        gain = torch.ones_like(frequency)
+        if self.low_hz is not None:
+            gain = gain * self._rise(frequency - self.low_hz)
+        if self.high_hz is not None:
+            gain = gain * self._rise(self.high_hz - frequency)
+        return torch.fft.irfft(torch.fft.rfft(waveform, padded) * gain, padded)[..., :samples]
+
+    def _rise(self, inside: Tensor) -> Tensor:
+        return torch.sin((inside / self.edge_hz + 0.5).clamp(0, 1) * torch.pi / 2).square()
+
+
+class RemoveBand(KeepBand):
+    """Takes a band of frequencies out of the waveform: all that `KeepBand` would not leave."""
+
+    def __call__(self, model: Model, waveform: Tensor, label: Tensor) -> Tensor:
+        return self._of_rest(model, waveform, label)
+
+    def shams(self) -> dict[str, Change]:
+        """As those of `KeepBand`: the opposite is the band alone."""
+        return {**super().shams(), "opposite": super().__call__}
+
+
+def stretched(spectrogram: Tensor, frequencies: Tensor, factor: Tensor, floor: Tensor) -> Tensor:
+    """Spectrograms whose frequency axis is stretched about 0 Hz, (B, 1, R, columns).
+
+    Args:
+        spectrogram: (B, 1, R, columns).
+        frequencies: (R,) of the rows, in hertz, ascending.
+        factor: (B,).
+        floor: (1, 1, R, columns), for what would come from above the highest row.
+    """
+    wanted = frequencies / factor[:, None]  # (B, R) where each row comes from, in hertz
+    upper = torch.searchsorted(frequencies, wanted).clamp(1, len(frequencies) - 1)  # (B, R) rows
+    lower_hz, upper_hz = frequencies[upper - 1], frequencies[upper]
+    weight = ((wanted - lower_hz) / (upper_hz - lower_hz)).clamp(0, 1)
+
+    def rows(number: Tensor) -> Tensor:
+        return spectrogram.gather(2, number[:, None, :, None].expand_as(spectrogram))
+
+    result = torch.lerp(rows(upper - 1), rows(upper), weight[:, None, :, None])
+    return torch.where((wanted > frequencies[-1])[:, None, :, None], floor, result)
+
+
+def checked_factors(factors: Mapping[Any, float]) -> dict[str, float]:
+    """`intervention.factors` by class name.
+
+    Raises:
+        Mistake: they are not named, or one is no number from 0.1 to 10.
+    """
+    if not isinstance(factors, Mapping):
+        raise Mistake(f"intervention.factors={factors} does not name a factor for each class, as in {{male: 1.5}}.")
+    for name, factor in factors.items():
+        if not is_number(factor) or not FACTORS[0] <= factor <= FACTORS[1]:
+            raise Mistake(
+                f"intervention.factors.{name}={factor} is not a number from {FACTORS[0]:g} to {FACTORS[1]:g}."
+            )
+    return {str(name): float(factor) for name, factor in factors.items()}
+
+
+def powers(factors: Mapping[str, float], exponent: int) -> dict[str, float]:
+    """Factors by class name: -1 turns them round, 0 leaves all clips as they are."""
+    return {name: factor**exponent for name, factor in factors.items()}
+
+
+def for_classes(factors: Mapping[str, float], classes: list[str]) -> list[float]:
+    """The factor of each class, in the classes' order.
+
+    Raises:
+        Mistake: there is none for a class.
+    """
+    if missing := [name for name in classes if name not in factors]:
+        raise Mistake(
+            f"intervention.factors has no factor for the classes {', '.join(missing)} of this checkpoint;"
+            f" give each its own by +intervention.factors.{missing[0]}=1.5 and so on (1 changes nothing), or choose"
+            " intervention=keep_band or remove_band."
+        )
+    return [factors[name] for name in classes]
+
+
+def paper_of(intervention: Intervention | None, classes: list[str]) -> dict[str, float] | None:
+    """What the paper found by the same intervention, as metrics like those of `compare`, if it did one."""
+    same = isinstance(intervention, ScaleSpectrogram) and intervention.factors == {"male": 1.5, "female": 0.66}
+    return PAPER if same and classes == ["male", "female"] else None
+
+
+def compare(
+    label: np.ndarray,
+    before: np.ndarray,
+    after: np.ndarray,
+    intervals: SpeakerIntervals,
+    shams: Mapping[str, np.ndarray] | None = None,
+) -> dict[str, float]:
+    """What an intervention did, as metrics with 95 % intervals over speakers (`…_low`, `…_high`).
+
+    `intervention/accuracy_before`, `intervention/accuracy_after` and `intervention/flipped`, the share of clips that
+    are taken for another class than before, right or wrong. Of each sham, `intervention/<sham>/accuracy_after`, and
+    `intervention/<sham>/minus_intervention`: how much further the intervention takes accuracy, clip by clip.
+
+    Args:
+        label: (N,) classes.
+        before: (N,) classes that the network takes the clips for.
+        after: (N,) the same of the changed clips.
+        intervals: over the speakers of the N clips.
+        shams: (N,) the same after each sham, by its name.
+    """
+    shares = {"accuracy_before": before == label, "accuracy_after": after == label, "flipped": before != after}
+    metrics: dict[str, float] = {}
+    for name, share in shares.items():
+        metrics |= intervals.described(f"intervention/{name}", share)
+    for name, taken in (shams or {}).items():
+        right = taken == label
+        metrics |= intervals.described(f"intervention/{name}/accuracy_after", right)
+        further = right.astype(float) - shares["accuracy_after"]
+        metrics |= intervals.described(f"intervention/{name}/minus_intervention", further, DIFFERENCE)
+    return metrics

@@ -1,0 +1,250 @@
+"""The paper's central test: does the network lose what it knows where the most relevant features are removed?
+
+A fraction of an input's features is set to the fill, in some order, and the network is asked again. Relevance that
+found what the network uses makes accuracy fall faster than the controls (after Becker et al., arXiv 1807.03418):
+
+    relevance         the most relevant features first
+    least relevant    the least relevant first, which ought to hurt least
+    amplitude         those first that are farthest from silence
+    random            drawn by chance, over several seeds
+
+To remove silence removes nothing, and speech fills only part of a clip. An order that spends its share on silence
+cannot be compared with one that does not. There are two definitions, therefore:
+
+    sounding    Silent features go last in every order, and fractions are of those that are not silent. Areas under
+                curves are on a logarithmic scale of the fraction, where the small ones count: beyond a tenth, little
+                is left of any clip.
+    paper       Fractions are of all features, and relevance says where silence comes: before whatever speaks against
+                the class. By amplitude and at random it comes last. Areas are on the linear scale. The paper's own
+                random order took silence as well.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.integrate import trapezoid
+from torch import Tensor, nn
+
+from auscult.explain.measures.fill import Fill
+from auscult.explain.measures.intervals import DIFFERENCE, SHARE, SpeakerIntervals
+
+Scores = Mapping[str, Tensor | Sequence[Tensor]]  # order -> (B, ...), or one per seed; the highest goes first
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What N clips were taken for: in each of O orders, at each of F fractions.
+
+    Args:
+        orders: (O,) names; one that was drawn with several seeds stands here as often.
+        correct: (N, O, F) bool, whether the label's logit is the highest.
+        probability: (N, O, F) float32, of the label.
+    """
+
+    orders: tuple[str, ...]
+    correct: np.ndarray
+    probability: np.ndarray
+
+    @classmethod
+    def joined(cls, outcomes: Sequence["Outcome"]) -> "Outcome":
+        """The clips of one or more outcomes, of the same orders and fractions, after each other."""
+        return cls(
+            outcomes[0].orders,
+            np.concatenate([outcome.correct for outcome in outcomes]),
+            np.concatenate([outcome.probability for outcome in outcomes]),
+        )
+
+    def over_seeds(self, values: np.ndarray) -> dict[str, np.ndarray]:
+        """Values (N, O, F) per order, (N, F), the mean over its seeds."""
+        names = np.array(self.orders)
+        return {name: values[:, names == name].mean(1, dtype=np.float64) for name in dict.fromkeys(self.orders)}
+
+
+def scores_of(
+    input: Tensor,
+    relevance: Tensor,
+    silence: Tensor,
+    clip: Tensor,
+    seeds: Sequence[int] = (0, 1, 2),
+    definition: str = "sounding",
+) -> dict[str, Tensor | list[Tensor]]:
+    """What relevance and its controls order the features by; silence scores lowest, see the definitions above.
+
+    Args:
+        input: (B, ...).
+        relevance: (B, ...) of it.
+        silence: (1, ...) what the front end makes of digital silence.
+        clip: (B,) number of each clip, which with the seed decides the random order.
+        seeds: of the random orders.
+        definition: one of the two above.
+    """
+    level = input - silence.to(input)
+    by_relevance = {"relevance": relevance, "least relevant": -relevance}
+    if definition == "sounding":
+        by_relevance = {name: silence_last(scores, level) for name, scores in by_relevance.items()}
+    return {
+        **by_relevance,
+        "amplitude": level.abs(),
+        "random": [silence_last(_random_scores(level, clip, seed), level) for seed in seeds],
+    }
+
+
+def silence_last(scores: Tensor, level: Tensor) -> Tensor:
+    """Scores (B, ...) that are lowest where features are at the level (B, ...) of silence, which is 0."""
+    return scores.masked_fill(level == 0, -torch.inf)
+
+
+def _random_scores(level: Tensor, clip: Tensor, seed: int) -> Tensor:
+    shape = level.shape[1:]
+    draws = [np.random.default_rng((seed, number)).random(shape, np.float32) for number in clip.tolist()]
+    return torch.from_numpy(np.stack(draws)).to(level.device)
+
+
+def counts_of(input: Tensor, silence: Tensor, fractions: Sequence[float], definition: str = "sounding") -> Tensor:
+    """How many features a fraction is, (B, F) int64 of inputs (B, ...): of those that sound, or of all."""
+    features = input[0].numel()
+    sounding = (input != silence.to(input)).flatten(1).sum(1) if definition == "sounding" else features
+    of_clips = torch.as_tensor(sounding, device=input.device).expand(len(input)).tolist()
+    return torch.tensor([[round(fraction * count) for fraction in fractions] for count in of_clips])
+
+
+@torch.inference_mode()
+def perturb(
+    network: nn.Module,
+    input: Tensor,
+    label: Tensor,
+    scores: Scores,
+    counts: Tensor,
+    fill: Fill,
+    logits: Tensor | None = None,
+) -> Outcome:
+    """Removes the first features in each order and asks the network again.
+
+    All passes through the network are of B inputs. The intact inputs pass once for all orders, if they have to.
+
+    Args:
+        network: in evaluation mode.
+        input: (B, ...).
+        label: (B,) int64, the class asked for.
+        scores: of each order; the features with the highest go first, of equal ones that which comes first.
+        counts: (B, F) how many features go, ascending, see `counts_of`.
+        fill: what stands in their place.
+        logits: (B, C) of the intact inputs, where they are known.
+    """
+    named = [(name, given) for name, of in scores.items() for given in ([of] if isinstance(of, Tensor) else of)]
+    counts = counts.to(input.device)
+    correct = torch.empty(len(input), len(named), counts.shape[1], dtype=torch.bool, device=input.device)
+    probability = torch.empty(correct.shape, dtype=torch.float32, device=input.device)
+
+    def note(logits: Tensor, rows: slice, column: int) -> None:
+        correct[:, rows, column] = (logits.argmax(1) == label)[:, None]
+        probability[:, rows, column] = logits.softmax(1).gather(1, label[:, None])
+
+    intact = int((counts.amax(0) == 0).sum())  # counts ascend
+    if intact:
+        note(network(input).float() if logits is None else logits, slice(None), 0)
+        correct[:, :, 1:intact], probability[:, :, 1:intact] = correct[:, :, :1], probability[:, :, :1]
+    filled = fill(input)
+    for row, (_, given) in enumerate(named):
+        rank = ranks(given)
+        for column in range(intact, counts.shape[1]):
+            gone = rank < counts[:, column].view(-1, *[1] * (input.dim() - 1))
+            note(network(torch.where(gone, filled, input)).float(), slice(row, row + 1), column)
+    return Outcome(tuple(name for name, _ in named), correct.cpu().numpy(), probability.cpu().numpy())
+
+
+def ranks(scores: Tensor) -> Tensor:
+    """Place of each feature in its clip's order, (B, ...) int32 of scores (B, ...): 0 for the highest.
+
+    Of equal features, that with the lower index is first.
+    """
+    flat = scores.flatten(1)  # (B, features)
+    order = torch.argsort(flat, dim=1, descending=True, stable=True)
+    places = torch.arange(flat.shape[1], dtype=torch.int32, device=flat.device).expand_as(flat)
+    return torch.empty_like(places).scatter_(1, order, places).view(scores.shape)
+
+
+def summarise(outcome: Outcome, fractions: Sequence[float], intervals: SpeakerIntervals) -> pd.DataFrame:
+    """The curves: a row per order and fraction.
+
+    Columns: order, fraction, accuracy, low, high, probability, probability_low, probability_high, gap, gap_low,
+    gap_high; accuracy as a share, probability the mean of the label's, and the gap from relevance's accuracy up to the
+    order's, clip by clip, all with the ends of their 95 % intervals over speakers.
+
+    Args:
+        outcome: of N clips.
+        fractions: the F it was made with.
+        intervals: over the speakers of the N clips.
+    """
+    accuracy, probability = outcome.over_seeds(outcome.correct), outcome.over_seeds(outcome.probability)
+    tables = []
+    for order in accuracy:
+        low, high = intervals.of_mean(accuracy[order])
+        probability_low, probability_high = intervals.of_mean(probability[order])
+        columns: dict[str, Any] = {"order": order, "fraction": np.asarray(fractions, float)}
+        columns |= {"accuracy": accuracy[order].mean(0), "low": low, "high": high}
+        columns["probability"] = probability[order].mean(0)
+        columns |= {"probability_low": probability_low, "probability_high": probability_high}
+        if "relevance" in accuracy:
+            gap = accuracy[order] - accuracy["relevance"]  # (N, F)
+            columns["gap"] = gap.mean(0)
+            columns["gap_low"], columns["gap_high"] = intervals.of_mean(gap, DIFFERENCE)
+        tables.append(pd.DataFrame(columns))
+    return pd.concat(tables, ignore_index=True)
+
+
+def mean_height(curves: np.ndarray, fractions: Sequence[float], definition: str = "sounding") -> np.ndarray:
+    """Mean height (N,) of curves (N, F) over their fractions, which ascend: the area under them over its width.
+
+    By the trapezoid rule over the logarithm of the fractions above zero; `paper`: over the fractions, where the wide
+    steps at large fractions weigh most. Where there is one place only, it is the height there.
+    """
+    places = np.asarray(fractions, float)
+    if definition == "sounding":
+        curves, places = curves[:, places > 0], np.log(places[places > 0])
+    if len(places) < 2:
+        return curves[:, 0].astype(float) if len(places) else np.full(len(curves), np.nan)
+    return trapezoid(curves, places, axis=1) / (places[-1] - places[0])
+
+
+def areas(
+    outcome: Outcome, fractions: Sequence[float], intervals: SpeakerIntervals, definition: str = "sounding"
+) -> dict[str, float]:
+    """The area under each curve, and between each control's and relevance's, as metrics with 95 % intervals.
+
+    The area is the curve's `mean_height`, in the unit of accuracy or probability. Lower is better for relevance. The
+    area between is the control's less relevance's: above zero, relevance found more of what the network uses. Its
+    interval is of that difference, clip by clip.
+
+    Names are `perturbation/area/relevance` and `perturbation/area/random_minus_relevance` for accuracy, and
+    `perturbation/probability_area/…`, each also with `_low` and `_high`. None where there is but one fraction.
+
+    Args: as for `summarise`.
+    """
+    metrics: dict[str, float] = {}
+    if len(fractions) < 2:
+        return metrics
+    for kind, values in (("area", outcome.correct), ("probability_area", outcome.probability)):
+        heights = {
+            order: mean_height(curve, fractions, definition) for order, curve in outcome.over_seeds(values).items()
+        }
+        for order, height in heights.items():  # (N,) a clip's own area; the mean's area is the areas' mean
+            names = {order: height}
+            if order != "relevance" and "relevance" in heights:
+                names[f"{order}_minus_relevance"] = height - heights["relevance"]
+            for name, of_clips in names.items():
+                metric = f"perturbation/{kind}/{name.replace(' ', '_')}"
+                metrics |= intervals.described(metric, of_clips, DIFFERENCE if "_minus_" in name else SHARE)
+    return metrics
+
+
+def write_curves(path: Path, table: pd.DataFrame) -> None:
+    """`curves.csv`: what `summarise` returned. A run killed meanwhile keeps the file it had."""
+    unfinished = path.with_suffix(".part")
+    table.to_csv(unfinished, index=False, float_format="%.6g")
+    unfinished.replace(path)

@@ -1,0 +1,131 @@
+"""Streams clips through front end, network, attribution and perturbation into a relevance file."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from auscult.datamodules.datamodule import Batch, loader
+from auscult.explain.attribution.cost import peak_megabytes
+from auscult.explain.domain.explain import Explained, explain
+from auscult.explain.intervention.interventions import Change, Intervention
+from auscult.explain.measures.catalogue import COST
+from auscult.explain.relevance.file import RelevanceFile
+from auscult.explain.relevance.question import Question
+from auscult.explain.source import Source
+from auscult.modules.model import Model
+
+
+class Explainer(LightningModule):
+    """`trainer.predict` answers the question for the clips that are not done yet, and fills the file's rows.
+
+    Args:
+        model: the trained one, in evaluation mode.
+        source: the clips.
+        question: what is asked of them.
+        path: the file, made by `lay_out`.
+        batch_size: clips per step, over all processes.
+    """
+
+    def __init__(self, model: Model, source: Source, question: Question, path: Path, batch_size: int) -> None:
+        super().__init__()
+        self.source, self.question, self.batch_size = source, question, batch_size
+        control = question.control.domain.model if question.control is not None else None
+        self.model, self.own, self.control = model, question.domain.model, control  # which Lightning moves
+        self.megabytes: float | None = None
+        self.file = RelevanceFile(path)
+        self.row_of = {int(clip): row for row, clip in enumerate(source.dataset.clips)}
+
+    def predict_dataloader(self) -> DataLoader[Batch]:
+        left = np.flatnonzero(~self.file.done)
+        share = left[self.trainer.global_rank :: self.trainer.world_size]
+        return loader(self.source.dataset, max(1, self.batch_size // self.trainer.world_size), share.tolist())
+
+    def predict_step(self, batch: Batch) -> None:
+        question, waveform, label = self.question, batch["waveform"], batch["label"]  # (B, 1, T), (B,)
+        explained = explain(question.domain, question.attribution, waveform, question.target, label)
+        rows = np.array([self.row_of[clip] for clip in batch["clip"].tolist()])
+        values = values_of(explained)
+        if question.measures is not None:
+            values |= question.measures(explained, rows) | self._cost(explained, waveform)
+        if question.perturbation is not None:
+            outcome = question.perturbation(self.own.network, explained, label, batch["clip"])
+            values["perturbation/correct"] = torch.from_numpy(outcome.correct)
+            values["perturbation/probability"] = torch.from_numpy(outcome.probability)
+            values |= question.perturbation.over_energy(self.own.network, explained, label)
+        if question.checks is not None:
+            values |= question.checks(waveform, explained.relevance, explained.target, rows, batch["clip"])
+        if question.control is not None:
+            values |= question.control(waveform, explained.relevance, explained.target, rows)
+        for name, change in changes_of(question.intervention).items():
+            values[name] = self.model.logits(change(self.model, waveform, label))
+        self.file.fill(rows, {name: value.cpu().numpy() for name, value in values.items()})
+
+    def _cost(self, explained: Explained, waveform: Tensor) -> dict[str, Tensor]:
+        """What the relevance of B clips took, (B,) each: see `COST`."""
+        if self.megabytes is None:  # what it takes to explain one clip by itself, measured once
+            first = (self.question.attribution, waveform[:1], explained.input[:1], explained.target[:1])
+            self.megabytes = peak_megabytes(lambda: self.question.domain.relevance(*first), waveform.device)
+        passing, explaining = explained.seconds
+        cost = (explaining / passing, 1000 * explaining / len(waveform), self.megabytes)
+        return {name: torch.full((len(waveform),), value) for name, value in zip(COST, cost, strict=True)}
+
+    def on_predict_end(self) -> None:
+        self.file.close()
+
+
+def values_of(explained: Explained) -> dict[str, Tensor]:
+    """What a relevance file has of all clips, by column."""
+    logit = explained.logits.gather(1, explained.target[:, None])[:, 0]
+    biases = torch.full_like(explained.apart, torch.nan) if explained.biases is None else explained.biases
+    return {
+        "relevance": explained.relevance, "apart": explained.apart, "biases": biases,
+        "prediction": explained.logits, "target": explained.target, "logit": logit,
+    }  # fmt: skip
+
+
+def changes_of(intervention: Intervention | None) -> dict[str, Change]:
+    """What changes the clips, by column of the logits that come of it: an intervention, and its shams."""
+    if intervention is None:
+        return {}
+    return {"intervention": intervention, **{f"sham/{name}": sham for name, sham in intervention.shams().items()}}
+
+
+def lay_out(path: Path, source: Source, question: Question, attributes: dict[str, str]) -> None:
+    """Makes the relevance file of an `Explainer`, with all rows still to be filled.
+
+    Raises:
+        OSError: no room.
+    """
+    known = {
+        "label": source.labels,
+        "path": [clip.path for clip in source.clips],
+        "speaker": [clip.speaker for clip in source.clips],
+    }
+    columns = columns_of(source, question)
+    RelevanceFile.create(path, columns, known, {**attributes, "classes": question.domain.model.classes})
+
+
+def columns_of(source: Source, question: Question) -> dict[str, np.dtype[Any]]:
+    """What an `Explainer` fills: the type of a row of each column."""
+    model = question.domain.model
+    shape = tuple(model.silence(source.dataset.length).shape[1:])
+    logits = np.dtype((np.float32, len(model.classes)))
+    columns: dict[str, np.dtype[Any]] = {"relevance": np.dtype((np.float32, shape)), "prediction": logits}
+    columns |= {"target": np.dtype(np.int64), "logit": np.dtype(np.float32)}
+    columns |= {"apart": np.dtype(np.float32), "biases": np.dtype(np.float32)}
+    if question.perturbation is not None:
+        curves = (len(question.perturbation.orders), len(question.perturbation.fractions))
+        columns["perturbation/correct"] = np.dtype((np.uint8, curves))
+        columns["perturbation/probability"] = np.dtype((np.float32, curves))
+        if question.perturbation.energies:
+            shares = np.dtype((np.float32, (len(question.perturbation.energies),)))
+            columns |= {"energy/deletion": shares, "energy/insertion": shares}
+    columns |= {name: np.dtype(np.float32) for name in question.measured}
+    if question.checks is not None:
+        columns["cascade"] = np.dtype((np.float32, (question.checks.layers,)))
+    return columns | dict.fromkeys(changes_of(question.intervention), logits)

@@ -1,0 +1,152 @@
+"""A data set's relevance in one HDF5 file, `relevance.h5`, filled row by row, a row per clip.
+
+    relevance     (N, *shape)               float32   of the network's input, or of the coefficients of a domain;
+                                                      also linked as `attribution`, ViRelAy's name for it
+    apart         (N,)                      float32   relevance of silence, which no coefficient of the domain carries
+    biases        (N,)                      float32   relevance of the network's biases, which are no part of the input;
+                                                      NaN where the attribution does not say (not in early files)
+    prediction    (N, C)                    float32   logits, in the order of the attribute `classes`
+    label         (N,)                      int64     class of the clip; -1 where it is not known
+    target        (N,)                      int64     class whose logit is explained
+    logit         (N,)                      float32   that logit, to which relevance, apart and biases ought to sum
+    path, speaker (N,)                      strings in UTF-8, all of the longest one's length
+    done          (N,)                      uint8     1 for rows that are filled
+
+and whatever else is said per clip, in groups: curves, measures. The attributes of the file are the run's
+configuration, as YAML, and the class names.
+
+All rows are laid out when the file is made; from then on only values change, which needs no HDF5. So a run that is
+killed leaves a file that can be read and filled on, and several processes fill it at the same time.
+"""
+
+import errno
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from auscult.mistake import Mistake
+from auscult.plain_data import shown
+
+DONE = "done"
+MOST_NAMES_IN_HEADER = 1000
+MOST_GROUPS = 1000  # a file whose groups hold each other has no last one
+
+
+def check_own(path: Path) -> None:
+    """Looks whether a relevance file holds all that it says, rather than what lies in other files.
+
+    Raises:
+        Mistake: it is none, or leads elsewhere: HDF5 can link to any file, and keep its arrays in any.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            groups: list[Any] = [file]
+            for group in groups:
+                for name in group:
+                    link = group.get(name, getlink=True)
+                    if isinstance(link, h5py.SoftLink):
+                        continue  # to a place in the file, which is looked at there
+                    item = group[name] if isinstance(link, h5py.HardLink) else None
+                    if item is None or (isinstance(item, h5py.Dataset) and (item.external or item.is_virtual)):
+                        raise Mistake(f"{path} leads to other files, which no program of ours writes; remove it.")
+                    if isinstance(item, h5py.Dataset) and item.dtype.hasobject:  # all may be one that is very long
+                        raise Mistake(f"{path} is of an earlier version of Auscult; remove it to explain anew.")
+                    if isinstance(item, h5py.Dataset) and (item.chunks or item.nbytes > path.stat().st_size):
+                        raise Mistake(f"{path} holds more than its size, which no program of ours writes; remove it.")
+                    if isinstance(item, h5py.Group):
+                        groups.append(item)
+                        if len(groups) > MOST_GROUPS:
+                            raise Mistake(f"{path} holds groups without end; remove it to explain anew.")
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
+        raise Mistake(f"{path} cannot be read ({shown(error)}); remove it to explain anew.") from error
+
+
+class RelevanceFile:
+    """An open file, for filling rows.
+
+    Args:
+        path: of a file that `create` made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.columns: dict[str, tuple[int, np.dtype[Any], tuple[int, ...]]] = {}  # offset in the file, type, shape
+        with h5py.File(path, "r") as file:
+            file.visititems(self._note_column)
+            self.done = file[DONE][:].astype(bool)  # (N,)
+        self.descriptor = os.open(path, os.O_RDWR)
+
+    @classmethod
+    def create(
+        cls,
+        path: Path,
+        columns: Mapping[str, np.dtype[Any]],
+        known: Mapping[str, Any],
+        attributes: Mapping[str, Any],
+    ) -> None:
+        """Makes a file with room for all rows, or none at all.
+
+        Args:
+            columns: type of a row of each column that is still to be filled: `np.dtype((np.float32, (1, 8000)))`.
+            known: (N, ...) arrays, or lists of N strings; N is at least 1.
+            attributes: of the file.
+
+        Raises:
+            OSError: it cannot be written, or there is no room for all rows.
+        """
+        unfinished = path.with_name(path.name + ".new")
+        rows = len(next(iter(known.values())))
+        try:
+            # the header holds 64 KB of attributes, which are four thousand names, unless the format is a newer one
+            newer = len(attributes.get("classes", ())) > MOST_NAMES_IN_HEADER
+            with h5py.File(unfinished, "w", libver="latest" if newer else None) as file:
+                for name, values in known.items():
+                    if isinstance(values[0], str):
+                        encoded = [value.encode(errors="surrogateescape") for value in values]
+                        length = max(1, *map(len, encoded))
+                        file.create_dataset(name, data=encoded, dtype=h5py.string_dtype(length=length))
+                    else:
+                        file.create_dataset(name, data=values)
+                for name, row in {**columns, DONE: np.dtype(np.uint8)}.items():
+                    _lay_out(file, name, (rows, *row.shape), row.base)
+                if "relevance" in columns:
+                    file["attribution"] = h5py.SoftLink("/relevance")
+                file.attrs.update(attributes)
+            unfinished.replace(path)
+        except RuntimeError as error:  # how h5py says, when it closes a file, that the disk is full
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    def fill(self, rows: np.ndarray, values: Mapping[str, np.ndarray]) -> None:
+        """Fills rows and marks them as done; no other process may fill the same ones.
+
+        Args:
+            rows: (B,) their numbers.
+            values: (B, ...) for each column.
+        """
+        for name, column in {**values, DONE: np.ones(len(rows))}.items():
+            offset, dtype, shape = self.columns[name]
+            if column.shape[1:] != shape:
+                raise ValueError(f"a row of {name} has the shape {shape}, not {column.shape[1:]}")
+            for row, value in zip(rows, np.asarray(column, dtype), strict=True):
+                os.pwrite(self.descriptor, value.tobytes(), offset + int(row) * value.nbytes)
+
+    def close(self) -> None:
+        os.close(self.descriptor)
+
+    def _note_column(self, name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset) and item.chunks is None and item.dtype.kind in "fiu":
+            self.columns[name] = (item.id.get_offset(), item.dtype, item.shape[1:])
+
+
+def _lay_out(file: h5py.File, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """A column of zeros that are really on the disk, so that a full disk shows now and not after hours."""
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    properties.set_fill_time(h5py.h5d.FILL_TIME_ALLOC)
+    file.create_dataset(name, shape, dtype, dcpl=properties, fillvalue=0)

@@ -1,0 +1,179 @@
+"""What a complete relevance file says: metrics, curves, and the clips that are worth showing."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+from sklearn.metrics import balanced_accuracy_score
+
+from auscult.explain.attribution.gradients import GradientXInput, IntegratedGradients
+from auscult.explain.attribution.lrp import LRP
+from auscult.explain.intervention.interventions import compare
+from auscult.explain.measures.catalogue import bounds_of
+from auscult.explain.measures.intervals import SpeakerIntervals
+from auscult.explain.measures.perturbation import Outcome, areas, summarise
+from auscult.explain.relevance.question import Question
+from auscult.explain.source import Source
+
+CONSERVING = (LRP, GradientXInput, IntegratedGradients)
+CHUNK = 256  # rows of relevance in memory at a time
+BATCH = 32  # where waveforms and inputs are, too
+
+
+class Results:
+    """The N clips of a relevance file. Relevance itself stays on the disk.
+
+    Args:
+        path: of the file.
+        source: the clips.
+        question: what was asked of them.
+        classes: C names.
+        seed: of the choice of clips.
+    """
+
+    def __init__(self, path: Path, source: Source, question: Question, classes: list[str], seed: int) -> None:
+        self.path, self.source, self.question, self.classes, self.seed = path, source, question, classes, seed
+        with h5py.File(path) as file:
+            self.logits: np.ndarray = file["prediction"][:]  # (N, C)
+            self.label: np.ndarray = file["label"][:]  # (N,)
+            self.target: np.ndarray = file["target"][:]  # (N,)
+            self.logit: np.ndarray = file["logit"][:]  # (N,)
+            self.apart: np.ndarray = file["apart"][:]  # (N,) relevance that cannot be seen in the domain
+            rows = len(self.label)
+            # (N,) relevance of the network's biases, NaN where it is not known
+            self.biases: np.ndarray = file["biases"][:] if "biases" in file else np.full(rows, np.nan, np.float32)
+            shams = file["sham"].items() if "sham" in file else ()
+            self.shams: dict[str, np.ndarray] = {name: of[:].argmax(1) for name, of in shams}  # (N,) each
+            self.changed: np.ndarray | None = file["intervention"][:].argmax(1) if "intervention" in file else None
+            self.measured: dict[str, np.ndarray] = {name: file[name][:] for name in question.measured}  # (N,) each
+            self.outcome: Outcome | None = None
+            if question.perturbation is not None:
+                correct, probability = (file[f"perturbation/{name}"][:] for name in ("correct", "probability"))
+                self.outcome = Outcome(question.perturbation.orders, correct.astype(bool), probability)
+            self.total = np.concatenate(
+                [
+                    file["relevance"][start : start + CHUNK].sum(tuple(range(1, file["relevance"].ndim)), dtype=float)
+                    for start in range(0, rows, CHUNK)
+                ]
+            )  # (N,) sum of each clip's relevance
+        self.predicted = self.logits.argmax(1)  # (N,)
+        self.labelled = bool((self.label >= 0).all())
+        self.intervals = SpeakerIntervals([clip.speaker for clip in source.clips])
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """(N, C)."""
+        powers = np.exp(self.logits - self.logits.max(1, keepdims=True))
+        return powers / powers.sum(1, keepdims=True)
+
+    @property
+    def conservation_error(self) -> np.ndarray:
+        """|sum of the relevance and what is kept apart - logit| / |logit|, (N,); NaN where it is not meant to be 0.
+
+        What biases have got counts as kept apart where it is known, and as missing where not.
+        """
+        if not isinstance(self.question.attribution, CONSERVING):
+            return np.full(len(self.logit), np.nan)
+        return np.abs(self.total + self.apart + np.nan_to_num(self.biases) - self.logit) / self.magnitude
+
+    @property
+    def share_of_biases(self) -> np.ndarray:
+        """Relevance of the network's biases / logit, (N,); NaN where it is not known."""
+        return self.biases / np.copysign(self.magnitude, self.logit)
+
+    @property
+    def magnitude(self) -> np.ndarray:
+        """|logit|, (N,), above zero."""
+        return np.maximum(np.abs(self.logit), np.finfo(np.float32).tiny)
+
+    @cached_property
+    def curves(self) -> pd.DataFrame | None:
+        """See `perturbation.summarise`."""
+        if self.outcome is None or self.question.perturbation is None:
+            return None
+        return summarise(self.outcome, self.question.perturbation.fractions, self.intervals)
+
+    @cached_property
+    def metrics(self) -> dict[str, float | int]:
+        """What `metrics.json` is to hold."""
+        error = self.conservation_error
+        found: dict[str, float | int] = {"clips/explained": len(self.label), "clips/skipped": len(self.source.skipped)}
+        if self.labelled:
+            found[f"{self.source.unit}s/explained"] = len({clip.speaker for clip in self.source.clips})
+            found["test/accuracy"] = float((self.predicted == self.label).mean())
+            found["test/balanced_accuracy"] = float(balanced_accuracy_score(self.label, self.predicted))
+        if not np.isnan(error).any():
+            found["conservation_error/median"] = float(np.median(error))
+            found["conservation_error/highest"] = float(error.max())
+        if self.apart.any():
+            found["apart/median"] = float(np.median(np.abs(self.apart) / self.magnitude))
+        if np.nan_to_num(self.biases).any():
+            found["biases/median"] = float(np.nanmedian(np.abs(self.share_of_biases)))
+        for name, values in self.measured.items():
+            found |= self.mean(name, values)
+        if self.outcome is not None and self.question.perturbation is not None:
+            asked = self.question.perturbation
+            found |= areas(self.outcome, asked.fractions, self.intervals, asked.definition)
+        if self.changed is not None:
+            found |= compare(self.label, self.predicted, self.changed, self.intervals, self.shams)
+        return found
+
+    def mean(self, name: str, values: np.ndarray) -> dict[str, float]:
+        """Mean of a clip's values (N,) as metrics, without those that are not a number; none where all are."""
+        kept = ~np.isnan(values)
+        if not kept.any():
+            return {}
+        speakers = [clip.speaker for clip, known in zip(self.source.clips, kept, strict=True) if known]
+        return SpeakerIntervals(speakers).described(name, values[kept], bounds_of(name))
+
+    def relevance(self, row: int) -> np.ndarray:
+        """Of one clip, in the shape of the network's input without its channel: (T,) or (frequencies, times)."""
+        with h5py.File(self.path) as file:
+            return file["relevance"][row][0]
+
+    def batches(self) -> list[range]:
+        """All rows, a few at a time."""
+        return [range(start, min(start + BATCH, len(self.label))) for start in range(0, len(self.label), BATCH)]
+
+    def relevances(self, rows: range) -> np.ndarray:
+        """Of B clips next to each other, likewise: (B, T) or (B, frequencies, times)."""
+        with h5py.File(self.path) as file:
+            return file["relevance"][rows.start : rows.stop][:, 0]
+
+    def waveform(self, row: int) -> np.ndarray:
+        """Of one clip, (T,)."""
+        return self.waveforms([row])[0]
+
+    def waveforms(self, rows: Sequence[int]) -> np.ndarray:
+        """Of B clips, (B, T)."""
+        return self.source.dataset.__getitems__(list(rows))["waveform"][:, 0].numpy()
+
+    def chosen(self, count: int) -> list[int]:
+        """Rows of clips that are worth showing: right and wrong ones, spread over classes and speakers.
+
+        Each clip is one of the least shown so far, first by whether it is right, then by its class, then by its
+        speaker; chance decides between equals. They are `in_order`.
+        """
+        left = np.random.default_rng(self.seed).permutation(len(self.label)).tolist()
+        wrong = self.predicted != self.label
+        shown: Counter[tuple[str, int | str | bool]] = Counter()
+
+        def kinds(row: int) -> list[tuple[str, int | str | bool]]:
+            speaker = self.source.clips[row].speaker
+            return [("wrong", bool(wrong[row])), ("class", int(self.label[row])), ("speaker", speaker)]
+
+        rows: list[int] = []
+        while left and len(rows) < count:
+            row = min(left, key=lambda row: [shown[kind] for kind in kinds(row)])
+            left.remove(row)
+            rows.append(row)
+            shown.update(kinds(row))
+        return self.in_order(rows)
+
+    def in_order(self, rows: Iterable[int]) -> list[int]:
+        """Rows in order of their class, the wrong ones last."""
+        return sorted(rows, key=lambda row: (bool(self.predicted[row] != self.label[row]), self.label[row], row))

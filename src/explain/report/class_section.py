@@ -1,0 +1,101 @@
+"""What the report says of each class: averages, where relevance lies, and the clips that stand out."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from auscult.explain.relevance.results import Results
+from auscult.explain.report import class_examples as typical
+from auscult.explain.report.class_averages import ClassAverages, class_averages
+from auscult.explain.report.class_examples import Example
+from auscult.explain.report.class_figures import plot_class, plot_class_averages
+from auscult.explain.report.class_findings import class_findings, confusions
+from auscult.explain.report.html import Part, Picture, Section
+from auscult.explain.show import plots
+from auscult.explain.show.clip import View
+
+MOST_CLASSES = 10  # whose clips a page has room for: 1.5 MB each, of 4 s at 22 050 Hz
+RELEVANCE_OF = {"predicted": "the class that the clip was taken for", "true": "the clip's true class"}
+
+
+def class_section(folder: Path, results: Results, view: View) -> tuple[Section, list[Example]]:
+    """The section, and the clips that are to be shown for it.
+
+    Writes `figures/class_averages.png`, `figures/classes/` of spectrograms, and `typical.csv`.
+    """
+    averages = class_averages(results, view)
+    found = typical.examples(results, view, averages)
+    typical.write_typical(folder / "typical.csv", found, results)
+    shown = typical.shown(found, results, MOST_CLASSES)
+    png = plots.png(plot_class_averages(averages, results.classes))
+    (folder / "figures/class_averages.png").write_bytes(png)
+    overview = Picture(png, "Mean relevance per class")
+    unfolded = len(results.classes) <= MOST_CLASSES
+    parts = class_parts(folder, results, averages, shown)
+    return Section("Class averages", explained(results, averages), [overview], parts=parts, unfolded=unfolded), shown
+
+
+def explained(results: Results, averages: ClassAverages) -> list[str]:
+    """How to read the averages."""
+    target = results.question.target
+    whose = RELEVANCE_OF[target] if isinstance(target, str) else results.classes[target]
+    aligned = "" if averages.unit == "Hz" else ", aligned to where their sounds begin"
+    text = [
+        f"Mean relevance of the clips of each class, right predictions above wrong ones{aligned}."
+        f" Red speaks for {whose}, blue against it, and every clip counts alike. Each panel has a scale of its"
+        " own: compare where relevance lies, not how much of it there is."
+    ]
+    if averages.spectrogram is not None:
+        text.append(
+            "What all classes share, such as less relevance towards the edges, is the network's doing rather than a"
+            " sign of any class: look for what tells them apart."
+        )
+        text.append(
+            "Grey is the mean spectrogram of the same clips, the darker the louder. Relevance is"
+            " smoothed over a 64th of each axis, so that means of few clips are less speckled."
+        )
+    if len(results.classes) > MOST_CLASSES:
+        text.append(
+            f"Typical and surprising clips are shown of the {MOST_CLASSES} classes with the most mistakes; typical.csv"
+            " names those of all classes."
+        )
+    return text
+
+
+def class_parts(folder: Path, results: Results, averages: ClassAverages, examples: Sequence[Example]) -> list[Part]:
+    """A part for each class that there are clips of."""
+    parts = []
+    for label, (name, stem) in enumerate(zip(results.classes, file_names(results.classes), strict=True)):
+        right, wrong = averages.clips[label]
+        if right + wrong == 0:
+            continue
+        pictures = []
+        if averages.spectrogram is not None:
+            (folder / "figures/classes").mkdir(exist_ok=True)
+            png = plots.png(plot_class(averages, label))
+            (folder / f"figures/classes/{stem}.png").write_bytes(png)
+            pictures.append(Picture(png, f"Mean spectrogram and mean relevance of {name}, right above wrong"))
+        text = [class_findings(averages, label, name), confusions(results, label)]
+        links = [
+            (example.remark(results), results.source.clips[example.row].path)
+            for example in examples
+            if example.label == label
+        ]
+        parts.append(Part(f"{name}: {right} right, {wrong} wrong", [line for line in text if line], links, pictures))
+    return parts
+
+
+def file_names(classes: Sequence[str]) -> list[str]:
+    """Names for classes' files that any file system takes and tells apart, without an ending."""
+    names = [re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._-")[:100] or "class" for name in classes]
+    count = Counter(name.lower() for name in names)
+    alone = {name.lower() for name in names if count[name.lower()] == 1}
+    found = []
+    for number, name in enumerate(names):
+        if count[name.lower()] > 1:
+            name += f"-{number}"
+            while name.lower() in alone:
+                name += f"-{number}"
+        found.append(name)
+    return found

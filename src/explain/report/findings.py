@@ -1,0 +1,142 @@
+"""What perturbation curves say of relevance, in sentences that their intervals allow."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from auscult.explain.intervention.interventions import SHAMS
+
+ENDS = ("low", "high")
+OPPOSITE = "least relevant"  # relevance turned round, no rival of it
+BY = {"random": "at random", OPPOSITE: "with the least relevant first"}  # other orders: by their name
+
+NO_INTERVAL = ", of too few {unit}s for an interval"
+HOW_TO_READ = (
+    "The further accuracy falls as features are removed, the better their order finds what the network uses."
+    " Brackets hold 95 % intervals over {unit}s."
+)
+
+
+def curve_findings(
+    curves: pd.DataFrame,
+    features: str,
+    areas: Mapping[str, float] | None = None,
+    fractions: Sequence[float] = (0.01, 0.05),
+    unit: str = "speaker",
+    scale: str = "on a logarithmic scale",
+) -> list[str]:
+    """What the perturbation curves say for relevance, what they say against it, and what they leave open.
+
+    Args:
+        curves: as `auscult.explain.measures.perturbation.summarise` returns them.
+        features: what was removed: sounding samples, bins.
+        areas: metrics, among which are those of `perturbation.areas`, if they are to be spoken of.
+        fractions: those to speak of, chosen before any curve was seen; if none was measured, the middle one is.
+        unit: what the intervals are over.
+        scale: of the fractions, by which areas are averaged.
+    """
+    measured = sorted(fraction for fraction in curves["fraction"].unique() if fraction > 0)
+    stated = [fraction for fraction in fractions if fraction in measured] or measured[len(measured) // 2 :][:1]
+    findings = [at_fraction(curves, fraction, features, unit) for fraction in stated]
+    areas, comparisons = areas or {}, []
+    for control in curves["order"].unique():
+        metric = f"perturbation/area/{control.replace(' ', '_')}_minus_relevance"
+        if metric in areas and control != OPPOSITE:
+            ends = areas.get(f"{metric}_low", math.nan), areas.get(f"{metric}_high", math.nan)
+            comparisons.append(compared(control, areas[metric], *ends, unit))
+    if comparisons:
+        findings.append(f"Averaged over the fractions removed, {scale}, relevance does {'; '.join(comparisons)}.")
+    return [HOW_TO_READ.format(unit=unit), *findings] if findings else []
+
+
+def at_fraction(curves: pd.DataFrame, fraction: float, features: str, unit: str) -> str:
+    """The accuracies at one fraction, and relevance beside the other orders."""
+    rows: list[Any] = list(curves[curves["fraction"] == fraction].itertuples(index=False))
+    values, comparisons = [], []
+    for row in rows:
+        order = BY.get(row.order, f"by {row.order}")
+        values.append(f"{percent(row.accuracy)}{interval(row.low, row.high)} {order}")
+        if row.order not in ("relevance", OPPOSITE):
+            comparisons.append(compared(row.order, row.gap, row.gap_low, row.gap_high, unit))
+    intact = curves.loc[curves["fraction"] == 0, "accuracy"].head(1)
+    before = "".join(f"; with none removed, {percent(accuracy)}" for accuracy in intact)
+    text = f"With {100 * fraction:g} % of the {features} removed, accuracy is {', '.join(values)}{before}."
+    return f"{text} Here relevance does {'; '.join(comparisons)}." if comparisons else text
+
+
+def compared(control: str, gap: float, low: float, high: float, unit: str) -> str:
+    """How relevance does beside a control by which accuracy is `gap`, a share within low and high, higher."""
+    points = round(100 * gap, 1)
+    if points == 0:
+        return f"as well as {control}"
+    low, high = sorted(math.copysign(1, gap) * end for end in (low, high))  # of the points, as they are said
+    remark = interval(low, high) + (", which include zero" if low <= 0 else "")
+    remark = remark or NO_INTERVAL.format(unit=unit)
+    return f"{'better' if points > 0 else 'worse'} than {control} by {abs(points):.1f} points{remark}"
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def interval(low: float, high: float) -> str:
+    return "" if math.isnan(low) else f" [{100 * low:.1f}, {100 * high:.1f}]".replace("-", "−")
+
+
+def intervention_findings(
+    metrics: Mapping[str, float],
+    label: np.ndarray,
+    before: np.ndarray,
+    after: np.ndarray,
+    classes: Sequence[str],
+    unit: str = "speaker",
+) -> list[str]:
+    """What an intervention did, over all clips and to each class.
+
+    Args:
+        metrics: of `interventions.compare`.
+        label, before, after: (N,) classes, and what the clips were taken for.
+        classes: C names.
+        unit: what the intervals are over.
+    """
+    values = {}
+    for name in ("accuracy_before", "accuracy_after", "flipped"):
+        key = f"intervention/{name}"
+        values[name] = percent(metrics[key]) + interval(*(metrics.get(f"{key}_{end}", math.nan) for end in ENDS))
+    of_classes = [
+        f"{name} {percent((before[own] == number).mean())} to {percent((after[own] == number).mean())}"
+        for number, name in enumerate(classes)
+        if (own := label == number).any()
+    ]
+    return [
+        f"The intervention takes accuracy from {values['accuracy_before']} to {values['accuracy_after']}; it changes"
+        f" {values['flipped']} of the predictions. By class: {'; '.join(of_classes)}.",
+        *beside_shams(metrics, unit),
+    ]
+
+
+def beside_shams(metrics: Mapping[str, float], unit: str) -> list[str]:
+    """How much further an intervention takes accuracy than its shams, and what follows; nothing where it has none."""
+    shams = {name: f"intervention/{name}/minus_intervention" for name in SHAMS}
+    shams = {name: key for name, key in shams.items() if key in metrics}
+    if not shams:
+        return []
+    said, not_beyond = [], []
+    for name, key in shams.items():
+        after = f"intervention/{name}/accuracy_after"
+        accuracy = percent(metrics[after]) + interval(*(metrics.get(f"{after}_{end}", math.nan) for end in ENDS))
+        low, high = (metrics.get(f"{key}_{end}", math.nan) for end in ENDS)
+        further = interval(low, high) or NO_INTERVAL.format(unit=unit)
+        points = f"{100 * metrics[key]:.1f}".replace("-", "−")
+        said.append(f"{SHAMS[name]}, {accuracy}: the intervention goes further by {points} points{further}")
+        if not low > 0:
+            not_beyond.append(SHAMS[name])
+    conclusion = (
+        f"It is not shown to go further than {' and '.join(not_beyond)}: this does not support the hypothesis"
+        if not_beyond
+        else "It goes further than all of its controls, which supports the hypothesis"
+    )
+    return [f"After its controls, accuracy is: {'; '.join(said)}. {conclusion}."]

@@ -1,0 +1,205 @@
+"""Figures of a clip's relevance, of perturbation curves and of interventions; see `canvas` for how they look."""
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator, PercentFormatter
+from scipy import signal
+
+from auscult.drawing import literal, save
+from auscult.explain.intervention.interventions import SHAMS
+from auscult.explain.show.canvas import (
+    BAR,
+    cells,
+    colour_bar,
+    colour_limit,
+    density,
+    draw_grey,
+    draw_relevance,
+    edges,
+    name_rows,
+    new_figure,
+)
+from auscult.explain.show.spectra import FLOOR_DB
+
+Metrics = Mapping[str, float]
+
+WINDOW_SECONDS = 0.057  # of a waveform's spectrogram: long enough to resolve a voice's harmonics
+LINES = ("#D55E00", "#009E73", "#0072B2", "#000000", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito, but yellow
+MARKERS = "osD^vPX"
+
+
+def plot_clip(
+    waveform: np.ndarray,
+    relevance: np.ndarray,
+    sample_rate: int,
+    title: str = "",
+    spectrogram: np.ndarray | None = None,
+    frequencies: np.ndarray | None = None,
+    times: np.ndarray | None = None,
+    shown: str = "the network's input",
+) -> Figure:
+    """A clip's waveform above its spectrogram, with relevance: what a report shows of any network.
+
+    Relevance of samples colours the waveform; the spectrogram is there for the eye to find its way. Relevance of a
+    spectrogram colours that, and its sum over frequencies the waveform. The spectrogram is then the network's own
+    input, a row as high as any other, whatever range of frequencies it holds: it is what the network was shown.
+
+    Args:
+        waveform: (T,).
+        relevance: (T,), or (F, N), frequency by time.
+        sample_rate: in hertz.
+        spectrogram: (F, N), the network's input; for relevance (F, N).
+        frequencies: (F,) of the rows, in hertz, ascending; for relevance (F, N).
+        times: (N,) of the columns, in seconds from the clip's start, evenly spaced; for relevance (F, N).
+        shown: what the spectrogram is.
+
+    Raises:
+        ValueError: the relevance is (F, N), and one of these is missing.
+    """
+    figure = new_figure(title, height=4.2)
+    above, below = figure.subplots(2, sharex=True, height_ratios=(2, 3))
+    if relevance.ndim == 1:
+        _draw_waveform(above, waveform, sample_rate, relevance, np.arange(len(waveform)) / sample_rate)
+        level, frequencies, times = decibels(waveform, sample_rate)
+        caption = f"grey: level, {FLOOR_DB:.0f} to 0 dB"
+        draw_grey(below, level, cells(len(level), times), FLOOR_DB, 0.0)
+    elif spectrogram is None or frequencies is None or times is None:
+        raise ValueError("relevance of a spectrogram needs that, and the frequencies and times of its bins")
+    else:
+        _draw_waveform(above, waveform, sample_rate, relevance.sum(0), times)
+        low, high = float(spectrogram.min()), float(spectrogram.max())
+        caption = f"grey: {shown}, {low:.3g} to {high:.3g}".replace("-", "−")
+        draw_grey(below, spectrogram, cells(len(spectrogram), times), low, high)
+        image = draw_relevance(below, relevance, cells(len(relevance), times), colour_limit(relevance, "bin"))
+        colour_bar(below.inset_axes(BAR), image, "relevance", "bin")
+    name_rows(below, frequencies)
+    below.set(xlim=(0, len(waveform) / sample_rate), ylabel="hertz", xlabel="seconds")
+    below.text(0.995, 0.98, caption, transform=below.transAxes, ha="right", va="top", fontsize=7, color="0.35")
+    figure.align_ylabels()
+    return figure
+
+
+def time_axis(figure: Figure) -> tuple[float, float]:
+    """Where the time axis of `plot_clip` starts and ends, as shares of the figure's width."""
+    return figure.axes[0].get_position().x0, figure.axes[0].get_position().x1
+
+
+def plot_curves(
+    table: pd.DataFrame, features: str, title: str = "", value: str = "accuracy", chance: float | None = None
+) -> Figure:
+    """The paper's perturbation figure: accuracy over the share of the features that was removed.
+
+    Args:
+        table: of `perturbation.summarise`.
+        features: what was removed: "samples" or "bins".
+        value: "accuracy", or "probability" for the mean probability of the label.
+        chance: what guessing would reach, 0..1.
+    """
+    figure = new_figure(title, height=4.2)
+    axes = figure.subplots()
+    low, high = ("low", "high") if value == "accuracy" else (f"{value}_low", f"{value}_high")
+    for number, (order, curve) in enumerate(table.groupby("order", sort=False)):
+        style: dict[str, Any] = {"color": LINES[number % len(LINES)], "marker": MARKERS[number % len(MARKERS)]}
+        axes.plot(curve["fraction"], curve[value], label=literal(str(order)), markersize=5, **style)
+        axes.fill_between(curve["fraction"], curve[low], curve[high], color=style["color"], alpha=0.15, linewidth=0)
+    fractions = np.unique(table["fraction"])
+    # zero has its place beside the logarithms
+    axes.set_xscale("symlog", linthresh=fractions[fractions > 0].min(initial=1.0), linscale=0.4)
+    labels = [f"{100 * fraction:g} %" for fraction in fractions]
+    axes.set_xticks(fractions, labels, rotation=90 if len(fractions) > 12 else 0)
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set(xlabel=f"{features} removed", ylabel=value)
+    _as_shares(axes, chance)
+    for text in axes.legend(title="removed first", loc="lower left", edgecolor="none").get_texts():
+        text.set_parse_math(False)
+    return figure
+
+
+def plot_intervention(
+    metrics: Mapping[str, Metrics], title: str = "", paper: Metrics | None = None, chance: float | None = None
+) -> Figure:
+    """Accuracy before and after an intervention and its shams, with intervals: a set of bars per group, such as a fold.
+
+    Args:
+        metrics: of each group, as `interventions.compare` returns them.
+        paper: the same of the paper's figures, as far as known; they stand beside the others, paler. Their ends are a
+            standard deviation over folds away, and no interval's.
+        chance: what guessing would reach, 0..1.
+    """
+    figure = new_figure(title, height=3.9, bottom=0.95)
+    axes = figure.subplots()
+    groups = {**metrics, **({"paper, approximately, ± 1 SD": paper} if paper else {})}
+    _draw_accuracies(axes, list(groups.values()), with_paper=paper is not None)
+    words = {f"intervention/{name}": name.split("_")[-1] for name in ("accuracy_before", "accuracy_after", "flipped")}
+    labels = [literal(name) for name in groups]
+    for place, group in enumerate(groups.values()):
+        labels[place] += "".join(f"\n{100 * group[key]:.1f} % {word}" for key, word in words.items() if key in group)
+    axes.set_xticks(range(len(groups)), labels, parse_math=False)
+    axes.set_ylabel("accuracy")
+    _as_shares(axes, chance)
+    figure.subplots_adjust(right=0.85)  # the legend's words are longer than those of a colour bar
+    axes.legend(frameon=False, bbox_to_anchor=(1, 1), loc="upper left")
+    return figure
+
+
+def png(figure: Figure, dpi: float = 100) -> bytes:
+    """The figure as a PNG file."""
+    save(figure, file := io.BytesIO(), format="png", dpi=dpi)
+    return file.getvalue()
+
+
+def decibels(waveform: np.ndarray, sample_rate: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A waveform's spectrogram (F, N), in decibels below its highest value, and its frequencies (F,) and times (N,)."""
+    window = min(round(WINDOW_SECONDS * sample_rate), len(waveform))
+    overlap = window - min(window, max(1, len(waveform) // 230))
+    rows, columns, transform = signal.stft(waveform, sample_rate, nperseg=window, noverlap=overlap, padded=False)
+    loudest = max(np.abs(transform).max(), 1e-12)
+    return 20 * np.log10(np.maximum(np.abs(transform) / loudest, 10 ** (FLOOR_DB / 20))), rows, columns
+
+
+def _draw_waveform(axes: Axes, waveform: np.ndarray, rate: int, relevance: np.ndarray, times: np.ndarray) -> None:
+    """The waveform (T,) in front of its relevance (N,) at `times`, per millisecond."""
+    start, stop = edges(times)
+    peak = max(float(np.abs(waveform).max()), 1e-9)
+    seen = density(relevance, 1000 * (stop - start), "ms")
+    image = draw_relevance(axes, seen[None], (start, stop, -1.1 * peak, 1.1 * peak), colour_limit(seen, "ms"))
+    colour_bar(axes.inset_axes(BAR), image, "relevance", "ms")
+    pieces = np.array_split(waveform, min(len(waveform), 1000))  # a screen has no room for more
+    low, high = (np.array([extreme(piece) for piece in pieces]) for extreme in (np.min, np.max))
+    low[:-1], high[:-1] = np.minimum(low[:-1], high[1:]), np.maximum(high[:-1], low[1:])  # without gaps
+    seconds = len(waveform) / rate
+    middle = (np.arange(len(pieces)) + 0.5) * seconds / len(pieces)
+    axes.fill_between(middle, low, high, color="0.1", alpha=0.75, linewidth=0.4)
+    axes.set(xlim=(0, seconds), ylim=(-1.1 * peak, 1.1 * peak), ylabel="amplitude")
+
+
+def _draw_accuracies(axes: Axes, groups: list[Metrics], with_paper: bool) -> None:
+    """Bars of each group's accuracies, before, after and after shams, if it has them; the last may be the paper."""
+    shams = [name for name in SHAMS if any(f"intervention/{name}/accuracy_after" in group for group in groups)]
+    bars = {"before": ("accuracy_before", LINES[2]), "after": ("accuracy_after", LINES[0])}
+    bars |= {name: (f"{name}/accuracy_after", grey) for name, grey in zip(shams, ("0.45", "0.6", "0.75"), strict=False)}
+    width = 0.8 / len(bars)
+    has = np.array([sum(f"intervention/{metric}" in group for metric, _ in bars.values()) for group in groups])
+    is_paper = np.arange(len(groups)) == (len(groups) - 1 if with_paper else -1)
+    for number, (state, (metric, colour)) in enumerate(bars.items()):
+        names = [f"intervention/{metric}{end}" for end in ("", "_low", "_high")]
+        share, low, high = np.array([[group.get(name, np.nan) for name in names] for group in groups]).T
+        places = np.arange(len(groups)) + (number - (has - 1) / 2) * width
+        drawn = axes.bar(places, share, 0.95 * width, color=colour, label=state)
+        drawn[-1].set_alpha(0.5 if with_paper else 1.0)
+        axes.vlines(places[~is_paper], low[~is_paper], high[~is_paper], color="0.1", linewidth=2)
+        axes.vlines(places[is_paper], low[is_paper], high[is_paper], color="0.1", linewidth=1, linestyle=":")
+
+
+def _as_shares(axes: Axes, chance: float | None) -> None:
+    if chance is not None:
+        axes.axhline(chance, color="0.5", linestyle=":", label="chance")
+    axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
+    axes.grid(axis="y", color="0.9")
+    axes.set(ylim=(0, 1.02), axisbelow=True)

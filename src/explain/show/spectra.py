@@ -1,0 +1,42 @@
+"""Figures of relevance over frequency alone, and the level of coefficients."""
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from auscult.explain.show.canvas import RELEVANCE_MAP, density, new_figure
+
+FLOOR_DB = -70.0  # below the loudest: where levels are cut off
+AGAINST, FOR = RELEVANCE_MAP(0.0), RELEVANCE_MAP(1.0)
+
+
+def level(coefficients: torch.Tensor) -> torch.Tensor:
+    """Decibels (B, ...) of coefficients (B, ...) below each clip's loudest, from `FLOOR_DB` to 0."""
+    amplitude = coefficients.abs()
+    loudest = amplitude.flatten(1).amax(1).view(-1, *[1] * (amplitude.dim() - 1))
+    share = amplitude / loudest.clamp(min=torch.finfo(amplitude.dtype).tiny)
+    return 20 * torch.log10(share.clamp(min=10 ** (FLOOR_DB / 20)))
+
+
+def plot_spectrum(level: np.ndarray, relevance: np.ndarray, frequencies: np.ndarray, title: str = "") -> Figure:
+    """A clip's level over frequency and, below it, the relevance of its frequencies per hertz.
+
+    Args:
+        level: (F,) in decibels.
+        relevance: (F,).
+        frequencies: (F,) in hertz, evenly spaced from 0.
+    """
+    figure = new_figure(title, height=4.2)
+    above, below = figure.subplots(2, sharex=True, height_ratios=(2, 3))
+    pieces = np.array_split(np.arange(len(level)), min(len(level), 800))  # a screen has no room for more
+    highest = np.array([level[piece].max() for piece in pieces])
+    above.fill_between([frequencies[piece].mean() for piece in pieces], FLOOR_DB, highest, color="0.55", linewidth=0)
+    above.set(ylim=(FLOOR_DB, 3), ylabel="decibels")
+    seen = density(relevance, frequencies[-1] - frequencies[0], "Hz")
+    for part, colour in ((np.maximum(seen, 0), FOR), (np.minimum(seen, 0), AGAINST)):
+        below.fill_between(frequencies, 0, part, color=colour, linewidth=0)
+    below.axhline(0, color="0.4", linewidth=0.6)
+    below.ticklabel_format(axis="y", scilimits=(-2, 3))
+    below.set(xlim=(frequencies[0], frequencies[-1]), xlabel="hertz", ylabel="relevance per Hz")
+    figure.align_ylabels()
+    return figure

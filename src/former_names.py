@@ -1,0 +1,164 @@
+"""Names that modules had in earlier versions: in checkpoints, run folders and packages of users they go on working.
+
+The import name was `src`, and most modules lay elsewhere.
+"""
+
+import sys
+from importlib import import_module
+from importlib.abc import InspectLoader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec, spec_from_loader
+from types import CodeType, ModuleType
+from typing import Any
+
+FORMER = "src"
+# former module -> current one, where more than the first name changed
+MOVED = {
+    "arguments": "program.arguments",
+    "card": "checkpoint.card",
+    "checkpoint": "checkpoint.checkpoint",
+    "checkpoint_file": "checkpoint.file",
+    "command_line": "program.command_line",
+    "complaint": "program.complaint",
+    "conf": "program.conf",
+    "config": "program.config",
+    "environment": "program.environment",
+    "epoch_table": "run.epoch_table",
+    "explain.attribution.Gradient": "explain.attribution.gradients.Gradient",
+    "explain.attribution.GradientXInput": "explain.attribution.gradients.GradientXInput",
+    "explain.attribution.IntegratedGradients": "explain.attribution.gradients.IntegratedGradients",
+    "explain.attribution.SmoothGrad": "explain.attribution.gradients.SmoothGrad",
+    "explain.attribution.Occlusion": "explain.attribution.occlusion.Occlusion",
+    "explain.attribution.Amplitude": "explain.attribution.controls.Amplitude",
+    "explain.attribution.Random": "explain.attribution.controls.Random",
+    "explain.attribution": "explain.attribution.base",
+    "explain.audible": "explain.show.audible",
+    "explain.canvas": "explain.show.canvas",
+    "explain.checks": "explain.measures.stability",
+    "explain.class_averages": "explain.report.class_averages",
+    "explain.class_figures": "explain.report.class_figures",
+    "explain.class_findings": "explain.report.class_findings",
+    "explain.class_section": "explain.report.class_section",
+    "explain.comparison": "sweep.curves",
+    "explain.control": "explain.measures.control",
+    "explain.cost": "explain.attribution.cost",
+    "explain.domain": "explain.domain.domains",
+    "explain.energy": "explain.measures.energy",
+    "explain.explainer": "explain.relevance.explainer",
+    "explain.fill": "explain.measures.fill",
+    "explain.findings": "explain.report.findings",
+    "explain.forward_check": "explain.attribution.lrp_check",
+    "explain.fourier": "explain.domain.fourier",
+    "explain.freqrise": "explain.attribution.freqrise",
+    "explain.ground_truth": "explain.measures.localisation",
+    "explain.inputs": "explain.domain.inputs",
+    "explain.intervals": "explain.measures.intervals",
+    "explain.interventions": "explain.intervention.interventions",
+    "explain.leaderboard_figures": "leaderboard.figures",
+    "explain.leaderboard_page": "leaderboard.page",
+    "explain.lrp": "explain.attribution.lrp",
+    "explain.measures": "explain.measures.catalogue",
+    "explain.metrics": "explain.measures.metrics",
+    "explain.page": "explain.report.page",
+    "explain.panels": "explain.show.clip",
+    "explain.perturbation": "explain.measures.perturbation",
+    "explain.pitch": "explain.intervention.pitch",
+    "explain.plots": "explain.show.plots",
+    "explain.question": "explain.relevance.question",
+    "explain.ranking": "leaderboard.ranking",
+    "explain.relevance_file": "explain.relevance.file",
+    "explain.report": "explain.report.html",
+    "explain.results": "explain.relevance.results",
+    "explain.rise": "explain.attribution.rise",
+    "explain.rules": "explain.attribution.lrp_rules",
+    "explain.spectra": "explain.show.spectra",
+    "explain.typical": "explain.report.class_examples",
+    "explanation": "explain.explanation",
+    "explanation_folder": "explain.folder",
+    "first_validation": "run.first_validation",
+    "folder_lock": "run.lock",
+    "hardware": "program.hardware",
+    "hints": "program.hints",
+    "interruption": "program.interruption",
+    "leaderboard": "leaderboard.compare",
+    "memory": "run.memory",
+    "overrides": "program.overrides",
+    "own_folder": "program.own_folder",
+    "parts": "checkpoint.parts",
+    "paths": "program.paths",
+    "processes": "run.processes",
+    "recipe": "run.recipe",
+    "resume": "run.resume",
+    "run_folder": "run.folder",
+    "serve.record": "serve.record.app",
+    "serve.record_corpus": "serve.record.corpus",
+    "serve.record_file": "serve.record.file",
+    "serve.record_links": "serve.record.links",
+    "serve.record_series": "serve.record.series",
+    "serve.record_session": "serve.record.session",
+    "serve.record_take": "serve.record.take",
+    "summary": "sweep.summary",
+    "trainer": "run.trainer",
+    "trainer_options": "program.trainer_options",
+    "training": "run.training",
+    "wandb_run": "run.wandb",
+}
+
+
+def current_name(name: str) -> str:
+    """What a module, or something in it, is called now: `src.checkpoint.KEY` is `auscult.checkpoint.checkpoint.KEY`."""
+    first, _, rest = name.partition(".")
+    if first != FORMER:
+        return name
+    parts = rest.split(".")
+    for count in range(len(parts), 0, -1):
+        if (moved := MOVED.get(".".join(parts[:count]))) is not None:
+            return ".".join(["auscult", moved, *parts[count:]])
+    return f"auscult.{rest}" if rest else "auscult"
+
+
+def with_current_names(node: Any) -> Any:
+    """A configuration in plain containers, whose every `_target_` is called as it is now."""
+    if isinstance(node, dict):
+        return {
+            name: current_name(value) if name == "_target_" and isinstance(value, str) else with_current_names(value)
+            for name, value in node.items()
+        }
+    return [with_current_names(value) for value in node] if isinstance(node, list) else node
+
+
+class FormerNames(MetaPathFinder, InspectLoader):
+    """Lets `import src.explain.lrp` give the very module that `import auscult.explain.attribution.lrp` gives."""
+
+    def find_spec(self, fullname: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        """The spec of a former name; None for all others, and for what there never was."""
+        if not fullname.startswith(f"{FORMER}.") or find_spec(current_name(fullname)) is None:
+            return None
+        return spec_from_loader(fullname, self)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """The module under its current name."""
+        module = import_module(current_name(spec.name))
+        self.own = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Gives the module back its own spec, as importing it by another name took it away."""
+        module.__spec__ = self.own
+
+    def get_code(self, fullname: str) -> CodeType | None:
+        """For `python -m src.summary`."""
+        spec = find_spec(current_name(fullname))
+        return spec.loader.get_code(spec.name) if spec and isinstance(spec.loader, InspectLoader) else None
+
+    def get_source(self, fullname: str) -> None:
+        return None
+
+    def is_package(self, fullname: str) -> bool:
+        return False
+
+
+def let_former_names_be_imported() -> None:
+    """For packages that were written for earlier versions."""
+    if not any(isinstance(finder, FormerNames) for finder in sys.meta_path):
+        sys.meta_path.insert(0, FormerNames())

@@ -1,0 +1,168 @@
+"""Every attribution in every domain, on one checkpoint and the same clips: one table and one page.
+
+There is no single score. Each measure has its own best, and ties with it: attributions that cannot be told apart from
+it, see `ranking`. Features differ from domain to domain, so attributions are compared within a domain.
+"""
+
+import itertools
+import logging
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+from hydra import compose
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.table import Table
+
+from auscult.checkpoint.checkpoint import KEY, open_checkpoint
+from auscult.explain import explanation
+from auscult.explain.measures.control import check_classes
+from auscult.explain.measures.perturbation import mean_height
+from auscult.explain.options import check_explanation, listed, target_of
+from auscult.explain.relevance.question import check_target
+from auscult.leaderboard.page import write
+from auscult.leaderboard.ranking import GROUPS, Entry
+from auscult.mistake import Mistake
+from auscult.plain_data import plain_yaml
+from auscult.printing import printing
+from auscult.program.config import packages, plain
+from auscult.program.paths import checkpoint_at
+from auscult.run import folder as run_folder
+from auscult.run import wandb as wandb_run
+
+log = logging.getLogger(__name__)
+
+SHARED = (
+    "checkpoint", "target", "limit", "clips", "seed", "perturbation", "checks", "control", "fill", "data", "trainer",
+    "allow",
+)  # fmt: skip
+
+
+def benchmark(cfg: DictConfig, folder: Path, sweep: Path | None = None) -> None:
+    """Explains by every attribution in every domain, in `<domain>/<attribution>`, and writes the leaderboard.
+
+    Args:
+        cfg: as `conf/benchmark.yaml` has it.
+        folder: the run folder.
+        sweep: the folder of the multirun that this job belongs to, if any.
+
+    Raises:
+        Mistake: an unknown name, or what the checkpoint cannot be asked at all.
+    """
+    config = plain(cfg)
+    attributions, domains = listed(config, "attributions", "attribution"), listed(config, "domains", "domain")
+    if cfg.get("attribution"):
+        attributions = [*(name for name in attributions if name != cfg.attribution.name), cfg.attribution.name]
+    checkpoint = checkpoint_at("checkpoint", cfg.checkpoint)
+    opened = open_checkpoint(checkpoint, "checkpoint", packages(config))
+    trained = opened[KEY]["config"]
+    check_target(target_of(config), opened[KEY]["classes"])
+    if cfg.control:
+        control = open_checkpoint(checkpoint_at("control", cfg.control), "control", packages(config))
+        check_classes(control[KEY]["classes"], opened[KEY]["classes"], cfg.control)
+    network, task = trained["model"]["name"], trained["task"]["name"]
+    run_folder.claim(folder, config, resume=True)  # OwnFolder has seen whose it is
+    with wandb_run.finished():
+        logger = None
+        if cfg.get("logger") and cfg.logger.name == "wandb":  # now: a key that is refused is better known before
+            logger = wandb_run.open_run(config, folder, sweep, f"leaderboard-{network}-{task}")
+        about = f"{network} on {task}, {trained['data']['name']}, fold {trained['fold']} ({cfg.checkpoint})"
+        table = compare(cfg, folder, list(itertools.product(domains, attributions)), about)
+        if logger is not None:
+            wandb_run.log_leaderboard(logger, table, folder / "leaderboard.html")
+    with printing():
+        show(table, folder)
+
+
+def compare(cfg: DictConfig, folder: Path, asked: Sequence[tuple[str, str]], about: str) -> pd.DataFrame:
+    """Explains by each pair of a domain and an attribution, and writes the leaderboard anew after each.
+
+    Raises:
+        Mistake: the checkpoint cannot be asked any of it.
+    """
+    entries: list[Entry] = []
+    left_out: list[str] = []
+    table = pd.DataFrame()
+    configs = [configured(cfg, domain, attribution) for domain, attribution in asked]
+    for (domain, attribution), config in zip(asked, configs, strict=True):
+        log.info("%s in the domain %s", attribution, domain)
+        own = folder / domain / attribution
+        own.mkdir(parents=True, exist_ok=True)
+        try:
+            explanation.explain(config, own)
+        except Mistake as mistake:
+            log.warning("It is left out: %s", mistake)
+            left_out.append(f"{attribution} in the domain {domain}: {mistake}")
+            continue
+        entries.append(entry_of(own / explanation.COMPLETE, domain, attribution))
+        table = write(folder, entries, left_out, about)
+    if not entries:
+        said = re.sub(r"\b(domain|attribution)=(\w+)", r"\1s=[\2]", left_out[0])  # as this program names them
+        raise Mistake(f"no attribution could be asked; the first said: {said}")
+    return table
+
+
+def configured(cfg: DictConfig, domain: str, attribution: str) -> dict[str, Any]:
+    """What `python explain.py` is given for one attribution in one domain."""
+    is_own = bool(cfg.get("attribution")) and attribution == cfg.attribution.name
+    node = compose("explain", [f"domain={domain}", *([] if is_own else [f"attribution={attribution}"])])
+    OmegaConf.set_struct(node, False)
+    if is_own:
+        node.attribution = cfg.attribution
+    for name in SHARED:
+        node[name] = cfg[name]
+    return check_explanation(node)
+
+
+def entry_of(path: Path, domain: str, attribution: str) -> Entry:
+    """Reads what a complete relevance file says of every clip.
+
+    Deletion is the area under the clip's curve as the most relevant features are removed, see
+    `perturbation.mean_height`: 1 where nothing is lost.
+    """
+    values: dict[str, np.ndarray] = {}
+    curves: dict[str, tuple[Sequence[float], np.ndarray]] = {}
+    with h5py.File(path) as file:
+
+        def note(name: str, column: Any) -> None:
+            if isinstance(column, h5py.Dataset) and name.split("/")[0] in GROUPS:
+                values[name] = column[:]
+
+        file.visititems(note)
+        asked = plain_yaml(file.attrs["config"])["perturbation"]
+        definition = asked.get("definition", "paper")
+        if "perturbation" in file:
+            for name, source in (("accuracy", "correct"), ("probability", "probability")):
+                curve = file[f"perturbation/{source}"][:, 0].astype(float)  # (N, F), the most relevant first
+                values[f"deletion/{name}"] = mean_height(curve, asked["fractions"], definition)
+        for name in ("energy/deletion", "energy/insertion"):
+            if name in file:
+                curves[name] = (asked["energies"], file[name][:])
+        if "cascade" in file:
+            similar = file["cascade"][:]  # (N, layers)
+            curves["cascade"] = (range(similar.shape[1] + 1), np.insert(similar, 0, 1.0, axis=1))
+        speakers, clips = (
+            [str(name) for name in file[column].asstr(errors="surrogateescape")[:]] for column in ("speaker", "path")
+        )
+        is_spectrogram = domain == "input" and file["relevance"].ndim == 4  # whose energy is not the signal's
+    measured = {name: np.asarray(values[name], float) for name in sorted(values)}
+    return Entry(domain, attribution, measured, speakers, curves, clips, path.parent, not is_spectrogram, definition)
+
+
+def show(table: pd.DataFrame, folder: Path) -> None:
+    """Prints deletion, which all domains and attributions have, and where the rest is."""
+    printed = Table("domain", "attribution", "deletion: accuracy", "probability", box=None)
+    wide = table.pivot(index=["domain", "attribution"], columns="measure", values="mean").reset_index()
+    if "deletion/accuracy" in wide:
+        for row in wide.sort_values("deletion/accuracy").to_dict("records"):
+            shares = (f"{row[f'deletion/{name}']:.3f}" for name in ("accuracy", "probability"))
+            printed.add_row(row["domain"], row["attribution"], *shares)
+    console = Console(markup=False, emoji=False)  # names may look like either
+    with console:  # at once, as jobs of a multirun may speak at a time
+        console.print(printed)
+        console.print(f"Leaderboard: {folder / 'leaderboard.html'}", soft_wrap=True, highlight=False)

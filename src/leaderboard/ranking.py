@@ -1,0 +1,130 @@
+"""Which attribution is best by each measure, and which cannot be told apart from it.
+
+The best of many is best by luck as well, so that to test the others against it alone parts most tables of attributions
+that are all equally good. All pairs are tested, therefore: by paired t-tests over speakers, with Holm's correction.
+At most 5 % of the tables then part attributions that are equal, by simulation (`tests/leaderboard/test_ranking.py`).
+The family is all pairs of one table: of one measure, and one domain (`across/…`: all domains that share its scale).
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from auscult.explain.measures.catalogue import bounds_of
+from auscult.explain.measures.intervals import SpeakerIntervals
+
+LOWER_IS_BETTER = (
+    "cost/passes",
+    "cost/milliseconds",
+    "cost/megabytes",
+    "deletion/accuracy",
+    "deletion/probability",
+    "complexity/entropy",
+    "faithfulness/drop",
+    "faithfulness/energy_deletion",
+    "across/energy_deletion",
+)
+FOR_COMPARISON = ("localisation/chance", "sanity/", "control/")  # how names begin that none is best by
+ACROSS = ("faithfulness/energy_deletion", "faithfulness/energy_insertion")  # on a scale that domains share
+GROUPS = (
+    "deletion", "across", "faithfulness", "localisation", "control", "sanity", "robustness", "complexity", "cost",
+)  # fmt: skip
+ALPHA = 0.05  # share of tables that may part what is equal
+FAILS = 0.5  # sanity/all_layers: rank correlation with the relevance of a network that knows nothing
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What one attribution was measured by in one domain.
+
+    Args:
+        domain, attribution: their names.
+        values: (N,) of the clips, by measure.
+        speakers: (N,) of the clips.
+        curves: places (F,) and values (N, F), by name.
+        clips: (N,) paths.
+        folder: of its explanation.
+        shares_scale: whether its energy is the signal's.
+        definition: of its fractions, see `perturbation`.
+    """
+
+    domain: str
+    attribution: str
+    values: dict[str, np.ndarray]
+    speakers: list[str]
+    curves: dict[str, tuple[Sequence[float], np.ndarray]] = field(default_factory=dict)
+    clips: list[str] = field(default_factory=list)
+    folder: Path = Path()
+    shares_scale: bool = True
+    definition: str = "sounding"
+
+
+def table_of(entries: Sequence[Entry]) -> pd.DataFrame:
+    """A row per entry and measure: domain, attribution, measure, mean, low, high, rank.
+
+    `rank` is "best", "tied" where it cannot be told apart from the best of its domain, see above, or "". `low` and
+    `high` are the ends of the mean's own 95 % interval. `across/…` is ranked over all domains. `sanity/all_layers` is
+    "fails" where it is above `FAILS`.
+    """
+    rows = []
+    domains = list(dict.fromkeys(entry.domain for entry in entries))
+    for domain in domains:
+        group = [entry for entry in entries if entry.domain == domain]
+        for measure in dict.fromkeys(name for entry in group for name in entry.values):
+            rows += ranked([entry for entry in group if measure in entry.values], measure)
+    for measure in ACROSS:
+        sharing = [entry for entry in entries if entry.shares_scale and measure in entry.values]
+        if len({entry.domain for entry in sharing}) > 1:
+            rows += ranked(sharing, measure, f"across/{measure.split('/')[1]}")
+    table = pd.DataFrame(rows, columns=["domain", "attribution", "measure", "mean", "low", "high", "rank"])
+    topic, place = table["measure"].str.split("/").str[0].map(GROUPS.index), table["domain"].map(domains.index)
+    return table.iloc[np.lexsort((topic.to_numpy(), place.to_numpy()))].reset_index(drop=True)  # and else as they came
+
+
+def ranked(group: Sequence[Entry], measure: str, name: str | None = None) -> list[dict[str, Any]]:
+    """The rows of one measure, of entries that are compared with each other."""
+    values = np.stack([entry.values[measure] for entry in group], 1)  # (N, A)
+    known = ~np.isnan(values).any(1)  # for some clips there is nothing to measure
+    if not known.any():
+        return []
+    intervals = SpeakerIntervals([name for name, kept in zip(group[0].speakers, known, strict=True) if kept])
+    values = values[known]
+    means, (low, high) = values.mean(0), intervals.of_mean(values, bounds_of(measure))  # (A,) each
+    best = int((means if measure in LOWER_IS_BETTER else -means).argmin())
+    is_tied = ~told_apart(values, intervals)[best]
+    ranks = ["best" if number == best else "tied" if is_tied[number] else "" for number in range(len(group))]
+    if measure.startswith(FOR_COMPARISON):
+        ranks = ["fails" if measure == "sanity/all_layers" and mean > FAILS else "" for mean in means]
+    return [
+        {
+            "domain": entry.domain, "attribution": entry.attribution, "measure": name or measure,
+            "mean": means[number], "low": low[number], "high": high[number], "rank": ranks[number],
+        }
+        for number, entry in enumerate(group)
+    ]  # fmt: skip
+
+
+def told_apart(values: np.ndarray, intervals: SpeakerIntervals) -> np.ndarray:
+    """Which two of A attributions differ, (A, A) bool, of values (N, A): by t-tests of all pairs, paired."""
+    count = values.shape[1]
+    apart = np.zeros((count, count), bool)
+    one, other = np.array(list(itertools.combinations(range(count), 2)), int).reshape(-1, 2).T  # (P,)
+    p = holm(intervals.p_values(values[:, one] - values[:, other]))
+    apart[one, other] = apart[other, one] = p < ALPHA
+    return apart
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """P-values (P,) with Holm's correction.
+
+    As statsmodels' `multipletests(p, method="holm")`, which collects garbage at each call: for the hundreds of
+    tables of a leaderboard, that takes minutes.
+    """
+    order = np.argsort(p)
+    corrected = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)).clip(max=1)
+    return corrected[np.argsort(order)]

@@ -1,0 +1,62 @@
+"""What is explained: a front end, a network, and the names of what the network tells apart."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from auscult.modules.front_end import as_front_end
+
+
+class Trained(Protocol):
+    """What has been trained, such as a `Classifier`."""
+
+    front_end: nn.Module
+    network: nn.Module
+    classes: list[str]
+
+
+class Model(nn.Module):
+    """`front_end(waveform (B, 1, T)) -> input (B, ...)`, `network(input) -> logits (B, C)`.
+
+    It shares its modules with whatever it was made of, and is moved with them.
+
+    Args:
+        front_end: makes the network's input; any module.
+        network: relevance is of its input.
+        classes: names, in the order of the logits.
+        sample_rate: of the waveforms, in hertz.
+    """
+
+    def __init__(self, front_end: nn.Module, network: nn.Module, classes: Sequence[str], sample_rate: int) -> None:
+        super().__init__()
+        self.front_end, self.network = as_front_end(front_end), network
+        self.classes, self.sample_rate = list(classes), sample_rate
+        self.silences: dict[tuple[int, torch.device], Tensor] = {}
+
+    @classmethod
+    def of(cls, trained: Trained, sample_rate: int) -> "Model":
+        """The model that was trained."""
+        return cls(trained.front_end, trained.network, trained.classes, sample_rate)
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return next((weight.device for weight in self.parameters()), torch.device("cpu"))
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Logits (B, C) float32 of waveforms (B, 1, T)."""
+        return self.logits(self.front_end(waveform))
+
+    def logits(self, input: Tensor) -> Tensor:
+        """Logits (B, C) float32 of inputs (B, ...)."""
+        return self.network(input).float()
+
+    def silence(self, samples: int) -> Tensor:
+        """What the front end makes of digital silence of so many samples, (1, ...); computed once."""
+        place = (samples, self.device)
+        if place not in self.silences:
+            with torch.inference_mode(False), torch.no_grad():
+                self.silences[place] = self.front_end(torch.zeros(1, 1, samples, device=self.device))
+        return self.silences[place]

@@ -1,0 +1,221 @@
+"""From a command line to a job, and from a user's mistake to one sentence: what train.py and explain.py share."""
+
+import errno
+import io
+import logging
+import os
+import shlex
+import shutil
+import sys
+import tomllib
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from auscult.files import full_disk
+from auscult.mistake import Mistake, NoSuchFold, Occupied
+from auscult.plain_data import shown
+from auscult.program import arguments, interruption, own_folder
+from auscult.program.complaint import sentence
+from auscult.program.overrides import check_changed, check_experiment, check_ranges, check_resuming, check_sweep
+from auscult.run import lock as folder_lock
+from auscult.sweep.summary import FAILED, LEFT_OUT
+
+log = logging.getLogger(__name__)
+
+LONGEST_SENTENCE = 4000  # characters
+CLOSED = (errno.EROFS, errno.EACCES)
+
+# configuration, run folder, the multirun's folder if it is a job of one, overrides -> what a sweeper may optimise
+Run = Callable[[DictConfig, Path, Path | None, list[str]], float | None]
+# run folder -> what its user is to do after the run was stopped
+WayOn = Callable[[Path], str]
+
+
+def job(cfg: DictConfig, run: Run, way_on: WayOn) -> float | None:
+    """Runs one job; in a multirun a job that fails leaves its reason behind and lets the others go on."""
+    hydra_cfg = HydraConfig.get()
+    folder = Path(hydra_cfg.runtime.output_dir)
+    sweep = Path(hydra_cfg.sweep.dir).absolute() if hydra_cfg.mode == RunMode.MULTIRUN else None
+    if sweep and not hydra_cfg.launcher._target_.endswith("BasicLauncher"):
+        os.environ["TTY_COMPATIBLE"] = "0"  # progress bars of several jobs would overwrite each other: lines instead
+    try:
+        with interruption.of_job(lambda: _way_on(way_on, folder, sweep)), writing_to(folder, way_on):
+            return run(cfg, folder, sweep, overrides_given())
+    except Mistake as mistake:
+        if sweep is None:
+            remove_traces(folder)
+            sys.exit(shown(mistake, LONGEST_SENTENCE))
+        if isinstance(mistake, Occupied):
+            raise
+        left_out = cfg.get("missing_fold") == "skip" and isinstance(mistake, NoSuchFold)
+        log.warning("This job is left out: %s" if left_out else "This job failed: %s", mistake)
+        leave(folder, LEFT_OUT if left_out else FAILED, str(mistake))
+    except Exception as error:
+        if was_given_up_by_queue(error):
+            log.warning("%s; %s", str(error).rstrip("."), way_on(folder))
+            leave(folder, FAILED, str(error))
+            return None
+        log.exception("This job failed.")  # in the log file, too
+        if sweep is None:
+            sys.exit(1)
+        leave(folder, FAILED, f"{type(error).__name__}: {' '.join(str(error).split())}")
+    return None
+
+
+def _way_on(way_on: WayOn, folder: Path, sweep: Path | None) -> str:
+    """How a run that was interrupted goes on, and with it the multirun that it is a job of."""
+    if sweep and way_on is repeat:  # to repeat the multirun goes on with the job, too
+        return f"the sweep ends, {repeat_sweep(sweep)}"
+    return f"{way_on(folder)}; the sweep ends, {repeat_sweep(sweep)}" if sweep else way_on(folder)
+
+
+def remove_traces(folder: Path) -> None:
+    """Removes the folder that was made for a run that is refused, if nothing is in it but how the run was started."""
+    with suppress(OSError):
+        logs = [path for path in folder.iterdir() if path.suffix == ".log" and not path.stat().st_size]
+        others = {path.name for path in folder.iterdir()} - {path.name for path in logs}
+        if own_folder.was_made_here(folder) and others <= {".hydra", folder_lock.LOCK}:
+            folder_lock.release()
+            shutil.rmtree(folder)
+
+
+def overrides_given() -> list[str]:
+    """The command line's overrides as they were given: one may refer to what is not there."""
+    return OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)  # type: ignore[return-value]
+
+
+def repeat(folder: Path) -> str:
+    """What goes on with most programs' runs."""
+    return f"go on by repeating the command with {shlex.quote(f'hydra.run.dir={folder}')}"
+
+
+def repeat_sweep(folder: Path) -> str:
+    """What goes on with a multirun."""
+    return f"go on by repeating the command with {shlex.quote(f'hydra.sweep.dir={folder}')}"
+
+
+def was_given_up_by_queue(error: Exception) -> bool:
+    """Whether submitit says that a job came to its time limit and will not be started again."""
+    submitit = sys.modules.get("submitit.core.utils")
+    return submitit is not None and isinstance(error, submitit.UncompletedJobError)
+
+
+def leave(folder: Path, name: str, reason: str) -> None:
+    """Leaves behind why a job has no results, as far as the disk takes it."""
+    with suppress(OSError):
+        (folder / name).write_text(f"{reason}\n", encoding="utf-8", errors="backslashreplace")
+
+
+@contextmanager
+def writing_to(folder: Path, way_on: WayOn) -> Iterator[None]:
+    """Makes a full or read-only disk a Mistake."""
+    try:
+        yield
+    except Mistake:
+        raise
+    except Exception as error:
+        if full := full_disk(error):
+            number, place = full
+            raise Mistake(
+                f"Cannot write to {place or folder} ({os.strerror(number)}); make room, then {way_on(folder)}"
+            ) from error
+        if isinstance(error, OSError) and error.errno in CLOSED:
+            raise Mistake(
+                f"Cannot write to {error.filename or folder} ({error.strerror}); name another folder with"
+                " hydra.run.dir."
+            ) from error
+        raise
+
+
+def start(main: Callable[[], Any], program: str) -> None:
+    """Runs a Hydra main; what a user got wrong ends in one sentence and exit status 1.
+
+    Args:
+        main: the decorated function.
+        program: "train" or "explain", the name of its configuration.
+    """
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # hands Hydra's own errors to us rather than printing them
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # its profiler warns of memory that it did not see taken
+    os.environ["MPLBACKEND"] = "agg"  # nothing is shown in windows, whatever this machine has for them
+    logging.raiseExceptions = False  # a log file on a full disk is said once, not at every line
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # recordings' names need not be UTF-8
+    with suppress(OSError, ValueError, AttributeError):  # none, as of a service, or not a file, as in a test
+        sys.stderr = os.fdopen(os.dup(sys.stderr.fileno()), "w", 1, errors="backslashreplace")  # see `quiet`
+    find_src_from_anywhere()
+    words: list[str] = []
+    try:
+        sys.argv[1:] = words = arguments.arranged(sys.argv[1:], program)
+        say_version(words)
+        check_changed(words, program)
+        check_experiment(words, program)
+        check_ranges(words, program)
+        check_resuming(words, program)
+        if set(arguments.MULTIRUN) & set(words):
+            check_sweep(words, program)
+        main()
+    except (HydraException, OmegaConfBaseException, ValueError) as error:  # `job` lets none of its own out
+        sys.exit(sentence(error, words, program))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f"{mark.name}, line {mark.line + 1}" if mark else "a YAML"
+        sys.exit(f"{place}: {error.problem}; YAML is indented by spaces, and each line is of the form name: value.")
+    except (TypeError, AttributeError, AssertionError) as error:  # Hydra's, of an override that it did not expect
+        if not any(f"{package}{os.sep}" in origin(error) for package in ("hydra", "omegaconf")):
+            raise
+        reason = shown(" ".join(str(error).split()) or type(error).__name__, 200)
+        sys.exit(f"One of {', '.join(map(shown, words))} cannot be understood ({reason}); --help lists the options.")
+    except Mistake as mistake:
+        sys.exit(str(mistake))
+    except BrokenPipeError:  # whoever reads what --help says has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python would complain of the rest
+        sys.exit(1)
+    except OSError as error:  # Hydra's, as it makes the folder: `job` lets none of its own out
+        place = error.filename or "the run's folder"
+        room = "make room, or " if full_disk(error) else ""
+        sys.exit(f"Cannot write to {place} ({error.strerror}); {room}name another folder with hydra.run.dir.")
+    except interruption.Interrupted as interrupted:
+        interruption.leave(interrupted)
+    except KeyboardInterrupt:
+        sys.exit(1)  # `job` has said so
+    finally:
+        folder_lock.release()
+
+
+def origin(error: Exception) -> str:
+    """The file that an error was raised in."""
+    return traceback.extract_tb(error.__traceback__)[-1].filename
+
+
+def say_version(words: list[str]) -> None:
+    """Ends the program with its version, if it is asked for."""
+    if "--version" in words:
+        project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        print(f"Auscult {project['version']}")
+        sys.exit(0)
+
+
+def find_src_from_anywhere() -> None:
+    """Lets a launcher's processes import `src`; started as a script, only this process has its folder on the path."""
+    own, paths = str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if own not in paths:
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [own, *paths]))
+
+
+def join(take_part: Callable[[], Any]) -> None:
+    """Takes part in the run of another process, which says all there is to say."""
+    logging.basicConfig(level=logging.ERROR)
+    try:
+        take_part()
+    except Mistake:  # the first process makes the same one
+        sys.exit(1)

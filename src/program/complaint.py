@@ -1,0 +1,155 @@
+"""What Hydra and OmegaConf complain about, in one sentence that names the option and the way out."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException, OverrideParseException
+from omegaconf import OmegaConf
+
+from auscult.program.arguments import in_shell
+from auscult.program.conf import CONF, PROGRAMS, choices_of, content_of, groups_of, owners_of, selected, top_level
+from auscult.program.hardware import ACCELERATORS, STRATEGIES
+from auscult.program.hints import closest, meant
+from auscult.program.trainer_options import refusal
+
+EXTRA = ("joblib", "submitit_local", "submitit_slurm")  # what the presets of hydra/launcher are made of
+# what a checkpoint says of its training
+BROUGHT = ("fold", "task", "model", "optimizer", "augmentation", "label_smoothing", "data", "trainer")
+HELP = "--help lists them"
+
+
+def sentence(error: Exception, overrides: Iterable[str] = (), program: str = "train") -> str:
+    """One sentence for what Hydra or OmegaConf complained about.
+
+    Args:
+        overrides: of the command line.
+        program: "train" or "explain", whose options are meant.
+    """
+    text = "\n".join(str(cause) for cause in chain(error))
+    if found := re.search(r"Could not (?:find|load) '([^'\n]+)'", text):
+        places = [match.start() for match in re.finditer("/", found.group(1))]
+        for place in reversed(places):
+            group, name = found.group(1)[:place].rstrip("/"), found.group(1)[place + 1 :]
+            if group == "experiment" and (CONF / name.partition("/")[0]).is_dir():
+                return f"an experiment's YAML chooses of other groups as `- override /{name.replace('/', ': ')}`."
+            if (CONF / group / f"{name}.yml").exists():
+                return f"conf/{group}/{name}.yml has to end in .yaml; name it so."
+            if group == "trainer" and name in ACCELERATORS:
+                return f"trainer={name} is unknown; say trainer.accelerator={name}."
+            if group == "trainer" and name.startswith(STRATEGIES):
+                return f"trainer={name} is unknown; say trainer.strategy={name}."
+            if group.startswith("hydra/") and not choices_of(group):
+                return f"{group}={name} is not installed; leave it out."
+            if group == "hydra/launcher" and name in EXTRA:
+                return "hydra/launcher needs an extra that is not installed; pip install '.[cluster]' in the checkout."
+            if choices := choices_of(group):
+                return f"{group}={found.group(1)[len(group) + 1 :]} is unknown; choose one of {', '.join(choices)}."
+    if found := re.search(r"Could not override '([^'\n]+)'", text):
+        return no_such_option(found.group(1).split("@")[0], list(overrides), program)
+    if found := re.search(r"Ambiguous value for argument '([^'\n]+)'", text):
+        option, _, value = found.group(1).partition("=")
+        if (program, option) == ("benchmark", "attribution"):
+            return f"{option}={value} is one more beside attributions; say {in_shell(f'attributions=[{value}]')}."
+        usual = default(option, overrides, program)
+        if (isinstance(usual, float) or str(usual).startswith("${") or program == "study") and re.fullmatch(
+            r"\d+,\d+", value
+        ):
+            return f"{option}={value} has a comma; say {option}={value.replace(',', '.')}, or -m to run with both."
+        if isinstance(usual, list):
+            return f"{option}={value} is a list, which takes brackets: say {in_shell(f'{option}=[{value}]')}."
+        if program == "serve":
+            return f"{option}={value} has several values; choose one, as serve.py runs with one."
+        return f"{option}={value} has several values; add -m to run with each of them."
+    if found := re.search(r"Sweep parameters '([^'\n]+)' requires --multirun", text):
+        return f"{found.group(1)} has several values; add -m to run with each of them."
+    if found := re.search(r"nvironment variable '(.*?)' not found.*?full_key: ([\w.]+)", text, re.DOTALL):
+        return f"{found.group(2)} refers to the environment variable {found.group(1)}, which is not set."
+    if found := re.search(r"Interpolation key '(.*?)' not found.*?full_key: ([\w.]+)", text, re.DOTALL):
+        group, _, name = found.group(1).partition(".")
+        chosen = next((word.partition("=")[2] for word in overrides if word.startswith(f"{group}=")), "")
+        if name and chosen in choices_of(group):
+            return f"conf/{group}/{chosen}.yaml lacks {name}; begin with a copy of another one in conf/{group}."
+        return f"{found.group(2)} refers to {found.group(1)}, which is no option; {HELP}."
+    if found := re.search(r"Missing mandatory value.*?full_key: ([\w.]+)", text, re.DOTALL):
+        example = "…/checkpoints/best.ckpt, of a run folder" if found.group(1) == "checkpoint" else "…"
+        return f"{found.group(1)} has no value; set it with {found.group(1)}={example}"
+    if found := re.search(r"Could not delete from config. '([^']+)' does not exist", text):
+        return f"~{found.group(1)} takes away what is not there, or null in any case; leave it out."
+    if found := re.search(r"Multiple values for (\w+). To override", text):
+        return f"{found.group(1)} is chosen twice; say it once, without a plus."
+    said = [line.strip() for line in text.splitlines() if line.strip() and "HYDRA_FULL_ERROR" not in line]
+    if isinstance(error, OverrideParseException):
+        option, _, value = str(error.override).partition("=")
+        if value.startswith("="):
+            return f"{error.override} has two equal signs; say {option}={value.lstrip('=')}."
+        return (
+            f"{error.override} cannot be read; close its brackets and quotes, and put a value with spaces, brackets,"
+            " commas or signs in two pairs of quotes: 'option=\"value\"'."
+        )
+    return f"{' '.join(said[:2]).rstrip('.') or type(error).__name__}; {HELP}."
+
+
+def no_such_option(option: str, overrides: list[str], program: str) -> str:
+    """What to say of an option that a program has not, or has not with the choices made."""
+    group, _, name = option.partition(".")
+    if option in groups_of(content_of(program)) and (choices := choices_of(option)):
+        return f"{option} is given by the name of a choice: one of {', '.join(choices)}."
+    if group == "trainer" and (refused := refusal(name, explaining=program != "train")):
+        return refused
+    if group.partition("/")[0] in groups_of(content_of(program)) and (owners := owners_of(option)):
+        return f"{option} needs {' or '.join(owners)} beside it; {HELP}."
+    value = next((text.partition("=")[2] for text in overrides if text.lstrip("+~").startswith(f"{option}=")), "")
+    if said := meant(option, value.strip("\"'"), program):
+        return f"{option} is not an option; {said}."
+    others = [other for other in PROGRAMS if other != program and group in top_level(other)]
+    if owners := [f"{other}.py" for other in others if option in options((), other)]:
+        if owners[0] == "train.py" and program in ("explain", "benchmark") and group in BROUGHT:
+            return f"{option} is an option of train.py; here the checkpoint brings it: leave it out."
+        also = "; explain_by=[…] explains a network at the end of its training" if group == "attribution" else ""
+        also += ", by files of conf/attribution such as lrp_epsilon_zero_bias" if also and name else ""
+        return f"{option} is an option of {' and '.join(owners)}, not of {program}.py{also}; {HELP}."
+    names = options(overrides, program)
+    beside = [other.rpartition(".")[2] for other in names if other.rpartition(".")[0] == option.rpartition(".")[0]]
+    if option.rpartition(".")[0].endswith(".factors") and beside:
+        return f"{option} is not an option: there are factors of {' and '.join(beside)}; say +{option}=… to add one."
+    close = closest(option, names)
+    return f"{option} is not an option{f' (did you mean {close}?)' if close else ''}; {HELP}."
+
+
+def chain(error: BaseException | None) -> Iterable[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def composed(overrides: Iterable[str], program: str) -> Any:
+    """The configuration of a program, given the groups chosen on the command line (`data=folder`)."""
+    groups = groups_of(content_of(program))
+    chosen = [text for text in overrides if text.split("=")[0] in groups and "," not in text]
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        try:
+            return compose(program, overrides=chosen)
+        except HydraException:  # of a choice that is none
+            return compose(program)
+
+
+def default(option: str, overrides: Iterable[str], program: str) -> Any:
+    """What an option is where nobody says it; None where there is no such option."""
+    return selected(OmegaConf.to_container(composed(overrides, program), resolve=False), option)
+
+
+def options(overrides: Iterable[str] = (), program: str = "train") -> list[str]:
+    """Every option that a program has, given the groups chosen on the command line (`data=folder`)."""
+
+    def names(node: Any, path: str) -> list[str]:
+        if not isinstance(node, dict):
+            return [path]
+        inner = [name for key, value in node.items() for name in names(value, f"{path}.{key}" if path else str(key))]
+        return [path, *inner] if path else inner
+
+    cfg = composed(overrides, program)
+    return sorted(top_level(program) | set(names(OmegaConf.to_container(cfg, resolve=False), "")))

@@ -1,0 +1,267 @@
+"""Checks a configuration and says what is wrong in one sentence. Imports nothing heavy: `--help` must be quick."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from auscult.former_names import with_current_names
+from auscult.mistake import Mistake
+from auscult.plain_data import NotPlain, plain_yaml, shown, text_of
+from auscult.program.complaint import HELP, sentence
+from auscult.program.conf import choices_of, listed_groups, selected
+from auscult.program.hardware import check_devices
+from auscult.program.paths import absolute, run_folder_of
+from auscult.program.trainer_options import check_trainer, check_training
+
+WANDB_MODES = ("online", "offline", "disabled", "shared", "dryrun", "run")
+MOST_NAMED = 3  # options that differ, in a message
+
+# option, type, lowest, highest, whether null is a value of it
+NUMBERS: list[tuple[str, type, float, float, bool]] = [
+    ("fold", int, 0, 10**6, False),
+    ("seed", int, 0, 2**32 - 1, False),
+    ("data.batch_size", int, 1, 10**6, False),
+    ("data.epochs", int, 1, 10**9, False),
+    ("data.clip.sample_rate", int, 100, 10**6, False),
+    ("data.clip.seconds", float, 1e-3, 3600, False),
+    ("data.clip.highpass_hz", float, 0, 10**6, True),
+    ("data.clip.trim_db", float, 0, 1000, True),
+    ("data.clip.min_seconds", float, 0, 3600, False),
+    ("augmentation.gain_db", float, 0, 100, False),
+    ("augmentation.speed", float, 0, 0.5, False),
+    ("augmentation.shift", float, 0, 1, False),
+    ("augmentation.time_mask", float, 0, 1, False),
+    ("augmentation.band_mask", float, 0, 1, False),
+    ("augmentation.mixup", float, 0, 100, False),
+    ("label_smoothing", float, 0, 1, False),
+    ("task.folds", int, 3, 10**6, False),
+    ("optimizer.lr", float, 0, 1e3, False),
+    ("optimizer.weight_decay", float, 0, 1e3, False),
+    ("optimizer.momentum", float, 0, 1, False),
+    ("model.network.dropout", float, 0, 1, False),
+]
+
+CHOICES = {
+    "weights": ("best", "last"),
+    "data.placement": ("each_epoch", "fixed"),
+    "data.clip.preparation": ("cleaned", "published"),
+}
+
+# what every configuration of a training has
+NEEDED: dict[str, type] = {
+    **dict.fromkeys(("data", "data.clip", "task", "model", "model.network", "model.front_end"), dict),
+    **dict.fromkeys(("optimizer", "optimizer.schedule", "augmentation", "trainer"), dict),
+    **dict.fromkeys(("data.name", "task.name", "task.label", "model.name"), str),
+    **dict.fromkeys(("fold", "seed", "task.folds", "task.fold_seed"), int),
+    "task.balance": bool,
+}
+NAMES_OF_KINDS = {dict: "a group of options", str: "a name", int: "a whole number", bool: "true or false"}
+
+
+def job_of_sweep(*, _root_: DictConfig) -> str:
+    """How a line of a multirun's job begins, as several may speak at a time; empty for a run by itself."""
+    number = OmegaConf.select(_root_, "hydra.job.num", throw_on_missing=False)
+    return "" if number is None else f"[job {number}] "
+
+
+# What the configuration computes. The first two let a resumed run keep its folder and the record of how it was started.
+OmegaConf.register_new_resolver("run_dir", run_folder_of, replace=True)
+OmegaConf.register_new_resolver(
+    "hydra_subdir", lambda ckpt_path: None if run_folder_of(ckpt_path, None) else ".hydra", replace=True
+)
+OmegaConf.register_new_resolver("job_of_sweep", job_of_sweep, replace=True)
+OmegaConf.register_new_resolver("groups", listed_groups, replace=True)  # for --help
+OmegaConf.register_new_resolver(
+    "as_published", lambda is_published, published, otherwise: published if is_published else otherwise, replace=True
+)
+OmegaConf.register_new_resolver("samples", lambda seconds, rate: round(seconds * rate), replace=True)
+
+
+def plain(cfg: DictConfig) -> dict[str, Any]:
+    """A configuration resolved into plain containers.
+
+    Raises:
+        Mistake: a value is missing, or refers to what is not there.
+    """
+    try:
+        return OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)  # type: ignore[return-value]
+    except OmegaConfBaseException as error:
+        said: Any = []
+        if HydraConfig.initialized():
+            said = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
+        raise Mistake(sentence(error, said)) from error
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """The configuration of a run folder.
+
+    Raises:
+        Mistake: its `config.yaml` is not one.
+    """
+    path = folder / "config.yaml"
+    try:
+        config = plain_yaml(text_of(path))
+        if not isinstance(config, dict):
+            raise NotPlain("it is no group of options")
+    except ValueError as error:
+        reason = shown(" ".join(str(error).split()))
+        raise Mistake(f"{path} is no configuration ({reason}); name another folder with hydra.run.dir.") from error
+    return with_current_names(config)  # type: ignore[no-any-return]
+
+
+def differences(held: dict[str, Any], config: dict[str, Any], within: str = "") -> list[str]:
+    """Options in which two configurations differ, the first few."""
+    found: list[str] = []
+    for name in dict.fromkeys([*held, *config]):
+        old, new = held.get(name), config.get(name)
+        if isinstance(old, dict) and isinstance(new, dict) and old.get("name") == new.get("name"):
+            found += differences(old, new, f"{within}{name}.")
+        elif old != new:
+            found.append(within + name)
+    return found[:MOST_NAMED]
+
+
+def check(cfg: DictConfig) -> dict[str, Any]:
+    """Resolves a configuration into plain containers and checks its values.
+
+    What only the recordings can tell (whether a fold or a label exists) is checked where they are read.
+
+    Raises:
+        Mistake: the first value that is missing, of the wrong type or out of range.
+    """
+    with suppress(OmegaConfBaseException):  # which is said next
+        if cfg.optimizer.get("name") == "paper" and "solver" not in cfg.model:
+            raise Mistake(f"model={cfg.model.name} has no published solver; choose optimizer=adamw.")
+    check_numbers_as_given(cfg)
+    config = plain(cfg)
+    if isinstance(config.get("explain_by"), str):
+        config["explain_by"] = [config["explain_by"]]
+    check_values(config)
+    config["allow"] = packages(config)
+    config["trainer"] = check_trainer(config["trainer"])
+    check_training(config["trainer"])
+    check_devices(config["trainer"])
+    if config["data"].get("cache_dir") in (None, ""):
+        raise Mistake("data.cache_dir has no value; set it with data.cache_dir=…")
+    for option in ("root", "csv", "speakers", "cache_dir"):
+        if path := config["data"].get(option):
+            is_table = option in ("csv", "speakers")  # which may also lie in the root
+            whole = absolute(f"data.{option}", path)
+            config["data"][option] = str(path) if is_table and not os.path.exists(whole) else whole
+    check_place(config)
+    return config
+
+
+def check_numbers_as_given(cfg: DictConfig) -> None:
+    """Checks numbers before others are computed from them, which could fail in any way."""
+    given: Any = OmegaConf.to_container(cfg, resolve=False)
+    for option, kind, low, high, nullable in NUMBERS:
+        if not str(selected(given, option)).startswith(("${", "None")):
+            check_number(given, option, kind, low, high, nullable)
+
+
+def check_values(config: dict[str, Any]) -> None:
+    """Checks the values of a training's configuration, whether the command line or a checkpoint brings it.
+
+    Raises:
+        Mistake: the first value that is missing, of the wrong type or out of range.
+    """
+    for option, kind in NEEDED.items():
+        value = selected(config, option)
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            way_out = way_to(option, value) if kind is dict else ""
+            raise Mistake(f"{option}={shown(value)} is not {NAMES_OF_KINDS[kind]}{way_out}.")
+    for option, kind, low, high, nullable in NUMBERS:
+        check_number(config, option, kind, low, high, nullable)
+    if config.get("keep_last", False) not in (True, False):
+        raise Mistake(f"keep_last={config['keep_last']} is neither true nor false.")
+    for option, choices in CHOICES.items():  # which cards of earlier checkpoints lack
+        if (value := selected(config, option)) is not None and value not in choices:
+            raise Mistake(f"{option}={shown(value)} is unknown; choose {' or '.join(choices)}.")
+    if config.get("missing_fold", "error") not in ("error", "skip"):  # cards of early checkpoints lack some options
+        raise Mistake(f"missing_fold={config['missing_fold']} is neither error nor skip.")
+    noise = config["augmentation"].get("noise_snr_db")
+    if noise is not None and not (
+        isinstance(noise, list) and len(noise) == 2 and all(is_number(end) for end in noise) and noise[0] <= noise[1]
+    ):
+        raise Mistake(f"augmentation.noise_snr_db={noise} is neither null nor [low, high] in dB.")
+    classes = config["task"].get("classes")
+    if classes is not None and (not isinstance(classes, list) or len(set(map(str, classes))) < 2):
+        raise Mistake(f"task.classes={classes} is not a list of two or more different names.")
+    if (short := selected(config, "data.clip.short")) not in (None, "pad", "repeat"):
+        raise Mistake(
+            f"data.clip.short={shown(short)} is neither pad (silence around) nor repeat (until they are full)."
+        )
+    if config["data"].get("shuffle_labels", False) not in (True, False):
+        raise Mistake(f"data.shuffle_labels={config['data']['shuffle_labels']} is neither true nor false.")
+    if config["data"].get("random_split", False) not in (True, False):
+        raise Mistake(f"data.random_split={shown(config['data']['random_split'])} is neither true nor false.")
+    if "attributions" in config:
+        raise Mistake("experiment=leaderboard is for python benchmark.py checkpoint=…; leave it out to train.")
+    attributions = choices_of("attribution")
+    named = config.get("explain_by") or []  # checkpoints from before it was an option have none
+    if not isinstance(named, list):
+        raise Mistake(f"explain_by={shown(named)} is not a list of attributions, such as [lrp_epsilon_plus].")
+    if len({str(name) for name in named}) < len(named):
+        raise Mistake(f"explain_by={shown(named)} names an attribution twice; leave one out.")
+    for name in named:
+        if name not in attributions:
+            raise Mistake(f"explain_by={config['explain_by']} names {name}; choose among {', '.join(attributions)}.")
+
+
+def way_to(option: str, value: Any) -> str:
+    """How a group of options is to be said, which was given one value."""
+    if str(value) in choices_of(option.replace(".", "/")):
+        return f"; say {option.replace('.', '/')}={value}"
+    group = option.partition(".")[0]
+    return f"; choose it by its name: {group}=…" if choices_of(group) else f"; say {option}.NAME=… for each"
+
+
+def check_place(config: dict[str, Any]) -> None:
+    """Raises a Mistake if prepared recordings or W&B's runs could not be kept as it is said."""
+    path = config["data"]["cache_dir"]
+    if os.path.exists(path) and not os.path.isdir(path):
+        raise Mistake(f"data.cache_dir={path} is no folder; name one (AUSCULT_CACHE, where it is set, says it, too).")
+    mode = os.environ.get("WANDB_MODE", WANDB_MODES[0])
+    if selected(config, "logger.name") == "wandb" and mode not in WANDB_MODES:
+        raise Mistake(f"WANDB_MODE={shown(mode)} is unknown; set one of {', '.join(WANDB_MODES)}, or none.")
+
+
+def packages(config: dict[str, Any]) -> list[str]:
+    """The packages that `allow` names, one or a list.
+
+    Raises:
+        Mistake: it names anything else.
+    """
+    value = config.get("allow") or []
+    names = value if isinstance(value, list) else [value]
+    for name in names:
+        if not isinstance(name, str) or not all(part.isidentifier() for part in name.split(".")):
+            raise Mistake(f"allow={shown(value)} is neither a package nor a list of packages, such as [my_networks].")
+    return names
+
+
+def check_number(config: dict[str, Any], option: str, kind: type, low: float, high: float, nullable: bool) -> None:
+    """Raises a Mistake unless the option is absent, or a number of its kind within its range."""
+    value: Any = config
+    for name in option.split("."):
+        if not isinstance(value, dict):
+            raise Mistake(f"{option.rsplit('.', 1)[0]}={value} is not a group of options; {HELP}.")
+        if name not in value:
+            return
+        value = value[name]
+    if value is None and nullable:
+        return
+    if not is_number(value) or (kind is int and not isinstance(value, int)) or not low <= value <= high:
+        number = "a whole number" if kind is int else "a number"
+        bounds = f"from {low:g} to {high:g}" if high < 1e5 else f"of {low:g} or more"
+        raise Mistake(f"{option}={value} is not {number} {bounds}{' or null' if nullable else ''}.")
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,154 @@
+"""What a command line adds, takes away, chooses and sweeps, though nothing would come of it: Hydra lets it pass."""
+
+import re
+from collections.abc import Iterable
+
+from omegaconf import OmegaConf
+
+from auscult.mistake import Mistake
+from auscult.program.arguments import MULTIRUN
+from auscult.program.complaint import composed, default, no_such_option, options
+from auscult.program.conf import CONF, PROGRAMS, choices_of, content_of, groups_of, owners_of, selected, top_level
+from auscult.program.hardware import ACCELERATORS
+from auscult.program.hints import meant
+from auscult.program.paths import absolute, run_folder_of
+
+# whose options whoever gets them checks
+OPEN = ("trainer", "callbacks", "logger")
+TAKE_LISTS = ("trainer.devices",)  # though their usual value is a number
+OPTIONAL = ("experiment", "callbacks", "intervention", "attribution", "logger")  # of which none need be chosen
+MERGED = ("callbacks",)  # groups of which several choices make one
+
+
+def check_changed(overrides: Iterable[str], program: str) -> None:
+    """Looks at what the command line adds to the options (`+foo=bar`) or takes away (`~task`), which Hydra lets pass.
+
+    Raises:
+        Mistake: nothing would read what is added, or a run needs what is taken away.
+    """
+    words = list(overrides)
+    groups = groups_of(content_of(program)) - set(MERGED)
+    for word in words:
+        if (found := re.fullmatch(r"([\w/]+)=\[(.*)\]", word)) and found.group(1) in groups:
+            if found.group(1) == "logger":
+                raise Mistake(f"{word} is a list, and one is to be chosen; say logger=wandb: metrics.csv comes anyway.")
+            chosen = found.group(2) if "," not in found.group(2) else f"{found.group(2)} with -m"
+            raise Mistake(f"{word} is a list, and one is to be chosen; say {found.group(1)}={chosen}.")
+        refuse_label(word, groups)
+        refuse_bare_value(word, groups)
+        refuse_value_of_group(word, groups, program)
+        option = word.lstrip("+~").partition("=")[0].partition("@")[0]
+        group = option.partition(".")[0]
+        if not word.startswith(("+", "~")) or (group in OPEN and group != option) or group == "hydra":
+            continue
+        if word.startswith("~") and group != option:
+            continue  # something else may be put in its place
+        if word.startswith("~"):
+            raise Mistake(f"{word} takes away what a run needs; leave it out, or set a value: {option}=….")
+        if "/" in option or (CONF / option).is_dir():  # a choice of a group
+            continue
+        if not is_open(option, words, program) and option not in options(words, program):
+            raise Mistake(no_such_option(option, words, program))
+
+
+def refuse_label(word: str, groups: Iterable[str]) -> None:
+    """Raises a Mistake if a word changes the name of a choice, as optimizer.name=sgd, which chooses nothing."""
+    option, _, value = word.lstrip("+").partition("=")
+    group, _, name = option.partition(".")
+    if name == "name" and group in groups and group != "logger":
+        raise Mistake(f"{option} is but a label, and chooses nothing; say {group}={value or '…'}.")
+
+
+def refuse_bare_value(word: str, groups: Iterable[str]) -> None:
+    """Raises a Mistake if a group is given a number or a truth value, as fill=0, where the name of a choice belongs."""
+    group, _, value = word.partition("=")
+    if group not in groups or value == "" or (CONF / group / f"{value}.yaml").exists():
+        return
+    if not re.fullmatch(r"null|true|false|[+-]?[\d_.]+(e[+-]?\d+)?", value, re.IGNORECASE):
+        return
+    if value == "null" and group in OPTIONAL:
+        return
+    said = f"say {group}.NAME={value} for one of its options, or " if re.match(r"[+-]?\.?\d", value) else ""
+    raise Mistake(f"{word} is no choice of {group}; {said}choose one of {', '.join(choices_of(group))}.")
+
+
+def refuse_value_of_group(word: str, groups: Iterable[str], program: str) -> None:
+    """Raises a Mistake if what holds options is given one value, as data.clip=8000 or, to explain.py, trainer=cpu."""
+    option, _, value = word.partition("=")
+    holds = selected(content_of(program), option)
+    if option in groups or not isinstance(holds, dict) or "_target_" in holds or value.startswith(("{", '"{', "'{")):
+        return
+    if option == "trainer" and value in ACCELERATORS:
+        raise Mistake(f"{word} is no value; say trainer.accelerator={value}.")
+    if "." not in option and (said := meant(option, value, program)):
+        raise Mistake(f"{word} is no value; {said}.")
+    raise Mistake(f"{option} is a group of options; say {option}.NAME=…, such as {option}.{next(iter(holds))}=….")
+
+
+def check_resuming(overrides: Iterable[str], program: str) -> None:
+    """Raises a Mistake if a run that goes on is to go on elsewhere, or as one of several."""
+    given = dict(word.partition("=")[::2] for word in overrides)
+    path, folder = given.get("ckpt_path", ""), given.get("hydra.run.dir", "")
+    if program != "train" or path in ("", "null"):
+        return
+    own = run_folder_of(path.strip("\"'"), None)
+    if folder and own and absolute("hydra.run.dir", folder.strip("\"'")) != own:
+        raise Mistake(f"hydra.run.dir={folder} is another folder than {own}, in which that run goes on; leave it out.")
+    several = [word for word in given if word != "ckpt_path" and re.fullmatch(r"[^\[{\"']+,.+", given[word])]
+    if several and set(MULTIRUN) & set(overrides) and "," not in path:
+        raise Mistake(f"ckpt_path={path} goes on with one run, and {several[0]} has several values; leave -m out.")
+
+
+def check_experiment(overrides: Iterable[str], program: str) -> None:
+    """Raises a Mistake if the command line names an experiment that another program's options are set by."""
+    named = [text.partition("=")[2] for text in overrides if text.startswith("experiment=")]
+    for name in named:
+        path = CONF / f"experiment/{name}.yaml"
+        if not path.exists() or "experiment" not in top_level(program):
+            continue  # which is said when it is looked for
+        content = content_of(f"experiment/{name}")
+        if not re.search(r"^\s*#\s*@package\s+_global_", path.read_text(encoding="utf-8"), re.MULTILINE):
+            raise Mistake(
+                f"conf/experiment/{name}.yaml would change nothing; put `# @package _global_` in its first line."
+            )
+        swept = selected(content, "hydra.sweeper.params") or {}
+        sets = groups_of(content) | {str(key).partition(".")[0] for key in (*content, *swept)} - {"defaults", "hydra"}
+        fits = [other for other in PROGRAMS if sets <= top_level(other)]
+        if fits and program not in fits:
+            raise Mistake(f"experiment={name} is one of python {fits[0]}.py, not of {program}.py; leave it out.")
+
+
+def check_ranges(overrides: Iterable[str], program: str) -> None:
+    """Raises a Mistake if the command line gives several values as other programs write them, as fold=0..4."""
+    for word in overrides:
+        found = re.fullmatch(r"([\w.]+)=(\d{1,4})(?:\.\.|-|:)(\d{1,4})", word)
+        if found and isinstance(default(found.group(1), overrides, program), int):
+            option, first, last = found.group(1), int(found.group(2)), int(found.group(3))
+            values = range(first, last + 1)
+            several = ",".join(map(str, values)) if 0 < len(values) <= 10 else f"range({first},{last + 1})"
+            raise Mistake(f"{word} is not one value; say -m {option}={several} to run with each.")
+
+
+def check_sweep(overrides: Iterable[str], program: str) -> None:
+    """Raises a Mistake if a multirun is given a list as one value of an option that takes none, as fold=[0,1].
+
+    And if benchmark.py, one run of which compares attributions, is to run for each.
+    """
+    for word in overrides:
+        if program == "benchmark" and (several := re.fullmatch(r"(attribution|domain)=(\w+(?:,\w+)+)", word)):
+            raise Mistake(
+                f"{word} makes a leaderboard for each; say {several[1]}s=[{several[2]}], without -m, for one."
+            )
+        found = re.fullmatch(r"([\w.]+)=\[([^\[\]{}]*,[^\[\]{}]*)\]", word)
+        if not found or found.group(1) in TAKE_LISTS:
+            continue
+        if isinstance(default(found.group(1), overrides, program), int | float):
+            raise Mistake(f"{word} is a list, and as such one value; say -m {found.group(1)}={found.group(2)}.")
+
+
+def is_open(option: str, overrides: Iterable[str], program: str) -> bool:
+    """Whether an option is of a part, which takes more options than conf/ names and refuses by itself what it lacks."""
+    config = OmegaConf.to_container(composed(overrides, program), resolve=False)
+    groups = option.split(".")[:-1]
+    nodes = [selected(config, ".".join(groups[:count])) for count in range(1, len(groups) + 1)]
+    return any(isinstance(node, dict) and "_target_" in node for node in nodes) and not owners_of(option)

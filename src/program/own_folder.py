@@ -1,0 +1,305 @@
+"""Gives each run and each multirun a folder of its own, before Hydra writes a byte into it."""
+
+import json
+import logging
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from auscult.explain.options import check_explanation
+from auscult.files import check_links
+from auscult.former_names import with_current_names
+from auscult.mistake import Mistake, Occupied
+from auscult.plain_data import plain_yaml, shown, text_of
+from auscult.program.arguments import quoted
+from auscult.program.complaint import sentence
+from auscult.program.conf import selected
+from auscult.program.config import check, differences, plain, read
+from auscult.program.paths import run_folder_of
+from auscult.run.lock import lock
+
+RUN, SWEEP = "config.yaml", "multirun.yaml"
+METRICS, LAST = "metrics.json", "checkpoints/last.ckpt"
+RESULTS = (METRICS, "leaderboard.csv")  # of folders from before a benchmark wrote its configuration
+GOES_ON = ("explain", "benchmark")  # programs that go on with what the same command left behind
+# what runs did from before these were options: a stopped one is the same still
+BEFORE: dict[str, Any] = {
+    "weights": "best",
+    "data.placement": "each_epoch",
+    "data.clip.preparation": "cleaned",
+    "data.random_split": False,
+    "model.network.colours": None,
+    "model.network.published": False,
+}
+MAY_CHANGE = ("attribution", "attributions", "domains", "logger")  # as a benchmark goes on: others explain, too
+
+log = logging.getLogger(__name__)
+
+
+_made: set[str] = set()  # folders of runs
+
+
+class OwnFolder(Callback):
+    """Claims the folder of a run or of a multirun, or ends the program with a sentence.
+
+    A folder that is named after the time gives way: where another run has it, the next free one is taken. One that the
+    user named is refused if it holds a run or a multirun, or if another process is at work in it.
+    """
+
+    def on_run_start(self, config: DictConfig, config_name: str | None = None, **kwargs: Any) -> None:
+        with said():
+            if (launcher := config.hydra.runtime.choices["hydra/launcher"]) != "basic":
+                raise Mistake(f"hydra/launcher={launcher} is for the jobs of a multirun; add -m, or leave it out.")
+            folder = named_folder(config.hydra.run.dir, "hydra.run.dir")
+            check_links(Path(folder))
+        if is_resumed(config, folder):
+            return
+        with said():
+            if is_named_after_time(config.hydra.run):
+                folder = make_free(folder)
+                config.hydra.run.dir = folder
+            check_run(Path(folder), config, str(config_name))
+            if config_name == "explain" and (Path(folder) / RUN).exists():
+                config.hydra.output_subdir = None  # the record of how it was started stays, as that of a resumed run
+            lock(Path(folder), "hydra.run.dir")
+
+    def on_multirun_start(self, config: DictConfig, config_name: str | None = None, **kwargs: Any) -> None:
+        with said():
+            named = folder = named_folder(config.hydra.sweep.dir, "hydra.sweep.dir")
+            check_links(Path(folder))
+            check_launcher(config)
+            check_jobs(config)
+            if is_named_after_time(config.hydra.sweep):
+                folder = make_free(folder)
+            if folder != named:
+                config.hydra.sweep.dir = folder
+                # as if the user had named it: the jobs compose their configuration from the overrides
+                config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(folder)}")
+            check_sweep(Path(folder), config, str(config_name))
+            lock(Path(folder), "hydra.sweep.dir")
+
+
+@contextmanager
+def said() -> Iterator[None]:
+    """Ends the program with a mistake's sentence: Hydra makes warnings of exceptions."""
+    try:
+        yield
+    except Mistake as mistake:
+        raise SystemExit(str(mistake)) from None
+    except OSError:  # no folder can be made there, which Hydra is about to notice, too
+        pass
+    except OmegaConfBaseException as error:
+        raise SystemExit(sentence(error)) from None
+    except Exception as error:  # of whatever else it would make a warning, and go on
+        reason = shown(" ".join(str(error).split()))
+        raise SystemExit(
+            f"What is in the run's folder cannot be read ({type(error).__name__}: {reason}); name another folder with"
+            " hydra.run.dir (hydra.sweep.dir)."
+        ) from error
+
+
+def named_folder(value: Any, option: str) -> str:
+    """The folder that an option names.
+
+    Raises:
+        Mistake: it has no value, which would be the folder in which the user stands.
+    """
+    if value in (None, ""):
+        raise Mistake(f"{option} has no value; name a folder, or leave it out.")
+    if Path(str(value)).is_file():
+        raise Mistake(f"{option}={value} is a file; name a folder.")
+    return str(value)
+
+
+def is_resumed(config: DictConfig, folder: str) -> bool:
+    """Whether a run goes on in the folder that it has."""
+    own = run_folder_of(config.get("ckpt_path"), None)
+    return own is not None and Path(own) == Path(folder).absolute()
+
+
+def is_named_after_time(node: DictConfig) -> bool:
+    return "${now:" in str(OmegaConf.to_container(node, resolve=False)["dir"])  # type: ignore[index,call-overload]
+
+
+def was_made_here(folder: Path) -> bool:
+    """Whether this process has made the folder for its run, and nobody else before it."""
+    return str(folder.absolute()) in _made
+
+
+def make_free(folder: str) -> str:
+    """Makes the folder, or the first of `folder-2`, `folder-3`, ... that nobody else has made."""
+    Path(folder).parent.mkdir(parents=True, exist_ok=True)
+    number, free = 1, folder
+    while True:
+        try:
+            Path(free).mkdir()
+            _made.add(str(Path(free).absolute()))
+            return free
+        except FileExistsError:
+            number += 1
+            free = f"{folder}-{number}"
+
+
+def check_run(folder: Path, config: DictConfig, program: str) -> None:
+    """Raises Occupied if the folder holds a multirun, or a run that this one does not go on with."""
+    if (folder / SWEEP).exists():
+        raise Occupied(f"{folder} holds a sweep; name another folder with hydra.run.dir.")
+    if not any((folder / name).exists() for name in (RUN, *RESULTS)) and not has_checkpoints(folder):
+        return
+    held = held_in(folder)
+    asked = OmegaConf.masked_copy(config, [str(name) for name in config if name != "hydra"])
+    if program == "train" and program_of(held, folder) == program:
+        with suppress(Mistake):
+            asked_now = check(asked)
+            if holds_same(folder, asked_now) and not complete_metrics(folder, asked_now):
+                return  # it was stopped
+    if program not in GOES_ON or program_of(held, folder) != program:
+        raise Occupied(holds_a_run(folder))
+    if program == "explain" and (changed := differences(held, check_explanation(asked))):
+        raise Occupied(holds_another(folder, "an explanation", changed))
+    if program == "benchmark" and held:
+        asked_now = plain(asked)
+        for name in MAY_CHANGE:
+            held.pop(name, None), asked_now.pop(name, None)
+        if changed := differences(held, asked_now):
+            raise Occupied(holds_another(folder, "a leaderboard", changed))
+
+
+def last_checkpoint_of_same(folder: Path, config: dict[str, Any]) -> str | None:
+    """Where a run of the same configuration was stopped in the folder, as when a queue starts a job again."""
+    last = folder / LAST
+    if not last.exists() or not holds_same(folder, config) or complete_metrics(folder, config):
+        return None
+    log.info("Going on with the run in %s.", folder)
+    return str(last)
+
+
+def metrics_of_same(folder: Path, config: dict[str, Any]) -> dict[str, float | int]:
+    """The metrics of a run of the same configuration that is complete, as when a multirun is repeated; or none."""
+    metrics = complete_metrics(folder, config) if holds_same(folder, config) else {}
+    if metrics:
+        log.info("The run in %s is complete.", folder)
+    return metrics
+
+
+def holds_same(folder: Path, config: dict[str, Any]) -> bool:
+    """Whether the run in a folder was started with this configuration, wherever it was resumed."""
+    try:
+        held = read(folder)
+    except (OSError, Mistake):
+        return False
+    add_what_was_no_option(held, config)
+    return {**held, "ckpt_path": None} == {**config, "ckpt_path": None}
+
+
+def add_what_was_no_option(held: dict[str, Any], config: dict[str, Any]) -> None:
+    """Adds to a run's configuration the options of `config` that an earlier version did not have."""
+    for option, value in BEFORE.items():
+        group, _, name = option.rpartition(".")
+        own, now = (selected(each, group) if group else each for each in (held, config))
+        if isinstance(own, dict) and isinstance(now, dict) and name in now:
+            own.setdefault(name, value)
+
+
+def complete_metrics(folder: Path, config: dict[str, Any]) -> dict[str, float | int]:
+    """What the run in a folder measured, if it is complete: tested, and explained by what explains it at the end."""
+    try:
+        metrics: dict[str, float | int] = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    asked = config.get("explain_by") or []
+    complete = all(any(name.startswith(f"{attribution}/") for name in metrics) for attribution in asked)
+    return metrics if complete else {}
+
+
+def has_checkpoints(folder: Path) -> bool:
+    return any(folder.glob("checkpoints/*.ckpt"))
+
+
+def has_saved(folder: Path) -> bool:
+    """Whether the run in a folder got as far as a checkpoint to go on with, or further."""
+    if any((folder / name).exists() for name in (LAST, METRICS)):
+        return True
+    table = folder / "metrics.csv"
+    return table.is_file() and table.read_bytes().count(b"\n") > 2  # someone removed the checkpoint
+
+
+def holds_a_run(folder: Path) -> str:
+    go_on = f"; ckpt_path={folder / LAST} goes on with it" if (folder / LAST).exists() else ""
+    return f"{folder} holds a run already; name another folder with hydra.run.dir (hydra.sweep.dir){go_on}."
+
+
+def holds_another(folder: Path, what: str, changed: list[str]) -> str:
+    return f"{folder} holds {what} with another {', '.join(changed)}; name another folder with hydra.run.dir."
+
+
+def held_in(folder: Path) -> dict[str, Any]:
+    """The configuration in a folder; empty where there is none, or none that can be read."""
+    try:
+        held = read(folder)
+    except (OSError, Mistake):
+        return {}
+    return held if isinstance(held, dict) else {}
+
+
+def program_of(held: dict[str, Any], folder: Path) -> str:
+    """The program that left a configuration in a folder."""
+    if "attributions" in held or (not held and (folder / "leaderboard.csv").exists()):
+        return "benchmark"
+    return "explain" if "attribution" in held and "model" not in held else "train"
+
+
+def check_sweep(folder: Path, config: DictConfig, program: str) -> None:
+    """Raises Occupied if the folder holds a run, or a multirun other than the same one of explanations."""
+    if any((folder / name).exists() for name in (RUN, *RESULTS)):
+        raise Occupied(f"{folder} holds a run; name another folder with hydra.sweep.dir.")
+    if not (folder / SWEEP).exists() and not any(folder.glob("*/.hydra/overrides.yaml")):
+        return
+    same = False
+    if (folder / SWEEP).exists() and program in (*GOES_ON, "train"):
+        with suppress(ValueError):
+            held = with_current_names(plain_yaml(text_of(folder / SWEEP)))
+            names = ("hydra.job.config_name", "hydra.overrides.task")
+            same = all(selected(held, name) == OmegaConf.select(config, name) for name in names)
+    if not same:
+        raise Occupied(f"{folder} holds a sweep already; name another folder with hydra.sweep.dir.")
+
+
+def check_launcher(config: DictConfig) -> None:
+    """Raises a Mistake if the jobs are for SLURM, and this machine has none."""
+    if config.hydra.launcher._target_.endswith(".SlurmLauncher") and not shutil.which("srun"):
+        raise Mistake(
+            f"hydra/launcher={config.hydra.runtime.choices['hydra/launcher']} needs SLURM, and this machine has no"
+            " srun; start it where sbatch is, or choose hydra/launcher=cores or processes."
+        )
+
+
+def check_jobs(config: DictConfig) -> None:
+    """Raises Occupied if two jobs of a multirun would get one folder."""
+    named = str(OmegaConf.to_container(config.hydra.sweep, resolve=False)["subdir"])  # type: ignore[index,call-overload]
+    if any(each in named for each in ("hydra.job.num", "hydra.job.id", "hydra.job.override_dirname")):
+        return
+    if not config.hydra.sweeper._target_.endswith("BasicSweeper"):
+        return  # which chooses its jobs as it goes
+    loader = GlobalHydra.instance().config_loader()
+    params = [f"{name}={value}" for name, value in (config.hydra.sweeper.params or {}).items()]
+    task: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+    overrides = OverridesParser.create(loader).parse_overrides([*params, *task])
+    jobs = [job for batch in BasicSweeper.split_arguments(overrides, None) for job in batch]
+    folders = Counter(str(loader.load_sweep_config(config, job).hydra.sweep.subdir) for job in jobs)
+    folder, count = folders.most_common(1)[0]
+    if count > 1:
+        raise Occupied(
+            f"hydra.sweep.subdir={named} would give {count} jobs the folder {folder}; add their number:"
+            f" 'hydra.sweep.subdir={named}/${{hydra.job.num}}'."
+        )

@@ -1,0 +1,140 @@
+"""What a run leaves behind: one folder, everything in it."""
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib.figure
+import numpy as np
+import pandas as pd
+import yaml
+
+from auscult.datamodules.clips import Clip
+from auscult.drawing import literal, save
+from auscult.files import UNFINISHED, replacing
+from auscult.mistake import CannotGoOn, Occupied
+from auscult.program.own_folder import METRICS, has_checkpoints, has_saved, holds_a_run, holds_same
+from auscult.sweep.summary import FAILED, LEFT_OUT
+
+log = logging.getLogger(__name__)
+
+MOST_OF_NAME = 40  # characters of a class, beside the confusion matrix
+
+Metrics = dict[str, float | int]
+
+
+def claim(folder: Path, config: dict[str, Any], resume: bool = False) -> bytes | None:
+    """`config.yaml`: resolved and reloadable, `OmegaConf.load` gives the very configuration back.
+
+    Args:
+        resume: go on with the run that the folder holds, if it holds one.
+
+    Returns:
+        What stood there before.
+
+    Raises:
+        Occupied: the folder holds a run already, and this one does not resume it.
+    """
+    path = folder / "config.yaml"
+    before = path.read_bytes() if path.is_file() else None
+    is_other = has_checkpoints(folder) if before is None else not holds_same(folder, config)
+    if not resume and (is_other or has_saved(folder)):
+        raise Occupied(holds_a_run(folder))
+    for unfinished in folder.glob(f"checkpoints/*{UNFINISHED}"):  # of a run that was killed
+        if unfinished.is_file():
+            unfinished.unlink()
+    with replacing(path) as unfinished:
+        content = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+        unfinished.write_text(content, encoding="utf-8")
+    for name in (FAILED, LEFT_OUT):  # of an earlier try
+        (folder / name).unlink(missing_ok=True)
+    return before
+
+
+@contextmanager
+def put_back(folder: Path, before: bytes | None) -> Iterator[None]:
+    """Leaves the folder with the `config.yaml` that stood there where a run cannot go on: it is still that run's."""
+    try:
+        yield
+    except CannotGoOn:
+        if before is not None:
+            with replacing(folder / "config.yaml") as unfinished:
+                unfinished.write_bytes(before)
+        raise
+
+
+def write_metrics(folder: Path, metrics: Metrics) -> None:
+    """`metrics.json`: flat, one number a name."""
+    with replacing(folder / METRICS) as unfinished:
+        unfinished.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+
+
+def add_metrics(folder: Path, metrics: Metrics) -> None:
+    """Adds to `metrics.json`."""
+    known = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+    write_metrics(folder, {**known, **metrics})
+
+
+def drop_last(folder: Path, config: dict[str, Any], metrics: Metrics) -> None:
+    """Removes `last.ckpt`, four fifths of a run, unless it was asked for, or a clock ended the training early.
+
+    Args:
+        folder: of the run, which is complete.
+        config: the run's.
+        metrics: the run's.
+    """
+    options = config["trainer"]
+    epochs = options.get("max_epochs")
+    whole = epochs is not None and 0 < epochs <= metrics["epochs"]
+    cut_short = options.get("max_time") and not whole
+    if not config.get("keep_last") and not cut_short:
+        (folder / "checkpoints/last.ckpt").unlink(missing_ok=True)
+
+
+def write_predictions(
+    folder: Path, clips: list[Clip], classes: list[str], labels: np.ndarray, probabilities: np.ndarray
+) -> None:
+    """`predictions.csv`: a row per clip, with a probability per class.
+
+    Args:
+        clips: N of them.
+        labels: (N,) their classes; -1 where it is not known.
+        probabilities: (N, C).
+    """
+    table = pd.DataFrame(
+        {
+            "path": [clip.path for clip in clips],
+            "speaker": [clip.speaker for clip in clips],
+            "label": [classes[label] if label >= 0 else "" for label in labels],
+            "prediction": [classes[number] for number in probabilities.argmax(1)],
+        }
+    )
+    columns = pd.DataFrame(probabilities, columns=[f"p({name})" for name in classes]).round(6)
+    pd.concat([table, columns], axis=1).to_csv(folder / "predictions.csv", index=False, errors="surrogateescape")
+
+
+def plot_confusion(folder: Path, counts: np.ndarray, classes: list[str], title: str) -> Path:
+    """`confusion.png`: shares of each true class (row), with the number of clips in every cell.
+
+    Args:
+        counts: (C, C), clips of each true class by predicted class.
+    """
+    size = min(2.2 + 0.45 * len(classes), 30)
+    figure = matplotlib.figure.Figure((size + 0.8, size), layout="constrained")
+    axes = figure.subplots()
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for row, column in np.argwhere(counts):
+        colour = "white" if shares[row, column] > 0.5 else "black"
+        axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=8)
+    names = [literal(name, MOST_OF_NAME) for name in classes]
+    axes.set_xticks(range(len(classes)), names, rotation=45 if max(map(len, names)) > 2 else 0)
+    axes.set_yticks(range(len(classes)), names)
+    axes.set(xlabel="predicted", ylabel="true", title=literal(title))
+    figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.85)
+    path = folder / "confusion.png"
+    save(figure, path, dpi=150)
+    return path

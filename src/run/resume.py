@@ -1,0 +1,207 @@
+"""How a run goes on: as its checkpoint says, at the places that the command line and `conf/` say.
+
+A checkpoint is a file, and no file decides where to read, write, download, log or run.
+"""
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from auscult.checkpoint.card import DOWNLOADS, PLACES, check_places
+from auscult.checkpoint.checkpoint import KEY, open_checkpoint
+from auscult.checkpoint.parts import holds_parts, is_allowed
+from auscult.mistake import Mistake
+from auscult.plain_data import shown
+from auscult.program.conf import CONF, selected
+from auscult.program.config import check_values
+from auscult.program.trainer_options import check_trainer, check_training
+
+log = logging.getLogger(__name__)
+
+GROUPS = ("data", "task", "model", "optimizer")  # what a checkpoint is bound to
+# what decides how many steps a run takes
+STEPS = tuple(
+    f"trainer.{name}" for name in ("max_epochs", "max_steps", "accumulate_grad_batches", "limit_train_batches")
+)
+# of `trainer`, what decides which numbers come out: all else says where and how to compute them
+COMPUTING = (
+    "precision", "max_epochs", "min_epochs", "max_steps", "min_steps", "max_time", "gradient_clip_val",
+    "gradient_clip_algorithm", "accumulate_grad_batches", "limit_train_batches", "limit_val_batches",
+    "limit_test_batches", "overfit_batches", "val_check_interval", "check_val_every_n_epoch", "num_sanity_val_steps",
+    "deterministic", "benchmark", "sync_batchnorm",
+)  # fmt: skip
+RUNNING = ("accelerator", "devices", "strategy")
+# what may be said anew
+FREE = (
+    "trainer.",
+    "logger",
+    "callbacks",
+    "allow",
+    "keep_last",
+    "ckpt_path",
+    "data.cache_dir",
+    *(f"data.{name}" for name in (*PLACES, *DOWNLOADS)),
+)
+# Lightning's callbacks that neither take functions nor say where to write
+LIGHTNINGS = (
+    "BackboneFinetuning", "DeviceStatsMonitor", "EarlyStopping", "GradientAccumulationScheduler",
+    "LearningRateMonitor", "ModelSummary", "RichModelSummary", "StochasticWeightAveraging", "ThroughputMonitor",
+    "Timer",
+)  # fmt: skip
+
+
+def resumed(given: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+    """The configuration of a run that goes on: its checkpoint's, with what the command line says of it.
+
+    Args:
+        given: the command line's configuration, checked; its `ckpt_path` names the checkpoint.
+        overrides: the command line's, such as `trainer.max_epochs=20`.
+
+    Raises:
+        Mistake: the checkpoint cannot be opened or resumed, or the command line asks for another network, task, corpus
+            or recipe than the checkpoint's.
+    """
+    path = given["ckpt_path"]
+    checkpoint = open_checkpoint(path, allow=given["allow"])
+    if "optimizer_states" not in checkpoint:
+        raise Mistake(f"ckpt_path={path} holds weights only; resume from the last.ckpt beside it.")
+    own = checkpoint[KEY]["config"]
+    said = changes(own, given, list(overrides))
+    trainer = {name: own["trainer"][name] for name in COMPUTING if name in own["trainer"]}
+    places = {name: given["data"][name] for name in (*PLACES, *DOWNLOADS) if f"data.{name}" in said}
+    result = {
+        **own,
+        "data": {**own["data"], **places, "cache_dir": given["data"]["cache_dir"]},
+        "trainer": {**given["trainer"], **trainer, **{n[8:]: selected(given, n) for n in said if n[:8] == "trainer."}},
+        "logger": logger_of(own, given, said),
+        "ckpt_path": str(Path(path).expanduser().absolute()),
+        "keep_last": given["keep_last"] if "keep_last" in said else own.get("keep_last", False),
+        "allow": given["allow"],
+    }
+    if (callbacks := callbacks_of(own, given, said)) is not None:
+        result["callbacks"] = callbacks
+    check_values(result)
+    check_length(result["trainer"], checkpoint, path)
+    result["trainer"] = check_trainer(result["trainer"])
+    check_training(result["trainer"])
+    check_places(result, places, path, said=f"data={shown(own['data']['name'])} ")
+    for name in RUNNING:
+        before, now = own["trainer"].get(name), result["trainer"].get(name)
+        if before != now:
+            log.info("The run had trainer.%s=%s; it goes on with %s.", name, shown(before), now)
+    return result
+
+
+def check_length(trainer: dict[str, Any], checkpoint: dict[str, Any], path: str) -> None:
+    """Raises a Mistake where a run is to be shorter than it is: its end would be a mistyped number's."""
+    epoch, steps = checkpoint.get("epoch"), checkpoint.get("global_step")
+    made = {
+        "max_epochs": epoch + 1 if isinstance(epoch, int) else 0,
+        "max_steps": steps if isinstance(steps, int) else 0,
+    }
+    for name, count in made.items():
+        most = trainer.get(name)
+        if most is not None and 0 <= most < count:
+            raise Mistake(
+                f"trainer.{name}={most} is less than the {count} that ckpt_path={path} has behind it; say {count} to"
+                " test the run as it is, or more to go on with it."
+            )
+
+
+def changes(own: dict[str, Any], given: dict[str, Any], overrides: list[str]) -> list[str]:
+    """The options that the command line says anew.
+
+    Raises:
+        Mistake: one of them that the checkpoint is bound to.
+    """
+    path, said = given["ckpt_path"], []
+    for override in OverridesParser.create().parse_overrides(overrides):
+        name = override.key_or_group
+        value, chosen = selected(given, name), selected(own, name)
+        if name in GROUPS:
+            value, chosen = override.value(), own[name].get("name")
+        elif value is None:  # no option of a configuration, as experiment=…
+            value = override.value()
+        if name.startswith(FREE):
+            said.append(name)
+        elif value != chosen:
+            raise Mistake(
+                f"ckpt_path={path} was trained with {name}={shown(chosen)}, not {value}; leave {name} out to resume"
+                " that run, or leave ckpt_path out to start another."
+            )
+        if name in STEPS and value != chosen and "total_steps" in own["optimizer"]["schedule"]:
+            raise Mistake(
+                f"{name}={value} cannot change when resuming: the run's one-cycle schedule ends with its"
+                f" {shown(chosen)}; leave {name} out, or start another run."
+            )
+    return said
+
+
+def logger_of(own: dict[str, Any], given: dict[str, Any], said: list[str]) -> dict[str, Any]:
+    """The command line's logger, which has to be named where the run had another one."""
+    before = selected(own, "logger.name")
+    if before != given["logger"]["name"] and "logger" not in said:
+        raise Mistake(
+            f"ckpt_path={given['ckpt_path']} was logged by {shown(before)}, and no file decides where to log: say"
+            f" logger={shown(before)} to go on there, or logger={given['logger']['name']} to go on without."
+        )
+    return given["logger"]
+
+
+def callbacks_of(own: dict[str, Any], given: dict[str, Any], said: list[str]) -> dict[str, Any] | None:
+    """The callbacks that the command line names, or else the checkpoint's.
+
+    Raises:
+        Mistake: the checkpoint's are others than a checkpoint may name.
+    """
+    if any(name.startswith("callbacks") for name in said):
+        return given.get("callbacks")
+    held, path = own.get("callbacks"), given["ckpt_path"]
+    if not (held is None or isinstance(held, dict)):
+        raise Mistake(f"ckpt_path={path} has callbacks={shown(held)}, which are no group of options.")
+    for name, node in (held or {}).items():
+        if not is_safe_callback(node, given["allow"]):
+            raise Mistake(
+                f"ckpt_path={path} was trained with callbacks.{shown(name)}, which a checkpoint cannot bring along;"
+                " name it again with callbacks=…, or say callbacks=none to go on without."
+            )
+    return held
+
+
+def is_safe_callback(node: Any, allow: list[str]) -> bool:
+    """Whether a callback that a checkpoint names is one of `conf/callbacks` or a harmless one of Lightning's.
+
+    Its options are plain; of those of `conf/`, some are choices of `conf/` themselves, such as an attribution.
+    """
+    if not isinstance(node, dict) or not isinstance(node.get("_target_"), str):
+        return False
+    options = {name: value for name, value in node.items() if name != "_target_"}
+    module, _, name = node["_target_"].rpartition(".")
+    if node["_target_"] in targets_of("callbacks") and options.pop("_recursive_", False) is False:
+        chosen = set().union(*(targets_of(group) for group in ("attribution", "fill", "intervention")))
+        for value in options.values():
+            if isinstance(value, dict) and value.get("_target_") in chosen:
+                options = {other: each for other, each in options.items() if each is not value}
+                if holds_parts({key: each for key, each in value.items() if key != "_target_"}):
+                    return False
+    elif not (is_allowed(module, allow) or (module == "pytorch_lightning.callbacks" and name in LIGHTNINGS)):
+        return False
+    return not holds_parts(options)
+
+
+def targets_of(group: str) -> set[str]:
+    """Every class that the choices of a group in `conf/` name."""
+
+    def within(node: Any) -> Iterable[str]:
+        if isinstance(node, dict):
+            if "_target_" in node:
+                yield str(node["_target_"])
+            for value in node.values():
+                yield from within(value)
+
+    files = (CONF / group).glob("*.yaml")
+    return {target for path in files for target in within(yaml.safe_load(path.read_text(encoding="utf-8")))}

@@ -1,0 +1,295 @@
+"""One run: corpus, folds and network from a configuration; fit, test, and leave the results in the run folder."""
+
+import logging
+import math
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pytorch_lightning import Callback, Trainer, seed_everything
+from pytorch_lightning.loggers import WandbLogger
+from rich.console import Console
+from rich.table import Table
+from sklearn.metrics import balanced_accuracy_score, confusion_matrix
+
+from auscult.checkpoint.card import check_config, checked_card
+from auscult.checkpoint.checkpoint import KEY, FirstEpoch, KeepBest, KeepFinal, open_checkpoint
+from auscult.datamodules.cache_files import SKIPPED, write_skipped
+from auscult.datamodules.datamodule import AudioDataModule
+from auscult.datamodules.division import Division
+from auscult.datamodules.table import shortened
+from auscult.drawing import drawing
+from auscult.explain.trial import try_each, try_network, try_optimizer
+from auscult.mistake import CannotGoOn, Mistake
+from auscult.modules.classifier import Classifier
+from auscult.plain_data import shown
+from auscult.printing import printing
+from auscult.run import folder as run_folder
+from auscult.run import memory
+from auscult.run import wandb as wandb_run
+from auscult.run.processes import folder_of_first_process, processes_of
+from auscult.run.recipe import said_of
+from auscult.run.trainer import is_lightnings, make_trainer, sentence_of, try_trainer
+
+log = logging.getLogger(__name__)
+
+MOST_CLASSES_SAID = 12
+
+# of N test clips their numbers (N,), labels (N,) and probabilities (N, C)
+Predictions = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def train(
+    config: dict[str, Any], folder: Path, sweep: Path | None = None, division: Division | None = None
+) -> run_folder.Metrics:
+    """Trains and tests what a checked configuration describes.
+
+    Args:
+        config: plain containers, as `config.check` returns them.
+        folder: the run folder; exists.
+        sweep: the folder of the multirun that this job belongs to, if any.
+        division: the clips that the configuration finds, where they have been looked for already.
+
+    Returns:
+        What `metrics.json` holds; in all but the first of several processes, nothing.
+
+    Raises:
+        Mistake: the configuration asks for something that the recordings or the machine cannot give.
+    """
+    started = time.monotonic()
+    hush()
+    memory.keep_freed()
+    try_trainer(config["trainer"], folder)
+    check_config(config, config["allow"])  # before hours are spent: what no checkpoint may name could not be opened
+    if said := said_of(config):
+        log.info("%s", said)
+    datamodule = AudioDataModule.from_config(config, division=division)
+    classifier = tried_classifier(config, datamodule)
+    datamodule.setup()
+    names = ", ".join(map(shortened, datamodule.classes[:MOST_CLASSES_SAID]))
+    log.info("%d classes: %s%s", len(datamodule.classes), names, ", …" * (len(datamodule.classes) > MOST_CLASSES_SAID))
+    if datamodule.classes != classifier.classes:  # no recording of one of them can be used
+        classifier = new_classifier(config, datamodule.classes)
+    speakers, path = datamodule.speakers(), config["ckpt_path"]
+    card = checked_card({"config": config, "classes": datamodule.classes, "speakers": speakers}, config["allow"])
+    if path:
+        check_resumed(config, folder, datamodule)
+    before = None
+    if folder_of_first_process() is None:
+        before = run_folder.claim(folder, config, resume=bool(path))
+    with run_folder.put_back(folder, before), wandb_run.finished():
+        trainer = make_trainer(config, folder, sweep, datamodule, card)
+        with processes_of(trainer, folder, "train"):
+            check_test_batches(trainer, datamodule)
+            fit(trainer, classifier, datamodule, path)
+            predictions = test_best(trainer, classifier, datamodule, resumes=bool(path))
+            if not trainer.is_global_zero:
+                return {}
+            metrics = measured(trainer, datamodule, predictions[1], predictions[2].argmax(1))
+            metrics["seconds"] = round(time.monotonic() - started, 1)
+            title = f"{config['model']['name']}, {config['task']['name']}, fold {config['fold']}: test"
+            write(folder, trainer, datamodule, predictions, metrics, title)
+            warn_of_divergence(metrics["test/loss"], len(datamodule.classes))
+            with printing():
+                show(metrics, folder, f"{datamodule.unit}s")
+            return metrics
+
+
+def tried_classifier(config: dict[str, Any], datamodule: AudioDataModule) -> Classifier:
+    """The classifier of a configuration, which has shown that it can be trained and explained as that asks.
+
+    This comes before recordings are read, which can take hours.
+
+    Raises:
+        Mistake: it cannot; or the clips that there are do not serve the task.
+    """
+    if not hasattr(datamodule, "division"):
+        datamodule.find()
+    classifier = new_classifier(config, datamodule.classes)
+    if folder_of_first_process() is None:
+        try_network(classifier, datamodule.settings, own=bool(config["allow"]))
+        try_optimizer(classifier, own=bool(config["allow"]))
+        try_each(config.get("explain_by") or [], classifier, datamodule.settings)
+    return classifier
+
+
+def new_classifier(config: dict[str, Any], classes: list[str]) -> Classifier:
+    """A classifier whose weights are drawn by the run's seed."""
+    seed_everything(config["seed"], verbose=False)
+    try:
+        return Classifier.from_config(config, classes)
+    except Mistake:
+        raise
+    except Exception as error:  # PyTorch and the network stumble over odd options in any way
+        if config["allow"]:  # whose author wants to see where it fails
+            raise
+        reason = f"{type(error).__name__}: {shown(' '.join(str(error).split()), 160)}"
+        clip = config["data"]["clip"]
+        if "allocate memory" in str(error) and clip["seconds"] * clip["sample_rate"] > 10**6:
+            raise Mistake(
+                f"data.clip.seconds={clip['seconds']:g} at data.clip.sample_rate={clip['sample_rate']} makes a network"
+                " that is larger than this machine's memory; choose shorter clips."
+            ) from error
+        raise Mistake(f"model: it cannot be built of these options ({reason}).") from error
+
+
+def check_resumed(config: dict[str, Any], folder: Path, datamodule: AudioDataModule) -> None:
+    """Looks whether a run can go on with a checkpoint.
+
+    Raises:
+        Mistake: it is of other recordings, or the `best.ckpt` in the run folder is of another run.
+    """
+    path, allow = config["ckpt_path"], config["allow"]
+    card = open_checkpoint(path, allow=allow)[KEY]
+    if card["speakers"] != datamodule.speakers():
+        unit = datamodule.unit
+        raise Mistake(
+            f"ckpt_path={path} was trained on other {unit}s than data.root now gives its fold: to test"
+            f" on {unit}s it has heard would mean nothing; restore the recordings, or start another run."
+        )
+    if folder_of_first_process() is None:
+        KeepBest(folder / "checkpoints").require_own(card, allow)
+
+
+def fit(trainer: Trainer, classifier: Classifier, datamodule: AudioDataModule, path: str | None) -> None:
+    """Trains, from the state that a checkpoint holds where `path` names one.
+
+    Raises:
+        CannotGoOn: the state in the checkpoint does not fit the run.
+        Mistake: Lightning cannot do what `trainer` asks for.
+    """
+    try:
+        trainer.fit(classifier, datamodule, ckpt_path=path, weights_only=True)
+    except (Mistake, OSError):
+        raise
+    except Exception as error:
+        if path and not any(own.done for own in trainer.callbacks if isinstance(own, FirstEpoch)):  # type: ignore[attr-defined]
+            raise CannotGoOn(
+                f"ckpt_path={path} cannot be gone on with ({type(error).__name__}:"
+                f" {shown(' '.join(str(error).split()), 160)}): its state does not fit the run; start another run."
+            ) from error
+        if not is_lightnings(error):
+            raise
+        raise Mistake(sentence_of(error)) from error
+
+
+def check_test_batches(trainer: Trainer, datamodule: AudioDataModule) -> None:
+    """Raises Mistake if no batch would be tested, which Lightning notices after the training."""
+    length, share = len(datamodule.test_dataloader()), trainer.limit_test_batches
+    if isinstance(share, float) and int(length * share) == 0:
+        raise Mistake(
+            f"trainer.limit_test_batches={share} of {length} batches is none; set trainer.limit_test_batches=1 for one."
+        )
+
+
+def test_best(trainer: Trainer, classifier: Classifier, datamodule: AudioDataModule, resumes: bool) -> Predictions:
+    """Tests the best checkpoint, or that of the last step, which is validated first.
+
+    Raises:
+        Mistake: there is none, as no epoch was trained and validated.
+    """
+    best: Any = trainer.checkpoint_callback  # KeepBest comes first
+    if not best.best_model_path and resumes:
+        best.keep_as_it_is(trainer)
+    if not best.best_model_path:
+        raise Mistake("trainer: no epoch was trained and validated, so that there is nothing to test.")
+    if isinstance(best, KeepFinal):
+        trainer.validate(classifier, datamodule, ckpt_path=best.best_model_path, verbose=False, weights_only=True)
+        best.best_model_score = trainer.callback_metrics.get("val/accuracy")
+    trainer.test(classifier, datamodule, ckpt_path=best.best_model_path, verbose=False, weights_only=True)
+    return classifier.predictions()
+
+
+def measured(
+    trainer: Trainer, datamodule: AudioDataModule, labels: np.ndarray, predicted: np.ndarray
+) -> run_folder.Metrics:
+    """What the run measured.
+
+    Args:
+        labels: (N,) classes of the test clips.
+        predicted: (N,)
+    """
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    best: Any = trainer.checkpoint_callback
+    return {
+        "test/accuracy": float(trainer.callback_metrics["test/accuracy"]),
+        "test/balanced_accuracy": float(balanced_accuracy_score(labels, predicted)),
+        "test/loss": float(trainer.callback_metrics["test/loss"]),
+        **({"val/accuracy": float(best.best_model_score)} if best.best_model_score is not None else {}),
+        "fold": datamodule.fold,
+        "epochs": trainer.current_epoch - any(getattr(own, "unfinished", False) for own in callbacks),
+        **datamodule.counts(),
+        **{name: value for callback in callbacks for name, value in getattr(callback, "metrics", {}).items()},
+    }
+
+
+def write(
+    folder: Path,
+    trainer: Trainer,
+    datamodule: AudioDataModule,
+    predictions: Predictions,
+    metrics: run_folder.Metrics,
+    title: str,
+) -> None:
+    """Leaves in the run folder what it is to hold, `metrics.json` as the last thing that counts.
+
+    Args:
+        title: of the confusion matrix.
+    """
+    clips, labels, probabilities = predictions
+    classes = datamodule.classes
+    run_folder.write_predictions(folder, [datamodule.clips[i] for i in clips], classes, labels, probabilities)
+    if datamodule.cache.skipped:
+        write_skipped(folder / SKIPPED, datamodule.cache.skipped)
+    run_folder.write_metrics(folder, metrics)  # a run that has them is complete
+    counts = confusion_matrix(labels, probabilities.argmax(1), labels=range(len(classes)))  # (C, C)
+    plot = None
+    with drawing("confusion.png"):  # what took hours is safe by now
+        plot = run_folder.plot_confusion(folder, counts, classes, title)
+    if isinstance(trainer.logger, WandbLogger):
+        wandb_run.log_results(trainer.logger, metrics, counts, classes, plot)
+
+
+def warn_of_divergence(loss: float, classes: int) -> None:
+    """Says so where a network is far more wrong than one that knows nothing."""
+    if not loss < 10 * math.log(max(classes, 2)):
+        log.warning("test/loss is %.3g: the training has diverged; lower optimizer.lr.", loss)
+
+
+def show(metrics: run_folder.Metrics, folder: Path, units: str) -> None:
+    """Prints the run's results and where they are.
+
+    Args:
+        units: what clips are grouped by, such as "speakers".
+    """
+    table = Table(box=None)
+    for name in ("", "clips", units, "accuracy", "balanced", "loss"):
+        table.add_column(name, justify="left" if not name else "right")
+    for split, metric in (("train", "train"), ("validation", "val"), ("test", "test")):
+        numbers = [metrics.get(f"{metric}/{name}") for name in ("accuracy", "balanced_accuracy", "loss")]
+        cells = ["" if number is None else f"{number:.4f}" for number in numbers]
+        table.add_row(split, str(metrics[f"clips/{split}"]), str(metrics[f"{units}/{split}"]), *cells)
+    console = Console(markup=False, emoji=False)  # names may look like either
+    with console:  # at once, as jobs of a multirun may speak at a time
+        console.print(table)
+        console.print(f"Run folder: {folder}", soft_wrap=True, highlight=False)
+
+
+def hush() -> None:
+    """Silences what libraries say at every start that no user can act on."""
+    for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in (
+        ".*does not have many workers.*",
+        ".*predict returned None.*",
+        ".*Checkpoint directory .* exists.*",
+        ".*GPU available but not used.*",
+        ".*treespec, LeafSpec.*",
+        ".*number of training batches.*",
+        ".*isinstance.treespec.*",
+        ".*y_pred contains classes not in y_true.*",
+        ".*A single label was found.*",
+    ):
+        warnings.filterwarnings("ignore", message)

@@ -1,0 +1,105 @@
+"""Weights & Biases: one run per job, grouped by sweep; offline where no key is configured, never asking."""
+
+import logging
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import wandb
+from pytorch_lightning.loggers import WandbLogger
+
+from auscult.mistake import Mistake
+
+log = logging.getLogger(__name__)
+
+
+def open_run(config: dict[str, Any], folder: Path, sweep: Path | None, name: str) -> WandbLogger:
+    """A logger whose run lives in the run folder; a resumed run goes on with the same W&B run.
+
+    Args:
+        config: the resolved configuration; becomes the run's config.
+        folder: the run folder.
+        sweep: the folder of the multirun that this job belongs to, if any.
+        name: the run's.
+
+    Raises:
+        Mistake: W&B cannot start (a key that is refused, no connection in online mode).
+    """
+    options = {option: value for option, value in config["logger"].items() if option != "name"}
+    os.environ.setdefault("WANDB_SILENT", "true")
+    options["group"] = (
+        str(options["group"]) if options["group"] else (f"{sweep.parent.name}/{sweep.name}" if sweep else None)
+    )
+    logger = WandbLogger(
+        name=name,
+        id=run_id(folder),
+        save_dir=str(folder),
+        mode=mode(),  # Lightning's own `offline` comes too late once a key was looked for
+        resume="allow",
+        **options,
+    )
+    try:
+        logger.log_hyperparams(config)  # starts the run, in the first process only
+    except (wandb.errors.Error, OSError, TypeError) as error:  # TypeError: of an option that it does not know
+        raise Mistake(
+            f"logger=wandb cannot start a run ({str(error).splitlines()[0]}); set WANDB_MODE=offline to go on without."
+        ) from error
+    return logger
+
+
+@contextmanager
+def finished() -> Iterator[None]:
+    """Ends the run that was started within, if any, as done or as failed: the next job must not go on with it."""
+    exit_code = 1
+    try:
+        yield
+        exit_code = 0
+    finally:
+        if wandb.run is not None:
+            wandb.run.finish(exit_code)
+
+
+def run_id(folder: Path) -> str:
+    """The id of a run folder's W&B run, an agent's or drawn once: a resumed run finds the one it had."""
+    path = folder / "wandb/id.txt"
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(os.environ.get("WANDB_RUN_ID") or secrets.token_hex(6))
+    held = path.read_text().strip()
+    if not re.fullmatch(r"[\w.-]{1,128}", held):
+        raise Mistake(f"{path} holds no id of a W&B run; remove it to begin another run there.")
+    return held
+
+
+def mode() -> Literal["online", "offline", "disabled"]:
+    """WANDB_MODE decides if it is set; otherwise a run is online exactly where a key is configured."""
+    if chosen := os.environ.get("WANDB_MODE"):
+        return {"online": "online", "disabled": "disabled"}.get(chosen, "offline")  # type: ignore[return-value]
+    if wandb.login(prompt=False):
+        return "online"
+    log.info("W&B has no key here: the run is kept in its folder, and `wandb sync` sends it.")
+    return "offline"
+
+
+def log_results(
+    logger: WandbLogger, metrics: dict[str, Any], counts: np.ndarray, classes: list[str], plot: Path | None
+) -> None:
+    """The run's metrics as its summary; the confusion matrix as a table and, if it was drawn, as a picture."""
+    rows: list[Any] = [
+        [classes[row], classes[column], int(counts[row, column])] for row, column in np.ndindex(counts.shape)
+    ]
+    drawn = {} if plot is None else {"test/confusion": wandb.Image(str(plot))}
+    table = wandb.Table(["true", "predicted", "clips"], rows)
+    logger.experiment.log({**drawn, "test/confusion_table": table})
+    logger.experiment.summary.update(metrics)
+
+
+def log_leaderboard(logger: WandbLogger, table: pd.DataFrame, page: Path) -> None:
+    """A leaderboard's numbers as a table, a row each, and its page."""
+    logger.experiment.log({"leaderboard": wandb.Table(dataframe=table), "page": wandb.Html(str(page), inject=False)})

@@ -1,0 +1,108 @@
+"""Who records what, and in which order: all that we know of a speaker beyond AudioMNIST's own metadata."""
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from auscult.serve.options import is_word
+from auscult.serve.upload import BadUpload
+
+# AudioMNIST's keys of what a speaker may tell, and the values where only some can be chosen; `recordingdate` is ours
+QUESTIONS: dict[str, tuple[str, ...]] = {
+    "age": (),
+    "gender": ("female", "male"),
+    "accent": (),
+    "native speaker": ("yes", "no"),
+    "origin": (),
+    "recordingroom": (),
+}
+MOST_LETTERS = 100  # of an answer
+OLDEST = 120
+MOST_BYTES = 10**7  # of a session's file: 100 000 prompts
+
+
+@dataclass(frozen=True)
+class Session:
+    """One speaker's, kept as JSON.
+
+    Args:
+        speaker: two digits; "" until a word is kept.
+        token: the secret in the speaker's link.
+        pseudonym: known here only.
+        about: metadata under AudioMNIST's keys, as far as told.
+        order: of the prompts: words, each with the index of its repetition.
+    """
+
+    speaker: str
+    token: str
+    pseudonym: str
+    about: dict[str, Any]
+    order: list[tuple[str, int]]
+
+    def to_json(self) -> bytes:
+        return json.dumps(asdict(self), ensure_ascii=False).encode()
+
+    @classmethod
+    def read(cls, path: Path) -> "Session":
+        """Raises ValueError, TypeError or KeyError where the file is none of ours: its words become files' names."""
+        if path.stat().st_size > MOST_BYTES:
+            raise ValueError("it is larger than any session")
+        try:
+            known = json.loads(path.read_text(encoding="utf-8"))
+        except RecursionError as error:
+            raise ValueError("it is too deep") from error
+        token, pseudonym = known["token"], known["pseudonym"]
+        order = [(str(word), int(index)) for word, index in known["order"]]
+        if not (isinstance(token, str) and token.isascii() and isinstance(pseudonym, str)):
+            raise ValueError("its token or its pseudonym is none")
+        if not all(is_word(word) and index >= 0 for word, index in order):
+            raise ValueError("its words are none")
+        return cls(path.stem if path.stem.isdecimal() else "", token, pseudonym, dict(known["about"]), order)
+
+
+def pseudonym_in(answers: dict[str, Any]) -> str:
+    """The pseudonym of a speaker who consents.
+
+    Raises:
+        BadUpload: one of the two is missing.
+    """
+    if answers.get("consent") is not True:
+        raise BadUpload("Without your consent nothing is recorded; tick the box if you agree.")
+    pseudonym = text("pseudonym", answers.get("pseudonym", ""))
+    if not pseudonym:
+        raise BadUpload("A pseudonym is needed; any name will do that only you can tell is yours.")
+    return pseudonym
+
+
+def about_in(answers: dict[str, Any]) -> dict[str, Any]:
+    """A speaker's metadata, as AudioMNIST has them.
+
+    Raises:
+        BadUpload: an answer cannot be; says which.
+    """
+    about: dict[str, Any] = {}
+    for question, choices in QUESTIONS.items():
+        answer = text(question, answers.get(question, ""))
+        if answer and choices and answer not in choices:
+            raise BadUpload(f"The {question} is to be one of {', '.join(choices)}, or left out.")
+        if answer:
+            about[question] = years(answer) if question == "age" else answer
+    return about | {"recordingdate": time.strftime("%y-%m-%d-%H-%M-%S")}
+
+
+def text(question: str, answer: Any) -> str:
+    """An answer without needless spaces."""
+    if not isinstance(answer, str):
+        raise BadUpload(f"The {question} is to be a text.")
+    answer = " ".join(answer.split())
+    if len(answer) > MOST_LETTERS or not answer.isprintable():
+        raise BadUpload(f"The {question} is to be at most {MOST_LETTERS} letters that can be printed.")
+    return answer
+
+
+def years(answer: str) -> int:
+    if not (answer.isascii() and answer.isdecimal() and 0 < int(answer) <= OLDEST):
+        raise BadUpload(f"The age is to be a whole number from 1 to {OLDEST}, or left out.")
+    return int(answer)

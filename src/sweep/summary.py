@@ -1,0 +1,225 @@
+"""Many runs become one table. Reads nothing but their folders, so that it works with any launcher.
+
+    python -m auscult.sweep.summary multirun/DATE/TIME
+
+sums a multirun up again: when the multirun itself was killed, or a job of it was resumed.
+"""
+
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+from auscult.files import check_links
+from auscult.mistake import Mistake
+from auscult.plain_data import plain_yaml, shown, text_of
+from auscult.printing import printing
+from auscult.program.interruption import set_way_on
+
+DAMAGES = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+CHOICES = ("data", "model", "task", "intervention")
+RECORDS = ("overrides", "hydra")  # of how a job was started
+FAILED, LEFT_OUT = "error.txt", "left_out.txt"  # why a job has no metrics.json
+# the columns of summary.md, as far as the jobs have them
+METRICS = (
+    "test/accuracy",
+    "test/balanced_accuracy",
+    "val/accuracy",
+    "intervention/accuracy_before",
+    "intervention/accuracy_after",
+    "intervention/flipped",
+    "intervention/opposite/minus_intervention",
+    "intervention/artefact/minus_intervention",
+    "perturbation/area/relevance",
+    "perturbation/area/amplitude_minus_relevance",
+    "perturbation/area/random_minus_relevance",
+    "conservation_error/median",
+)
+# arXiv 1807.03418v3, Table 1: test accuracy in %, mean and standard deviation over the folds, as published
+PAPER = {
+    ("alexnet", "digit"): (95.82, 1.49),
+    ("alexnet", "sex"): (95.87, 2.85),
+    ("audionet", "digit"): (92.53, 2.04),
+    ("audionet", "sex"): (91.74, 8.60),
+}
+
+
+SPREAD = "mean ± standard deviation (divisor n - 1) over the n jobs"
+
+
+class SweepSummary(Callback):
+    """Ends a multirun with `summary.csv` and `summary.md`, and with exit status 1 if a job failed."""
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        folder = Path(config.hydra.sweep.dir).absolute()
+        set_way_on(lambda: f"go on by repeating the command with hydra.sweep.dir={folder}")
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        sum_up(Path(config.hydra.sweep.dir).absolute())
+
+
+class FailedJobs(Callback):
+    """Ends a multirun that has no summary with exit status 1 if a job failed."""
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        folder = Path(config.hydra.sweep.dir).absolute()
+        failed = len(list(folder.rglob(FAILED)))
+        if failed:
+            raise SystemExit(f"{failed} jobs failed; {FAILED} in their folders below {folder} says why.")
+
+
+def sum_up(folder: Path) -> None:
+    """Writes the summary of a multirun and prints it; exits with status 1 if a job failed."""
+    try:
+        check_links(folder)
+        rows = read_jobs(folder)
+        write(folder, rows)
+    except Mistake as mistake:
+        raise SystemExit(str(mistake)) from mistake
+    except OSError as error:
+        raise SystemExit(f"Cannot write the summary to {error.filename or folder} ({error.strerror}).") from error
+    with printing():
+        print((folder / "summary.md").read_text(encoding="utf-8"))
+        print(f"Sweep folder: {folder}")
+    failed = sum(bool(row["error"]) for row in rows)
+    if failed:
+        raise SystemExit(f"{failed} of {len(rows)} jobs failed; summary.csv says why.")
+
+
+def read_jobs(folder: Path) -> list[dict[str, Any]]:
+    """A row per job of a multirun: its number, overrides, choices, metrics and error, in the jobs' order.
+
+    Args:
+        folder: the multirun's, with a run folder per job.
+    """
+    rows: list[dict[str, Any]] = []
+    for record in sorted(folder.rglob(".hydra/overrides.yaml")):
+        job = record.parents[1]
+        if (job / LEFT_OUT).exists():
+            continue
+        row: dict[str, Any] = {"job": len(rows), "folder": str(job.relative_to(folder)), "overrides": {}, "choices": {}}
+        try:
+            rows.append(row | read_job(job))
+        except DAMAGES as error:
+            rows.append(row | {"error": f"its record cannot be read ({shown(error)})"})
+    return sorted(rows, key=lambda row: row["job"])
+
+
+def read_job(job: Path) -> dict[str, Any]:
+    """What the folder of a job says of it; raises all kinds of errors where it is damaged."""
+    overrides, hydra = (plain_yaml(text_of(job / f".hydra/{name}.yaml")) for name in RECORDS)
+    parts = [text.lstrip("+").partition("=") for text in overrides]
+    choices = hydra["hydra"]["runtime"]["choices"]
+    row: dict[str, Any] = {"job": int(hydra["hydra"]["job"]["num"]), "error": ""}
+    row["overrides"] = {name: value for name, _, value in parts}
+    row["choices"] = {group: choices[group] and shown(choices[group]) for group in CHOICES if group in choices}
+    if (job / FAILED).exists():
+        row["error"] = shown(text_of(job / FAILED).strip(), 1000)
+    elif (job / "metrics.json").exists():
+        row = metrics_in(text_of(job / "metrics.json")) | row
+    else:
+        row["error"] = "did not finish"
+    return row
+
+
+def metrics_in(text: str) -> dict[str, float | int]:
+    """The numbers of a `metrics.json`; raises all kinds of errors where it holds anything else."""
+    metrics = {shown(name): (value, float(value)) for name, value in json.loads(text).items()}
+    return {name: value if isinstance(value, int) else number for name, (value, number) in metrics.items()}
+
+
+def write(folder: Path, rows: list[dict[str, Any]]) -> None:
+    """`summary.csv`, a row per job, and `summary.md`, mean and standard deviation over folds, see `mean_and_std`.
+
+    Args:
+        rows: as `read_jobs` returns them.
+    """
+    import pandas as pd  # only now: every `python train.py` reads this file, also for --help
+
+    jobs = [{**row, **row["overrides"]} for row in rows]
+    table = pd.DataFrame(jobs).drop(columns=["overrides", "choices"], errors="ignore")
+    first = [name for name in ["job", *varied(rows), "fold", *METRICS, "error"] if name in table]
+    rest = [name for name in table if name not in first]
+    table[[*dict.fromkeys(first), *rest]].to_csv(folder / "summary.csv", index=False, errors="backslashreplace")
+    (folder / "summary.md").write_text("\n".join(markdown(rows)) + "\n", encoding="utf-8", errors="backslashreplace")
+
+
+def varied(rows: list[dict[str, Any]]) -> list[str]:
+    """The overrides that differ between jobs, other than the fold."""
+    names = dict.fromkeys(name for row in rows for name in row["overrides"])
+    return [name for name in names if name != "fold" and len({row["overrides"].get(name) for row in rows}) > 1]
+
+
+def by_attribution(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """A job as a row for each attribution that explained it at the end (`explain_by`), or as it is."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, value in row.items():
+        attribution, _, metric = name.partition("/")
+        if metric in METRICS:
+            found.setdefault(attribution, {})[metric] = value
+    return [
+        {**row, **metrics, "overrides": {**row["overrides"], "attribution": attribution}}
+        for attribution, metrics in found.items()
+    ] or [row]
+
+
+def markdown(rows: list[dict[str, Any]]) -> list[str]:
+    """The lines of `summary.md`."""
+    failed = [row for row in rows if row["error"]]
+    rows = [part for row in rows for part in by_attribution(row)]
+    names = varied(rows)
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row["overrides"].get(name, "") for name in names), []).append(row)
+    with_paper = bool(rows) and all(row["choices"].get("data") == "audiomnist" for row in rows)
+    metrics = [name for name in METRICS if any(name in row for row in rows)]
+    columns = [*names, "jobs", *(name.removeprefix("test/") for name in metrics)]
+    columns += ["paper, Table 1, as published"] if with_paper else []
+    lines = ["# Sweep", "", f"Percent, {SPREAD} of a row (folds).", ""]
+    lines += ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
+    for values, members in groups.items():
+        done = [row for row in members if not row["error"]]
+        cells = [*map(cell, values), f"{len(done)}" if len(done) == len(members) else f"{len(done)} of {len(members)}"]
+        cells += [mean_and_std([100 * row[name] for row in done if name in row]) for name in metrics]
+        if with_paper:
+            choices = members[0]["choices"]
+            paper = PAPER.get((choices.get("model"), choices.get("task")))
+            cells.append(f"{paper[0]:.2f} ± {paper[1]:.2f}" if paper else "")
+        lines.append("| " + " | ".join(cells) + " |")
+    if rows and all(row["choices"].get("intervention") == "scale_spectrogram" for row in rows):
+        lines += [
+            "",
+            "The paper's AlexNet, on AudioMNIST's sex, fell from 95.87 ± 2.85 to 20.3 ± 12.6 (approximately).",
+        ]
+    if failed:
+        lines += ["", "## Failed", "", *(f"- job {row['job']}: {row['error']}" for row in failed)]
+    return lines
+
+
+def cell(value: Any) -> str:
+    """A value as a cell of a table in Markdown takes it."""
+    return " ".join(str(value).split()).replace("|", "\\|")
+
+
+def mean_and_std(values: list[float]) -> str:
+    """`95.87 ± 2.85`: mean and standard deviation of a sample, whose sum of squares is divided by n - 1.
+
+    Folds are few, and stand for all that could have been made: divided by n, as of a whole population, the deviation
+    of five comes out a tenth too small, that of two by 29 %. One value has none.
+    """
+    if not values:
+        return "–"
+    mean = sum(values) / len(values)
+    if len(values) == 1:
+        return f"{mean:.2f}"
+    return f"{mean:.2f} ± {math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1)):.2f}"
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2 or not Path(sys.argv[1], "multirun.yaml").is_file():
+        sys.exit("python -m auscult.sweep.summary FOLDER takes the folder of a multirun, such as multirun/DATE/TIME.")
+    sum_up(Path(sys.argv[1]).absolute())

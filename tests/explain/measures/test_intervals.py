@@ -1,0 +1,115 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from auscult.explain.measures.intervals import DIFFERENCE, SHARE, SpeakerIntervals
+
+SIMULATIONS = 2000
+
+
+def clips_of(speakers: int, generator: np.random.Generator) -> np.ndarray:
+    """How many clips each speaker has: from a few to a hundred."""
+    return np.clip(np.exp(generator.normal(3, 0.6, speakers)).round().astype(int), 4, 100)
+
+
+def simulated(kind: str, clips: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, float]:
+    """A value per clip in each simulation, (N, SIMULATIONS), of speakers drawn anew each time; and the true mean."""
+    if kind == "normal":
+        own = np.repeat(generator.standard_normal((len(clips), SIMULATIONS)), clips, axis=0)
+        return own + 2 * generator.standard_normal(own.shape), 0.0
+    mean, spread = {
+        "accuracy 0.9": (0.9, 0.08),
+        "accuracy 0.97": (0.97, 0.03),
+        "probability 0.9": (0.9, 0.08),
+        "uneven": (0.97, 0.06),
+    }[kind]
+    size = mean * (1 - mean) / spread**2 - 1
+    own = generator.beta(mean * size, (1 - mean) * size, (len(clips), SIMULATIONS))
+    own = np.repeat(own, clips, axis=0)
+    return (own if kind.startswith("probability") else generator.random(own.shape) < own), mean
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("speakers", [5, 8, 11, 20, 30])
+@pytest.mark.parametrize("kind", ["normal", "accuracy 0.9", "accuracy 0.97", "probability 0.9", "uneven"])
+def test_intervals_cover_what_they_claim(kind: str, speakers: int) -> None:
+    """92 to 97 % of them hold the truth; more where few speakers are mostly at an end, less where many are uneven."""
+    generator = np.random.default_rng(speakers)
+    covered = []
+    for _ in range(3):  # other numbers of clips
+        clips = clips_of(speakers, generator)
+        values, truth = simulated(kind, clips, generator)
+        intervals = SpeakerIntervals(np.repeat(np.arange(speakers).astype(str), clips).tolist())
+        low, high = intervals.of_mean(values, None if kind == "normal" else SHARE)
+        said = ~np.isnan(low)
+        assert said.mean() > 0.99
+        covered.append(np.mean((low <= truth) & (truth <= high), where=said))
+    few = {"accuracy 0.9": 5, "accuracy 0.97": 11, "uneven": 11}.get(kind, 0)
+    least = 0.88 if kind == "uneven" else 0.92
+    assert least <= np.mean(covered) <= (0.995 if speakers <= few else 0.97), covered
+
+
+def test_without_bounds_and_with_equal_clips_it_is_students():
+    values = np.random.default_rng(0).standard_normal(60) + np.repeat(np.arange(6), 10)
+    speakers = np.repeat(list("abcdef"), 10).tolist()
+    expected = stats.ttest_1samp(values.reshape(6, 10).mean(1), 0)
+    found = SpeakerIntervals(speakers)
+    np.testing.assert_allclose(found.of_mean(values, None), expected.confidence_interval())
+    assert found.p_values(values) == pytest.approx(expected.pvalue)
+
+
+def test_unequal_clips_count_as_they_are_and_speakers_are_left_out_one_by_one():
+    names, values = ["a"] * 5 + ["b"] * 2 + ["c"] * 3, np.array([1, 1, 0, 1, 1, 0, 0, 1, 1, 0.0])
+    means = [values[[name != left for name in names]].mean() for left in "abc"]
+    error = np.sqrt(2 / 3 * np.square(means - np.mean(means)).sum())
+    freedom = 1 / (0.5**2 + 0.2**2 + 0.3**2) - 1
+    logit, reach = np.log(0.6 / 0.4), stats.t.ppf(0.975, freedom) * error / (0.6 * 0.4)
+    expected = [1 / (1 + np.exp(-logit - sign * reach)) for sign in (-1, 1)]
+    np.testing.assert_allclose(SpeakerIntervals(names).of_mean(values), expected)
+
+
+def test_bounds_move_the_interval_with_them():
+    """A difference of shares, from -1 to 1, is a share of that range."""
+    names, values = [f"s{number % 5}" for number in range(40)], np.random.default_rng(1).random(40)
+    intervals = SpeakerIntervals(names)
+    of_shares, of_differences = intervals.of_mean(values), intervals.of_mean(2 * values - 1, DIFFERENCE)
+    np.testing.assert_allclose(of_differences, [2 * end - 1 for end in of_shares])
+    np.testing.assert_allclose(intervals.of_mean(1 - values), [1 - end for end in of_shares[::-1]])
+
+
+def test_all_right_is_not_certain():
+    """Of eight speakers all are right: Wilson's bound for 8 of 8, by Student's quantile."""
+    low, high = SpeakerIntervals([str(number % 8) for number in range(80)]).of_mean(np.ones(80))
+    quantile = stats.t.ppf(0.975, 7)
+    assert (low, high) == (pytest.approx(8 / (8 + quantile**2)), 1)
+    low, high = SpeakerIntervals([str(number % 8) for number in range(80)]).of_mean(np.zeros(80))
+    assert (low, high) == (0, pytest.approx(quantile**2 / (8 + quantile**2)))
+
+
+def test_a_speakers_clips_are_no_independent_evidence():
+    names, values = [f"s{number % 7}" for number in range(30)], np.random.default_rng(2).random(30)
+    once, ten_times = SpeakerIntervals(names).of_mean(values), SpeakerIntervals(names * 10).of_mean(np.tile(values, 10))
+    np.testing.assert_allclose(once, ten_times)
+
+
+def test_columns_are_as_one_by_one():
+    names, values = [f"s{number % 7}" for number in range(30)], np.random.default_rng(3).random((30, 2, 3))
+    low, high = SpeakerIntervals(names).of_mean(values)
+    assert low.shape == high.shape == (2, 3)
+    np.testing.assert_allclose((low[1, 2], high[1, 2]), SpeakerIntervals(names).of_mean(values[:, 1, 2]))
+
+
+@pytest.mark.parametrize("speakers", [["me"] * 6, ["me"] * 99 + ["you"]])
+def test_too_few_speakers_give_no_interval(speakers):
+    """One, or one and hardly another."""
+    values = np.random.default_rng(4).random(len(speakers))
+    intervals = SpeakerIntervals(speakers)
+    assert np.isnan(intervals.of_mean(values)).all() and np.isnan(intervals.p_values(values))
+    assert intervals.described("accuracy", values) == {"accuracy": pytest.approx(values.mean())}
+
+
+def test_a_metric_comes_with_its_interval():
+    names, values = [f"s{number % 7}" for number in range(30)], np.random.default_rng(5).random(30)
+    metrics = SpeakerIntervals(names).described("accuracy", values)
+    assert list(metrics) == ["accuracy", "accuracy_low", "accuracy_high"]
+    assert metrics["accuracy_low"] < metrics["accuracy"] < metrics["accuracy_high"]

@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+
+from auscult.explain.report.class_averages import LEAD_SECONDS, aligned, class_averages, for_average, onset_of
+from auscult.modules.frontends import DecibelSpectrogram
+from tests.explain.small_results import (
+    COLUMNS,
+    FREQUENCIES,
+    RATE,
+    ROWS,
+    SILENCE,
+    TIMES,
+    clip,
+    small_results,
+    small_view,
+    wave_view,
+)
+
+SAMPLES = np.arange(8000) / 8000
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+@pytest.mark.parametrize("start", [0, 100, 3000, 7000])
+def test_averages_begin_at_the_onset_and_count_every_clip_alike(start, scale):
+    waveform, lead = np.zeros(8000), round(LEAD_SECONDS * 8000)
+    waveform[start : start + 1000] = 0.1
+    relevance = scale * np.where(waveform != 0, 1.0, 0.0)
+    shifted = for_average(relevance, onset_of(waveform, 8000), SAMPLES)
+    np.testing.assert_allclose(shifted[lead : lead + 1000], 0.001)
+    assert shifted.sum() == pytest.approx(1)
+    assert not for_average(np.zeros(8000), onset_of(waveform, 8000), SAMPLES).any()
+
+
+def test_averages_of_spectrograms_begin_at_the_onset():
+    spectrograms, times = [], DecibelSpectrogram(8000).times.numpy()
+    for start in (1400, 3500):  # whole frames apart
+        relevance = np.zeros((227, 227))
+        relevance[30, start // 35 - 2 : start // 35 + 8] = [*range(1, 11)]
+        spectrograms.append(for_average(relevance, start / 8000, times))
+    np.testing.assert_array_equal(*spectrograms)
+    onset = spectrograms[0][30].nonzero()[0][0] * 35 / 8000
+    assert onset == pytest.approx(LEAD_SECONDS, abs=35 / 8000)
+
+
+@pytest.mark.parametrize(("onset", "shift"), [(0.0, 0), (0.3, 3), (0.31, 3), (5.0, 10)])
+def test_what_comes_from_beyond_the_clip_is_as_it_is_outside(onset, shift):
+    values = np.arange(1.0, 41).reshape(4, 10)
+    expected = np.concatenate([values[:, shift:], np.full((4, shift), -7.0)], axis=1)
+    np.testing.assert_array_equal(aligned(values, onset, TIMES, -7.0), expected)
+    late = aligned(values, 0.0, TIMES + onset, -7.0)  # the first column lies after the onset
+    expected = np.concatenate([np.full((4, shift), -7.0), values[:, : 10 - shift]], axis=1)
+    np.testing.assert_array_equal(late, expected)
+
+
+def test_right_and_wrong_predictions_are_averaged_apart(tmp_path):
+    onsets, label, said = [0.0, 0.2, 0.5, 0.3, 0.1], [0, 0, 0, 1, 0], [0, 0, 1, 1, 0]
+    pattern = np.random.default_rng(0).standard_normal((5, ROWS, 2))  # of 0.2 s, from the onset
+    relevance = np.zeros((5, ROWS, COLUMNS))
+    for row, onset in enumerate(onsets):
+        relevance[row, :, round(10 * onset) : round(10 * onset) + 2] = pattern[row]
+    probability = np.eye(3)[said].tolist()
+    waveforms = [clip(onset, level=0.1 * (row + 1)) for row, onset in enumerate(onsets)]
+    results = small_results(tmp_path, relevance, label, probability, ["a", "b", "c"], waveforms)
+    averages = class_averages(results, small_view())
+
+    normal = pattern / np.abs(pattern).sum((1, 2), keepdims=True)
+    groups = {(0, 0): [0, 1, 4], (0, 1): [2], (1, 0): [3]}
+    assert averages.clips.tolist() == [[3, 1], [1, 0], [0, 0]]
+    for group in np.ndindex(3, 2):
+        members = groups.get(group, [])
+        expected, shown = np.zeros((ROWS, COLUMNS)), np.zeros((ROWS, COLUMNS))
+        if members:
+            expected[:, :2] = normal[members].mean(0)
+            shown[:, :2], shown[:, 2:] = np.mean([0.1 * (row + 1) for row in members]), SILENCE
+        np.testing.assert_allclose(averages.relevance[group], expected, atol=1e-7)
+        np.testing.assert_allclose(averages.spectrogram[group], shown, atol=1e-4)
+    np.testing.assert_allclose(averages.by_row[0], normal[[0, 1, 4]].clip(0).mean(0).sum(1), atol=1e-7)
+    np.testing.assert_allclose(averages.by_column[1, :2], normal[3].clip(0).sum(0), atol=1e-7)
+    assert not averages.by_row[2].any()
+    np.testing.assert_allclose(averages.onsets, onsets)
+    np.testing.assert_allclose(averages.places, TIMES - LEAD_SECONDS)
+    assert averages.frequencies is not None and averages.frequencies.tolist() == FREQUENCIES.tolist()
+
+
+def test_batches_make_no_difference(tmp_path, monkeypatch):
+    random = np.random.default_rng(0)
+    waveforms = [clip(onset) for onset in random.uniform(0, 0.7, 20)]
+    label, probability = random.integers(0, 2, 20).tolist(), random.dirichlet((1, 1), 20).tolist()
+    results = small_results(
+        tmp_path, random.standard_normal((20, ROWS, COLUMNS)), label, probability, ["a", "b"], waveforms
+    )
+    whole = class_averages(results, small_view())
+    monkeypatch.setattr("auscult.explain.relevance.results.BATCH", 3)
+    parts = class_averages(results, small_view())
+    np.testing.assert_allclose(parts.relevance, whole.relevance)
+    np.testing.assert_allclose(parts.spectrogram, whole.spectrogram)
+
+
+def test_waveforms_have_relevance_in_time_only(tmp_path):
+    relevance = np.zeros((2, RATE))
+    relevance[0, 300:400], relevance[1, 500:600] = 1.0, 3.0
+    waveforms = [clip(0.3), clip(0.5)]
+    results = small_results(tmp_path, relevance, [0, 0], [[0.9, 0.1]] * 2, ["a", "b"], waveforms)
+    averages = class_averages(results, wave_view())
+    expected = np.zeros(RATE)
+    expected[30:130] = 0.01  # from the onset, 30 ms after the start
+    np.testing.assert_allclose(averages.relevance[0, 0], expected)
+    assert averages.spectrogram is None and averages.by_row is None
+    assert averages.places[0] == -LEAD_SECONDS and averages.places[1] - averages.places[0] == pytest.approx(1 / RATE)

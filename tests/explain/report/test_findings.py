@@ -1,0 +1,103 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from auscult.explain.intervention.interventions import compare
+from auscult.explain.measures.intervals import SpeakerIntervals
+from auscult.explain.measures.perturbation import Outcome, areas, summarise
+from auscult.explain.report.findings import curve_findings, intervention_findings
+
+
+def curves(relevance: float, amplitude: float, margin: float, fraction: float = 0.01) -> pd.DataFrame:
+    rows = [("relevance", 0, 0.92, 0), ("amplitude", 0, 0.92, 0), ("relevance", fraction, relevance, 0)]
+    rows += [("amplitude", fraction, amplitude, amplitude - relevance)]
+    table = pd.DataFrame(rows, columns=["order", "fraction", "accuracy", "gap"])
+    ends = {"low": -margin, "high": margin}
+    of_accuracy = {end: table["accuracy"] + way for end, way in ends.items()}
+    return table.assign(**of_accuracy, **{f"gap_{end}": table["gap"] + way for end, way in ends.items()})
+
+
+@pytest.mark.parametrize(
+    ("relevance", "amplitude", "margin", "said"),
+    [
+        (0.70, 0.80, 0.04, "better than amplitude by 10.0 points [6.0, 14.0]"),
+        (0.78, 0.80, 0.04, "better than amplitude by 2.0 points [−2.0, 6.0], which include zero"),
+        (0.80, 0.73, 0.03, "worse than amplitude by 7.0 points [4.0, 10.0]"),
+        (0.80, 0.78, 0.04, "worse than amplitude by 2.0 points [−2.0, 6.0], which include zero"),
+        (0.70, 0.80, math.nan, "better than amplitude by 10.0 points, of too few speakers for an interval"),
+        (0.80, 0.80, 0.03, "as well as amplitude"),
+    ],
+)
+def test_findings_say_who_did_better_and_how_sure_that_is(relevance, amplitude, margin, said):
+    gap, name = amplitude - relevance, "perturbation/area/amplitude_minus_relevance"
+    areas = {name: gap, f"{name}_low": gap - margin, f"{name}_high": gap + margin}
+    _, first, last = curve_findings(curves(relevance, amplitude, margin), "samples", areas)
+    assert first.startswith(f"With 1 % of the samples removed, accuracy is {100 * relevance:.1f} %")
+    assert first.endswith(f"with none removed, 92.0 %. Here relevance does {said}.")
+    assert last == f"Averaged over the fractions removed, on a logarithmic scale, relevance does {said}."
+
+
+def test_findings_of_a_perturbation_by_hand():
+    orders = ("relevance", "least relevant", "amplitude", "random", "random")
+    # four clips of two speakers at 0 and 1 %: by relevance all are lost, by amplitude two, at random one of eight
+    after = np.array([[0, 1, 0, 1, 1], [0, 1, 1, 1, 1], [0, 1, 0, 1, 0], [0, 1, 1, 1, 1]], bool)
+    correct = np.stack([np.ones_like(after), after], axis=2)  # (N, O, F)
+    outcome = Outcome(orders, correct, correct.astype(np.float32))
+    intervals = SpeakerIntervals(["ada", "ada", "bela", "bela"])
+    table, between = (made(outcome, [0, 0.01], intervals) for made in (summarise, areas))
+    found = curve_findings(table, "samples", between)
+    assert found[1:] == [
+        "With 1 % of the samples removed, accuracy is 0.0 % [0.0, 98.8] by relevance, 100.0 % [1.2, 100.0] with the"
+        " least relevant first, 50.0 % by amplitude, 87.5 % [0.0, 100.0] at random; with none removed, 100.0 %. Here"
+        " relevance does better than amplitude by 50.0 points, of too few speakers for an interval; better than random"
+        " by 87.5 points [−100.0, 100.0], which include zero.",
+        "Averaged over the fractions removed, on a logarithmic scale, relevance does better than amplitude by 50.0"
+        " points, of too few speakers for an interval; better than random by 87.5 points [−100.0, 100.0], which include"
+        " zero.",
+    ]
+    elsewhere = curve_findings(table.replace({"fraction": {0.01: 0.2}}), "bins")
+    assert elsewhere[1].startswith("With 20 % of the bins removed"), "the fraction that was measured"
+    assert curve_findings(table[table["fraction"] == 0], "bins") == []
+
+
+@pytest.mark.parametrize(
+    ("beyond_artefact", "conclusion"),
+    [
+        (0.05, "It goes further than all of its controls, which supports the hypothesis."),
+        (-0.02, "It is not shown to go further than the artefact alone: this does not support the hypothesis."),
+    ],
+)
+def test_a_hypothesis_is_supported_by_what_goes_beyond_every_control(beyond_artefact, conclusion):
+    metrics = {f"intervention/{name}": 0.9 for name in ("accuracy_before", "accuracy_after", "flipped")}
+    metrics |= {f"{name}{end}": value for name, value in metrics.items() for end in ("_low", "_high")}
+    for name, low in (("opposite", 0.3), ("artefact", beyond_artefact)):
+        own = {"accuracy_after": 0.95, "minus_intervention": low + 0.1}
+        own |= {"minus_intervention_low": low, "minus_intervention_high": low + 0.2}
+        metrics |= {f"intervention/{name}/{key}": value for key, value in own.items()}
+    label = np.array([0, 1])
+    first, second = intervention_findings(metrics, label, label, label, ["male", "female"])
+    assert first.startswith("The intervention takes accuracy from 90.0 % [90.0, 90.0] to 90.0 %")
+    assert second.startswith(
+        "After its controls, accuracy is: the opposite, 95.0 %: the intervention goes further by 40.0"
+    )
+    assert second.endswith(f". {conclusion}")
+    assert (
+        len(
+            intervention_findings(
+                {k: v for k, v in metrics.items() if k.count("/") < 2}, label, label, label, ["m", "f"]
+            )
+        )
+        == 1
+    )
+
+
+def test_without_intervals_an_intervention_is_told_without_them():
+    """As of clips of one speaker."""
+    label, before, after = np.array([0, 0, 1, 1]), np.array([0, 0, 1, 1]), np.array([1, 0, 1, 1])
+    metrics = compare(label, before, after, SpeakerIntervals(["one"] * 4), {"opposite": before})
+    assert "intervention/accuracy_after_low" not in metrics
+    told, beside = intervention_findings(metrics, label, before, after, ["male", "female"])
+    assert "takes accuracy from 100.0 % to 75.0 %; it changes 25.0 %" in told
+    assert "goes further by 25.0 points" in beside and "this does not support the hypothesis" in beside

@@ -1,0 +1,260 @@
+import base64
+import hashlib
+import io
+import math
+import struct
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import matplotlib.figure
+import matplotlib.image
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from auscult.explain.report.html import ClipPanel, Note, Part, Picture, Section, Sound, write_report
+from tests.browser import CHROMIUM, Browser
+
+HOSTILE = "<script>injected = 1</script>\"'&amp;\udcff\n.wav"
+HOSTILE_AS_TEXT = "<script>injected = 1</script>\"'&amp;\\udcff\\n.wav"
+TEXT_TAGS = (
+    "title",
+    "h1",
+    "h2",
+    "h3",
+    "dt",
+    "dd",
+    "a",
+    "li",
+    "td",
+    "th",
+    "summary",
+    "p",
+    "span",
+    "script",
+    "style",
+    "option",
+)
+
+
+def picture(**options) -> Picture:
+    file = io.BytesIO()
+    matplotlib.figure.Figure((4, 1)).savefig(file, dpi=50)
+    return Picture(file.getvalue(), "a waveform", **options)
+
+
+def sound(name: str) -> Sound:
+    file = io.BytesIO()
+    soundfile.write(file, np.random.default_rng(len(name)).uniform(-0.1, 0.1, 8000), 8000, format="WAV")
+    return Sound(name, file.getvalue())
+
+
+def panel(path="a.wav", label: str | None = "yes", prediction="yes", **options) -> ClipPanel:
+    return ClipPanel(path, "ada", label, prediction, prediction, {"yes": 0.75, "no": 0.25}, **options)
+
+
+class Page(HTMLParser):
+    """What a browser would find: elements with their attributes, and the text in each of them."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.elements, self.open, self.source = [], [], path.read_text(encoding="utf-8")
+        self.texts = {tag: [] for tag in TEXT_TAGS}
+        self.feed(self.source)
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        if tag in self.texts:
+            self.open.append(tag)
+            self.texts[tag].append("")
+
+    def handle_endtag(self, tag):
+        if tag in self.texts:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        for tag in self.open:
+            self.texts[tag][-1] += data
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def write(folder: Path, **changes) -> Page:
+    write_report(folder / "report.html", **{"title": "A report", "facts": {"Task": "answers"}} | changes)
+    return Page(folder / "report.html")
+
+
+def content(uri: str, kind: str) -> io.BytesIO:
+    return io.BytesIO(base64.b64decode(uri.removeprefix(f"data:{kind};base64,"), validate=True))
+
+
+def test_pictures_and_sounds_come_back_as_they_were_given(tmp_path):
+    sounds = [sound("original"), sound("positive ")]
+    clips = [panel(pictures=[picture(time_axis=(0.1, 0.9))], sounds=sounds), panel("b.wav", pictures=[picture()])]
+    page = write(tmp_path, clips=clips, sections=[Section("Curves", pictures=[picture()])])
+    assert len(page.all("img")) == 3
+    for image in page.all("img"):
+        pixels = matplotlib.image.imread(content(image["src"], "image/png"))
+        assert pixels.shape[:2] == (int(image["height"]), int(image["width"])) == (50, 200)
+        assert image["alt"] == "a waveform"
+    axes = [(plate["data-left"], plate["data-right"]) for plate in page.all("div") if "data-left" in plate]
+    assert axes == [("0.1", "0.9")]
+    for audio, expected in zip(page.all("audio"), sounds, strict=True):
+        found, rate = soundfile.read(content(audio["src"], "audio/flac"), dtype="int16")
+        given, given_rate = soundfile.read(io.BytesIO(expected.wav), dtype="int16")
+        assert rate == given_rate and found.shape == (8000,) and np.array_equal(found, given)
+        assert audio["preload"] == "none" and "controls" in audio and expected.name in audio["aria-label"]
+
+
+def test_page_asks_nobody_for_anything(tmp_path):
+    page = write(tmp_path, clips=[panel(pictures=[picture()], sounds=[sound("original")])], findings=["It works."])
+    assert "http:" not in page.source and "https:" not in page.source
+    ids = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
+    for _, attributes in page.elements:
+        assert (attributes.get("src") or "data:").startswith("data:")
+        target = attributes.get("href") or "data:"
+        assert target.startswith("data:") or target.removeprefix("#") in ids
+        assert not [name for name in attributes if name.startswith("on") or name in ("style", "srcset", "action")]
+    policy = next(meta["content"] for meta in page.all("meta") if "http-equiv" in meta)
+    allowed = dict(part.strip().split(" ", 1) for part in policy.split(";"))
+    assert allowed["default-src"] == "'none'" and allowed["img-src"] == allowed["media-src"] == "data:"
+    for kind in ("script", "style"):
+        [text] = page.texts[kind]
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert allowed[f"{kind}-src"] == f"'sha256-{digest}'"
+
+
+def test_hostile_names_appear_as_text_wherever_they_stand(tmp_path):
+    def page_of(name):
+        clip = ClipPanel(name, name, name, name, name, {name: 1.0}, remarks=[name], sounds=[sound(name)])
+        part, drawn = Part(name, [name], [(name, name)]), [replace(picture(), alt=name, caption=name)]
+        section = Section(name, [name], drawn, pd.DataFrame({name: [name]}), [part])
+        about = {"title": name, "facts": {name: name}, "findings": [name], "sections": [section]}
+        return write(tmp_path, **about, notes=[Note(name, [name])], guide=[name], clips=[clip])
+
+    page, plain = page_of(HOSTILE), page_of("plain")
+    assert [tag for tag, _ in page.elements] == [tag for tag, _ in plain.elements]
+    for tag in set(TEXT_TAGS) - {"script", "style"}:
+        assert page.texts[tag] == [text.replace("plain", HOSTILE_AS_TEXT) for text in plain.texts[tag]], tag
+    for (_, attributes), (_, expected) in zip(page.elements, plain.elements, strict=True):
+        for name in ("alt", "aria-label", "data-label", "data-prediction", "value"):
+            assert attributes.get(name) == (expected.get(name) and expected[name].replace("plain", HOSTILE_AS_TEXT))
+
+
+@given(st.text(st.characters(exclude_categories=["Cc"]), min_size=1))  # with halves of surrogate pairs
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_name_is_shown_as_it_is(tmp_path, name):
+    page = write(tmp_path, clips=[panel(name)])
+    assert page.texts["h3"] == [name.encode("utf-8", "backslashreplace").decode()]
+
+
+def test_each_clip_has_a_card_that_says_whether_it_was_recognised(tmp_path):
+    clips = [panel("a.wav"), panel("b.wav", prediction="no"), panel("c.wav", label=None)]
+    page = write(tmp_path, clips=clips)
+    assert page.texts["h3"] == ["a.wav", "b.wav", "c.wav"]
+    assert page.texts["span"] == ["✓ right", "✗ wrong", "no label"]
+    cards = page.all("article")
+    assert [card["data-verdict"] for card in cards] == ["right", "wrong", "no label"]
+    assert [card["data-prediction"] for card in cards] == ["yes", "no", "yes"]
+    assert page.texts["option"][:4] == ["any", "no label (1)", "right (1)", "wrong (1)"]
+    assert page.texts["option"][4:] == ["any", "yes (2)", "any", "no (1)", "yes (2)"]
+
+
+def test_parts_fold_and_lead_to_their_clips(tmp_path):
+    parts = [Part("dog", ["It barks.", "Loudly."], [("most typical of dog", "b.wav"), ("odd", "a.wav")], [picture()])]
+    parts.append(Part("rain"))
+    for unfolded in (True, False):
+        section = Section("Class averages", parts=parts, unfolded=unfolded)
+        page = write(tmp_path, sections=[section], clips=[panel("a.wav"), panel("b.wav", remarks=["typical", "first"])])
+        folds = page.all("details")
+        assert page.texts["summary"] == ["dog", "rain"] and [("open" in fold) for fold in folds] == [unfolded] * 2
+        assert page.texts["p"][:2] == ["It barks.", "Loudly."]
+        links = {link["href"] for link in page.all("a") if link["href"].startswith("#clip-")}
+        headings = {heading["id"]: text for heading, text in zip(page.all("h3"), page.texts["h3"], strict=True)}
+        assert [headings[link.removeprefix("#")] for link in sorted(links)] == ["a.wav", "b.wav"]
+        assert page.texts["a"][2:] == ["most typical of dog", "odd"]
+        assert page.texts["span"] == ["✓ right", "✓ right", "typical", "first"]
+
+
+@pytest.mark.parametrize(("options", "word"), [({}, "Speaker"), ({"unit": "source"}, "Source")])
+def test_cards_say_what_a_speaker_is(tmp_path, options, word):
+    page = write(tmp_path, clips=[panel()], **options)
+    assert page.texts["dt"][1] == word and page.texts["dd"][1] == "ada"
+
+
+def test_numbers_that_are_none_are_dashes(tmp_path):
+    table = pd.DataFrame({"paper": [math.nan, 0.2034567], "fold": [0, 1], "speaker": ["ada", None]})
+    clip = replace(panel(conservation_error=math.nan), probabilities={"yes": math.nan, "no": 0.25})
+    page = write(tmp_path, facts={"a": None, "b": np.float32("nan")}, sections=[Section("", table=table)], clips=[clip])
+    assert page.texts["dd"][:2] == ["–", "–"] and page.texts["dd"][-1] == "–"
+    assert page.texts["td"][:6] == ["–", "0", "ada", "0.2035", "1", "–"]
+    assert [text for text in page.texts["td"][6:] if text.strip()] == ["–", "0.250"]
+    assert [bar["width"] for bar in page.all("rect")] == ["0", "25"]
+
+
+def test_of_many_classes_the_likeliest_and_the_clips_own_are_shown():
+    probabilities = {f"class {number}": 0.01 + 0.0001 * number for number in range(50)}
+    bars = ClipPanel("a.wav", "", "class 3", "class 49", "class 7", probabilities).bars
+    assert [name for name, _, _ in bars] == [f"class {number}" for number in (3, 7, *range(38, 50))]
+    assert [name for name, _, named in bars if named] == ["class 3", "class 7", "class 49"]
+
+
+def test_a_page_that_cannot_be_written_leaves_the_earlier_one(tmp_path):
+    write(tmp_path, title="Earlier")
+    with pytest.raises(struct.error):
+        write(tmp_path, title="Later", clips=[panel(pictures=[Picture(b"not a picture", "")])])
+    assert Page(tmp_path / "report.html").texts["h1"] == ["Earlier"]
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium on the PATH")
+def test_page_in_a_browser(tmp_path, request):
+    pictures, sounds = [picture(time_axis=(0.1, 0.9))], [sound("original"), sound("positive")]
+    clips = [panel(HOSTILE, pictures=pictures, sounds=sounds), panel("b.wav", prediction="no", sounds=sounds)]
+    parts = [Part("dog", links=[("most typical", HOSTILE)])]
+    write(tmp_path, clips=clips, sections=[Section("Curves", pictures=pictures, parts=parts)])
+    browser = Browser(CHROMIUM, tmp_path / "profile")
+    request.addfinalizer(browser.process.wait)
+    request.addfinalizer(browser.process.kill)  # before it is waited for
+    browser.open(tmp_path / "report.html")
+    assert browser.run("""
+        const [first, second] = document.querySelectorAll("audio");
+        await first.play();
+        const line = document.querySelector(".cursor");
+        while (!first.currentTime || parseFloat(line.style.left) == 10) await new Promise(requestAnimationFrame);
+        const between = parseFloat(line.style.left) > 10 && parseFloat(line.style.left) <= 90;
+        await second.play();
+        return { between, duration: first.duration, paused: [first.paused, second.paused] };
+    """) == {"between": True, "duration": 1, "paused": [True, False]}  # fmt: skip
+    assert browser.run("""
+        const select = document.querySelector("select[name=verdict]"), cards = [...document.querySelectorAll(".clip")];
+        select.value = "wrong";
+        select.dispatchEvent(new Event("change", { bubbles: true }));
+        const playing = [...document.querySelectorAll("audio")].some((player) => !player.paused);
+        return [cards.map((card) => card.checkVisibility()), document.querySelector("output").value, playing];
+    """) == [[False, True], "1 of 2 clips", False]  # fmt: skip
+    assert browser.run("""
+        const card = document.querySelector(".clip"), again = document.querySelector("select[name=verdict]");
+        document.querySelector(".links a").click();
+        again.value = "wrong";
+        again.dispatchEvent(new Event("change", { bubbles: true }));
+        document.querySelector(".links a").click();
+        return [card.checkVisibility(), document.querySelector("output").value];
+    """) == [True, "2 of 2 clips"], "a link shows the clip that the filters hid"  # fmt: skip
+    image = "const image = document.images[0]; await image.decode();"
+    assert browser.run(f"{image} return [image.naturalWidth, typeof injected]") == [200, "undefined"]
+    assert browser.of("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded") == []
+    asked = [request["request"]["url"] for request in browser.of("Network.requestWillBeSent")]
+    assert [url for url in asked if not url.startswith("data:")] == [(tmp_path / "report.html").as_uri()]
+
+    browser("Emulation.setScriptExecutionDisabled", value=True)
+    browser.open(tmp_path / "report.html")
+    visible = "return [...document.querySelectorAll('.clip, #filters')].map((part) => part.checkVisibility())"
+    assert browser.run(visible) == [False, True, True], "all cards, and no filters that would do nothing"

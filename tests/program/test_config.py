@@ -1,0 +1,134 @@
+import inspect
+from pathlib import Path
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from hydra.utils import get_object
+from omegaconf import OmegaConf
+from pytorch_lightning import Trainer
+
+from auscult.explain.options import check_input
+from auscult.mistake import Mistake
+from auscult.modules.classifier import OPTIMIZER_OPTIONS
+from auscult.program import complaint, config, paths
+from auscult.program.conf import CONF
+
+
+def composed(*overrides: str):
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("train", overrides=list(overrides))
+
+
+@pytest.mark.parametrize("data", ["synthetic", "audiomnist", "audiomnist_az", "esc50", "urbansound8k", "folder"])
+@pytest.mark.parametrize("model", ["audionet", "alexnet"])
+@pytest.mark.parametrize("optimizer", ["adamw", "paper"])
+def test_every_combination_composes_into_plain_containers(data, model, optimizer):
+    given = ["data.root=clips", "data.pattern=x"] if data == "folder" else []
+    checked = config.check(composed(f"data={data}", f"model={model}", f"optimizer={optimizer}", "task=sex", *given))
+    assert OmegaConf.create(yaml.safe_load(yaml.safe_dump(checked))) == checked
+    assert checked["data"]["name"] == data and checked["model"]["name"] == model
+    assert checked["model"]["network"]["published"] is (optimizer == "paper")
+
+
+def test_every_yaml_names_arguments_that_its_class_has():
+    def check(node: object, own: set[str], path: Path) -> None:
+        if not isinstance(node, dict):
+            return
+        if "_target_" in node:
+            known = set(inspect.signature(get_object(node["_target_"])).parameters)
+            assert set(node) - {"_target_"} - own <= known, (path, node["_target_"])
+        for value in node.values():
+            check(value, own, path)
+
+    shared = {"data": {"name", "clip", "epochs", "shift"}, "optimizer": set(OPTIMIZER_OPTIONS)}
+    files = [path for path in CONF.glob("*/*.yaml") if path.parent.name in ("data", "model", "optimizer")]
+    assert len(files) >= 8
+    for path in files:
+        check(yaml.safe_load(path.read_text()), shared.get(path.parent.name, set()), path)
+
+
+def test_trainer_options_are_lightnings():
+    options = yaml.safe_load((CONF / "trainer/default.yaml").read_text())
+    assert set(options) <= set(inspect.signature(Trainer.__init__).parameters)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (["model=foo"], "model=foo is unknown; choose one of alexnet, audionet, melcnn."),
+        (["task=sing"], "task=sing is unknown; choose one of digit, label, sex, sound."),
+        (
+            ["data=nope"],
+            "data=nope is unknown; choose one of audiomnist, audiomnist_az, esc50, folder, synthetic, urbansound8k.",
+        ),
+        (["optimizer=sgd"], "optimizer=sgd is unknown; choose one of adamw, audio_lrp, paper."),
+        (["fodl=1"], "fodl is not an option (did you mean fold?); --help lists them."),
+        (["modle=alexnet"], "modle is not an option (did you mean model?); --help lists them."),
+        (["trainer.max_epoch=1"], "trainer.max_epoch is not an option (did you mean trainer.max_epochs?);"),
+        (["data=folder", "data.patern=x"], "data.patern is not an option (did you mean data.pattern?);"),
+    ],
+)
+def test_what_hydra_refuses_becomes_one_sentence(overrides, says):
+    with pytest.raises(HydraException) as caught:
+        composed(*overrides)
+    sentence = complaint.sentence(caught.value, overrides)
+    assert sentence.startswith(says)
+    assert "\n" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("fold=-1", "fold=-1 is not a whole number"),
+        ("fold=first", "fold=first is not a whole number"),
+        ("fold=0.5", "fold=0.5 is not a whole number"),
+        ("data.batch_size=0", "data.batch_size=0 is not a whole number of 1 or more."),
+        ("optimizer.lr=fast", "optimizer.lr=fast is not a number"),
+        ("trainer.max_epochs=ten", "trainer.max_epochs=ten is not a whole number"),
+        ("trainer.max_epochs=-1", "trainer.max_epochs=-1 would train for ever"),
+        ("label_smoothing=2", "label_smoothing=2 is not a number from 0 to 1"),
+        ("augmentation.noise_snr_db=[3]", "augmentation.noise_snr_db=[3] is neither null nor [low, high]"),
+        ("augmentation.noise_snr_db=[30,10]", "augmentation.noise_snr_db=[30, 10] is neither"),
+        ("task.classes=[yes]", "task.classes="),
+        ("missing_fold=ignore", "missing_fold=ignore is neither error nor skip"),
+        ("model.network.dropout=true", "model.network.dropout=True is not a number"),
+    ],
+)
+def test_wrong_values_are_named(override, says):
+    with pytest.raises(Mistake) as caught:
+        config.check(composed(override))
+    assert str(caught.value).startswith(says)
+
+
+def test_a_missing_value_is_named():
+    with pytest.raises(Mistake, match=r"data\.root has no value; set it with data\.root=…"):
+        config.check(composed("data=folder"))
+
+
+def test_tables_of_ones_own_recordings_may_lie_beside_them(tmp_path, monkeypatch):
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips/labels.csv").touch()
+    monkeypatch.chdir(tmp_path)
+    given = {"input": str(tmp_path / "clips"), "data": {"csv": "labels.csv", "pattern": None, "speakers": None}}
+    check_input(given)
+    assert given["data"]["csv"] == str(tmp_path / "clips/labels.csv")
+    (tmp_path / "labels.csv").touch()
+    check_input(given | {"data": (data := {"csv": "labels.csv", "pattern": None, "speakers": None})})
+    assert data["csv"] == "labels.csv"
+    with pytest.raises(Mistake, match=r"data\.speakers says more of recordings that data\.pattern or data\.csv label"):
+        check_input(given | {"data": {"csv": None, "pattern": None, "speakers": "people.csv"}})
+    with pytest.raises(Mistake, match="nowhere does not exist"):
+        check_input(given | {"input": "nowhere"})
+
+
+def test_run_folder_of_a_checkpoint(tmp_path):
+    checkpoint = tmp_path / "run/checkpoints/last.ckpt"
+    assert paths.run_folder_of(str(checkpoint), "new") == "new"
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.write_bytes(b"PK\x03\x04")
+    assert paths.run_folder_of(str(checkpoint), "new") == str(tmp_path / "run")
+    assert paths.run_folder_of(None, "new") == "new"
