@@ -7,26 +7,14 @@ import pytest
 
 from tests.conftest import ROOT
 
+ABOVE = tuple(f"auscult.{room}" for room in ("explain", "run", "sweep", "leaderboard", "study", "serve"))
 FORBIDDEN = {
-    "src/datamodules": (
-        "auscult.modules",
-        "auscult.explain",
-        "auscult.run.training",
-        "auscult.checkpoint.checkpoint",
-        "train",
-        "explain",
-    ),
-    "src/modules": (
-        "auscult.datamodules",
-        "auscult.explain",
-        "auscult.run.training",
-        "auscult.checkpoint.checkpoint",
-        "train",
-        "explain",
-    ),
-    "src/explain": ("auscult.serve", "auscult.study"),
-    "src/study": ("auscult.serve",),
-    "src": ("train", "explain", "benchmark", "serve", "study", "tests"),
+    "src/datamodules": ("auscult.modules", "auscult.checkpoint.card", "auscult.checkpoint.checkpoint", *ABOVE),
+    "src/modules": ("auscult.datamodules", "auscult.checkpoint.card", "auscult.checkpoint.checkpoint", *ABOVE),
+    "src/explain": ("auscult.leaderboard", "auscult.serve", "auscult.study"),
+    "src/leaderboard": ("auscult.serve", "auscult.study"),
+    "src/study": ("auscult.serve", "auscult.leaderboard"),
+    "src": ("train", "explain", "benchmark", "serve", "study", "tests", "src"),
 }
 
 

@@ -9,7 +9,10 @@ import pytest
 import yaml
 from hydra import compose, initialize_config_dir
 
+from auscult.explain.measures.catalogue import COST, CUES, FAITHFULNESS, LOCALISATION
+from auscult.explain.measures.stability import ROBUSTNESS, SANITY
 from auscult.explain.options import check_question
+from auscult.explain.relevance.question import ENERGY
 from auscult.program import config
 from auscult.program.conf import CONF
 from benchmarks import result_tables, results
@@ -160,6 +163,21 @@ def test_every_table_has_its_marks():
     text = results.TABLES.read_text(encoding="utf-8")
     for name in {row["table"] for row in ROWS.values()}:
         assert text.count(f"<!-- {name} -->\n") == text.count(f"<!-- end of {name} -->") == 1
+
+
+MEASURES = {"deletion/accuracy", "deletion/probability", *COST, *SANITY, *ROBUSTNESS, *ENERGY, "control/similarity"}
+MEASURES |= {f"faithfulness/{name}" for name in FAITHFULNESS}
+MEASURES |= {f"{topic}/{name}/{place}" for topic in ("localisation", "control") for name in LOCALISATION
+             for place in (*CUES, "confound")}  # fmt: skip
+
+
+@pytest.mark.parametrize("row", [name for name in ROWS if ROWS[name].get("layout") == "methods"])
+def test_columns_are_of_measures_that_are_noted(row):
+    """And that there are: a column of another name would stay empty."""
+    for figure in ROWS[row]["columns"].values():
+        domain, _, measure = figure.partition("/")
+        assert measure in MEASURES
+        assert re.fullmatch("|".join(ROWS[row]["figures"]), f"{domain}/lrp_epsilon/{measure}")
 
 
 @pytest.mark.slow

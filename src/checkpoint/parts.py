@@ -89,9 +89,11 @@ def class_of(option: str, node: Any, allow: Sequence[str] = ()) -> type:
             raise Mistake(
                 f"{option}._target_={package} is a name only; say its module, too: {kind.homes[-1]}.{package}."
             )
+        homes = ", ".join((*(f"auscult.{room}" for room in HOMES), *kind.homes))
+        way_out = "put it there" if package == "auscult" else f"if the package is yours, say allow={package}"
         raise Mistake(
-            f"{option}._target_={shown(target)} is no class that a checkpoint may name: it is of none of"
-            f" {', '.join(('auscult', *kind.homes))}; if the package is yours, say allow={package}."
+            f"{option}._target_={shown(target)} is no class that a checkpoint may name: it is of none of {homes};"
+            f" {way_out}."
         )
     try:
         named = _named(target)

@@ -254,7 +254,7 @@ def write(
 
 def warn_of_divergence(loss: float, classes: int) -> None:
     """Says so where a network is far more wrong than one that knows nothing."""
-    if not loss < 10 * math.log(max(classes, 2)):
+    if not loss < 100 * math.log(max(classes, 2)):
         log.warning("test/loss is %.3g: the training has diverged; lower optimizer.lr.", loss)
 
 

@@ -47,7 +47,7 @@ class Attribution(ABC):
         """
 
 
-class Callback(Attribution):
+class OtherAttribution(Attribution):
     """Any callable as an attribution, which may say the same of itself.
 
     Args:
@@ -71,7 +71,7 @@ class Callback(Attribution):
 
 def as_attribution(method: Any) -> Attribution:
     """The method, whatever it inherits from."""
-    return method if isinstance(method, Attribution) else Callback(method)
+    return method if isinstance(method, Attribution) else OtherAttribution(method)
 
 
 def attribution_of(node: dict[str, Any]) -> Attribution:

@@ -67,11 +67,8 @@ class Intervention(ABC):
         return {}
 
 
-class ScaleSpectrogram(Intervention):
-    """Stretches the frequency axis of the network's spectrogram about 0 Hz by a factor for each class.
-
-    Rows are interpolated linearly; above the highest row there is the floor. The paper stretches men's spectrograms by
-    1.5 and women's by 0.66 (Becker et al., arXiv 1807.03418).
+class Scaling(Intervention):
+    """Multiplies frequencies by a factor for each class.
 
     Args:
         factors: by class name; above 1, what was at a frequency is higher.
@@ -83,6 +80,16 @@ class ScaleSpectrogram(Intervention):
     def __init__(self, sample_rate: int, factors: Mapping[str, float]) -> None:
         super().__init__(sample_rate)
         self.factors = checked_factors(factors)
+
+
+class ScaleSpectrogram(Scaling):
+    """Stretches the frequency axis of the network's spectrogram about 0 Hz by a factor for each class.
+
+    Rows are interpolated linearly; above the highest row there is the floor. The paper stretches men's spectrograms by
+    1.5 and women's by 0.66 (Becker et al., arXiv 1807.03418).
+
+    Args, Raises: as for `Scaling`.
+    """
 
     def __call__(self, model: Model, waveform: Tensor, label: Tensor) -> Tensor:
         frequencies = self._frequencies(model)
@@ -112,19 +119,11 @@ class ScaleSpectrogram(Intervention):
         return torch.where((frequencies > highest[:, None])[:, None, :, None], floor, spectrogram)
 
 
-class ScaleWaveform(Intervention):
+class ScaleWaveform(Scaling):
     """Multiplies all frequencies of a waveform by a factor for its class; see `at_pitch`.
 
-    Args:
-        factors: by class name.
-
-    Raises:
-        Mistake: a factor is no number from 0.1 to 10.
+    Args, Raises: as for `Scaling`.
     """
-
-    def __init__(self, sample_rate: int, factors: Mapping[str, float]) -> None:
-        super().__init__(sample_rate)
-        self.factors = checked_factors(factors)
 
     def __call__(self, model: Model, waveform: Tensor, label: Tensor) -> Tensor:
         return model.front_end(self.changed(model, waveform, label))
