@@ -11,7 +11,7 @@ if __name__ == "__main__":  # first of all: the other imports take a while, or f
     from auscult.program import environment
 
     environment.check()
-    from auscult.program import interruption
+    from auscult.machine import interruption
 
     interruption.listen()
 

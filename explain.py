@@ -11,7 +11,7 @@ if __name__ == "__main__":  # first of all: the other imports take a while, or f
     from auscult.program import environment
 
     environment.check()
-    from auscult.program import interruption
+    from auscult.machine import interruption
 
     interruption.listen()
 
@@ -21,10 +21,10 @@ import hydra
 from omegaconf import DictConfig
 
 from auscult.explain.options import check_explanation
+from auscult.machine.processes import folder_of_first_process
 from auscult.printing import printing
 from auscult.program import command_line, config
 from auscult.program.conf import CONF
-from auscult.run.processes import folder_of_first_process
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="explain")

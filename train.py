@@ -11,7 +11,7 @@ if __name__ == "__main__":  # first of all: the other imports take a while, or f
     from auscult.program import environment
 
     environment.check()
-    from auscult.program import interruption
+    from auscult.machine import interruption
 
     interruption.listen()
 
@@ -21,10 +21,10 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from auscult.program import command_line, config, own_folder, paths
+from auscult.machine.lock import locked
+from auscult.machine.processes import folder_of_first_process
+from auscult.program import command_line, config, earlier_run, paths
 from auscult.program.conf import CONF
-from auscult.run.lock import locked
-from auscult.run.processes import folder_of_first_process
 
 SAID_AGAIN = ("logger", "trainer.accelerator", "trainer.devices", "trainer.strategy", "data.cache_dir", "allow")
 
@@ -49,15 +49,16 @@ def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str])
         from auscult.datamodules.division import Division
 
         division = Division.from_config(checked)
+    from auscult.explain.trial import try_each
     from auscult.run import folder as run_folder  # only now: it takes seconds to import, and mistakes should not wait
     from auscult.run import training
 
     with locked(folder, "training in"):
         if not checked["ckpt_path"]:
-            if sweep is not None and (metrics := own_folder.metrics_of_same(folder, checked)):
+            if sweep is not None and (metrics := earlier_run.metrics_of_same(folder, checked)):
                 return metrics.get("val/accuracy")
-            checked["ckpt_path"] = own_folder.last_checkpoint_of_same(folder, checked)
-        metrics = training.train(checked, folder, sweep, division)
+            checked["ckpt_path"] = earlier_run.last_checkpoint_of_same(folder, checked)
+        metrics = training.train(checked, folder, sweep, division, try_each)
         if checked.get("explain_by"):
             from auscult.explain import explanation
 

@@ -36,9 +36,9 @@ from auscult.datamodules.clips import Clip
 from auscult.datamodules.datamodule import AudioDataModule
 from auscult.datamodules.recording import read_whole
 from auscult.datamodules.synthetic import Synthetic
+from auscult.machine import memory
 from auscult.program import config
 from auscult.program.conf import CONF
-from auscult.run import memory
 
 RESAMPLERS = {  # librosa's names
     "soxr_hq": "its default today",

@@ -22,7 +22,8 @@ from rich.table import Table
 
 from auscult.datamodules.datamodule import Batch
 from auscult.explain.measures.perturbation import counts_of, perturb
-from auscult.run import memory, training
+from auscult.machine import memory
+from auscult.run import training
 from benchmarks.explaining import Case, count_passes, now, pass_bare
 
 

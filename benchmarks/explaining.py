@@ -43,6 +43,7 @@ from zennit.attribution import Gradient
 from zennit.composites import EpsilonPlus
 
 from auscult.datamodules.datamodule import AudioDataModule, Batch, loader
+from auscult.datamodules.source import Source
 from auscult.explain import explanation
 from auscult.explain.attribution.base import Attribution, as_attribution
 from auscult.explain.domain.explain import explain
@@ -50,12 +51,12 @@ from auscult.explain.measures.perturbation import counts_of, perturb
 from auscult.explain.options import check_question
 from auscult.explain.relevance.explainer import Explainer, lay_out
 from auscult.explain.relevance.question import Perturbation, Question, question_of
-from auscult.explain.source import Source
+from auscult.machine import memory
 from auscult.modules.classifier import Classifier
 from auscult.modules.model import Model
 from auscult.program import config
 from auscult.program.conf import CONF
-from auscult.run import memory, training
+from auscult.run import training
 
 NETWORKS = ("audionet", "alexnet")
 NO_QUANTUS = "Quantus cannot be measured: it is not installed (pip install quantus==0.6.0), or its OpenCV lacks libGL."

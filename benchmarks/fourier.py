@@ -24,7 +24,7 @@ from rich.table import Table
 from torch import Tensor
 
 from auscult.explain.domain.fourier import EPSILON, Fourier, pairs, quotient
-from auscult.run import memory
+from auscult.machine import memory
 
 Ask = Callable[[Tensor, Tensor], Tensor]  # relevance (B, K) of coefficients, of waveforms and relevance (B, N)
 

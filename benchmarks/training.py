@@ -25,10 +25,11 @@ from rich.console import Console
 from rich.table import Table
 
 from auscult.datamodules.datamodule import AudioDataModule, Batch
+from auscult.machine import memory
 from auscult.modules.classifier import Classifier
 from auscult.program import config
 from auscult.program.conf import CONF
-from auscult.run import memory, training
+from auscult.run import training
 from auscult.run.trainer import make_trainer
 
 PROGRAM, BARE, LOADER = "program, clips/s", "bare loop, clips/s", "loader alone, clips/s"

@@ -1,6 +1,6 @@
 """Names that modules had in earlier versions: in checkpoints, run folders and packages of users they go on working.
 
-The import name was `src`, and most modules lay elsewhere.
+The import name was `src` first, and most modules lay elsewhere. Then it was `auscult`, and some lay elsewhere.
 """
 
 import sys
@@ -11,8 +11,8 @@ from importlib.util import find_spec, spec_from_loader
 from types import CodeType, ModuleType
 from typing import Any
 
-FORMER = "src"
-# former module -> current one, where more than the first name changed
+FORMER, CURRENT = "src", "auscult"
+# a module of `src` -> the same of `auscult`, where more than the first name changed
 MOVED = {
     "arguments": "program.arguments",
     "card": "checkpoint.card",
@@ -104,17 +104,47 @@ MOVED = {
     "wandb_run": "run.wandb",
 }
 
+# the same of a module of `auscult` that has moved since
+MOVED_SINCE = {
+    "checkpoint.parts": "parts",
+    "datamodules.audio_file": "datamodules.audio.audio_file",
+    "datamodules.class_folders": "datamodules.labels.class_folders",
+    "datamodules.energy": "datamodules.audio.energy",
+    "datamodules.ffmpeg": "datamodules.audio.ffmpeg",
+    "datamodules.mp3": "datamodules.audio.mp3",
+    "datamodules.name_pattern": "datamodules.labels.name_pattern",
+    "datamodules.quiet": "datamodules.audio.quiet",
+    "datamodules.speakers": "datamodules.labels.speakers",
+    "datamodules.table": "datamodules.labels.table",
+    "datamodules.table_paths": "datamodules.labels.table_paths",
+    "datamodules.truncation": "datamodules.audio.truncation",
+    "explain.source": "datamodules.source",
+    "limits": "machine.limits",
+    "program.hardware": "machine.hardware",
+    "program.interruption": "machine.interruption",
+    "run.lock": "machine.lock",
+    "run.memory": "machine.memory",
+    "run.processes": "machine.processes",
+}
+
 
 def current_name(name: str) -> str:
     """What a module, or something in it, is called now: `src.checkpoint.KEY` is `auscult.checkpoint.checkpoint.KEY`."""
-    first, _, rest = name.partition(".")
-    if first != FORMER:
+    first, dot, rest = name.partition(".")
+    if first not in (FORMER, CURRENT):
         return name
-    parts = rest.split(".")
+    if first == FORMER:
+        rest = moved(rest, MOVED)
+    return CURRENT + dot + moved(rest, MOVED_SINCE)
+
+
+def moved(name: str, places: dict[str, str]) -> str:
+    """The name below the first one: the longest beginning that `places` has is replaced."""
+    parts = name.split(".")
     for count in range(len(parts), 0, -1):
-        if (moved := MOVED.get(".".join(parts[:count]))) is not None:
-            return ".".join(["auscult", moved, *parts[count:]])
-    return f"auscult.{rest}" if rest else "auscult"
+        if (place := places.get(".".join(parts[:count]))) is not None:
+            return ".".join([place, *parts[count:]])
+    return name
 
 
 def with_current_names(node: Any) -> Any:
@@ -132,7 +162,8 @@ class FormerNames(MetaPathFinder, InspectLoader):
 
     def find_spec(self, fullname: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
         """The spec of a former name; None for all others, and for what there never was."""
-        if not fullname.startswith(f"{FORMER}.") or find_spec(current_name(fullname)) is None:
+        current = current_name(fullname)
+        if current == fullname or "." not in fullname or find_spec(current) is None:
             return None
         return spec_from_loader(fullname, self)
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from auscult.checkpoint.parts import build_part, class_of
 from auscult.datamodules.cache import has_prepared
 from auscult.datamodules.confound import Confound
 from auscult.datamodules.division import corpus_options
@@ -19,6 +18,7 @@ from auscult.former_names import with_current_names
 from auscult.mistake import Mistake
 from auscult.modules.augmentation import Augmentation
 from auscult.modules.classifier import optimizer_options
+from auscult.parts import build_part, class_of
 from auscult.plain_data import NotPlain, plain_data, shown
 from auscult.program.config import check_values
 

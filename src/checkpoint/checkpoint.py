@@ -19,12 +19,12 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from auscult.checkpoint.card import checked_card
 from auscult.checkpoint.file import Foreign, look_through
-from auscult.checkpoint.parts import build_part
 from auscult.files import replacing
-from auscult.limits import TooMuch, bytes_at_most, seconds_at_most
+from auscult.machine.limits import TooMuch, bytes_at_most, seconds_at_most
 from auscult.mistake import Mistake
 from auscult.modules.classifier import Classifier
 from auscult.modules.model import Model
+from auscult.parts import build_part
 from auscult.plain_data import DEEPEST, MOST_VALUES, shown
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from auscult.datamodules.clips import OTHERS, Clip, Corpus
 from auscult.datamodules.download import fetch
-from auscult.datamodules.table import require_table
+from auscult.datamodules.labels.table import require_table
 from auscult.mistake import Mistake
 
 log = logging.getLogger(__name__)

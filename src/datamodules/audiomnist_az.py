@@ -6,7 +6,7 @@ from pathlib import Path
 
 from auscult.datamodules.audiomnist import spoken_digits, with_sex
 from auscult.datamodules.clips import OTHERS, Clip, Corpus
-from auscult.datamodules.table import require_table
+from auscult.datamodules.labels.table import require_table
 from auscult.mistake import Mistake
 
 log = logging.getLogger(__name__)

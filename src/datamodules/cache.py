@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock, Timeout
 
-from auscult.datamodules.audio_file import UNREADABLE
+from auscult.datamodules.audio.audio_file import UNREADABLE
 from auscult.datamodules.cache_files import INDEX, SKIPPED, Entry, build, checksum, ends_of, map_samples, read_entries
 from auscult.datamodules.clips import MISSING, Clip, Corpus
 from auscult.datamodules.recording import ClipSettings

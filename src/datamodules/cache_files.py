@@ -28,7 +28,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from auscult.datamodules.audio_file import UNREADABLE, BadRecording
+from auscult.datamodules.audio.audio_file import UNREADABLE, BadRecording
 from auscult.datamodules.clips import Clip, Corpus
 from auscult.datamodules.recording import ClipSettings, load
 from auscult.mistake import Mistake

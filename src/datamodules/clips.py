@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from auscult.datamodules.audio_file import read_whole
-from auscult.datamodules.table import composed
+from auscult.datamodules.audio.audio_file import read_whole
+from auscult.datamodules.labels.table import composed
 
 OTHERS = "data=folder reads recordings in any other layout"  # for messages
 MISSING = "missing"  # the stamp of a recording that is not there, or a pipe, a device or a folder

@@ -10,12 +10,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from auscult.checkpoint.parts import build_part
 from auscult.datamodules.clips import Clip, Corpus
 from auscult.datamodules.confound import Confound
 from auscult.datamodules.folds import Split, split, split_of, unsaid
-from auscult.datamodules.table import shortened
+from auscult.datamodules.labels.table import shortened
 from auscult.mistake import Mistake, TooFewSpeakers
+from auscult.parts import build_part
 
 log = logging.getLogger(__name__)
 

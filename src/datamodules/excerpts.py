@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from auscult.datamodules.clips import OTHERS, Clip, Corpus
 from auscult.datamodules.folder import ENDINGS, warn_of_left_out
-from auscult.datamodules.table import names_of, read_table, shortened
+from auscult.datamodules.labels.table import names_of, read_table, shortened
 from auscult.mistake import Mistake
 
 SOURCE = "source"  # the label that names it where it is no speaker

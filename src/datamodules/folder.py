@@ -10,14 +10,14 @@ from shlex import quote
 
 import soundfile
 
-from auscult.datamodules import ffmpeg
-from auscult.datamodules.class_folders import labels_of_folders, pattern_without, warn_of_folders
+from auscult.datamodules.audio import ffmpeg
 from auscult.datamodules.clips import Clip, Corpus
-from auscult.datamodules.name_pattern import compiled, warn_of_endings
-from auscult.datamodules.speakers import labels_of_speakers
-from auscult.datamodules.table import composed, names_of, read_table, shortened
-from auscult.datamodules.table_paths import NO_PARTS, names_parts, path_column, way_to
-from auscult.limits import TooMuch, seconds_at_most
+from auscult.datamodules.labels.class_folders import labels_of_folders, pattern_without, warn_of_folders
+from auscult.datamodules.labels.name_pattern import compiled, warn_of_endings
+from auscult.datamodules.labels.speakers import labels_of_speakers
+from auscult.datamodules.labels.table import composed, names_of, read_table, shortened
+from auscult.datamodules.labels.table_paths import NO_PARTS, names_parts, path_column, way_to
+from auscult.machine.limits import TooMuch, seconds_at_most
 from auscult.mistake import Mistake
 from auscult.plain_data import shown
 

@@ -10,7 +10,7 @@ import math
 import numpy as np
 from scipy import signal
 
-from auscult.datamodules.audio_file import BadRecording
+from auscult.datamodules.audio.audio_file import BadRecording
 
 
 class TooLong(BadRecording):

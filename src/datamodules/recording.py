@@ -11,12 +11,12 @@ import numpy as np
 import soxr
 from scipy import signal
 
-from auscult.datamodules.audio_file import BLOCK, UNREADABLE, AudioFile, BadRecording
-from auscult.datamodules.audio_file import read_whole as read_whole  # both are asked for here, too
+from auscult.datamodules.audio.audio_file import BLOCK, UNREADABLE, AudioFile, BadRecording
+from auscult.datamodules.audio.audio_file import read_whole as read_whole  # both are asked for here, too
+from auscult.datamodules.audio.energy import Part, loud_part, loudest_window, peak_of, with_energy
+from auscult.datamodules.audio.truncation import is_truncated as is_truncated
 from auscult.datamodules.clips import Clip, Corpus
-from auscult.datamodules.energy import Part, loud_part, loudest_window, peak_of, with_energy
 from auscult.datamodules.published import TooLong, check_length, resampled
-from auscult.datamodules.truncation import is_truncated as is_truncated
 from auscult.mistake import Mistake
 
 FULL_SCALE = 32768

@@ -24,9 +24,9 @@ from auscult.explain.domain.domains import Input
 from auscult.explain.domain.explain import explain
 from auscult.explain.domain.inputs import inputs_of
 from auscult.explain.intervention.interventions import compare, paper_of
+from auscult.explain.measures.fractions import DEFINITIONS, check_definition, checked_fractions
 from auscult.explain.measures.intervals import SpeakerIntervals
 from auscult.explain.measures.perturbation import Outcome, areas, summarise, write_curves
-from auscult.explain.options import DEFINITIONS, check_definition, checked_fractions
 from auscult.explain.relevance.question import Perturbation
 from auscult.explain.show import plots
 from auscult.explain.show.clip import View, audible, file_name, picture

@@ -19,6 +19,7 @@ from sklearn.metrics import confusion_matrix
 from auscult.checkpoint.card import PLACES, trained_config
 from auscult.checkpoint.checkpoint import KEY, model_of, open_checkpoint
 from auscult.datamodules.cache_files import SKIPPED, write_skipped
+from auscult.datamodules.source import Source, recordings, test_clips
 from auscult.drawing import drawing
 from auscult.explain.folder import COMPLETE, INCOMPLETE, prepare
 from auscult.explain.options import check_explanation
@@ -27,15 +28,14 @@ from auscult.explain.relevance.question import Question, question_of
 from auscult.explain.relevance.results import Results
 from auscult.explain.report import page
 from auscult.explain.show.clip import View
-from auscult.explain.source import Source, recordings, test_clips
+from auscult.machine import memory
+from auscult.machine.lock import locked
+from auscult.machine.processes import folder_of_first_process, processes_of
 from auscult.mistake import Mistake
 from auscult.modules.model import Model
 from auscult.plain_data import shown
 from auscult.printing import printing
 from auscult.run import folder as run_folder
-from auscult.run import memory
-from auscult.run.lock import locked
-from auscult.run.processes import folder_of_first_process, processes_of
 from auscult.run.trainer import trainer_of
 from auscult.run.training import hush
 

@@ -8,13 +8,13 @@ from typing import Any
 import h5py
 import yaml
 
+from auscult.datamodules.source import Source
 from auscult.explain.relevance.explainer import columns_of, lay_out
 from auscult.explain.relevance.file import check_own
 from auscult.explain.relevance.question import Question
-from auscult.explain.source import Source
 from auscult.mistake import Mistake, Occupied
 from auscult.program.config import differences, read
-from auscult.program.own_folder import holds_another
+from auscult.program.earlier_run import holds_another
 from auscult.run import folder as run_folder
 
 log = logging.getLogger(__name__)

@@ -2,20 +2,17 @@
 
 import os
 import re
-from collections.abc import Iterable, Mapping
-from itertools import pairwise
 from typing import Any
 
 from omegaconf import DictConfig
 
+from auscult.explain.measures.fractions import check_definition, checked_fractions
+from auscult.machine.hardware import check_devices
 from auscult.mistake import Mistake
 from auscult.program.conf import choices_of
-from auscult.program.config import check_number, is_number, packages, plain
-from auscult.program.hardware import check_devices
+from auscult.program.config import check_number, packages, plain
 from auscult.program.paths import absolute, checkpoint_at, make_absolute, other_checkpoint
 from auscult.program.trainer_options import check_trainer
-
-DEFINITIONS = ("sounding", "paper")  # of what fractions are, see `perturbation.py`
 
 # option, type, lowest, highest, whether null is a value of it
 NUMBERS: list[tuple[str, type, float, float, bool]] = [
@@ -112,27 +109,6 @@ def check_benchmark(cfg: DictConfig) -> dict[str, Any]:
     if config["control"] not in (None, ""):
         other_checkpoint("control", config["control"], checkpoint)
     return config
-
-
-def check_definition(option: str, definition: Any) -> None:
-    """Raises a Mistake if fractions cannot be of that."""
-    if definition not in DEFINITIONS:
-        raise Mistake(f"{option}={definition} is unknown; choose {' or '.join(DEFINITIONS)}.")
-
-
-def checked_fractions(fractions: Any, option: str = "perturbation.fractions") -> list[float]:
-    """The fractions of an option.
-
-    Raises:
-        Mistake: they are no list of numbers within 0 and 1, each larger than the one before.
-    """
-    listed = isinstance(fractions, Iterable) and not isinstance(fractions, str | Mapping)
-    values = list(fractions) if listed else []
-    if not values or not all(is_number(value) and 0 <= value <= 1 for value in values):
-        raise Mistake(f"{option}={fractions} is not a list of numbers from 0 to 1; 0.01 is one part in a hundred.")
-    if any(later <= earlier for earlier, later in pairwise(values)):
-        raise Mistake(f"{option}={fractions} does not ascend; sort it and name each fraction once.")
-    return [float(value) for value in values]
 
 
 def listed(config: dict[str, Any], option: str, group: str) -> list[str]:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from auscult.explain.report.html import Picture, Sound, template
+from auscult.explain.report.html import template
 from auscult.explain.show import plots
+from auscult.explain.show.media import Picture, Sound
 from auscult.leaderboard.figures import plot_cascade, plot_energy
 from auscult.leaderboard.ranking import FOR_COMPARISON, LOWER_IS_BETTER, Entry, table_of
 from auscult.sweep.summary import cell

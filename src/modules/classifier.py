@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
-from auscult.checkpoint.parts import build_part
 from auscult.modules.augmentation import Augmentation
+from auscult.parts import build_part
 
 Batch = dict[str, Tensor]
 OPTIMIZER_OPTIONS = ("name", "published", "schedule", "batch_size", "max_epochs", "max_steps", "gradient_clip_val")

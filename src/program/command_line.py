@@ -22,13 +22,14 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from auscult.files import full_disk
+from auscult.machine import interruption
+from auscult.machine import lock as folder_lock
 from auscult.mistake import Mistake, NoSuchFold, Occupied
 from auscult.plain_data import shown
-from auscult.program import arguments, interruption, own_folder
+from auscult.program import arguments, own_folder
 from auscult.program.complaint import sentence
+from auscult.program.earlier_run import FAILED, LEFT_OUT
 from auscult.program.overrides import check_changed, check_experiment, check_ranges, check_resuming, check_sweep
-from auscult.run import lock as folder_lock
-from auscult.sweep.summary import FAILED, LEFT_OUT
 
 log = logging.getLogger(__name__)
 

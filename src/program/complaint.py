@@ -9,9 +9,9 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
 
+from auscult.machine.hardware import ACCELERATORS, STRATEGIES
 from auscult.program.arguments import in_shell
 from auscult.program.conf import CONF, PROGRAMS, choices_of, content_of, groups_of, owners_of, selected, top_level
-from auscult.program.hardware import ACCELERATORS, STRATEGIES
 from auscult.program.hints import closest, meant
 from auscult.program.trainer_options import refusal
 

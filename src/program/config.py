@@ -10,11 +10,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from auscult.former_names import with_current_names
+from auscult.machine.hardware import check_devices
 from auscult.mistake import Mistake
 from auscult.plain_data import NotPlain, plain_yaml, shown, text_of
 from auscult.program.complaint import HELP, sentence
 from auscult.program.conf import choices_of, listed_groups, selected
-from auscult.program.hardware import check_devices
 from auscult.program.paths import absolute, run_folder_of
 from auscult.program.trainer_options import check_trainer, check_training
 

@@ -5,11 +5,11 @@ from collections.abc import Iterable
 
 from omegaconf import OmegaConf
 
+from auscult.machine.hardware import ACCELERATORS
 from auscult.mistake import Mistake
 from auscult.program.arguments import MULTIRUN
 from auscult.program.complaint import composed, default, no_such_option, options
 from auscult.program.conf import CONF, PROGRAMS, choices_of, content_of, groups_of, owners_of, selected, top_level
-from auscult.program.hardware import ACCELERATORS
 from auscult.program.hints import meant
 from auscult.program.paths import absolute, run_folder_of
 

@@ -1,10 +1,9 @@
 """Gives each run and each multirun a folder of its own, before Hydra writes a byte into it."""
 
-import json
 import logging
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -13,34 +12,35 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
+from hydra.utils import get_method
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from auscult.explain.options import check_explanation
 from auscult.files import check_links
 from auscult.former_names import with_current_names
+from auscult.machine.lock import lock
 from auscult.mistake import Mistake, Occupied
 from auscult.plain_data import plain_yaml, shown, text_of
 from auscult.program.arguments import quoted
 from auscult.program.complaint import sentence
 from auscult.program.conf import selected
-from auscult.program.config import check, differences, plain, read
+from auscult.program.config import differences, plain
+from auscult.program.earlier_run import (
+    METRICS,
+    RUN,
+    SWEEP,
+    complete_metrics,
+    has_checkpoints,
+    held_in,
+    holds_a_run,
+    holds_another,
+    holds_same,
+    program_of,
+)
 from auscult.program.paths import run_folder_of
-from auscult.run.lock import lock
 
-RUN, SWEEP = "config.yaml", "multirun.yaml"
-METRICS, LAST = "metrics.json", "checkpoints/last.ckpt"
 RESULTS = (METRICS, "leaderboard.csv")  # of folders from before a benchmark wrote its configuration
 GOES_ON = ("explain", "benchmark")  # programs that go on with what the same command left behind
-# what runs did from before these were options: a stopped one is the same still
-BEFORE: dict[str, Any] = {
-    "weights": "best",
-    "data.placement": "each_epoch",
-    "data.clip.preparation": "cleaned",
-    "data.random_split": False,
-    "model.network.colours": None,
-    "model.network.published": False,
-}
 MAY_CHANGE = ("attribution", "attributions", "domains", "logger")  # as a benchmark goes on: others explain, too
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,13 @@ class OwnFolder(Callback):
 
     A folder that is named after the time gives way: where another run has it, the next free one is taken. One that the
     user named is refused if it holds a run or a multirun, or if another process is at work in it.
+
+    Args:
+        check: a function, by name, that resolves and checks the program's configuration; see `config.check`.
     """
+
+    def __init__(self, check: str = "auscult.program.config.check") -> None:
+        self.check = check
 
     def on_run_start(self, config: DictConfig, config_name: str | None = None, **kwargs: Any) -> None:
         with said():
@@ -68,7 +74,7 @@ class OwnFolder(Callback):
             if is_named_after_time(config.hydra.run):
                 folder = make_free(folder)
                 config.hydra.run.dir = folder
-            check_run(Path(folder), config, str(config_name))
+            check_run(Path(folder), config, str(config_name), get_method(self.check))
             if config_name == "explain" and (Path(folder) / RUN).exists():
                 config.hydra.output_subdir = None  # the record of how it was started stays, as that of a resumed run
             lock(Path(folder), "hydra.run.dir")
@@ -150,8 +156,12 @@ def make_free(folder: str) -> str:
             free = f"{folder}-{number}"
 
 
-def check_run(folder: Path, config: DictConfig, program: str) -> None:
-    """Raises Occupied if the folder holds a multirun, or a run that this one does not go on with."""
+def check_run(folder: Path, config: DictConfig, program: str, check: Callable[[DictConfig], dict[str, Any]]) -> None:
+    """Raises Occupied if the folder holds a multirun, or a run that this one does not go on with.
+
+    Args:
+        check: resolves and checks a configuration of the program.
+    """
     if (folder / SWEEP).exists():
         raise Occupied(f"{folder} holds a sweep; name another folder with hydra.run.dir.")
     if not any((folder / name).exists() for name in (RUN, *RESULTS)) and not has_checkpoints(folder):
@@ -165,7 +175,7 @@ def check_run(folder: Path, config: DictConfig, program: str) -> None:
                 return  # it was stopped
     if program not in GOES_ON or program_of(held, folder) != program:
         raise Occupied(holds_a_run(folder))
-    if program == "explain" and (changed := differences(held, check_explanation(asked))):
+    if program == "explain" and (changed := differences(held, check(asked))):
         raise Occupied(holds_another(folder, "an explanation", changed))
     if program == "benchmark" and held:
         asked_now = plain(asked)
@@ -173,90 +183,6 @@ def check_run(folder: Path, config: DictConfig, program: str) -> None:
             held.pop(name, None), asked_now.pop(name, None)
         if changed := differences(held, asked_now):
             raise Occupied(holds_another(folder, "a leaderboard", changed))
-
-
-def last_checkpoint_of_same(folder: Path, config: dict[str, Any]) -> str | None:
-    """Where a run of the same configuration was stopped in the folder, as when a queue starts a job again."""
-    last = folder / LAST
-    if not last.exists() or not holds_same(folder, config) or complete_metrics(folder, config):
-        return None
-    log.info("Going on with the run in %s.", folder)
-    return str(last)
-
-
-def metrics_of_same(folder: Path, config: dict[str, Any]) -> dict[str, float | int]:
-    """The metrics of a run of the same configuration that is complete, as when a multirun is repeated; or none."""
-    metrics = complete_metrics(folder, config) if holds_same(folder, config) else {}
-    if metrics:
-        log.info("The run in %s is complete.", folder)
-    return metrics
-
-
-def holds_same(folder: Path, config: dict[str, Any]) -> bool:
-    """Whether the run in a folder was started with this configuration, wherever it was resumed."""
-    try:
-        held = read(folder)
-    except (OSError, Mistake):
-        return False
-    add_what_was_no_option(held, config)
-    return {**held, "ckpt_path": None} == {**config, "ckpt_path": None}
-
-
-def add_what_was_no_option(held: dict[str, Any], config: dict[str, Any]) -> None:
-    """Adds to a run's configuration the options of `config` that an earlier version did not have."""
-    for option, value in BEFORE.items():
-        group, _, name = option.rpartition(".")
-        own, now = (selected(each, group) if group else each for each in (held, config))
-        if isinstance(own, dict) and isinstance(now, dict) and name in now:
-            own.setdefault(name, value)
-
-
-def complete_metrics(folder: Path, config: dict[str, Any]) -> dict[str, float | int]:
-    """What the run in a folder measured, if it is complete: tested, and explained by what explains it at the end."""
-    try:
-        metrics: dict[str, float | int] = json.loads((folder / METRICS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    asked = config.get("explain_by") or []
-    complete = all(any(name.startswith(f"{attribution}/") for name in metrics) for attribution in asked)
-    return metrics if complete else {}
-
-
-def has_checkpoints(folder: Path) -> bool:
-    return any(folder.glob("checkpoints/*.ckpt"))
-
-
-def has_saved(folder: Path) -> bool:
-    """Whether the run in a folder got as far as a checkpoint to go on with, or further."""
-    if any((folder / name).exists() for name in (LAST, METRICS)):
-        return True
-    table = folder / "metrics.csv"
-    return table.is_file() and table.read_bytes().count(b"\n") > 2  # someone removed the checkpoint
-
-
-def holds_a_run(folder: Path) -> str:
-    go_on = f"; ckpt_path={folder / LAST} goes on with it" if (folder / LAST).exists() else ""
-    return f"{folder} holds a run already; name another folder with hydra.run.dir (hydra.sweep.dir){go_on}."
-
-
-def holds_another(folder: Path, what: str, changed: list[str]) -> str:
-    return f"{folder} holds {what} with another {', '.join(changed)}; name another folder with hydra.run.dir."
-
-
-def held_in(folder: Path) -> dict[str, Any]:
-    """The configuration in a folder; empty where there is none, or none that can be read."""
-    try:
-        held = read(folder)
-    except (OSError, Mistake):
-        return {}
-    return held if isinstance(held, dict) else {}
-
-
-def program_of(held: dict[str, Any], folder: Path) -> str:
-    """The program that left a configuration in a folder."""
-    if "attributions" in held or (not held and (folder / "leaderboard.csv").exists()):
-        return "benchmark"
-    return "explain" if "attribution" in held and "model" not in held else "train"
 
 
 def check_sweep(folder: Path, config: DictConfig, program: str) -> None:

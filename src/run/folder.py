@@ -16,8 +16,7 @@ from auscult.datamodules.clips import Clip
 from auscult.drawing import literal, save
 from auscult.files import UNFINISHED, replacing
 from auscult.mistake import CannotGoOn, Occupied
-from auscult.program.own_folder import METRICS, has_checkpoints, has_saved, holds_a_run, holds_same
-from auscult.sweep.summary import FAILED, LEFT_OUT
+from auscult.program.earlier_run import FAILED, LEFT_OUT, METRICS, has_checkpoints, has_saved, holds_a_run, holds_same
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from auscult.checkpoint.card import DOWNLOADS, PLACES, check_places
 from auscult.checkpoint.checkpoint import KEY, open_checkpoint
-from auscult.checkpoint.parts import holds_parts, is_allowed
 from auscult.mistake import Mistake
+from auscult.parts import holds_parts, is_allowed
 from auscult.plain_data import shown
 from auscult.program.conf import CONF, selected
 from auscult.program.config import check_values

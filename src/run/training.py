@@ -4,6 +4,7 @@ import logging
 import math
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,30 +20,37 @@ from auscult.checkpoint.checkpoint import KEY, FirstEpoch, KeepBest, KeepFinal, 
 from auscult.datamodules.cache_files import SKIPPED, write_skipped
 from auscult.datamodules.datamodule import AudioDataModule
 from auscult.datamodules.division import Division
-from auscult.datamodules.table import shortened
+from auscult.datamodules.labels.table import shortened
+from auscult.datamodules.recording import ClipSettings
 from auscult.drawing import drawing
-from auscult.explain.trial import try_each, try_network, try_optimizer
+from auscult.machine import memory
+from auscult.machine.processes import folder_of_first_process, processes_of
 from auscult.mistake import CannotGoOn, Mistake
 from auscult.modules.classifier import Classifier
 from auscult.plain_data import shown
 from auscult.printing import printing
 from auscult.run import folder as run_folder
-from auscult.run import memory
 from auscult.run import wandb as wandb_run
-from auscult.run.processes import folder_of_first_process, processes_of
 from auscult.run.recipe import said_of
 from auscult.run.trainer import is_lightnings, make_trainer, sentence_of, try_trainer
+from auscult.run.trial import try_network, try_optimizer
 
 log = logging.getLogger(__name__)
 
 MOST_CLASSES_SAID = 12
 
+# names of attributions, a classifier, how clips are made
+Trial = Callable[[list[str], Classifier, ClipSettings], None]
 # of N test clips their numbers (N,), labels (N,) and probabilities (N, C)
 Predictions = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def train(
-    config: dict[str, Any], folder: Path, sweep: Path | None = None, division: Division | None = None
+    config: dict[str, Any],
+    folder: Path,
+    sweep: Path | None = None,
+    division: Division | None = None,
+    try_explanations: Trial | None = None,
 ) -> run_folder.Metrics:
     """Trains and tests what a checked configuration describes.
 
@@ -51,6 +59,7 @@ def train(
         folder: the run folder; exists.
         sweep: the folder of the multirun that this job belongs to, if any.
         division: the clips that the configuration finds, where they have been looked for already.
+        try_explanations: raises a Mistake where what explains the run at its end cannot be asked of its network.
 
     Returns:
         What `metrics.json` holds; in all but the first of several processes, nothing.
@@ -66,7 +75,7 @@ def train(
     if said := said_of(config):
         log.info("%s", said)
     datamodule = AudioDataModule.from_config(config, division=division)
-    classifier = tried_classifier(config, datamodule)
+    classifier = tried_classifier(config, datamodule, try_explanations)
     datamodule.setup()
     names = ", ".join(map(shortened, datamodule.classes[:MOST_CLASSES_SAID]))
     log.info("%d classes: %s%s", len(datamodule.classes), names, ", …" * (len(datamodule.classes) > MOST_CLASSES_SAID))
@@ -97,7 +106,7 @@ def train(
             return metrics
 
 
-def tried_classifier(config: dict[str, Any], datamodule: AudioDataModule) -> Classifier:
+def tried_classifier(config: dict[str, Any], datamodule: AudioDataModule, try_explanations: Trial | None) -> Classifier:
     """The classifier of a configuration, which has shown that it can be trained and explained as that asks.
 
     This comes before recordings are read, which can take hours.
@@ -111,7 +120,8 @@ def tried_classifier(config: dict[str, Any], datamodule: AudioDataModule) -> Cla
     if folder_of_first_process() is None:
         try_network(classifier, datamodule.settings, own=bool(config["allow"]))
         try_optimizer(classifier, own=bool(config["allow"]))
-        try_each(config.get("explain_by") or [], classifier, datamodule.settings)
+        if try_explanations:
+            try_explanations(config.get("explain_by") or [], classifier, datamodule.settings)
     return classifier
 
 

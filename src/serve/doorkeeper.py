@@ -12,7 +12,7 @@ from typing import NoReturn
 import uvicorn
 from fastapi import FastAPI
 
-from auscult.program import interruption
+from auscult.machine import interruption
 from auscult.serve.connection import Connection
 from auscult.serve.sharing import Room
 from auscult.serve.sparing import Sparing

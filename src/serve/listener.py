@@ -16,8 +16,8 @@ from auscult.datamodules.recording import FULL_SCALE, BadRecording, ClipSettings
 from auscult.explain.attribution.base import attribution_of
 from auscult.explain.domain.domains import Domain
 from auscult.explain.domain.explain import explain
-from auscult.explain.report.html import Picture, Sound
 from auscult.explain.show.clip import View, audible, picture
+from auscult.explain.show.media import Picture, Sound
 from auscult.mistake import Mistake
 from auscult.program.config import plain
 from auscult.serve.upload import BadUpload

@@ -11,11 +11,11 @@ from typing import Any
 from omegaconf import DictConfig
 
 from auscult.explain.options import listed
+from auscult.machine.hardware import check_devices
 from auscult.mistake import Mistake
 from auscult.plain_data import shown
 from auscult.program.conf import choices_of
 from auscult.program.config import check_number, packages, plain
-from auscult.program.hardware import check_devices
 from auscult.program.paths import checkpoint_at, make_absolute, other_checkpoint
 from auscult.study.plan import CLIPS, MEASURES, first_pair
 

@@ -5,7 +5,7 @@ import io
 import numpy as np
 import soundfile
 
-from auscult.datamodules.quiet import quiet
+from auscult.datamodules.audio.quiet import quiet
 from auscult.datamodules.recording import is_truncated
 
 MOST_BYTES = 20 * 10**6

@@ -8,8 +8,9 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from auscult.drawing import literal
-from auscult.explain.report.html import Note, Picture, Section, write_report
+from auscult.explain.report.html import Note, Section, write_report
 from auscult.explain.show import plots
+from auscult.explain.show.media import Picture
 from auscult.mistake import Mistake
 from auscult.study.analysis import LEAST_SECONDS, TOO_MANY_FAILED, read, summarise
 from auscult.study.comparisons import compare

@@ -14,13 +14,13 @@ from rich.progress import track
 
 from auscult.checkpoint.card import trained_config
 from auscult.checkpoint.checkpoint import KEY, model_of
+from auscult.datamodules.source import Source, test_clips
 from auscult.explain.attribution.base import attribution_of
 from auscult.explain.domain.domains import Input
 from auscult.explain.domain.explain import explain
 from auscult.explain.domain.inputs import inputs_of
 from auscult.explain.show.audible import wav
 from auscult.explain.show.clip import View, picture, sounds_of
-from auscult.explain.source import Source, test_clips
 from auscult.mistake import Mistake
 from auscult.modules.model import Model
 from auscult.program.config import plain

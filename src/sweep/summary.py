@@ -15,15 +15,15 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from auscult.files import check_links
+from auscult.machine.interruption import set_way_on
 from auscult.mistake import Mistake
 from auscult.plain_data import plain_yaml, shown, text_of
 from auscult.printing import printing
-from auscult.program.interruption import set_way_on
+from auscult.program.earlier_run import FAILED, LEFT_OUT
 
 DAMAGES = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 CHOICES = ("data", "model", "task", "intervention")
 RECORDS = ("overrides", "hydra")  # of how a job was started
-FAILED, LEFT_OUT = "error.txt", "left_out.txt"  # why a job has no metrics.json
 # the columns of summary.md, as far as the jobs have them
 METRICS = (
     "test/accuracy",

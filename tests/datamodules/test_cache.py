@@ -73,7 +73,7 @@ def test_recordings_beyond_what_clips_keep_are_said(
 ) -> None:
     if long:  # read in blocks
         monkeypatch.setattr("auscult.datamodules.recording.BLOCK", 2000)
-        monkeypatch.setattr("auscult.datamodules.audio_file.BLOCK", 20_000)
+        monkeypatch.setattr("auscult.datamodules.audio.audio_file.BLOCK", 20_000)
     time_, random = np.arange(48_000) / 96_000, np.random.default_rng(0)
     sounds = {"bat": 40_000, "whale": 20, "owl": 400, "hum": 70, "edge": 3500}
     for name, hertz in sounds.items():

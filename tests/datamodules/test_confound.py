@@ -9,10 +9,10 @@ import torch
 from scipy import signal, stats
 
 from auscult.checkpoint.checkpoint import KEY, open_checkpoint
+from auscult.datamodules import source
 from auscult.datamodules.clips import Clip
 from auscult.datamodules.confound import Confound
 from auscult.datamodules.datamodule import AudioDataModule
-from auscult.explain import source
 from auscult.explain.domain.domains import TimeFrequency
 from auscult.mistake import Mistake
 from auscult.modules.classifier import Classifier

@@ -12,8 +12,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from auscult.datamodules.cache import open_cache
 from auscult.datamodules.clips import Clip
 from auscult.datamodules.folder import Folder
+from auscult.datamodules.labels.table import LARGEST
 from auscult.datamodules.recording import ClipSettings
-from auscult.datamodules.table import LARGEST
 from auscult.mistake import Mistake
 
 PATTERN = r"(?P<digit>\d)_(?P<speaker>[^_]+)_(?P<take>\d+)"

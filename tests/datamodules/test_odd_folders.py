@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from auscult.datamodules.folder import Folder
-from auscult.datamodules.speakers import labels_of_speakers
-from auscult.datamodules.table import read_table
+from auscult.datamodules.labels.speakers import labels_of_speakers
+from auscult.datamodules.labels.table import read_table
 from auscult.mistake import Mistake
 from tests.datamodules.test_folder import record
 

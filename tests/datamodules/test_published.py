@@ -140,7 +140,7 @@ def test_caches_from_before_the_option_are_found(tmp_path: Path) -> None:
 
 
 def test_bad_recordings_are_bad_in_either_way() -> None:
-    from auscult.datamodules.audio_file import BadRecording
+    from auscult.datamodules.audio.audio_file import BadRecording
 
     for samples, reason in ((np.zeros((4000, 1), np.int16), "silent"), (word(1000)[:, None], "too short")):
         with pytest.raises(BadRecording, match=reason):

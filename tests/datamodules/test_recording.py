@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal
 
-from auscult.datamodules import audio_file, recording
+from auscult.datamodules import recording
+from auscult.datamodules.audio import audio_file
 from auscult.datamodules.clips import MISSING, Clip, Corpus
 from auscult.datamodules.recording import BadRecording, ClipSettings, highpass, load, prepare, read_whole
 from auscult.mistake import Mistake

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from auscult.datamodules.clips import Clip
 from auscult.datamodules.datamodule import ClipDataset
+from auscult.datamodules.source import Source
 from auscult.explain.attribution.gradients import GradientXInput
 from auscult.explain.relevance.question import Question
 from auscult.explain.relevance.results import Results
 from auscult.explain.show.clip import View
-from auscult.explain.source import Source
 from auscult.modules.model import Model
 
 RATE, ROWS, COLUMNS = 1000, 4, 10  # ten columns of 0.1 s

@@ -19,7 +19,7 @@ import soundfile
 import torch
 from filelock import FileLock
 
-from auscult.run.lock import LOCK
+from auscult.machine.lock import LOCK
 from tests.conftest import ROOT, SPOKEN_PATTERN, TINY
 
 Here = Callable[..., str]

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from filelock import FileLock
 
+from auscult.machine.lock import LOCK
 from auscult.program import command_line, own_folder
-from auscult.run.lock import LOCK
 from tests.conftest import SPOKEN_PATTERN, TINY
 
 FAILING = ["data=folder", "data.root=nowhere", SPOKEN_PATTERN]  # a job that ends soon

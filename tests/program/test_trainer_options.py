@@ -11,9 +11,9 @@ from pytorch_lightning.accelerators import AcceleratorRegistry
 from pytorch_lightning.strategies import StrategyRegistry
 from pytorch_lightning.trainer.connectors.accelerator_connector import _PRECISION_INPUT
 
+from auscult.machine.hardware import ACCELERATORS, STRATEGIES
 from auscult.mistake import Mistake
 from auscult.program import trainer_options
-from auscult.program.hardware import ACCELERATORS, STRATEGIES
 from auscult.program.trainer_options import INSTEAD, INSTEAD_OF_EXPLAINING, OPTIONS, PRECISIONS, check_trainer
 from tests.conftest import TINY
 

@@ -13,7 +13,7 @@ from auscult.checkpoint.card import checked_card
 from auscult.checkpoint.checkpoint import CheckpointFiles, KeepBest, KeepFinal
 from auscult.datamodules.datamodule import AudioDataModule
 from auscult.modules.classifier import Classifier
-from auscult.program import config, own_folder
+from auscult.program import config, earlier_run
 from auscult.program.conf import selected
 from auscult.run.recipe import PUBLISHED, departures, said_of
 from tests.conftest import TINY
@@ -155,5 +155,5 @@ def test_a_stopped_run_of_an_earlier_version_is_the_same_still(tmp_path):
     earlier = json.loads(json.dumps(ours))
     del earlier["weights"], earlier["data"]["placement"], earlier["data"]["clip"]["preparation"]
     (tmp_path / "config.yaml").write_text(json.dumps(earlier))
-    assert own_folder.holds_same(tmp_path, ours)
-    assert not own_folder.holds_same(tmp_path, config.check(composed("weights=last")))
+    assert earlier_run.holds_same(tmp_path, ours)
+    assert not earlier_run.holds_same(tmp_path, config.check(composed("weights=last")))

@@ -15,9 +15,9 @@ import torch
 from filelock import FileLock
 
 import train
+from auscult.machine.lock import LOCK
 from auscult.run import folder as run_folder
 from auscult.run.epoch_table import EpochTable
-from auscult.run.lock import LOCK
 from tests.attacks import changed
 from tests.conftest import SPOKEN_PATTERN, TINY, run_program
 

@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from auscult.datamodules.source import Source
 from auscult.explain.domain.domains import Domain
 from auscult.explain.domain.explain import Explained
 from auscult.explain.measures import metrics
 from auscult.explain.measures.intervals import DIFFERENCE, SHARE, Bounds
 from auscult.explain.measures.localisation import beginning, cue_mask
-from auscult.explain.source import Source
 
 COST = ("cost/passes", "cost/milliseconds", "cost/megabytes")  # which the explainer tells
 COMPLEXITY = {"complexity/entropy": metrics.entropy, "complexity/gini": metrics.gini}

@@ -10,13 +10,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from auscult.datamodules.datamodule import Batch, loader
+from auscult.datamodules.source import Source
 from auscult.explain.attribution.cost import peak_megabytes
 from auscult.explain.domain.explain import Explained, explain
 from auscult.explain.intervention.interventions import Change, Intervention
 from auscult.explain.measures.catalogue import COST
 from auscult.explain.relevance.file import RelevanceFile
 from auscult.explain.relevance.question import Question
-from auscult.explain.source import Source
 from auscult.modules.model import Model
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from auscult.build import build_named
 from auscult.checkpoint.checkpoint import model_of, open_checkpoint
+from auscult.datamodules.source import Source
 from auscult.explain.attribution.base import Attribution, attribution_of
 from auscult.explain.domain.domains import Domain
 from auscult.explain.domain.explain import Explained, explain
@@ -19,10 +20,9 @@ from auscult.explain.measures.catalogue import Measures
 from auscult.explain.measures.control import Control
 from auscult.explain.measures.energy import Inverse, curve_over_energy
 from auscult.explain.measures.fill import Fill
+from auscult.explain.measures.fractions import DEFINITIONS, checked_fractions
 from auscult.explain.measures.perturbation import Outcome, counts_of, perturb, scores_of
 from auscult.explain.measures.stability import Checks
-from auscult.explain.options import DEFINITIONS, checked_fractions
-from auscult.explain.source import Source
 from auscult.mistake import Mistake
 from auscult.modules.model import Model
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import balanced_accuracy_score
 
+from auscult.datamodules.source import Source
 from auscult.explain.attribution.gradients import GradientXInput, IntegratedGradients
 from auscult.explain.attribution.lrp import LRP
 from auscult.explain.intervention.interventions import compare
@@ -17,7 +18,6 @@ from auscult.explain.measures.catalogue import bounds_of
 from auscult.explain.measures.intervals import SpeakerIntervals
 from auscult.explain.measures.perturbation import Outcome, areas, summarise
 from auscult.explain.relevance.question import Question
-from auscult.explain.source import Source
 
 CONSERVING = (LRP, GradientXInput, IntegratedGradients)
 CHUNK = 256  # rows of relevance in memory at a time

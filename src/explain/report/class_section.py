@@ -11,9 +11,10 @@ from auscult.explain.report.class_averages import ClassAverages, class_averages
 from auscult.explain.report.class_examples import Example
 from auscult.explain.report.class_figures import plot_class, plot_class_averages
 from auscult.explain.report.class_findings import class_findings, confusions
-from auscult.explain.report.html import Part, Picture, Section
+from auscult.explain.report.html import Part, Section
 from auscult.explain.show import plots
 from auscult.explain.show.clip import View
+from auscult.explain.show.media import Picture
 
 MOST_CLASSES = 10  # whose clips a page has room for: 1.5 MB each, of 4 s at 22 050 Hz
 RELEVANCE_OF = {"predicted": "the class that the clip was taken for", "true": "the clip's true class"}

@@ -2,11 +2,9 @@
 
 import base64
 import hashlib
-import io
 import math
 import numbers
 import re
-import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,53 +12,11 @@ from typing import Any
 
 import jinja2
 import pandas as pd
-import soundfile
+
+from auscult.explain.show.media import Picture, Sound
 
 MOST_BARS = 12  # probabilities shown per clip
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A PNG and what it shows, in words for those who do not see it.
-
-    Args:
-        png: a PNG file's bytes.
-        alt: what the picture shows.
-        caption: below the picture; none if empty.
-        time_axis: where the clip starts and where it ends, as fractions of the picture's width; a line moves between
-            them while one of the clip's sounds plays.
-    """
-
-    png: bytes
-    alt: str
-    caption: str = ""
-    time_axis: tuple[float, float] | None = None
-
-    @property
-    def uri(self) -> str:
-        return data_uri("image/png", self.png)
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height in pixels: the page keeps the room before it decodes the picture."""
-        width, height = struct.unpack(">II", self.png[16:24])  # the header chunk comes first, PNG specification 5.6
-        return width, height
-
-
-@dataclass(frozen=True)
-class Sound:
-    """A WAV file's bytes, as long as the clip is, and a name such as "positive relevance"."""
-
-    name: str
-    wav: bytes
-
-    @property
-    def uri(self) -> str:
-        """The same samples as FLAC, which takes half the room."""
-        samples, rate = soundfile.read(io.BytesIO(self.wav), dtype="int16")
-        soundfile.write(file := io.BytesIO(), samples, rate, format="FLAC")
-        return data_uri("audio/flac", file.getvalue())
 
 
 @dataclass(frozen=True)
@@ -220,10 +176,6 @@ def as_text(value: Any) -> Any:
     if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral):
         return "–" if math.isnan(value) else f"{float(value):.4g}"
     return value
-
-
-def data_uri(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def digest(text: str) -> str:

@@ -13,9 +13,10 @@ from auscult.explain.relevance.results import Results
 from auscult.explain.report.class_examples import Example
 from auscult.explain.report.class_section import class_section
 from auscult.explain.report.findings import curve_findings, intervention_findings
-from auscult.explain.report.html import ClipPanel, Note, Picture, Section, write_report
+from auscult.explain.report.html import ClipPanel, Note, Section, write_report
 from auscult.explain.show import plots
 from auscult.explain.show.clip import View, audible, file_name, picture
+from auscult.explain.show.media import Picture
 
 ENDS = ("low", "high")
 GUIDE = (

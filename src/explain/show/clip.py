@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from auscult.explain.domain.domains import CoefficientFrontEnd
-from auscult.explain.report.html import Picture, Sound
 from auscult.explain.show import plots, spectra
 from auscult.explain.show.audible import sounds, wav
+from auscult.explain.show.media import Picture, Sound
 from auscult.mistake import Mistake
 from auscult.modules.model import Model
 

@@ -8,7 +8,8 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.concurrency import run_in_threadpool
 
-from auscult.explain.report.html import data_uri, template
+from auscult.explain.report.html import template
+from auscult.explain.show.media import data_uri
 from auscult.mistake import Mistake
 from auscult.serve.options import LOOPBACK
 from auscult.serve.reception import form_of, made_of_upload

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from auscult.explain.measures.fill import Silence
+from auscult.explain.measures.fractions import checked_fractions
 from auscult.explain.measures.intervals import DIFFERENCE, SpeakerIntervals
 from auscult.explain.measures.perturbation import (
     Outcome,
@@ -21,7 +22,6 @@ from auscult.explain.measures.perturbation import (
     summarise,
     write_curves,
 )
-from auscult.explain.options import checked_fractions
 from auscult.mistake import Mistake
 
 

@@ -16,7 +16,8 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from auscult.explain.report.html import ClipPanel, Note, Part, Picture, Section, Sound, write_report
+from auscult.explain.report.html import ClipPanel, Note, Part, Section, write_report
+from auscult.explain.show.media import Picture, Sound
 from tests.browser import CHROMIUM, Browser
 
 HOSTILE = "<script>injected = 1</script>\"'&amp;\udcff\n.wav"

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from auscult.datamodules.class_folders import INNERMOST
+from auscult.datamodules.labels.class_folders import INNERMOST
+from auscult.datamodules.source import Source, recordings
 from auscult.explain.explanation import source_of
-from auscult.explain.source import Source, recordings
 from tests.datamodules.test_folder import record
 
 CLIP = {"sample_rate": 8000, "seconds": 1.0}

@@ -9,7 +9,7 @@ from tests.conftest import ROOT
 COUNT_FAULTS = """
 import resource
 import torch
-from auscult.run import memory
+from auscult.machine import memory
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

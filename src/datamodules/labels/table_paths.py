@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from auscult.datamodules.table import shortened
+from auscult.datamodules.labels.table import shortened
 
 # other names of the column `path`, in capitals or not: of tables of Hugging Face, NeMo, UrbanSound8K and people
 PATH_COLUMNS = ("path", "filename", "file_name", "file", "filepath", "file_path", "audio_filepath", "audio", "wav")

@@ -16,7 +16,7 @@ from auscult.former_names import current_name
 from auscult.mistake import Mistake
 from auscult.plain_data import shown
 
-HOUSE = Path(__file__).parents[1]
+HOUSE = Path(__file__).parent
 HOMES = ("modules", "datamodules")  # rooms whose modules are parts of a classifier
 
 

@@ -4,8 +4,8 @@ import logging
 import os
 import re
 
-from auscult.datamodules.table import composed, shortened
-from auscult.datamodules.table_paths import PATH_COLUMNS
+from auscult.datamodules.labels.table import composed, shortened
+from auscult.datamodules.labels.table_paths import PATH_COLUMNS
 from auscult.mistake import Mistake
 from auscult.plain_data import shown
 

@@ -6,8 +6,8 @@ import av
 import numpy as np
 import pytest
 
-from auscult.datamodules import ffmpeg
-from auscult.datamodules.audio_file import UNREADABLE, AudioFile, BadRecording, read_whole
+from auscult.datamodules.audio import ffmpeg
+from auscult.datamodules.audio.audio_file import UNREADABLE, AudioFile, BadRecording, read_whole
 from auscult.datamodules.clips import Clip
 from auscult.datamodules.folder import Folder
 from auscult.datamodules.recording import ClipSettings, load, prepare
@@ -81,7 +81,7 @@ def test_its_clip_is_that_of_the_sound(recording: tuple[Path, int]) -> None:
 def test_in_blocks_as_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = written(tmp_path / "a.m4a", sound(44100), "aac", 44100, "ipod")
     whole, _ = read_whole(path)
-    monkeypatch.setattr("auscult.datamodules.audio_file.BLOCK", 5000)
+    monkeypatch.setattr("auscult.datamodules.audio.audio_file.BLOCK", 5000)
     blocks = list(AudioFile(path).blocks())
     assert len(blocks) > 10
     assert np.array_equal(np.concatenate(blocks), whole)

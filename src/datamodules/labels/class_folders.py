@@ -6,7 +6,7 @@ import re
 from itertools import takewhile
 from pathlib import Path
 
-from auscult.datamodules.table import shortened
+from auscult.datamodules.labels.table import shortened
 from auscult.mistake import Mistake
 
 log = logging.getLogger(__name__)

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from auscult.datamodules.table import composed, names_of, read_table, require_table
+from auscult.datamodules.labels.table import composed, names_of, read_table, require_table
 from auscult.mistake import Mistake
 
 

@@ -12,14 +12,14 @@ import pandas as pd
 import pytest
 from submitit.core.utils import UncompletedJobError
 
-from auscult.run.lock import LOCK
+from auscult.machine.lock import LOCK
 from tests.conftest import ROOT, TINY
 
 LONG = [*TINY, "model=melcnn", "task=sex", "trainer.max_epochs=100000"]
 TWO = ["trainer.accelerator=cpu", "trainer.devices=2", "trainer.strategy=ddp"]
 JOB = """
 import hashlib, subprocess, sys, time
-from auscult.program import interruption
+from auscult.machine import interruption
 interruption.GRACE = 1.0
 interruption.listen()
 {before}

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from auscult.datamodules import ffmpeg
-from auscult.datamodules.mp3 import Endless, Mp3
-from auscult.datamodules.quiet import quiet
-from auscult.datamodules.truncation import is_truncated
+from auscult.datamodules.audio import ffmpeg
+from auscult.datamodules.audio.mp3 import Endless, Mp3
+from auscult.datamodules.audio.quiet import quiet
+from auscult.datamodules.audio.truncation import is_truncated
 
 UNREADABLE = "unreadable"  # how reasons begin that may pass: such recordings are tried again
 BLOCK = 2**21  # samples of a block, of all channels: 43 s of mono at 48 kHz

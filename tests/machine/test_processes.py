@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from auscult.run import processes
+from auscult.machine import processes
 from tests.conftest import SPOKEN_PATTERN
 
 # What a process draws at random depends on its rank, so that nothing random may be left to compare with one process.

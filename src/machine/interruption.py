@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 
 from auscult.files import full_disk
-from auscult.run.processes import folder_of_first_process
+from auscult.machine.processes import folder_of_first_process
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from auscult.limits import TooMuch, bytes_at_most, seconds_at_most
+from auscult.machine.limits import TooMuch, bytes_at_most, seconds_at_most
 from tests.attacks import with_card
 from tests.conftest import ROOT
 
@@ -22,7 +22,7 @@ def test_a_search_without_end_is_ended():
 @pytest.mark.slow
 def test_a_library_that_does_not_hear_of_the_time_is_ended():
     code = (
-        "import torch; from auscult.limits import seconds_at_most\n"
+        "import torch; from auscult.machine.limits import seconds_at_most\n"
         "with seconds_at_most(0.2, 'the window'):\n"
         "    torch.nn.functional.avg_pool1d(torch.zeros(1, 1, 10**7), 10**6, stride=1)"
     )

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from auscult.datamodules.cache import Cache, open_cache
-from auscult.datamodules.class_folders import FOLDER, INNERMOST
 from auscult.datamodules.clips import Clip, Corpus
 from auscult.datamodules.datamodule import AudioDataModule, ClipDataset
 from auscult.datamodules.folder import SEXES, Folder, audio_files
+from auscult.datamodules.labels.class_folders import FOLDER, INNERMOST
+from auscult.datamodules.labels.table import composed, shortened
 from auscult.datamodules.recording import ClipSettings
 from auscult.datamodules.synthetic import Cue
-from auscult.datamodules.table import composed, shortened
 from auscult.mistake import Mistake
 
 log = logging.getLogger(__name__)

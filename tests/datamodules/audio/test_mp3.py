@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from auscult.datamodules.audio_file import BadRecording, read_whole
-from auscult.datamodules.mp3 import Mp3
+from auscult.datamodules.audio.audio_file import BadRecording, read_whole
+from auscult.datamodules.audio.mp3 import Mp3
 from tests.conftest import SHARED
 
 RATE = 44100

@@ -1,0 +1,31 @@
+"""Fractions of a clip that removal curves ask for. Imports nothing heavy: options are checked with it."""
+
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
+from typing import Any
+
+from auscult.mistake import Mistake
+from auscult.program.config import is_number
+
+DEFINITIONS = ("sounding", "paper")  # of what fractions are, see `perturbation.py`
+
+
+def check_definition(option: str, definition: Any) -> None:
+    """Raises a Mistake if fractions cannot be of that."""
+    if definition not in DEFINITIONS:
+        raise Mistake(f"{option}={definition} is unknown; choose {' or '.join(DEFINITIONS)}.")
+
+
+def checked_fractions(fractions: Any, option: str = "perturbation.fractions") -> list[float]:
+    """The fractions of an option.
+
+    Raises:
+        Mistake: they are no list of numbers within 0 and 1, each larger than the one before.
+    """
+    listed = isinstance(fractions, Iterable) and not isinstance(fractions, str | Mapping)
+    values = list(fractions) if listed else []
+    if not values or not all(is_number(value) and 0 <= value <= 1 for value in values):
+        raise Mistake(f"{option}={fractions} is not a list of numbers from 0 to 1; 0.01 is one part in a hundred.")
+    if any(later <= earlier for earlier, later in pairwise(values)):
+        raise Mistake(f"{option}={fractions} does not ascend; sort it and name each fraction once.")
+    return [float(value) for value in values]

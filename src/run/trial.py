@@ -1,0 +1,79 @@
+"""A network and its optimizer at work on one clip, before hours of training: what they cannot do is known then."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from auscult.datamodules.recording import ClipSettings
+from auscult.mistake import Mistake
+from auscult.modules.classifier import Classifier
+from auscult.modules.model import Model
+from auscult.plain_data import shown
+
+
+def try_network(classifier: Classifier, settings: ClipSettings, own: bool) -> None:
+    """Has one clip classified.
+
+    Args:
+        settings: of the clips.
+        own: whether parts of the network are the user's own, who wants to see where their code fails.
+
+    Raises:
+        Mistake: the network cannot take what the front end gives, or gives no logit for each class.
+    """
+    network = type(classifier.network).__name__
+    modes = [(module, module.training) for module in classifier.modules()]
+    classifier.eval()
+    try:
+        with noise(Model.of(classifier, settings.sample_rate), settings) as waveform, torch.no_grad():
+            logits = classifier.network(classifier.front_end(waveform))
+    except Mistake:
+        raise
+    except Exception as error:
+        if own:
+            raise
+        raise Mistake(
+            f"model: {network} cannot take clips of data.clip.seconds={settings.seconds:g} at"
+            f" data.clip.sample_rate={settings.sample_rate} ({type(error).__name__}:"
+            f" {shown(' '.join(str(error).split()), 160)}); change these, or the options of model.network."
+        ) from error
+    finally:
+        for module, training in modes:
+            module.training = training
+    if not isinstance(logits, Tensor) or logits.shape != (1, len(classifier.classes)):
+        given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise Mistake(
+            f"model.network: {network} gives {given} for one clip; logits of the shape (1, {len(classifier.classes)}),"
+            " one for each class, are wanted."
+        )
+
+
+def try_optimizer(classifier: Classifier, own: bool) -> None:
+    """Makes an optimizer and a schedule.
+
+    Args:
+        own: whether one of them may be the user's own.
+
+    Raises:
+        Mistake: they do not take their options.
+    """
+    try:
+        classifier.optimization(steps=1)
+    except Mistake:
+        raise
+    except Exception as error:
+        if own:
+            raise
+        reason = f"{type(error).__name__}: {shown(' '.join(str(error).split()), 160)}"
+        raise Mistake(f"optimizer: it does not take its options, or those of its schedule ({reason}).") from error
+
+
+@contextmanager
+def noise(model: Model, settings: ClipSettings) -> Iterator[Tensor]:
+    """A clip of noise, (1, 1, T); the random numbers that are drawn meanwhile are not the caller's."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        waveform = 0.1 * torch.randn(1, 1, round(settings.seconds * settings.sample_rate))
+        yield waveform.to(model.device)
