@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from auscult.former_names import MOVED, current_name
+from auscult.former_names import MOVED, MOVED_SINCE, current_name
 from tests.conftest import ROOT
 
 BEFORE = ROOT / "tests/data/before_rooms"  # a run, and somebody's own network, from before
@@ -24,9 +24,9 @@ def python(*arguments: str, cwd: Path, path: Path | None = None) -> subprocess.C
     )
 
 
-@pytest.mark.parametrize("name", MOVED)
-def test_what_moved_is_there(name):
-    module, _, last = current_name(f"src.{name}").rpartition(".")
+@pytest.mark.parametrize("former", [*(f"src.{name}" for name in MOVED), *(f"auscult.{name}" for name in MOVED_SINCE)])
+def test_what_moved_is_there(former):
+    module, _, last = current_name(former).rpartition(".")
     try:
         assert find_spec(f"{module}.{last}")
     except ModuleNotFoundError:  # not a module, but something in one
@@ -41,6 +41,9 @@ def test_what_moved_is_there(name):
         ("src.explain.attribution.Random", "auscult.explain.attribution.controls.Random"),
         ("src.explain.attribution.relevance_of", "auscult.explain.attribution.base.relevance_of"),
         ("src.explain.measures", "auscult.explain.measures.catalogue"),
+        ("auscult.explain.measures", "auscult.explain.measures"),
+        ("src.folder_lock.lock", "auscult.machine.lock.lock"),
+        ("auscult.run.lock.lock", "auscult.machine.lock.lock"),
         ("src.explain.callbacks.RelevancePanel", "auscult.explain.callbacks.RelevancePanel"),
         ("src", "auscult"),
         ("srcs.modules", "srcs.modules"),

@@ -1,6 +1,7 @@
-"""The house has one way through: who may import whom."""
+"""The house has one way through: who may import whom; and its rooms stay small."""
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,28 @@ def imported(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     return names
+
+
+def room_of(name: str) -> str | None:
+    """The folder below `src` that a module lies in, or something in it; itself, if it lies in `src`."""
+    parts = name.split(".")[1:]
+    while parts and not (ROOT / "src").joinpath(*parts).with_suffix(".py").exists():
+        if (ROOT / "src").joinpath(*parts).is_dir():
+            return None  # a room, of which a module is named apart
+        parts.pop()
+    return ".".join(parts[:-1]) or ".".join(parts) or None
+
+
+def test_no_way_leads_back_to_a_room():
+    below: dict[str, set[str]] = {}
+    for path in sorted((ROOT / "src").rglob("*.py")):
+        if path.name == "__init__.py":
+            continue
+        own = room_of(".".join(("auscult", *path.relative_to(ROOT / "src").with_suffix("").parts)))
+        others = {room_of(name) for name in imported(path) if name.startswith("auscult.")}
+        below.setdefault(own, set()).update(others - {own, None})
+    assert len(below) > 20 and below["leaderboard"] > {"explain", "explain.relevance"}
+    TopologicalSorter(below).prepare()  # raises CycleError, which names the rooms
 
 
 @pytest.mark.parametrize("room", FORBIDDEN)
