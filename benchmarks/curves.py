@@ -20,7 +20,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from auscult.datamodules.datamodule import Batch
+from auscult.datamodules.dataset import Batch
 from auscult.explain.measures.perturbation import counts_of, perturb
 from auscult.machine import memory
 from auscult.run import training

@@ -42,7 +42,8 @@ from torch import Tensor, nn
 from zennit.attribution import Gradient
 from zennit.composites import EpsilonPlus
 
-from auscult.datamodules.datamodule import AudioDataModule, Batch, loader
+from auscult.datamodules.datamodule import AudioDataModule
+from auscult.datamodules.dataset import Batch, loader
 from auscult.datamodules.source import Source
 from auscult.explain import explanation
 from auscult.explain.attribution.base import Attribution, as_attribution

@@ -24,7 +24,8 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.table import Table
 
-from auscult.datamodules.datamodule import AudioDataModule, Batch
+from auscult.datamodules.datamodule import AudioDataModule
+from auscult.datamodules.dataset import Batch
 from auscult.machine import memory
 from auscult.modules.classifier import Classifier
 from auscult.program import config

@@ -14,7 +14,8 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from auscult.datamodules.audio.audio_file import UNREADABLE
-from auscult.datamodules.cache_files import INDEX, SKIPPED, Entry, build, checksum, ends_of, map_samples, read_entries
+from auscult.datamodules.cache_entries import INDEX, SKIPPED, Entry, checksum, ends_of, read_entries
+from auscult.datamodules.cache_files import build, map_samples
 from auscult.datamodules.clips import MISSING, Clip, Corpus
 from auscult.datamodules.recording import ClipSettings
 from auscult.mistake import Mistake

@@ -10,94 +10,40 @@ It is built beside its final place, in a folder that ends in `.building`. A clip
 its line, so what a killed build leaves is as good as its lines, and the next build carries on from there.
 """
 
-import csv
-import json
 import logging
 import os
 import shutil
-import stat
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
-from typing import NamedTuple
 
 import numpy as np
 from rich.console import Console
 from rich.progress import track
 
 from auscult.datamodules.audio.audio_file import UNREADABLE, BadRecording
+from auscult.datamodules.cache_entries import (
+    INDEX,
+    SAMPLES,
+    SKIPPED,
+    Entry,
+    checksum,
+    ends_of,
+    line_of,
+    parsed,
+    write_skipped,
+)
 from auscult.datamodules.clips import Clip, Corpus
 from auscult.datamodules.recording import ClipSettings, load
 from auscult.mistake import Mistake
 
 log = logging.getLogger(__name__)
 
-SAMPLES, INDEX, SKIPPED = "samples.int16", "index.jsonl", "skipped.csv"
 LEAST_LEFT = 0.01  # of a recording's energy: with less, what a clip holds is hardly what was recorded
 MOST_SAMPLES_AT_ONCE = 2e7  # of all clips that are prepared at a time; each takes some 40 bytes meanwhile
-
-
-class Entry(NamedTuple):
-    """A line of the index."""
-
-    path: str
-    stamp: str  # of the recording as it was when it was read
-    length: int  # samples; 0 for a bad recording
-    start: int  # see `Prepared`
-    cut: bool
-    reason: str  # why a recording was skipped; empty for a kept one
-    checksum: int  # CRC-32 of the samples' bytes
-
-
-def read_entries(home: Path) -> list[Entry] | None:
-    """The index of a finished cache, or None where there is none or it does not fit its samples."""
-    try:
-        entries = [_parsed(line) for line in (home / INDEX).read_bytes().splitlines(True)]
-        samples = (home / SAMPLES).stat()
-        whole = stat.S_ISREG(samples.st_mode) and samples.st_size == 2 * sum(entry.length for entry in entries)
-    except (OSError, ValueError):
-        if not home.exists():
-            return None
-        whole = False
-    if not whole:
-        log.warning("the cache in %s is damaged and is built again", home)
-        return None
-    return entries
-
-
-def checksum(samples: np.ndarray) -> int:
-    """CRC-32 of a clip's samples (L,) int16, as it is in the index."""
-    return zlib.crc32(np.ascontiguousarray(samples, "<i2").data)
-
-
-def write_skipped(path: Path, skipped: list[tuple[str, str]]) -> None:
-    """Writes a table of bad recordings, given the path and the reason of each.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    with open(path, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        csv.writer(file).writerows([("path", "reason"), *skipped])
-
-
-def _line(entry: Entry) -> bytes:
-    text = json.dumps(entry).encode()
-    return b"%s, %d]\n" % (text[:-1], zlib.crc32(text))
-
-
-def _parsed(line: bytes) -> Entry:
-    """The entry of a line. Raises ValueError where the line is not as it was written."""
-    text, _, check = line.rpartition(b", ")
-    text += b"]"
-    if check != b"%d]\n" % zlib.crc32(text):
-        raise ValueError("a damaged line")
-    fields = json.loads(text)
-    if [type(field) for field in fields] != list(Entry.__annotations__.values()):
-        raise ValueError("a line of another version")
-    return Entry(*fields)
 
 
 def build(
@@ -162,7 +108,7 @@ def _append(building: Path, results: Iterator[tuple[Entry, np.ndarray]], count: 
         for entry, clip_samples in shown:
             samples.write(clip_samples.astype("<i2").tobytes())
             samples.flush()  # before its line: see the top of this file
-            index.write(_line(entry))
+            index.write(line_of(entry))
             index.flush()
             entries.append(entry)
         os.fsync(samples.fileno())
@@ -233,7 +179,7 @@ def _resume(building: Path, clips: Sequence[Clip], stamps: list[str]) -> list[En
     with open(building / SAMPLES, "rb") as samples:
         for line, clip, stamp in zip((building / INDEX).read_bytes().splitlines(True), clips, stamps, strict=False):
             try:
-                entry = _parsed(line)
+                entry = parsed(line)
             except ValueError:
                 break
             if (entry.path, entry.stamp) != (clip.path, stamp):
@@ -269,7 +215,3 @@ def map_samples(home: Path, entries: list[Entry]) -> np.ndarray:
     if not any(entry.length for entry in entries):  # an empty file cannot be mapped
         return np.empty(0, np.int16)
     return np.asarray(np.memmap(home / SAMPLES, dtype="<i2", mode="r"))  # (sum of lengths,)
-
-
-def ends_of(entries: list[Entry]) -> np.ndarray:
-    return np.cumsum([entry.length for entry in entries], dtype=np.int64)

@@ -19,7 +19,7 @@ import numpy as np
 
 from auscult.datamodules.clips import Clip
 from auscult.mistake import Mistake
-from auscult.program.config import check_number
+from auscult.program.numbers import check_number
 
 KINDS = ("hum", "click", "lead_in")
 MAINS_HZ, HARMONICS = 50.0, 5  # the k-th harmonic has an amplitude of 1 / k

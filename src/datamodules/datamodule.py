@@ -7,67 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from pytorch_lightning import LightningDataModule
-from torch.utils.data import DataLoader, Dataset, DistributedSampler
+from torch.utils.data import DataLoader, DistributedSampler
 
-from auscult.datamodules.cache import Cache, open_cache
+from auscult.datamodules.cache import open_cache
 from auscult.datamodules.clips import Clip, Corpus
 from auscult.datamodules.confound import Confound
 from auscult.datamodules.copies import differently_labelled, warn_of_two_formats, without_copies
+from auscult.datamodules.dataset import Batch, ClipDataset, loader
 from auscult.datamodules.division import Division, corpus_of
 from auscult.datamodules.excerpts import SOURCE
 from auscult.datamodules.folds import Split
 from auscult.datamodules.recording import ClipSettings
 
 log = logging.getLogger(__name__)
-
-Batch = dict[str, torch.Tensor]
-
-
-class ClipDataset(Dataset[Batch]):
-    """Cached clips, each embedded in silence; indexed by whole batches.
-
-    Args:
-        cache: the prepared clips.
-        clips: (N,) which clips of the cache these are.
-        labels: (N,) class of each.
-        length: samples of a waveform, T.
-        places: gives, for each of the N clips, where in the silence it lies: 0 at the start, 1 at the end.
-        confound: what is planted into some of them, `planted` (N,) bool.
-    """
-
-    def __init__(
-        self,
-        cache: Cache,
-        clips: np.ndarray,
-        labels: np.ndarray,
-        length: int,
-        places: Callable[[], np.ndarray],
-        confound: Confound | None = None,
-    ) -> None:
-        self.cache, self.clips, self.labels, self.length, self.places = cache, clips, labels, length, places
-        self.confound = confound
-        self.planted = np.array([bool(confound and confound.carried_by(cache.clips[clip])) for clip in clips], bool)
-
-    def __len__(self) -> int:
-        return len(self.clips)
-
-    def __getitems__(self, indices: list[int]) -> Batch:
-        waveforms = np.zeros((len(indices), 1, self.length), np.float32)  # (B, 1, T)
-        places = self.places()
-        for waveform, index in zip(waveforms, indices, strict=True):
-            samples = self.cache.samples(self.clips[index])
-            offset = round(places[index] * (self.length - len(samples)))
-            end = offset + len(samples)
-            np.divide(samples, 32768, out=waveform[0, offset:end], dtype=np.float32)
-            if self.confound and self.planted[index]:
-                self.confound.plant(waveform[0], offset, end, self.cache.clips[self.clips[index]])
-        return {
-            "waveform": torch.from_numpy(waveforms),
-            "label": torch.from_numpy(self.labels[indices]),
-            "clip": torch.from_numpy(self.clips[indices]),
-        }
 
 
 class AudioDataModule(LightningDataModule):
@@ -301,10 +254,3 @@ class AudioDataModule(LightningDataModule):
 
     def _loader(self, dataset: ClipDataset, sampler: Any) -> DataLoader[Batch]:
         return loader(dataset, self.batch_size // self._processes, sampler)
-
-
-def loader(dataset: ClipDataset, batch_size: int, sampler: Any) -> DataLoader[Batch]:
-    """Batches of the dataset, in the sampler's order."""
-    # the cache is memory-mapped and a batch is a copy out of it: worker processes would only add cost
-    own = torch.Generator()  # a loader draws a number when it starts: not from what dropout draws from
-    return DataLoader(dataset, batch_size=batch_size, sampler=sampler, collate_fn=lambda batch: batch, generator=own)

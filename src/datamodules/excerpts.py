@@ -9,8 +9,9 @@ from operator import not_
 from pathlib import Path
 from typing import NamedTuple
 
+from auscult.datamodules.audio.listing import ENDINGS
 from auscult.datamodules.clips import OTHERS, Clip, Corpus
-from auscult.datamodules.folder import ENDINGS, warn_of_left_out
+from auscult.datamodules.folder import warn_of_left_out
 from auscult.datamodules.labels.table import names_of, read_table, shortened
 from auscult.mistake import Mistake
 

@@ -3,14 +3,11 @@
 import logging
 import os
 import re
-from collections import Counter
 from pathlib import Path
 from posixpath import normpath
 from shlex import quote
 
-import soundfile
-
-from auscult.datamodules.audio import ffmpeg
+from auscult.datamodules.audio.listing import audio_files
 from auscult.datamodules.clips import Clip, Corpus
 from auscult.datamodules.labels.class_folders import labels_of_folders, pattern_without, warn_of_folders
 from auscult.datamodules.labels.name_pattern import compiled, warn_of_endings
@@ -23,11 +20,6 @@ from auscult.plain_data import shown
 
 log = logging.getLogger(__name__)
 
-# RAW has no header to say what it is; the others are common endings of formats that libsndfile names otherwise
-ENDINGS = {f".{name.lower()}" for name in soundfile.available_formats()} - {".raw"} | {
-    ".aif", ".aifc", ".mp2", ".mp3", ".oga", ".opus", ".snd", ".sph", ".wave",
-}  # fmt: skip
-ENDINGS |= ffmpeg.ENDINGS  # also where there is no FFmpeg: such recordings are listed, not passed over
 PATTERN_SECONDS, PATTERN_SECONDS_EACH = 5.0, 1e-4  # a pattern takes some microseconds for each path
 
 # other names of the column `speaker`; the third is Common Voice's
@@ -233,49 +225,6 @@ def _lies_under(root: Path, path: str) -> bool:
 def warn_of_left_out(paths: list[str], count: int, why: str) -> None:
     if paths:
         log.warning("%d of %d recordings %s and are left out, such as %s", len(paths), count, why, shortened(paths[0]))
-
-
-def audio_files(root: Path, option: str = "data.root") -> list[str]:
-    """Paths of the recordings under `root`, sorted, with forward slashes.
-
-    Raises:
-        Mistake: there are none, or a folder cannot be read; names the option.
-    """
-    if not root.exists():
-        raise Mistake(f"{option}={root} does not exist: point it to the folder of your recordings")
-    if not root.is_dir():
-        raise Mistake(f"{option}={root} is not a folder: point it to the folder of your recordings")
-    unreadable: list[OSError] = []
-    found = []
-    others: Counter[str] = Counter()
-    walked: set[str] = set()  # a link may lead to a folder above it
-    for folder, below, names in os.walk(root, onerror=unreadable.append, followlinks=True):
-        if os.path.realpath(folder) in walked:
-            below.clear()
-            continue
-        walked.add(os.path.realpath(folder))
-        below[:] = sorted(name for name in below if not name.startswith("."))
-        relative = Path(folder).relative_to(root)
-        for name in names:
-            ending = os.path.splitext(name)[1].lower()
-            if name.startswith("."):
-                continue
-            if ending in ENDINGS:
-                found.append((relative / name).as_posix())
-            else:
-                others[ending or "no ending"] += 1
-    if unreadable:
-        raise Mistake(
-            f"{unreadable[0].filename} under {option}={root} cannot be read ({unreadable[0].strerror}): check its "
-            "permissions"
-        )
-    if not found:
-        there = f"{others.total()} other files, of {', '.join(others)}" if others else "no files"
-        raise Mistake(f"{option}={root} holds no recordings, such as .wav, .flac, .mp3 or .m4a (it has {there[:200]})")
-    if others:
-        named = ", ".join(f"{count} {ending}" for ending, count in others.most_common(5))
-        log.info("other files than recordings are not looked at (%s)", named)
-    return sorted(found)
 
 
 def _clip(path: str, row: dict[str, str]) -> Clip:

@@ -3,23 +3,20 @@
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from itertools import takewhile
 from threading import Event
 
 import numpy as np
-import soxr
-from scipy import signal
 
 from auscult.datamodules.audio.audio_file import BLOCK, UNREADABLE, AudioFile, BadRecording
 from auscult.datamodules.audio.audio_file import read_whole as read_whole  # both are asked for here, too
 from auscult.datamodules.audio.energy import Part, loud_part, loudest_window, peak_of, with_energy
+from auscult.datamodules.audio.filters import FULL_SCALE, highpassed, mono_at_rate, mono_of
 from auscult.datamodules.audio.truncation import is_truncated as is_truncated
 from auscult.datamodules.clips import Clip, Corpus
 from auscult.datamodules.published import TooLong, check_length, resampled
 from auscult.mistake import Mistake
 
-FULL_SCALE = 32768
 SOFT = 2.0**-8  # of full scale, -48 dB: of a louder clip, 16 bits leave at least eight to its peak
 SILENT = 2.0**-24  # of full scale, -144 dB: half a step of 24 bits
 LOWEST_RATE, HIGHEST_RATE = 100, 10**7  # hertz, of recordings: others are damage, or take long to resample
@@ -153,8 +150,8 @@ def _prepare(blocks: Callable[[], Iterator[np.ndarray]], rate: int, settings: Cl
         return _prepare_as_published(blocks(), frames, channel, rate, settings)
 
     def parts() -> Iterable[Part]:
-        centred = _resampled(blocks(), channel, mean, rate, settings.sample_rate)
-        return with_energy(_highpassed(centred, settings.sample_rate, settings.highpass_hz))
+        centred = mono_at_rate(blocks(), channel, mean, rate, settings.sample_rate)
+        return with_energy(highpassed(centred, settings.sample_rate, settings.highpass_hz))
 
     kept = list(parts()) if frames * settings.sample_rate <= BLOCK * rate else None  # short ones are filtered once
     frame, hop = (round(seconds * settings.sample_rate) for seconds in (FRAME_SECONDS, HOP_SECONDS))
@@ -177,7 +174,9 @@ def _prepare_as_published(
 ) -> Prepared:
     longest = round(settings.seconds * settings.sample_rate)
     check_length(frames, rate, settings.sample_rate, longest)  # before all of it is held in memory
-    whole = np.concatenate([_mono(block, channel) / (FULL_SCALE if block.dtype == np.int16 else 1) for block in blocks])
+    whole = np.concatenate(
+        [mono_of(block, channel) / (FULL_SCALE if block.dtype == np.int16 else 1) for block in blocks]
+    )
     samples = resampled(whole, rate, settings.sample_rate)
     _check_peak(peak_of(samples))
     if len(samples) < math.floor(settings.min_seconds * settings.sample_rate):
@@ -203,7 +202,7 @@ def _measured(blocks: Iterator[np.ndarray]) -> tuple[int, float, int | None, flo
         for block in blocks:
             if block.size:
                 frames += len(block)
-                each = [_mono(block, None), *(block.T if block.shape[1] > 1 else ())]
+                each = [mono_of(block, None), *(block.T if block.shape[1] > 1 else ())]
                 sums = sums + [float(channel.sum(dtype=np.float64)) for channel in each]
                 squares = squares + [float(np.dot(wide, wide)) for wide in (c.astype(np.float64) for c in each)]
                 scale = FULL_SCALE**2 if block.dtype == np.int16 else 1
@@ -222,57 +221,6 @@ def _measured(blocks: Iterator[np.ndarray]) -> tuple[int, float, int | None, flo
     channel = int(np.argmax(energies[1:])) if cancelled else None
     taken = 0 if channel is None else channel + 1
     return frames, sums[taken] / frames, channel, energies[taken] / scale
-
-
-def _mono(block: np.ndarray, channel: int | None) -> np.ndarray:
-    """(frames,) of (frames, channels): a channel, or the average of all."""
-    if block.shape[1] == 1 or channel is not None:
-        return block[:, channel or 0]
-    total = block[:, 0].astype(np.float64)
-    for other in block.T[1:]:  # ten times as fast as the mean over an axis of two
-        total += other
-    return total / block.shape[1]
-
-
-def _resampled(
-    blocks: Iterator[np.ndarray], channel: int | None, mean: float, rate: int, to_rate: int
-) -> Iterator[np.ndarray]:
-    """A channel or the average without its mean, in parts (n,) float64; the same in however many blocks it comes."""
-    resampler: soxr.ResampleStream | None = None
-    step = max(1, min(BLOCK, BLOCK * rate // to_rate))  # a low rate becomes many more samples
-    for block in blocks:
-        mono = _mono(block, channel) - mean
-        # The resampler works in float32, whatever it is given, and is quickest with that.
-        resampler = resampler or soxr.ResampleStream(rate, to_rate, 1, dtype=mono.dtype, quality="HQ")
-        full_scale = FULL_SCALE if block.dtype == np.int16 else 1  # only now: there are fewer samples
-        for start in range(0, len(mono), step):
-            yield resampler.resample_chunk(mono[start : start + step]) / np.float64(full_scale)
-    if resampler is not None:
-        yield resampler.resample_chunk(mono[:0], last=True) / np.float64(full_scale)
-
-
-def highpass(mono: np.ndarray, rate: int, cutoff_hz: float | None) -> np.ndarray:
-    """Fourth-order Linkwitz-Riley filter: two Butterworth filters of second order, 6 dB down at the cutoff.
-
-    It runs forwards only, so that nothing rings before a word begins.
-    """
-    return next(_highpassed(iter([mono]), rate, cutoff_hz), mono)
-
-
-def _highpassed(parts: Iterator[np.ndarray], rate: int, cutoff_hz: float | None) -> Iterator[np.ndarray]:
-    state: np.ndarray | None = None
-    for part in parts:
-        if cutoff_hz is not None and len(part):
-            sections, settled = _butterworth(rate, cutoff_hz)
-            part, state = signal.sosfilt(sections, part, zi=settled * part[0] if state is None else state)
-        yield part
-
-
-@cache
-def _butterworth(rate: int, cutoff_hz: float) -> tuple[np.ndarray, np.ndarray]:
-    """The filter's sections, and their state after a long constant 1."""
-    sections = np.tile(signal.butter(2, cutoff_hz, btype="highpass", fs=rate, output="sos"), (2, 1))
-    return sections, signal.sosfilt_zi(sections)
 
 
 def _to_int16(mono: np.ndarray) -> np.ndarray:

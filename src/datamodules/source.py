@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from auscult.datamodules.audio.listing import audio_files
 from auscult.datamodules.cache import Cache, open_cache
 from auscult.datamodules.clips import Clip, Corpus
-from auscult.datamodules.datamodule import AudioDataModule, ClipDataset
-from auscult.datamodules.folder import SEXES, Folder, audio_files
+from auscult.datamodules.datamodule import AudioDataModule
+from auscult.datamodules.dataset import ClipDataset
+from auscult.datamodules.folder import SEXES, Folder
 from auscult.datamodules.labels.class_folders import FOLDER, INNERMOST
 from auscult.datamodules.labels.table import composed, shortened
 from auscult.datamodules.recording import ClipSettings

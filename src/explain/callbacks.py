@@ -17,7 +17,8 @@ from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.trainer.states import TrainerFn
 
 from auscult.build import build_named
-from auscult.datamodules.datamodule import AudioDataModule, Batch
+from auscult.datamodules.datamodule import AudioDataModule
+from auscult.datamodules.dataset import Batch
 from auscult.drawing import drawing
 from auscult.explain.attribution.base import attribution_of
 from auscult.explain.domain.domains import Input
@@ -33,7 +34,7 @@ from auscult.explain.show.clip import View, audible, file_name, picture
 from auscult.explain.trial import try_attribution
 from auscult.modules.classifier import Classifier
 from auscult.modules.model import Model
-from auscult.program.config import check_number
+from auscult.program.numbers import check_number
 
 
 class RelevancePanel(Callback):

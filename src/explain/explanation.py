@@ -18,7 +18,7 @@ from sklearn.metrics import confusion_matrix
 
 from auscult.checkpoint.card import PLACES, trained_config
 from auscult.checkpoint.checkpoint import KEY, model_of, open_checkpoint
-from auscult.datamodules.cache_files import SKIPPED, write_skipped
+from auscult.datamodules.cache_entries import SKIPPED, write_skipped
 from auscult.datamodules.source import Source, recordings, test_clips
 from auscult.drawing import drawing
 from auscult.explain.folder import COMPLETE, INCOMPLETE, prepare

@@ -13,8 +13,9 @@ from auscult.former_names import with_current_names
 from auscult.machine.hardware import check_devices
 from auscult.mistake import Mistake
 from auscult.plain_data import NotPlain, plain_yaml, shown, text_of
-from auscult.program.complaint import HELP, sentence
+from auscult.program.complaint import sentence
 from auscult.program.conf import choices_of, listed_groups, selected
+from auscult.program.numbers import check_number, is_number
 from auscult.program.paths import absolute, run_folder_of
 from auscult.program.trainer_options import check_trainer, check_training
 
@@ -244,24 +245,3 @@ def packages(config: dict[str, Any]) -> list[str]:
         if not isinstance(name, str) or not all(part.isidentifier() for part in name.split(".")):
             raise Mistake(f"allow={shown(value)} is neither a package nor a list of packages, such as [my_networks].")
     return names
-
-
-def check_number(config: dict[str, Any], option: str, kind: type, low: float, high: float, nullable: bool) -> None:
-    """Raises a Mistake unless the option is absent, or a number of its kind within its range."""
-    value: Any = config
-    for name in option.split("."):
-        if not isinstance(value, dict):
-            raise Mistake(f"{option.rsplit('.', 1)[0]}={value} is not a group of options; {HELP}.")
-        if name not in value:
-            return
-        value = value[name]
-    if value is None and nullable:
-        return
-    if not is_number(value) or (kind is int and not isinstance(value, int)) or not low <= value <= high:
-        number = "a whole number" if kind is int else "a number"
-        bounds = f"from {low:g} to {high:g}" if high < 1e5 else f"of {low:g} or more"
-        raise Mistake(f"{option}={value} is not {number} {bounds}{' or null' if nullable else ''}.")
-
-
-def is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -15,7 +15,8 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
 from auscult.build import build
-from auscult.checkpoint.checkpoint import CheckpointFiles, FirstEpoch, KeepBest, KeepFinal, KeepLast
+from auscult.checkpoint.checkpoint import CheckpointFiles
+from auscult.checkpoint.keeping import FirstEpoch, KeepBest, KeepFinal, KeepLast
 from auscult.datamodules.datamodule import AudioDataModule
 from auscult.mistake import Mistake
 from auscult.plain_data import shown

@@ -15,7 +15,8 @@ from auscult.machine.hardware import check_devices
 from auscult.mistake import Mistake
 from auscult.plain_data import shown
 from auscult.program.conf import choices_of
-from auscult.program.config import check_number, packages, plain
+from auscult.program.config import packages, plain
+from auscult.program.numbers import check_number
 from auscult.program.paths import checkpoint_at, make_absolute, other_checkpoint
 from auscult.study.plan import CLIPS, MEASURES, first_pair
 

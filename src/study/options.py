@@ -7,7 +7,8 @@ from omegaconf import DictConfig
 
 from auscult.files import check_links
 from auscult.mistake import Mistake
-from auscult.program.config import check_number, plain
+from auscult.program.config import plain
+from auscult.program.numbers import check_number
 from auscult.program.paths import absolute
 
 PLANNING = ("effect", "power", "alpha", "comparisons", "clips", "clip_effect")

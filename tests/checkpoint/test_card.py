@@ -197,7 +197,7 @@ def test_harmless_callbacks_go_on(going_on, node):
     "node",
     [
         {"_target_": "os.system", "command": "true"},
-        {"_target_": "auscult.checkpoint.checkpoint.KeepBest", "folder": "/tmp/x"},
+        {"_target_": "auscult.checkpoint.keeping.KeepBest", "folder": "/tmp/x"},
         {"_target_": "pytorch_lightning.callbacks.ModelCheckpoint", "dirpath": "/tmp/x"},
         {"_target_": "pytorch_lightning.callbacks.LambdaCallback"}, {"_target_": "own.Callback"}, "os.system", 3,
         {"_target_": "pytorch_lightning.callbacks.EarlyStopping", "monitor": {"_target_": "os.getcwd"}},

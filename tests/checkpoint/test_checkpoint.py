@@ -78,7 +78,7 @@ PARTS = ["data", "model.network", "model.front_end", "optimizer", "optimizer.sch
 @pytest.mark.parametrize(
     "target",
     [RUN, "os.system", "auscult.machine.processes.os.kill", "auscult.checkpoint.checkpoint.torch.load", "src.nothing.X",
-     "auscult.checkpoint.checkpoint.KeepBest", "auscult.explain.relevance.file.RelevanceFile", "builtins.exec",
+     "auscult.checkpoint.keeping.KeepBest", "auscult.explain.relevance.file.RelevanceFile", "builtins.exec",
      "auscult..modules.audionet.AudioNet", "src..modules.audionet.AudioNet", "torch.hub.load",
      "src.checkpoint.KeepBest", "torch.nn.functional.relu", "torchaudio.pipelines.WAV2VEC2_BASE", "src", "auscult", "",
      7],

@@ -66,7 +66,7 @@ watch = Watch()
 NODES = [
     {"_target_": "os.system", "command": f"touch {EVIL}"},
     {"_target_": "torch.utils.collect_env.run", "command": f"touch {EVIL}"},
-    {"_target_": "auscult.checkpoint.checkpoint.KeepBest", "folder": EVIL},
+    {"_target_": "auscult.checkpoint.keeping.KeepBest", "folder": EVIL},
     {"_target_": "torch.hub.load_state_dict_from_url", "url": "http://127.0.0.1:9/x"},
     {"_target_": "builtins.open", "file": EVIL, "mode": "w"},
     {"_target_": "pytorch_lightning.callbacks.ModelCheckpoint", "dirpath": EVIL},

@@ -19,8 +19,9 @@ from scipy import signal
 
 from auscult.datamodules import recording
 from auscult.datamodules.audio import audio_file
+from auscult.datamodules.audio.filters import highpass
 from auscult.datamodules.clips import MISSING, Clip, Corpus
-from auscult.datamodules.recording import BadRecording, ClipSettings, highpass, load, prepare, read_whole
+from auscult.datamodules.recording import BadRecording, ClipSettings, load, prepare, read_whole
 from auscult.mistake import Mistake
 
 PLAIN = ClipSettings(highpass_hz=None, trim_db=None)

@@ -5,7 +5,7 @@ import pytest
 
 from auscult.datamodules.cache import open_cache
 from auscult.datamodules.confound import Confound
-from auscult.datamodules.datamodule import ClipDataset
+from auscult.datamodules.dataset import ClipDataset
 from auscult.datamodules.recording import ClipSettings
 from auscult.datamodules.source import Source
 from auscult.datamodules.synthetic import Synthetic

@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from auscult.datamodules.clips import Clip
-from auscult.datamodules.datamodule import ClipDataset
+from auscult.datamodules.dataset import ClipDataset
 from auscult.datamodules.source import Source
 from auscult.explain.attribution.gradients import GradientXInput
 from auscult.explain.relevance.question import Question

@@ -17,7 +17,7 @@ from auscult.mistake import Mistake
 from auscult.modules.melcnn import MelCNN
 from auscult.program import config
 from auscult.program.conf import CONF
-from auscult.run.training import warn_of_divergence
+from auscult.run.results import warn_of_divergence
 from auscult.serve import options as serve_options
 from tests.conftest import ROOT
 

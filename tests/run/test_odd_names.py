@@ -12,7 +12,7 @@ import soundfile
 from matplotlib import font_manager
 from matplotlib.figure import Figure
 
-from auscult.datamodules.cache_files import SKIPPED
+from auscult.datamodules.cache_entries import SKIPPED
 from auscult.drawing import _say_that_fonts_lack, drawing, is_drawable, literal
 from auscult.explain.report.class_section import file_names
 from auscult.run import folder as run_folder

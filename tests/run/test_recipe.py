@@ -10,7 +10,8 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from auscult.checkpoint.card import checked_card
-from auscult.checkpoint.checkpoint import CheckpointFiles, KeepBest, KeepFinal
+from auscult.checkpoint.checkpoint import CheckpointFiles
+from auscult.checkpoint.keeping import KeepBest, KeepFinal
 from auscult.datamodules.datamodule import AudioDataModule
 from auscult.modules.classifier import Classifier
 from auscult.program import config, earlier_run

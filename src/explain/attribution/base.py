@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from auscult.build import build_named
 from auscult.mistake import Mistake
-from auscult.program.config import check_number
+from auscult.program.numbers import check_number
 
 
 class Attribution(ABC):

@@ -21,9 +21,9 @@ import torch
 from torch import Tensor, nn
 
 from auscult.explain.attribution.base import Attribution, relevance_of
+from auscult.explain.domain.coefficients import CoefficientFrontEnd, CoefficientNetwork, Samples
 from auscult.explain.domain.fourier import Fourier, ShortTimeFourier
 from auscult.mistake import Mistake
-from auscult.modules.front_end import FrontEnd
 from auscult.modules.model import Model
 
 
@@ -87,19 +87,6 @@ class Input(Domain):
     def signal_of(self, coefficients: Tensor) -> Tensor:
         """See `Domain.signal_of`."""
         return coefficients
-
-
-class Samples:
-    """A transform that leaves the samples as they are."""
-
-    def transform(self, waveform: Tensor) -> Tensor:
-        return waveform
-
-    def inverse(self, coefficients: Tensor) -> Tensor:
-        return coefficients
-
-    def relevance(self, waveform: Tensor, relevance: Tensor) -> tuple[Tensor, Tensor]:
-        return relevance, torch.zeros_like(relevance[..., 0])
 
 
 class SignalDomain(Domain):
@@ -224,44 +211,3 @@ class TimeFrequency(SignalDomain):
         transform = ShortTimeFourier(samples, torch.hann_window(size), hop)
         frequencies, times = torch.arange(size // 2 + 1) * rate / size, torch.arange(transform.frames) * hop / rate
         super().__init__(model, samples, transform, frequencies, times)
-
-
-class CoefficientFrontEnd(FrontEnd):
-    """Makes coefficients (B, 1, ...) of the signals of waveforms (B, 1, T).
-
-    Args:
-        signal: makes the signals.
-        transform: makes coefficients of them.
-        frequencies, times: of the coefficients.
-    """
-
-    def __init__(self, signal: nn.Module, transform: Any, frequencies: Tensor | None, times: Tensor | None) -> None:
-        super().__init__()
-        self.signal, self.transform, self.axes = signal, transform, (frequencies, times)
-
-    def forward(self, waveform: Tensor) -> Tensor:
-        return self.transform.transform(self.signal(waveform))
-
-    @property
-    def frequencies(self) -> Tensor | None:
-        return self.axes[0]
-
-    @property
-    def times(self) -> Tensor | None:
-        return self.axes[1]
-
-
-class CoefficientNetwork(nn.Module):
-    """Takes coefficients (B, 1, ...), and gives the network the signal that they make.
-
-    Args:
-        network: of signals.
-        transform: whose inverse makes signals of coefficients.
-    """
-
-    def __init__(self, network: nn.Module, transform: Any) -> None:
-        super().__init__()
-        self.network, self.transform = network, transform
-
-    def forward(self, coefficients: Tensor) -> Tensor:
-        return self.network(self.transform.inverse(coefficients))

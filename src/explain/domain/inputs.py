@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from auscult.datamodules.datamodule import ClipDataset, loader
+from auscult.datamodules.dataset import ClipDataset, loader
 from auscult.modules.model import Model
 
 

@@ -27,7 +27,7 @@ from auscult.explain.intervention.pitch import at_pitch
 from auscult.explain.measures.intervals import DIFFERENCE, SpeakerIntervals
 from auscult.mistake import Mistake
 from auscult.modules.model import Model
-from auscult.program.config import is_number
+from auscult.program.numbers import is_number
 
 Change = Callable[[Model, Tensor, Tensor], Tensor]
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 from auscult.mistake import Mistake
-from auscult.program.config import is_number
+from auscult.program.numbers import is_number
 
 DEFINITIONS = ("sounding", "paper")  # of what fractions are, see `perturbation.py`
 

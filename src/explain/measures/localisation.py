@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from auscult.datamodules.datamodule import ClipDataset
+from auscult.datamodules.dataset import ClipDataset
 from auscult.datamodules.synthetic import Cue
 
 

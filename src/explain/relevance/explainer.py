@@ -9,7 +9,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from auscult.datamodules.datamodule import Batch, loader
+from auscult.datamodules.dataset import Batch, loader
 from auscult.datamodules.source import Source
 from auscult.explain.attribution.cost import peak_megabytes
 from auscult.explain.domain.explain import Explained, explain

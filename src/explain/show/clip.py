@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from auscult.explain.domain.domains import CoefficientFrontEnd
+from auscult.explain.domain.coefficients import CoefficientFrontEnd
 from auscult.explain.show import plots, spectra
 from auscult.explain.show.audible import sounds, wav
 from auscult.explain.show.media import Picture, Sound

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from auscult.datamodules.recording import FRAME_SECONDS, HOP_SECONDS, ClipSettings, highpass
+from auscult.datamodules.audio.filters import highpass
+from auscult.datamodules.recording import FRAME_SECONDS, HOP_SECONDS, ClipSettings
 from auscult.serve.record.take import Take, check_rate, take
 from auscult.serve.upload import BadUpload
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from auscult.datamodules.cache import open_cache
-from auscult.datamodules.datamodule import ClipDataset
+from auscult.datamodules.dataset import ClipDataset
 from auscult.datamodules.recording import ClipSettings
 from auscult.datamodules.synthetic import Cue, Synthetic
 from auscult.explain.domain.fourier import ShortTimeFourier

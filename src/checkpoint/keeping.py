@@ -1,0 +1,117 @@
+"""Which checkpoints a training keeps: the best one, the last one, and that of its last step."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.callbacks import ModelCheckpoint
+
+from auscult.checkpoint.checkpoint import KEY, classifier_of, identity, open_checkpoint
+from auscult.mistake import Mistake
+
+log = logging.getLogger(__name__)
+
+
+class KeepBest(ModelCheckpoint):
+    """Keeps `best.ckpt`, the weights of the highest val/accuracy: to test and to explain.
+
+    Of equals it keeps the latest, as accuracy on a few clips comes back to the same value again and again, and one that
+    an early epoch reached by chance, at a high learning rate, holds less on other clips.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            folder, "best", monitor="val/accuracy", mode="max", save_weights_only=True, enable_version_counter=False,
+            save_on_train_epoch_end=False,  # but of the validation: later weights have not its score
+        )  # fmt: skip
+
+    def check_monitor_top_k(self, trainer: Trainer, current: torch.Tensor | None = None) -> bool:
+        higher = super().check_monitor_top_k(trainer, current)
+        return higher or (current is not None and bool(current == self.best_model_score))
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if not (Path(str(self.dirpath)) / "best.ckpt").exists():
+            return  # `require_own` has said so
+        score = state_dict["best_model_score"]
+        if not isinstance(score, torch.Tensor) or score.numel() != 1:
+            raise ValueError("the best score is no number")
+        # the folder is where the run is now, and no file names another: what is replaced is deleted
+        here = str(Path(str(self.dirpath)) / "best.ckpt")
+        own = {"dirpath": self.dirpath, "best_model_path": here, "kth_best_model_path": here}
+        scores = {"best_model_score": score, "kth_value": score, "best_k_models": {here: score}}
+        super().load_state_dict(own | scores)
+
+    def require_own(self, card: dict[str, Any], allow: Sequence[str] = ()) -> None:
+        """Looks, before a run is resumed, whether `best.ckpt` is still its own; one that cannot be read is set aside.
+
+        Args:
+            card: of the checkpoint to resume from.
+            allow: packages of the user's own.
+
+        Raises:
+            Mistake: it is another run's.
+        """
+        path = Path(str(self.dirpath)) / "best.ckpt"
+        try:
+            opened = open_checkpoint(path, "best.ckpt", allow)
+            classifier_of(opened)  # its weights are there, and fit
+            held = opened[KEY]
+        except Mistake:
+            aside = path.with_name("best.unreadable")
+            if path.exists():
+                path.replace(aside)
+                log.warning("%s cannot be read and is now %s; the best is chosen anew from here on.", path, aside.name)
+            else:
+                log.warning("%s is gone; the best is chosen anew from here on.", path)
+            return
+        if identity(held) != identity(card):
+            raise Mistake(
+                f"{path} is of another run than the last.ckpt beside it; put the run's own back, or move this one"
+                " elsewhere to choose the best anew."
+            )
+
+    def keep_as_it_is(self, trainer: Trainer) -> None:
+        """Makes what the trainer holds the best, as of a resumed run that has lost its own and has no epoch to come."""
+        self.best_model_path = str(Path(str(self.dirpath)) / "best.ckpt")
+        trainer.save_checkpoint(self.best_model_path, weights_only=True)
+
+
+class KeepFinal(KeepBest):
+    """Keeps in `best.ckpt` the weights of the last step, whatever val/accuracy they have: the final iterate.
+
+    Each validation replaces what was there, so that a run which is stopped has weights to look at; the last step, which
+    no validation need follow, has the last word.
+    """
+
+    def check_monitor_top_k(self, trainer: Trainer, current: torch.Tensor | None = None) -> bool:
+        return current is not None
+
+    def on_train_end(self, trainer: Trainer, pl_module: Any) -> None:
+        if trainer.global_step != self._last_global_step_saved:
+            self.keep_as_it_is(trainer)
+
+
+class KeepLast(ModelCheckpoint):
+    """Keeps `last.ckpt`, with the optimizer's state: to resume."""
+
+    def __init__(self, folder: Path) -> None:
+        # at the end of the epoch, not of its validation: what is resumed then starts with a whole epoch
+        super().__init__(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Nothing: Lightning would delete, with all that is in it, what a file says that the last checkpoint was."""
+
+
+class FirstEpoch(Callback):
+    """Knows whether a run has made an epoch: until then, what goes wrong in a resumed one comes from its checkpoint."""
+
+    done = has_stepped = False
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        self.has_stepped = True
+
+    def on_train_epoch_end(self, *_: Any) -> None:
+        self.done = self.has_stepped  # Lightning ends the last epoch of the checkpoint once more
