@@ -1,10 +1,13 @@
 """AudioNet, on the waveform itself (Becker et al., AudioMNIST, arXiv 1807.03418)."""
 
 from collections import OrderedDict
+from itertools import pairwise
 
 from torch import Tensor, nn
 
 from auscult.mistake import Mistake
+
+CHANNELS = (1, 100, 64, 128, 128, 128, 128)  # of the waveform, and after each block
 
 
 class AudioNet(nn.Module):
@@ -33,27 +36,13 @@ class AudioNet(nn.Module):
     ) -> None:
         super().__init__()
         self.samples = samples
-        layers: OrderedDict[str, nn.Module] = OrderedDict(
-            conv1=nn.Conv1d(1, 100, kernel_size=3, padding=1),
-            relu1=nn.ReLU(),
-            pool1=nn.MaxPool1d(kernel_size=3, stride=2, ceil_mode=True),  # Caffe rounds lengths up
-            conv2=nn.Conv1d(100, 64, kernel_size=3, padding=1),
-            relu2=nn.ReLU(),
-            pool2=nn.MaxPool1d(2),
-            conv3=nn.Conv1d(64, 128, kernel_size=3, padding=1),
-            relu3=nn.ReLU(),
-            pool3=nn.MaxPool1d(2),
-            conv4=nn.Conv1d(128, 128, kernel_size=3, padding=1),
-            relu4=nn.ReLU(),
-            pool4=nn.MaxPool1d(2),
-            conv5=nn.Conv1d(128, 128, kernel_size=3, padding=1),
-            relu5=nn.ReLU(),
-            pool5=nn.MaxPool1d(2),
-            conv6=nn.Conv1d(128, 128, kernel_size=3, padding=1),
-            relu6=nn.ReLU(),
-            pool6=nn.MaxPool1d(2),
-            flatten=nn.Flatten(),
-        )
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
+        for number, (before, after) in enumerate(pairwise(CHANNELS), start=1):
+            layers[f"conv{number}"] = nn.Conv1d(before, after, kernel_size=3, padding=1)
+            layers[f"relu{number}"] = nn.ReLU()
+            # Caffe rounds lengths up; only the first pool's windows overlap
+            layers[f"pool{number}"] = nn.MaxPool1d(3, stride=2, ceil_mode=True) if number == 1 else nn.MaxPool1d(2)
+        layers["flatten"] = nn.Flatten()
         layers["fc1"] = nn.Linear(128 * (samples // 2**6), 1024)  # each of the six pools halves the length
         if dense_relu:
             layers["relu7"] = nn.ReLU()

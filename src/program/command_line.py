@@ -165,32 +165,45 @@ def start(main: Callable[[], Any], program: str) -> None:
         if set(arguments.MULTIRUN) & set(words):
             check_sweep(words, program)
         main()
-    except (HydraException, OmegaConfBaseException, ValueError) as error:  # `job` lets none of its own out
-        sys.exit(sentence(error, words, program))
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = f"{mark.name}, line {mark.line + 1}" if mark else "a YAML"
-        sys.exit(f"{place}: {error.problem}; YAML is indented by spaces, and each line is of the form name: value.")
-    except (TypeError, AttributeError, AssertionError) as error:  # Hydra's, of an override that it did not expect
-        if not any(f"{package}{os.sep}" in origin(error) for package in ("hydra", "omegaconf")):
-            raise
-        reason = shown(" ".join(str(error).split()) or type(error).__name__, 200)
-        sys.exit(f"One of {', '.join(map(shown, words))} cannot be understood ({reason}); --help lists the options.")
-    except Mistake as mistake:
-        sys.exit(str(mistake))
     except BrokenPipeError:  # whoever reads what --help says has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python would complain of the rest
         sys.exit(1)
-    except OSError as error:  # Hydra's, as it makes the folder: `job` lets none of its own out
-        place = error.filename or "the run's folder"
-        room = "make room, or " if full_disk(error) else ""
-        sys.exit(f"Cannot write to {place} ({error.strerror}); {room}name another folder with hydra.run.dir.")
     except interruption.Interrupted as interrupted:
         interruption.leave(interrupted)
     except KeyboardInterrupt:
         sys.exit(1)  # `job` has said so
+    except Exception as error:
+        if said := sentence_of(error, words, program):
+            sys.exit(said)
+        raise
     finally:
         folder_lock.release()
+
+
+def sentence_of(error: Exception, words: list[str], program: str) -> str | None:
+    """What to say of an error that ends the program outside of a job; None: it is a fault of the program.
+
+    Args:
+        words: of the command line.
+    """
+    if isinstance(error, Mistake):
+        return str(error)
+    if isinstance(error, HydraException | OmegaConfBaseException | ValueError):  # `job` lets none of its own out
+        return sentence(error, words, program)
+    if isinstance(error, yaml.MarkedYAMLError):
+        mark = error.problem_mark
+        place = f"{mark.name}, line {mark.line + 1}" if mark else "a YAML"
+        return f"{place}: {error.problem}; YAML is indented by spaces, and each line is of the form name: value."
+    if isinstance(error, TypeError | AttributeError | AssertionError):  # Hydra's, of an override it did not expect
+        if not any(f"{package}{os.sep}" in origin(error) for package in ("hydra", "omegaconf")):
+            return None
+        reason = shown(" ".join(str(error).split()) or type(error).__name__, 200)
+        return f"One of {', '.join(map(shown, words))} cannot be understood ({reason}); --help lists the options."
+    if isinstance(error, OSError):  # Hydra's, as it makes the folder: `job` lets none of its own out
+        place = error.filename or "the run's folder"
+        room = "make room, or " if full_disk(error) else ""
+        return f"Cannot write to {place} ({error.strerror}); {room}name another folder with hydra.run.dir."
+    return None
 
 
 def origin(error: Exception) -> str:

@@ -1,7 +1,7 @@
 """What Hydra and OmegaConf complain about, in one sentence that names the option and the way out."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -28,68 +28,78 @@ def sentence(error: Exception, overrides: Iterable[str] = (), program: str = "tr
         overrides: of the command line.
         program: "train" or "explain", whose options are meant.
     """
+    overrides = list(overrides)
     text = "\n".join(str(cause) for cause in chain(error))
-    if found := re.search(r"Could not (?:find|load) '([^'\n]+)'", text):
-        places = [match.start() for match in re.finditer("/", found.group(1))]
-        for place in reversed(places):
-            group, name = found.group(1)[:place].rstrip("/"), found.group(1)[place + 1 :]
-            if group == "experiment" and (CONF / name.partition("/")[0]).is_dir():
-                return f"an experiment's YAML chooses of other groups as `- override /{name.replace('/', ': ')}`."
-            if (CONF / group / f"{name}.yml").exists():
-                return f"conf/{group}/{name}.yml has to end in .yaml; name it so."
-            if group == "trainer" and name in ACCELERATORS:
-                return f"trainer={name} is unknown; say trainer.accelerator={name}."
-            if group == "trainer" and name.startswith(STRATEGIES):
-                return f"trainer={name} is unknown; say trainer.strategy={name}."
-            if group.startswith("hydra/") and not choices_of(group):
-                return f"{group}={name} is not installed; leave it out."
-            if group == "hydra/launcher" and name in EXTRA:
-                return "hydra/launcher needs an extra that is not installed; pip install '.[cluster]' in the checkout."
-            if choices := choices_of(group):
-                return f"{group}={found.group(1)[len(group) + 1 :]} is unknown; choose one of {', '.join(choices)}."
-    if found := re.search(r"Could not override '([^'\n]+)'", text):
-        return no_such_option(found.group(1).split("@")[0], list(overrides), program)
-    if found := re.search(r"Ambiguous value for argument '([^'\n]+)'", text):
-        option, _, value = found.group(1).partition("=")
-        if (program, option) == ("benchmark", "attribution"):
-            return f"{option}={value} is one more beside attributions; say {in_shell(f'attributions=[{value}]')}."
-        usual = default(option, overrides, program)
-        if (isinstance(usual, float) or str(usual).startswith("${") or program == "study") and re.fullmatch(
-            r"\d+,\d+", value
-        ):
-            return f"{option}={value} has a comma; say {option}={value.replace(',', '.')}, or -m to run with both."
-        if isinstance(usual, list):
-            return f"{option}={value} is a list, which takes brackets: say {in_shell(f'{option}=[{value}]')}."
-        if program == "serve":
-            return f"{option}={value} has several values; choose one, as serve.py runs with one."
-        return f"{option}={value} has several values; add -m to run with each of them."
-    if found := re.search(r"Sweep parameters '([^'\n]+)' requires --multirun", text):
-        return f"{found.group(1)} has several values; add -m to run with each of them."
-    if found := re.search(r"nvironment variable '(.*?)' not found.*?full_key: ([\w.]+)", text, re.DOTALL):
-        return f"{found.group(2)} refers to the environment variable {found.group(1)}, which is not set."
-    if found := re.search(r"Interpolation key '(.*?)' not found.*?full_key: ([\w.]+)", text, re.DOTALL):
-        group, _, name = found.group(1).partition(".")
-        chosen = next((word.partition("=")[2] for word in overrides if word.startswith(f"{group}=")), "")
-        if name and chosen in choices_of(group):
-            return f"conf/{group}/{chosen}.yaml lacks {name}; begin with a copy of another one in conf/{group}."
-        return f"{found.group(2)} refers to {found.group(1)}, which is no option; {HELP}."
-    if found := re.search(r"Missing mandatory value.*?full_key: ([\w.]+)", text, re.DOTALL):
-        example = "…/checkpoints/best.ckpt, of a run folder" if found.group(1) == "checkpoint" else "…"
-        return f"{found.group(1)} has no value; set it with {found.group(1)}={example}"
-    if found := re.search(r"Could not delete from config. '([^']+)' does not exist", text):
-        return f"~{found.group(1)} takes away what is not there, or null in any case; leave it out."
-    if found := re.search(r"Multiple values for (\w+). To override", text):
-        return f"{found.group(1)} is chosen twice; say it once, without a plus."
-    said = [line.strip() for line in text.splitlines() if line.strip() and "HYDRA_FULL_ERROR" not in line]
+    for complaint, explained in COMPLAINTS:
+        match = re.search(complaint, text, re.DOTALL)
+        if match and (said := explained(match, overrides, program)):
+            return said
     if isinstance(error, OverrideParseException):
-        option, _, value = str(error.override).partition("=")
-        if value.startswith("="):
-            return f"{error.override} has two equal signs; say {option}={value.lstrip('=')}."
-        return (
-            f"{error.override} cannot be read; close its brackets and quotes, and put a value with spaces, brackets,"
-            " commas or signs in two pairs of quotes: 'option=\"value\"'."
-        )
-    return f"{' '.join(said[:2]).rstrip('.') or type(error).__name__}; {HELP}."
+        return unreadable(str(error.override))
+    lines = [line.strip() for line in text.splitlines() if line.strip() and "HYDRA_FULL_ERROR" not in line]
+    return f"{' '.join(lines[:2]).rstrip('.') or type(error).__name__}; {HELP}."
+
+
+def no_such_choice(match: re.Match[str], overrides: list[str], program: str) -> str | None:
+    """Of "Could not find 'group/name'"; a group may be in another, and a name may have a slash."""
+    for slash in reversed([place.start() for place in re.finditer("/", match[1])]):
+        group, name = match[1][:slash].rstrip("/"), match[1][slash + 1 :]
+        if group == "experiment" and (CONF / name.partition("/")[0]).is_dir():
+            return f"an experiment's YAML chooses of other groups as `- override /{name.replace('/', ': ')}`."
+        if (CONF / group / f"{name}.yml").exists():
+            return f"conf/{group}/{name}.yml has to end in .yaml; name it so."
+        if group == "trainer" and name in ACCELERATORS:
+            return f"trainer={name} is unknown; say trainer.accelerator={name}."
+        if group == "trainer" and name.startswith(STRATEGIES):
+            return f"trainer={name} is unknown; say trainer.strategy={name}."
+        if group.startswith("hydra/") and not choices_of(group):
+            return f"{group}={name} is not installed; leave it out."
+        if group == "hydra/launcher" and name in EXTRA:
+            return "hydra/launcher needs an extra that is not installed; pip install '.[cluster]' in the checkout."
+        if choices := choices_of(group):
+            return f"{group}={name} is unknown; choose one of {', '.join(choices)}."
+    return None
+
+
+def several_values(match: re.Match[str], overrides: list[str], program: str) -> str:
+    """Of an option with values between commas, where one is wanted."""
+    option, _, value = match[1].partition("=")
+    if (program, option) == ("benchmark", "attribution"):
+        return f"{option}={value} is one more beside attributions; say {in_shell(f'attributions=[{value}]')}."
+    usual = default(option, overrides, program)
+    is_number = isinstance(usual, float) or str(usual).startswith("${") or program == "study"
+    if is_number and re.fullmatch(r"\d+,\d+", value):
+        return f"{option}={value} has a comma; say {option}={value.replace(',', '.')}, or -m to run with both."
+    if isinstance(usual, list):
+        return f"{option}={value} is a list, which takes brackets: say {in_shell(f'{option}=[{value}]')}."
+    if program == "serve":
+        return f"{option}={value} has several values; choose one, as serve.py runs with one."
+    return f"{option}={value} has several values; add -m to run with each of them."
+
+
+def refers_to_nothing(match: re.Match[str], overrides: list[str], program: str) -> str:
+    """Of an option whose value is that of another one, which is not there."""
+    group, _, name = match[1].partition(".")
+    chosen = next((word.partition("=")[2] for word in overrides if word.startswith(f"{group}=")), "")
+    if name and chosen in choices_of(group):
+        return f"conf/{group}/{chosen}.yaml lacks {name}; begin with a copy of another one in conf/{group}."
+    return f"{match[2]} refers to {match[1]}, which is no option; {HELP}."
+
+
+def has_no_value(match: re.Match[str], overrides: list[str], program: str) -> str:
+    example = "…/checkpoints/best.ckpt, of a run folder" if match[1] == "checkpoint" else "…"
+    return f"{match[1]} has no value; set it with {match[1]}={example}"
+
+
+def unreadable(override: str) -> str:
+    """Of a word of the command line that Hydra's grammar does not know."""
+    option, _, value = override.partition("=")
+    if value.startswith("="):
+        return f"{override} has two equal signs; say {option}={value.lstrip('=')}."
+    return (
+        f"{override} cannot be read; close its brackets and quotes, and put a value with spaces, brackets,"
+        " commas or signs in two pairs of quotes: 'option=\"value\"'."
+    )
 
 
 def no_such_option(option: str, overrides: list[str], program: str) -> str:
@@ -153,3 +163,29 @@ def options(overrides: Iterable[str] = (), program: str = "train") -> list[str]:
 
     cfg = composed(overrides, program)
     return sorted(top_level(program) | set(names(OmegaConf.to_container(cfg, resolve=False), "")))
+
+
+# what Hydra or OmegaConf says, and what explains it, of the match, the command line's overrides and the program
+COMPLAINTS: list[tuple[str, Callable[[re.Match[str], list[str], str], str | None]]] = [
+    (r"Could not (?:find|load) '([^'\n]+)'", no_such_choice),
+    (r"Could not override '([^'\n]+)'", lambda match, *rest: no_such_option(match[1].split("@")[0], *rest)),
+    (r"Ambiguous value for argument '([^'\n]+)'", several_values),
+    (
+        r"Sweep parameters '([^'\n]+)' requires --multirun",
+        lambda match, *_: f"{match[1]} has several values; add -m to run with each of them.",
+    ),
+    (
+        r"nvironment variable '(.*?)' not found.*?full_key: ([\w.]+)",
+        lambda match, *_: f"{match[2]} refers to the environment variable {match[1]}, which is not set.",
+    ),
+    (r"Interpolation key '(.*?)' not found.*?full_key: ([\w.]+)", refers_to_nothing),
+    (r"Missing mandatory value.*?full_key: ([\w.]+)", has_no_value),
+    (
+        r"Could not delete from config. '([^']+)' does not exist",
+        lambda match, *_: f"~{match[1]} takes away what is not there, or null in any case; leave it out.",
+    ),
+    (
+        r"Multiple values for (\w+). To override",
+        lambda match, *_: f"{match[1]} is chosen twice; say it once, without a plus.",
+    ),
+]
