@@ -13,7 +13,7 @@ from sklearn.metrics import balanced_accuracy_score
 from auscult.explain.attribution.gradients import GradientXInput, IntegratedGradients
 from auscult.explain.attribution.lrp import LRP
 from auscult.explain.intervention.interventions import compare
-from auscult.explain.measures.catalogue import bounds_of
+from auscult.explain.measures.catalogue import measure_of
 from auscult.explain.measures.intervals import SpeakerIntervals
 from auscult.explain.measures.perturbation import Outcome, areas, summarise
 from auscult.explain.relevance.question import Question
@@ -49,7 +49,8 @@ class Results:
             shams = file["sham"].items() if "sham" in file else ()
             self.shams: dict[str, np.ndarray] = {name: of[:].argmax(1) for name, of in shams}  # (N,) each
             self.changed: np.ndarray | None = file["intervention"][:].argmax(1) if "intervention" in file else None
-            self.measured: dict[str, np.ndarray] = {name: file[name][:] for name in question.measured}  # (N,) each
+            known = [name for name in question.measured if name in file]  # early files lack what is new
+            self.measured: dict[str, np.ndarray] = {name: file[name][:] for name in known}  # (N,) each
             self.outcome: Outcome | None = None
             if question.perturbation is not None:
                 correct, probability = (file[f"perturbation/{name}"][:] for name in ("correct", "probability"))
@@ -128,7 +129,7 @@ class Results:
         if not kept.any():
             return {}
         speakers = [clip.speaker for clip, known in zip(self.source.clips, kept, strict=True) if known]
-        return SpeakerIntervals(speakers).described(name, values[kept], bounds_of(name))
+        return SpeakerIntervals(speakers).described(name, values[kept], measure_of(name).bounds)
 
     def relevance(self, row: int) -> np.ndarray:
         """Of one clip, in the shape of the network's input without its channel: (T,) or (frequencies, times)."""

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import track
 
 from auscult.explain.intervention.interventions import paper_of
+from auscult.explain.measures.catalogue import explanations
 from auscult.explain.measures.perturbation import write_curves
 from auscult.explain.relevance.results import Results
 from auscult.explain.report.class_examples import Example
@@ -27,22 +28,6 @@ OF_SPECTRUM = (
     "Relevance is of the frequencies of the whole clip; it is drawn and heard averaged over a Gaussian of 8 hertz. When"
     " in the clip the network listens to them it does not say: domain=time_frequency shows that."
 )
-EXPLAINED = {
-    "cost": "Cost: of relevance alone, as forward passes of the same batch and in milliseconds per clip, on this"
-    " machine; the megabytes are those of one clip by itself.",
-    "complexity": "Complexity: on how few features relevance lies (entropy in nats, the lower; Gini index, the"
-    " higher).",
-    "faithfulness": "Faithfulness: what the network makes of the relevant part alone, and of all but that (drop and"
-    " energy deletion: the lower; the others: the higher).",
-    "localisation": "Localisation: how much of the positive relevance (mass), of the most relevant features (rank) and"
-    " of the clips' most relevant one (pointing) lies in a cue or a planted confound, and how much would by chance.",
-    "sanity": "Sanity: rank correlation with the relevance for the network without what its last layer, or all layers,"
-    " learnt. Where it stays high with all of them, relevance is not of what was learnt.",
-    "robustness": "Robustness: rank correlation with the relevance of the clip shifted in time, made softer, or mixed"
-    " with faint noise.",
-    "control": "Control: rank correlation with another network's relevance, and how much of that lies in the same"
-    " places.",
-}
 
 
 def write(folder: Path, results: Results, view: View, facts: Mapping[str, object], clips: int) -> None:
@@ -124,8 +109,7 @@ def measures(results: Results) -> Section:
         if name in results.metrics
     ]
     text = [f"They compare attributions of one checkpoint. Intervals of 95 % are over {results.source.unit}s."]
-    known = {name.split("/")[0] for name in results.measured}
-    text += [sentence for topic, sentence in EXPLAINED.items() if topic in known]
+    text += explanations(results.measured)
     return Section("Measures", text, table=pd.DataFrame(rows))
 
 
