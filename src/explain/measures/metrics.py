@@ -52,10 +52,8 @@ class Complexity(Measurement):
     """Of any relevance."""
 
     measures = (
-        Measure(
-            COMPLEXITY, "entropy", "the entropy of the features' shares of the relevance", Better.LOWER, None, "nats"
-        ),
-        Measure(COMPLEXITY, "gini", "the Gini index of the features' shares of the relevance", Better.HIGHER),
+        Measure(COMPLEXITY, "entropy", "of the features' shares of the relevance", Better.LOWER, None, "nats"),
+        Measure(COMPLEXITY, "gini", "the Gini index of these shares", Better.HIGHER),
     )
 
     def __call__(self, clips: Clips) -> dict[str, Tensor]:
