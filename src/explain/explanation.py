@@ -82,7 +82,7 @@ def explain(config: dict[str, Any], folder: Path) -> run_folder.Metrics:
             write_predictions(folder, results)
             if config["input"] and source.skipped:
                 write_skipped(folder / SKIPPED, source.skipped)
-            page.write(folder, results, view, facts(config, trained, results), config["clips"])
+            page.write(folder, results, view, lambda: facts(config, trained, results), config["clips"])
             metrics = {**results.metrics, "seconds": round(time.monotonic() - started, 1)}
         except Mistake:
             raise

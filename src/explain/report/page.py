@@ -1,6 +1,6 @@
 """What an explanation leaves for people: curves, pictures, sounds, and the report that holds them all."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -30,19 +30,24 @@ OF_SPECTRUM = (
 )
 
 
-def write(folder: Path, results: Results, view: View, facts: Mapping[str, object], clips: int) -> None:
+def write(folder: Path, results: Results, view: View, facts: Callable[[], Mapping[str, object]], clips: int) -> None:
     """Writes `curves.csv`, `curves.png`, `typical.csv`, `figures/`, `audio/` and `report.html`.
 
     Args:
         folder: the run folder.
         results: of the run.
         view: how the network's input lies in time and frequency.
-        facts: what was explained, by name.
+        facts: says what was explained, by name.
         clips: how many clips to show, those that stand out in their class first; these are shown in any case.
     """
     (folder / "figures").mkdir(exist_ok=True)
     (folder / "audio").mkdir(exist_ok=True)
     sections, findings = [], []
+    classes: list[Section] = []
+    examples: list[Example] = []
+    if results.labelled:  # first: it goes through all relevance, whose sums the metrics are then made of
+        section, examples = class_section(folder, results, view)
+        classes.append(section)
     if results.curves is not None:
         write_curves(folder / "curves.csv", results.curves)
         asked = results.question.perturbation
@@ -57,10 +62,6 @@ def write(folder: Path, results: Results, view: View, facts: Mapping[str, object
             results.metrics, results.label, results.predicted, results.changed, results.classes, results.source.unit
         )
         sections.append(intervention(folder, results))
-    examples: list[Example] = []
-    if results.labelled:
-        section, examples = class_section(folder, results, view)
-        sections.append(section)
     standing_out = {example.row for example in examples}
     chosen = results.chosen(max(1, clips - len(standing_out)) if clips else 0)  # the same of any attribution
     rows = results.in_order({*chosen, *standing_out})
@@ -70,9 +71,9 @@ def write(folder: Path, results: Results, view: View, facts: Mapping[str, object
     write_report(
         folder / "report.html",
         title="What the network listens to",
-        facts=facts,
+        facts=facts(),
         findings=findings,
-        sections=sections,
+        sections=[*sections, *classes],
         notes=notes(results),
         guide=[GUIDE, OF_SPECTRUM] if view.features == "frequencies" else [GUIDE],
         clips=[panel(folder, results, view, row, remarks[row]) for row in shown],
