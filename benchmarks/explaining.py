@@ -134,7 +134,7 @@ class Case:
                 {name: part.to(device) for name, part in batch.items()}
                 for batch in loader(source.dataset, batch_size, range(len(members)))
             ],
-            replace(question, perturbation=None, measures=None),
+            replace(question, perturbation=None, measurements=()),
             question.perturbation,
             {**run["trainer"], "enable_progress_bar": False},
         )

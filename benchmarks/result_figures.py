@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from auscult.plain_data import plain_yaml, text_of
-from auscult.sweep.summary import FAILED
+from auscult.program.earlier_run import FAILED
 
 RUN = ["row", "fold", "seed"]  # that name a run
 COLUMNS = [*RUN, "figure", "value", "low", "high", "rank", "version", "date"]

@@ -1,10 +1,14 @@
-"""A network and a corpus of your own: one file and one YAML each. This is all that it takes."""
+"""A network and a corpus of your own: one file and one YAML each; a measure: one file, named in the catalogue."""
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 import torch
@@ -58,13 +62,71 @@ root: recordings
 """,
 }
 
+MEASURE = '''
+from torch import Tensor
+
+from auscult.explain.measures.measure import Better, Clips, Measure, Measurement, Topic
+
+BALANCE = Topic("balance", "does relevance speak for the class or against it?", 9)
+
+
+class Balance(Measurement):
+    """Share of the relevance that is positive."""
+
+    measures = (Measure(BALANCE, "positive", "the share of features that speak for it", Better.HIGHER),)
+    summary = ("balance/positive",)
+
+    def __call__(self, clips: Clips) -> dict[str, Tensor]:
+        return {"balance/positive": (clips.explained.relevance > 0).flatten(1).float().mean(1)}
+'''
+
+
+def copy_program(folder: Path, *scripts: str) -> None:
+    for name in (*scripts, "src", "conf"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, folder / name)
+    (folder / "auscult").symlink_to("src")
+
+
+@pytest.mark.slow
+def test_a_measure_takes_one_file_and_its_name_in_the_catalogue(start_training, tmp_path):
+    """It is then in the relevance file, metrics.json, the report and the leaderboard; a summary has a column for it."""
+    copy_program(tmp_path, "benchmark.py")
+    shutil.copytree(ROOT / "tests/data/before_rooms", tmp_path, dirs_exist_ok=True)
+    (tmp_path / "src/explain/measures/balance.py").write_text(MEASURE)
+    catalogue = tmp_path / "src/explain/measures/catalogue.py"
+    known = catalogue.read_text()
+    first, last = "\nfrom auscult.explain.measures.control", "    Control,\n"
+    assert known.count(first) == known.count(last) == 1
+    known = known.replace(first, "\nfrom auscult.explain.measures.balance import Balance" + first)
+    catalogue.write_text(known.replace(last, f"{last}    Balance,\n"))
+    options = ["checkpoint=run/checkpoints/best.ckpt", "allow=[small_nets]", "attributions=[amplitude,random]",
+               "limit=4", "clips=0", "checks=0", "perturbation.fractions=[0,0.1]", "perturbation.random_orders=0",
+               "perturbation.energies=null", "hydra.run.dir=board"]  # fmt: skip
+    said, _ = (run := start_training(*options, script=tmp_path / "benchmark.py")).communicate(timeout=300)
+    assert run.returncode == 0, said
+    own = tmp_path / "board/input/random"
+    with h5py.File(own / "relevance.h5") as file:
+        share = (file["relevance"][:] > 0).mean((1, 2))
+        np.testing.assert_allclose(file["balance/positive"][:], share, rtol=1e-5)
+    assert json.loads((own / "metrics.json").read_text())["balance/positive"] == pytest.approx(share.mean(), rel=1e-5)
+    says = "Positive: the share of features that speak for it; higher is better."
+    report = (own / "report.html").read_text()
+    assert f"Balance: does relevance speak for the class or against it? {says}" in report
+    assert "<td>balance/positive</td>" in report
+    table = pd.read_csv(tmp_path / "board/leaderboard.csv", keep_default_na=False)
+    ranks = table[table["measure"] == "balance/positive"].set_index("attribution")["rank"]
+    assert ranks["amplitude"] in ("best", "tied") and len(ranks) == 2
+    page = (tmp_path / "board/leaderboard.html").read_text()
+    assert says in page and "balance<br>positive" in page
+    asked = "from auscult.sweep import summary; print(summary.metrics_shown())"
+    done = subprocess.run([sys.executable, "-c", asked], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert "'balance/positive'" in done.stdout, done.stderr
+
 
 @pytest.mark.slow
 def test_a_network_and_a_corpus_take_one_file_and_one_yaml_each(start_training, tmp_path):
-    for name in ("train.py", "src", "conf"):
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        copy(ROOT / name, tmp_path / name)
-    (tmp_path / "auscult").symlink_to("src")
+    copy_program(tmp_path, "train.py")
     for name, text in NEW.items():
         (tmp_path / name).write_text(text)
     record(tmp_path / "recordings")

@@ -9,10 +9,9 @@ import pytest
 import yaml
 from hydra import compose, initialize_config_dir
 
-from auscult.explain.measures.catalogue import COST, CUES, FAITHFULNESS, LOCALISATION
-from auscult.explain.measures.stability import ROBUSTNESS, SANITY
+from auscult.explain.measures.catalogue import measures
+from auscult.explain.measures.localisation import CONFOUND, CUES
 from auscult.explain.options import check_question
-from auscult.explain.relevance.question import ENERGY
 from auscult.program import config
 from auscult.program.conf import CONF
 from benchmarks import result_tables, results
@@ -165,10 +164,9 @@ def test_every_table_has_its_marks():
         assert text.count(f"<!-- {name} -->\n") == text.count(f"<!-- end of {name} -->") == 1
 
 
-MEASURES = {"deletion/accuracy", "deletion/probability", *COST, *SANITY, *ROBUSTNESS, *ENERGY, "control/similarity"}
-MEASURES |= {f"faithfulness/{name}" for name in FAITHFULNESS}
-MEASURES |= {f"{topic}/{name}/{place}" for topic in ("localisation", "control") for name in LOCALISATION
-             for place in (*CUES, "confound")}  # fmt: skip
+MEASURES = {measure.column for measure in measures()}
+MEASURES |= {f"{measure.column}/{place}" for measure in measures() for place in (*CUES, CONFOUND)
+             if measure.topic.name in ("localisation", "control")}  # fmt: skip
 
 
 @pytest.mark.parametrize("row", [name for name in ROWS if ROWS[name].get("layout") == "methods"])

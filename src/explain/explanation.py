@@ -22,6 +22,7 @@ from auscult.datamodules.cache_entries import SKIPPED, write_skipped
 from auscult.datamodules.source import Source, recordings, test_clips
 from auscult.drawing import drawing
 from auscult.explain.folder import COMPLETE, INCOMPLETE, prepare
+from auscult.explain.measures.catalogue import decided_by_attribution
 from auscult.explain.options import check_explanation
 from auscult.explain.relevance.explainer import Explainer
 from auscult.explain.relevance.question import Question, question_of
@@ -40,19 +41,6 @@ from auscult.run.trainer import trainer_of
 from auscult.run.training import hush
 
 log = logging.getLogger(__name__)
-
-OF_RELEVANCE = (
-    "cost/",
-    "perturbation/",
-    "conservation_error/",
-    "biases/",
-    "complexity/",
-    "faithfulness/",
-    "localisation/",
-    "sanity/",
-    "robustness/",
-    "control/",
-)  # how metrics begin that an attribution decides
 
 
 def explain(config: dict[str, Any], folder: Path) -> run_folder.Metrics:
@@ -94,7 +82,7 @@ def explain(config: dict[str, Any], folder: Path) -> run_folder.Metrics:
             write_predictions(folder, results)
             if config["input"] and source.skipped:
                 write_skipped(folder / SKIPPED, source.skipped)
-            page.write(folder, results, view, facts(config, trained, results), config["clips"])
+            page.write(folder, results, view, lambda: facts(config, trained, results), config["clips"])
             metrics = {**results.metrics, "seconds": round(time.monotonic() - started, 1)}
         except Mistake:
             raise
@@ -134,7 +122,8 @@ def of_run(folder: Path, config: dict[str, Any]) -> None:
         metrics = explain(check_explanation(options), own)
         with printing():
             show(metrics, own)
-        found |= {f"{name}/{metric}": value for metric, value in metrics.items() if metric.startswith(OF_RELEVANCE)}
+        decided = decided_by_attribution()
+        found |= {f"{name}/{metric}": value for metric, value in metrics.items() if metric.startswith(decided)}
     run_folder.add_metrics(folder, found)
 
 

@@ -21,12 +21,12 @@ from rich.table import Table
 
 from auscult.checkpoint.checkpoint import KEY, open_checkpoint
 from auscult.explain import explanation
+from auscult.explain.measures import catalogue
 from auscult.explain.measures.control import check_classes
-from auscult.explain.measures.perturbation import mean_height
 from auscult.explain.options import check_explanation, listed, target_of
 from auscult.explain.relevance.question import check_target
 from auscult.leaderboard.page import write
-from auscult.leaderboard.ranking import GROUPS, Entry
+from auscult.leaderboard.ranking import Entry
 from auscult.mistake import Mistake
 from auscult.plain_data import plain_yaml
 from auscult.printing import printing
@@ -120,26 +120,14 @@ def configured(cfg: DictConfig, domain: str, attribution: str) -> dict[str, Any]
 
 
 def entry_of(path: Path, domain: str, attribution: str) -> Entry:
-    """Reads what a complete relevance file says of every clip.
-
-    Deletion is the area under the clip's curve as the most relevant features are removed, see
-    `perturbation.mean_height`: 1 where nothing is lost.
-    """
+    """Reads what a complete relevance file says of every clip."""
     values: dict[str, np.ndarray] = {}
     curves: dict[str, tuple[Sequence[float], np.ndarray]] = {}
     with h5py.File(path) as file:
-
-        def note(name: str, column: Any) -> None:
-            if isinstance(column, h5py.Dataset) and name.split("/")[0] in GROUPS:
-                values[name] = column[:]
-
-        file.visititems(note)
-        asked = plain_yaml(file.attrs["config"])["perturbation"]
-        definition = asked.get("definition", "paper")
-        if "perturbation" in file:
-            for name, source in (("accuracy", "correct"), ("probability", "probability")):
-                curve = file[f"perturbation/{source}"][:, 0].astype(float)  # (N, F), the most relevant first
-                values[f"deletion/{name}"] = mean_height(curve, asked["fractions"], definition)
+        config = plain_yaml(file.attrs["config"])
+        for measurement in catalogue.MEASUREMENTS:
+            values |= measurement.values_in(file, config)
+        asked = config["perturbation"]
         for name in ("energy/deletion", "energy/insertion"):
             if name in file:
                 curves[name] = (asked["energies"], file[name][:])
@@ -150,6 +138,7 @@ def entry_of(path: Path, domain: str, attribution: str) -> Entry:
             [str(name) for name in file[column].asstr(errors="surrogateescape")[:]] for column in ("speaker", "path")
         )
         is_spectrogram = domain == "input" and file["relevance"].ndim == 4  # whose energy is not the signal's
+    definition = asked.get("definition", "paper")
     measured = {name: np.asarray(values[name], float) for name in sorted(values)}
     return Entry(domain, attribution, measured, speakers, curves, clips, path.parent, not is_spectrogram, definition)
 

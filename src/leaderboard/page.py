@@ -7,11 +7,12 @@ from typing import Any
 
 import pandas as pd
 
+from auscult.explain.measures.catalogue import explanations
 from auscult.explain.report.html import template
 from auscult.explain.show import plots
 from auscult.explain.show.media import Picture, Sound
 from auscult.leaderboard.figures import plot_cascade, plot_energy
-from auscult.leaderboard.ranking import FOR_COMPARISON, LOWER_IS_BETTER, Entry, table_of
+from auscult.leaderboard.ranking import ACROSS, Entry, shown_in, table_of, topic_of
 from auscult.sweep.summary import cell
 
 MARKS = {"best": "**{:.3f}**", "tied": "*{:.3f}*", "fails": "{:.3f} ✗", "": "{:.3f}"}
@@ -77,13 +78,21 @@ def write(folder: Path, entries: Sequence[Entry], left_out: Sequence[str], about
         for domain, part in table.groupby("domain", sort=False)
     ]
     clip, original, panels = side_by_side(entries)
+    columns = table["measure"].unique().tolist()
     page = template("leaderboard.html.j2", Path(__file__).parent).render(
-        about=about, parts=parts, left_out=left_out, tied=TIED, lower=LOWER_IS_BETTER, for_comparison=FOR_COMPARISON,
-        figures=figures(entries), findings=found, definition=entries[0].definition, clip=clip, original=original,
-        panels=panels,
+        about=about, parts=parts, left_out=left_out, tied=TIED, explanations=explained(columns),
+        measures={column: shown_in(column) for column in columns}, figures=figures(entries), findings=found,
+        definition=entries[0].definition, clip=clip, original=original, panels=panels,
     )  # fmt: skip
     (folder / "leaderboard.html").write_text(page, encoding="utf-8")
     return table
+
+
+def explained(columns: Sequence[str]) -> list[str]:
+    """How to read the columns of a leaderboard."""
+    own = [column for column in columns if topic_of(column) is not ACROSS]
+    is_across = len(own) < len(columns)
+    return explanations(own) + ([f"{ACROSS.name.capitalize()}: {ACROSS.asks}"] if is_across else [])
 
 
 def findings(table: pd.DataFrame) -> list[str]:

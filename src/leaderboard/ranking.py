@@ -15,27 +15,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from auscult.explain.measures.catalogue import bounds_of
+from auscult.explain.measures.catalogue import measure_of, measures
 from auscult.explain.measures.intervals import SpeakerIntervals
+from auscult.explain.measures.measure import Better, Measure, Topic
 
-LOWER_IS_BETTER = (
-    "cost/passes",
-    "cost/milliseconds",
-    "cost/megabytes",
-    "deletion/accuracy",
-    "deletion/probability",
-    "complexity/entropy",
-    "faithfulness/drop",
-    "faithfulness/energy_deletion",
-    "across/energy_deletion",
-)
-FOR_COMPARISON = ("localisation/chance", "sanity/", "control/")  # how names begin that none is best by
-ACROSS = ("faithfulness/energy_deletion", "faithfulness/energy_insertion")  # on a scale that domains share
-GROUPS = (
-    "deletion", "across", "faithfulness", "localisation", "control", "sanity", "robustness", "complexity", "cost",
-)  # fmt: skip
+ACROSS = Topic("across", "the measures on a scale that all domains share, ranked over all domains.", 1)
+RANKED = (Better.LOWER, Better.HIGHER)
 ALPHA = 0.05  # share of tables that may part what is equal
-FAILS = 0.5  # sanity/all_layers: rank correlation with the relevance of a network that knows nothing
 
 
 @dataclass(frozen=True)
@@ -68,41 +54,59 @@ def table_of(entries: Sequence[Entry]) -> pd.DataFrame:
     """A row per entry and measure: domain, attribution, measure, mean, low, high, rank.
 
     `rank` is "best", "tied" where it cannot be told apart from the best of its domain, see above, or "". `low` and
-    `high` are the ends of the mean's own 95 % interval. `across/…` is ranked over all domains. `sanity/all_layers` is
-    "fails" where it is above `FAILS`.
+    `high` are the ends of the mean's own 95 % interval. `across/…` is ranked over all domains. Of
+    measures by which none is best, it is "fails" where the mean is above `Measure.fails_above`.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
     domains = list(dict.fromkeys(entry.domain for entry in entries))
     for domain in domains:
         group = [entry for entry in entries if entry.domain == domain]
-        for measure in dict.fromkeys(name for entry in group for name in entry.values):
-            rows += ranked([entry for entry in group if measure in entry.values], measure)
-    for measure in ACROSS:
-        sharing = [entry for entry in entries if entry.shares_scale and measure in entry.values]
+        for column in dict.fromkeys(name for entry in group for name in entry.values):
+            rows += ranked([entry for entry in group if column in entry.values], column)
+    for measure in [measure for measure in measures() if measure.shares_scale]:
+        sharing = [entry for entry in entries if entry.shares_scale and measure.column in entry.values]
         if len({entry.domain for entry in sharing}) > 1:
-            rows += ranked(sharing, measure, f"across/{measure.split('/')[1]}")
-    table = pd.DataFrame(rows, columns=["domain", "attribution", "measure", "mean", "low", "high", "rank"])
-    topic, place = table["measure"].str.split("/").str[0].map(GROUPS.index), table["domain"].map(domains.index)
-    return table.iloc[np.lexsort((topic.to_numpy(), place.to_numpy()))].reset_index(drop=True)  # and else as they came
+            rows += [{**row, "measure": across(measure)} for row in ranked(sharing, measure.column)]
+    rows.sort(key=lambda row: (domains.index(row["domain"]), topic_of(row["measure"]).place))  # equals as they came
+    return pd.DataFrame(rows, columns=["domain", "attribution", "measure", "mean", "low", "high", "rank"])
 
 
-def ranked(group: Sequence[Entry], measure: str, name: str | None = None) -> list[dict[str, Any]]:
+def across(measure: Measure) -> str:
+    """How a measure is called that is ranked over all domains."""
+    return f"{ACROSS.name}/{measure.name}"
+
+
+def shown_in(column: str) -> Measure:
+    """The measure that a column of a leaderboard shows."""
+    sharing = (measure for measure in measures() if measure.shares_scale and across(measure) == column)
+    return next(sharing, None) or measure_of(column)
+
+
+def topic_of(column: str) -> Topic:
+    """Of a column of a leaderboard."""
+    return ACROSS if column.startswith(f"{ACROSS.name}/") else measure_of(column).topic
+
+
+def ranked(group: Sequence[Entry], column: str) -> list[dict[str, Any]]:
     """The rows of one measure, of entries that are compared with each other."""
-    values = np.stack([entry.values[measure] for entry in group], 1)  # (N, A)
+    measure = measure_of(column)
+    values = np.stack([entry.values[column] for entry in group], 1)  # (N, A)
     known = ~np.isnan(values).any(1)  # for some clips there is nothing to measure
     if not known.any():
         return []
     intervals = SpeakerIntervals([name for name, kept in zip(group[0].speakers, known, strict=True) if kept])
     values = values[known]
-    means, (low, high) = values.mean(0), intervals.of_mean(values, bounds_of(measure))  # (A,) each
-    best = int((means if measure in LOWER_IS_BETTER else -means).argmin())
-    is_tied = ~told_apart(values, intervals)[best]
-    ranks = ["best" if number == best else "tied" if is_tied[number] else "" for number in range(len(group))]
-    if measure.startswith(FOR_COMPARISON):
-        ranks = ["fails" if measure == "sanity/all_layers" and mean > FAILS else "" for mean in means]
+    means, (low, high) = values.mean(0), intervals.of_mean(values, measure.bounds)  # (A,) each
+    if measure.better in RANKED:
+        best = int((means if measure.better == Better.LOWER else -means).argmin())
+        is_tied = ~told_apart(values, intervals)[best]
+        ranks = ["best" if number == best else "tied" if is_tied[number] else "" for number in range(len(group))]
+    else:
+        most = np.inf if measure.fails_above is None else measure.fails_above
+        ranks = ["fails" if mean > most else "" for mean in means]
     return [
         {
-            "domain": entry.domain, "attribution": entry.attribution, "measure": name or measure,
+            "domain": entry.domain, "attribution": entry.attribution, "measure": column,
             "mean": means[number], "low": low[number], "high": high[number], "rank": ranks[number],
         }
         for number, entry in enumerate(group)

@@ -24,8 +24,8 @@ from auscult.program.earlier_run import FAILED, LEFT_OUT
 DAMAGES = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 CHOICES = ("data", "model", "task", "intervention")
 RECORDS = ("overrides", "hydra")  # of how a job was started
-# the columns of summary.md, as far as the jobs have them
-METRICS = (
+# columns of summary.md, as far as the jobs have them, before those of relevance
+TESTED = (
     "test/accuracy",
     "test/balanced_accuracy",
     "val/accuracy",
@@ -34,10 +34,6 @@ METRICS = (
     "intervention/flipped",
     "intervention/opposite/minus_intervention",
     "intervention/artefact/minus_intervention",
-    "perturbation/area/relevance",
-    "perturbation/area/amplitude_minus_relevance",
-    "perturbation/area/random_minus_relevance",
-    "conservation_error/median",
 )
 # arXiv 1807.03418v3, Table 1: test accuracy in %, mean and standard deviation over the folds, as published
 PAPER = {
@@ -142,10 +138,17 @@ def write(folder: Path, rows: list[dict[str, Any]]) -> None:
 
     jobs = [{**row, **row["overrides"]} for row in rows]
     table = pd.DataFrame(jobs).drop(columns=["overrides", "choices"], errors="ignore")
-    first = [name for name in ["job", *varied(rows), "fold", *METRICS, "error"] if name in table]
+    first = [name for name in ["job", *varied(rows), "fold", *metrics_shown(), "error"] if name in table]
     rest = [name for name in table if name not in first]
     table[[*dict.fromkeys(first), *rest]].to_csv(folder / "summary.csv", index=False, errors="backslashreplace")
     (folder / "summary.md").write_text("\n".join(markdown(rows)) + "\n", encoding="utf-8", errors="backslashreplace")
+
+
+def metrics_shown() -> list[str]:
+    """Metrics that are columns of `summary.md`, as far as the jobs have them."""
+    from auscult.explain.measures.catalogue import summary_columns  # only now, see `write`
+
+    return [*TESTED, *summary_columns()]
 
 
 def varied(rows: list[dict[str, Any]]) -> list[str]:
@@ -157,9 +160,10 @@ def varied(rows: list[dict[str, Any]]) -> list[str]:
 def by_attribution(row: dict[str, Any]) -> list[dict[str, Any]]:
     """A job as a row for each attribution that explained it at the end (`explain_by`), or as it is."""
     found: dict[str, dict[str, Any]] = {}
+    known = metrics_shown()
     for name, value in row.items():
         attribution, _, metric = name.partition("/")
-        if metric in METRICS:
+        if metric in known:
             found.setdefault(attribution, {})[metric] = value
     return [
         {**row, **metrics, "overrides": {**row["overrides"], "attribution": attribution}}
@@ -176,7 +180,7 @@ def markdown(rows: list[dict[str, Any]]) -> list[str]:
     for row in rows:
         groups.setdefault(tuple(row["overrides"].get(name, "") for name in names), []).append(row)
     with_paper = bool(rows) and all(row["choices"].get("data") == "audiomnist" for row in rows)
-    metrics = [name for name in METRICS if any(name in row for row in rows)]
+    metrics = [name for name in metrics_shown() if any(name in row for row in rows)]
     columns = [*names, "jobs", *(name.removeprefix("test/") for name in metrics)]
     columns += ["paper, Table 1, as published"] if with_paper else []
     lines = ["# Sweep", "", f"Percent, {SPREAD} of a row (folds).", ""]

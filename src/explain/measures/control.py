@@ -1,19 +1,26 @@
 """Another network that explains the same clips: one trained on shuffled labels, or without a planted confound."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Self
 
-import numpy as np
 from torch import Tensor
 
+from auscult.build import build_named
+from auscult.checkpoint.checkpoint import model_of, open_checkpoint
 from auscult.explain.attribution.base import Attribution
 from auscult.explain.domain.domains import Domain
 from auscult.explain.domain.explain import explain
-from auscult.explain.measures.catalogue import Measures
+from auscult.explain.measures.intervals import DIFFERENCE
+from auscult.explain.measures.localisation import Localisation
+from auscult.explain.measures.measure import Better, Clips, Measure, Measurement, Run, Topic
 from auscult.explain.measures.metrics import similarity
 from auscult.mistake import Mistake
 
+CONTROL = Topic("control", "what does relevance share with that of another network?", 4)
 
-class Control:
+
+class Control(Measurement):
     """What its relevance has in common with the explained network's, and how much of it lies in the same places.
 
     Relevance that resembles that of a network which learnt nothing of the task is not of the task (data randomisation,
@@ -22,42 +29,63 @@ class Control:
 
     Args:
         domain: where the control's relevance is looked at.
-        classes: of the explained network.
+        own: where the explained network's is.
         attribution: the method.
-        measures: of the run.
+        samples: of a clip.
+        localisation: of the run; None: no place is known.
 
     Raises:
         Mistake: it tells other classes apart, or its inputs are of another kind.
     """
 
-    def __init__(self, domain: Domain, classes: Sequence[str], attribution: Attribution, measures: Measures) -> None:
-        check_classes(domain.model.classes, classes)
-        samples = measures.source.dataset.length
-        own, other = (each.model.silence(samples).shape for each in (measures.domain, domain))
-        if own != other:
+    measures = (
+        Measure(CONTROL, "similarity", "the rank correlation of the two", Better.COMPARE, DIFFERENCE),
+        *(
+            replace(measure, topic=CONTROL, says="the same as of localisation, of the other network's relevance",
+                    better=Better.COMPARE)
+            for measure in Localisation.measures
+        ),
+    )  # fmt: skip
+
+    def __init__(
+        self, domain: Domain, own: Domain, attribution: Attribution, samples: int, localisation: Localisation | None
+    ) -> None:
+        check_classes(domain.model.classes, own.model.classes)
+        expected, other = (each.model.silence(samples).shape for each in (own, domain))
+        if expected != other:
             raise Mistake(
-                f"control=… has inputs of the shape {tuple(other[1:])} and the checkpoint of {tuple(own[1:])}; choose a"
-                " control with the same network and clips."
+                f"control=… has inputs of the shape {tuple(other[1:])} and the checkpoint of {tuple(expected[1:])};"
+                " choose a control with the same network and clips."
             )
-        self.domain, self.attribution, self.measures = domain, attribution, measures
-        self.names = ["control/similarity", *(self._name(name) for name in measures.localisation)]
+        self.domain, self.attribution, self.localisation = domain, attribution, localisation
+        self.models = [domain.model]
 
-    def __call__(self, waveform: Tensor, relevance: Tensor, target: Tensor, rows: np.ndarray) -> dict[str, Tensor]:
-        """Values (B,) of each name.
+    @classmethod
+    def of(cls, run: Run) -> Self | None:
+        """That of a run that names one."""
+        config, samples = run.config, run.source.dataset.length
+        if not config["control"]:
+            return None
+        model = model_of(open_checkpoint(config["control"], "control", config["allow"]))
+        domain: Domain = build_named(config["domain"], "domain", model, samples)
+        return cls(domain, run.domain, run.attribution, samples, run.measurement(Localisation))
 
-        Args:
-            waveform: (B, 1, T).
-            relevance: (B, ...) by the explained network.
-            target: (B,) class explained.
-            rows: (B,) of the source's clips.
-        """
-        other = explain(self.domain, self.attribution, waveform, target).relevance
-        found = {"control/similarity": similarity(relevance, other)}
-        return found | {self._name(name): value for name, value in self.measures.localise(other, rows).items()}
+    @property
+    def names(self) -> list[str]:
+        located = self.localisation.names if self.localisation is not None else []
+        return ["control/similarity", *map(_name, located)]
 
-    @staticmethod
-    def _name(measure: str) -> str:
-        return measure.replace("localisation/", "control/")
+    def __call__(self, clips: Clips) -> dict[str, Tensor]:
+        explained = clips.explained
+        other = explain(self.domain, self.attribution, clips.waveform, explained.target).relevance
+        values = {"control/similarity": similarity(explained.relevance, other)}
+        if self.localisation is not None:
+            values |= {_name(name): value for name, value in self.localisation.locate(other, clips.rows).items()}
+        return values
+
+
+def _name(column: str) -> str:
+    return column.replace("localisation/", "control/")
 
 
 def check_classes(own: Sequence[str], classes: Sequence[str], path: str = "…") -> None:

@@ -8,14 +8,21 @@ sum of squared decibels above silence.
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from auscult.explain.measures.fill import Fill
+from auscult.explain.measures.fractions import checked_fractions
+from auscult.explain.measures.measure import Better, Clips, Measure, Measurement, Row, Run
+from auscult.explain.measures.metrics import FAITHFULNESS
 from auscult.explain.measures.perturbation import ranks, silence_last
+from auscult.explain.measures.removal import Removal
 
 Inverse = Callable[[Tensor], Tensor]
+CURVES = ("energy/deletion", "energy/insertion")
 
 
 def energy_counts(signal_of: Inverse, level: Tensor, rank: Tensor, fractions: Sequence[float]) -> tuple[Tensor, Tensor]:
@@ -106,3 +113,47 @@ def curve_over_energy(
     deletion = [probability(rank >= number) for number in gone.unbind(1)]
     insertion = [probability(rank < number) for number in left.unbind(1)]
     return torch.stack(deletion, 1), torch.stack(insertion, 1)
+
+
+class Energy(Measurement):
+    """Fills the curves of `curve_over_energy`, and takes the areas under them.
+
+    Args:
+        network: that is asked.
+        fractions: F shares of the energy that are removed, and kept.
+        fill: what stands in the place of what is removed.
+        signal_of: makes the signal of the inputs, whose energy it is.
+    """
+
+    measures = (
+        Measure(FAITHFULNESS, "energy_deletion", "the mean probability of the label as the signal's energy is removed,"
+                " the most relevant features first", Better.LOWER, shares_scale=True),
+        Measure(FAITHFULNESS, "energy_insertion", "the mean probability of the label as the signal's energy is put"
+                " back, the most relevant features first", Better.HIGHER, shares_scale=True),
+    )  # fmt: skip
+
+    def __init__(self, network: nn.Module, fractions: Sequence[float], fill: Fill, signal_of: Inverse) -> None:
+        self.network, self.fractions, self.fill, self.signal_of = network, fractions, fill, signal_of
+
+    @classmethod
+    def of(cls, run: Run) -> Self | None:
+        """That of a run whose clips have labels, and which asks for it."""
+        removal, fractions = run.measurement(Removal), run.config["perturbation"]["energies"]
+        if removal is None or not fractions:
+            return None
+        checked = checked_fractions(fractions, "perturbation.energies")
+        return cls(run.domain.model.network, checked, removal.perturbation.fill, run.domain.signal_of)
+
+    @property
+    def columns(self) -> dict[str, Row]:
+        return super().columns | dict.fromkeys(CURVES, np.dtype((np.float32, (len(self.fractions),))))
+
+    def __call__(self, clips: Clips) -> dict[str, Tensor]:
+        explained, label = clips.explained, clips.label
+        curves = curve_over_energy(
+            self.network, explained.input, label, explained.relevance, self.fractions, self.fill, self.signal_of,
+            explained.logits,
+        )  # fmt: skip
+        shares, span = torch.tensor(self.fractions, device=label.device), self.fractions[-1] - self.fractions[0]
+        areas = [torch.trapezoid(curve, shares) / span for curve in curves]  # (B,) each
+        return dict(zip((*self.names, *CURVES), (*areas, *curves), strict=True))

@@ -1,11 +1,113 @@
-"""Where the cues of synthetic clips lie in a domain: the truth that relevance is measured against."""
+"""Does relevance lie in the cues of synthetic clips, or in a planted confound? There the truth is known."""
 
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from auscult.datamodules.dataset import ClipDataset
+from auscult.datamodules.source import Source
 from auscult.datamodules.synthetic import Cue
+from auscult.explain.domain.domains import Domain
+from auscult.explain.measures import metrics
+from auscult.explain.measures.measure import Better, Clips, Measure, Measurement, Run, Topic
+
+LOCALISATION = Topic("localisation", "does relevance lie in the cues of synthetic clips, or in a planted confound?", 3)
+CUES = ("harmonic", "formant", "frication")  # how the names of synthetic clips' cues begin
+CONFOUND = "confound"
+FORMULAS = {
+    "mass": metrics.mass_accuracy,
+    "rank": metrics.rank_accuracy,
+    "pointing": metrics.pointing_game,
+    "chance": metrics.chance,
+}
+
+
+class Localisation(Measurement):
+    """Of each place that is known, a column per measure: `localisation/mass/confound`.
+
+    Cues are known where the corpus knows them and relevance lies in time and frequency; a planted confound of the
+    clips that carry it. Which cue a network ought to listen to is not for these numbers to say.
+
+    Args:
+        domain: where relevance is looked at.
+        source: the clips.
+    """
+
+    measures = (
+        Measure(LOCALISATION, "mass", "the share of the positive relevance that lies there", Better.HIGHER),
+        Measure(LOCALISATION, "rank", "the share of the most relevant features, as many as the place has, that lie"
+                " there", Better.HIGHER),
+        Measure(LOCALISATION, "pointing", "the share of clips whose most relevant feature lies there", Better.HIGHER),
+        Measure(LOCALISATION, "chance", "what relevance that lies anywhere would have of each of the others",
+                Better.COMPARE),
+    )  # fmt: skip
+
+    def __init__(self, domain: Domain, source: Source) -> None:
+        self.source, self.sample_rate = source, domain.model.sample_rate
+        front_end = domain.model.front_end
+        self.axes = [axis.cpu().numpy() for axis in (front_end.frequencies, front_end.times) if axis is not None]
+        self.places = self._places()
+        self.latest: tuple[tuple[int, ...], dict[str, Tensor]] = ((), {})  # rows, and their masks
+
+    @classmethod
+    def of(cls, run: Run) -> Self | None:
+        """That of a run that knows a place."""
+        made = cls(run.domain, run.source)
+        return made if made.places else None
+
+    @property
+    def names(self) -> list[str]:
+        return [f"{measure.column}/{place}" for place in self.places for measure in self.measures]
+
+    def __call__(self, clips: Clips) -> dict[str, Tensor]:
+        return self.locate(clips.explained.relevance, clips.rows)
+
+    def locate(self, relevance: Tensor, rows: np.ndarray) -> dict[str, Tensor]:
+        """Values (B,) for each name, of relevance (B, ...) of the clips in these rows (B,)."""
+        values: dict[str, Tensor] = {}
+        for place, mask in self._masks(rows, tuple(relevance.shape[2:])).items():
+            inside = mask.to(relevance.device)
+            values |= {f"localisation/{name}/{place}": ask(relevance, inside) for name, ask in FORMULAS.items()}
+        return values
+
+    def _places(self) -> list[str]:
+        confound = self.source.dataset.confound
+        places: list[str] = []
+        moved = confound is not None and confound.kind == "lead_in"  # from where the corpus knows its cues to be
+        if self.source.cues is not None and len(self.axes) == 2 and not moved:
+            places += CUES
+        steps = np.diff(self.axes[0]) if self.axes else np.ones(1)
+        if confound is not None and np.allclose(steps, steps[0]):  # of other rows its region is not known
+            places.append(CONFOUND)
+        return places
+
+    def _masks(self, rows: np.ndarray, shape: tuple[int, ...]) -> dict[str, Tensor]:
+        """Which features lie at each place, (B, 1, *shape) bool; kept, as a control asks again of the same clips."""
+        asked = tuple(rows.tolist())
+        if self.latest[0] != asked:
+            of_clips = [self._masks_of(row, shape) for row in asked]
+            stacked = {place: np.stack([masks[place] for masks in of_clips]) for place in self.places}
+            self.latest = asked, {place: torch.from_numpy(masks)[:, None] for place, masks in stacked.items()}
+        return self.latest[1]
+
+    def _masks_of(self, row: int, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+        """The same of one clip, (*shape); no feature where the clip has nothing there."""
+        dataset, masks = self.source.dataset, {}
+        if CUES[0] in self.places:
+            assert self.source.cues is not None
+            cues, begins = self.source.cues(self.source.clips[row]), beginning(dataset, row, self.sample_rate)
+            for place in CUES:
+                masks[place] = cue_mask([cue for cue in cues if cue.name.startswith(place)], begins, *self.axes)
+        if CONFOUND in self.places:
+            masks[CONFOUND] = np.zeros(shape, bool)
+            if dataset.planted[row]:
+                assert dataset.confound is not None
+                mask = dataset.confound.region(dataset.length).mask(*self.axes)
+                masks[CONFOUND] = mask & ~mask.all()  # a hum fills all the time: there is nothing to find
+        return masks
 
 
 def beginning(dataset: ClipDataset, row: int, sample_rate: int) -> float:

@@ -9,10 +9,21 @@
 Relevance is real, (B, ...), also that of complex inputs. A clip's values do not depend on its batch.
 """
 
+from typing import Self
+
 import numpy as np
 import torch
 from scipy.stats import rankdata
 from torch import Tensor, nn
+
+from auscult.explain.measures.intervals import DIFFERENCE
+from auscult.explain.measures.measure import Better, Clips, Measure, Measurement, Run, Topic
+from auscult.modules.model import Model
+
+COMPLEXITY = Topic("complexity", "on how few features does relevance lie?", 7)
+FAITHFULNESS = Topic(
+    "faithfulness", "does the network still know the class by the relevant part alone, and not by the rest?", 2
+)
 
 
 def entropy(relevance: Tensor) -> Tensor:
@@ -35,6 +46,19 @@ def gini(relevance: Tensor) -> Tensor:
     n = share.shape[1]
     place = torch.arange(1, n + 1, dtype=share.dtype, device=share.device)
     return ((2 * place - n - 1) * share).sum(1) / n
+
+
+class Complexity(Measurement):
+    """Of any relevance."""
+
+    measures = (
+        Measure(COMPLEXITY, "entropy", "of the features' shares of the relevance", Better.LOWER, None, "nats"),
+        Measure(COMPLEXITY, "gini", "the Gini index of these shares", Better.HIGHER),
+    )
+
+    def __call__(self, clips: Clips) -> dict[str, Tensor]:
+        relevance = clips.explained.relevance
+        return dict(zip(self.names, (entropy(relevance), gini(relevance)), strict=True))
 
 
 def shares(relevance: Tensor) -> Tensor:
@@ -147,6 +171,41 @@ def masked(network: nn.Module, input: Tensor, relevance: Tensor, silence: Tensor
         "faithfulness": p.exp() - left.exp(),
         "fidelity_in": (inside.argmax(1) == chosen[:, 0]).float(),
     }
+
+
+class Faithfulness(Measurement):
+    """What `masked` asks, of relevance for the predicted class.
+
+    Args:
+        model: whose input relevance is of.
+        silence: (1, ...) of its inputs.
+    """
+
+    measures = (
+        Measure(FAITHFULNESS, "increase", "the share of clips whose class the relevant part alone makes more"
+                " probable (AI)", Better.HIGHER),
+        Measure(FAITHFULNESS, "drop", "the share of the class's probability that goes with the rest (AD)",
+                Better.LOWER),
+        Measure(FAITHFULNESS, "gain", "the share of the doubt that the relevant part alone removes (AG)",
+                Better.HIGHER),
+        Measure(FAITHFULNESS, "faithfulness", "the probability that the class loses without the relevant part (FF)",
+                Better.HIGHER, DIFFERENCE),
+        Measure(FAITHFULNESS, "fidelity_in", "the share of clips that the relevant part alone leaves with their class"
+                " (Fid-In)", Better.HIGHER),
+    )  # fmt: skip
+
+    def __init__(self, model: Model, silence: Tensor) -> None:
+        self.model, self.silence = model, silence
+
+    @classmethod
+    def of(cls, run: Run) -> Self | None:
+        model = run.domain.model
+        return cls(model, model.silence(run.source.dataset.length)) if run.target == "predicted" else None
+
+    def __call__(self, clips: Clips) -> dict[str, Tensor]:
+        explained = clips.explained
+        values = masked(self.model.network, explained.input, explained.relevance, self.silence, explained.logits)
+        return {measure.column: values[measure.name] for measure in self.measures}
 
 
 def similarity(one: Tensor, other: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ All are `metrics.similarity` to the clip's relevance, for the same class.
 
 import math
 from collections.abc import Iterator
+from typing import Self
 
 import numpy as np
 import torch
@@ -19,18 +20,23 @@ from torch import Tensor, nn
 from auscult.explain.attribution.base import Attribution
 from auscult.explain.domain.domains import Domain
 from auscult.explain.domain.explain import explain
+from auscult.explain.measures.intervals import DIFFERENCE
+from auscult.explain.measures.measure import Better, Clips, Measure, Measurement, Row, Run, Topic
 from auscult.explain.measures.metrics import similarity
 from auscult.modules.model import Model
 
-SANITY = ("sanity/last_layer", "sanity/all_layers")
-ROBUSTNESS = ("robustness/shift", "robustness/gain", "robustness/noise")
+RESEMBLE = "how much does relevance resemble (rank correlation) that of"
+SANITY = Topic("sanity", f"{RESEMBLE} the network without what its layers learnt?", 5)
+ROBUSTNESS = Topic("robustness", f"{RESEMBLE} the clip after a small change?", 6)
+FAILS_ABOVE = 0.5  # with all layers: relevance is then that of a network that knows nothing
+CASCADE = "cascade"
 SHIFT_SECONDS = 0.01  # at least, to the next column
 GAIN_DB = -6.0
 NOISE_DB = -30.0  # root mean square, relative to the clip's
 
 
-class Checks:
-    """The checks of one run.
+class Stability(Measurement):
+    """The checks of one run, and how similar relevance is after each layer, `cascade`, for a figure.
 
     Args:
         model: the trained one, within the domain's.
@@ -40,7 +46,14 @@ class Checks:
         total: N.
     """
 
-    names = (*SANITY, *ROBUSTNESS)
+    measures = (
+        Measure(SANITY, "last_layer", "without what the last layer learnt", Better.NEAR_ZERO, DIFFERENCE),
+        Measure(SANITY, "all_layers", f"without what all layers learnt; above {FAILS_ABOVE:g} an attribution fails",
+                Better.NEAR_ZERO, DIFFERENCE, fails_above=FAILS_ABOVE),
+        Measure(ROBUSTNESS, "shift", "shifted in time, which relevance is to follow", Better.HIGHER, DIFFERENCE),
+        Measure(ROBUSTNESS, "gain", "made softer", Better.HIGHER, DIFFERENCE),
+        Measure(ROBUSTNESS, "noise", "mixed with faint noise", Better.HIGHER, DIFFERENCE),
+    )  # fmt: skip
 
     def __init__(self, model: Model, domain: Domain, attribution: Attribution, clips: int, total: int) -> None:
         self.network, self.domain, self.attribution = model.network, domain, attribution
@@ -54,32 +67,35 @@ class Checks:
         elif front_end.frequencies is not None:
             self.step = None  # the whole clip's: they do not move with it
 
-    def __call__(
-        self, waveform: Tensor, relevance: Tensor, target: Tensor, rows: np.ndarray, clip: Tensor
-    ) -> dict[str, Tensor]:
-        """Values (B,) of each name, NaN for clips that are not checked, and `cascade`, (B, layers).
+    @classmethod
+    def of(cls, run: Run) -> Self | None:
+        """That of a run that checks some clips."""
+        checked = run.config["checks"]
+        return cls(run.model, run.domain, run.attribution, checked, len(run.source.clips)) if checked else None
 
-        Args:
-            waveform: (B, 1, T).
-            relevance: (B, ...) of its coefficients.
-            target, clip: (B,) class explained, and number of each clip, which decides its noise.
-            rows: (B,) of all N clips.
-        """
-        chosen = torch.from_numpy(np.isin(rows, self.rows)).to(waveform.device)
-        cascade = relevance.new_full((len(rows), self.layers), torch.nan)
-        found = {name: relevance.new_full((len(rows),), torch.nan) for name in ROBUSTNESS}
+    @property
+    def columns(self) -> dict[str, Row]:
+        return super().columns | {CASCADE: np.dtype((np.float32, (self.layers,)))}
+
+    def __call__(self, clips: Clips) -> dict[str, Tensor]:
+        """Values (B,) of each name, NaN for clips that are not checked, and `cascade`, (B, layers)."""
+        relevance, count = clips.explained.relevance, len(clips.rows)
+        chosen = torch.from_numpy(np.isin(clips.rows, self.rows)).to(relevance.device)
+        cascade = relevance.new_full((count, self.layers), torch.nan)
+        shift, gain, noise = relevance.new_full((3, count), torch.nan).unbind()
         if chosen.any():
-            heard, known, asked = waveform[chosen], relevance[chosen], target[chosen]
+            heard, known, asked = clips.waveform[chosen], relevance[chosen], clips.explained.target[chosen]
             for column in cascading(self.network):
                 cascade[chosen, column] = similarity(known, self._relevance(heard, asked))
             shifted, columns = self._shifted(heard)
             moved = self._relevance(shifted, asked)
             kept = known.shape[-1] - columns  # of the last axis; the rest has come in at the other end
-            found["robustness/shift"][chosen] = similarity(known[..., :kept], moved[..., columns:])
+            shift[chosen] = similarity(known[..., :kept], moved[..., columns:])
             softer = heard * 10 ** (GAIN_DB / 20)
-            found["robustness/gain"][chosen] = similarity(known, self._relevance(softer, asked))
-            found["robustness/noise"][chosen] = similarity(known, self._relevance(noisy(heard, clip[chosen]), asked))
-        return {"sanity/last_layer": cascade[:, 0], "sanity/all_layers": cascade[:, -1], **found, "cascade": cascade}
+            gain[chosen] = similarity(known, self._relevance(softer, asked))
+            noise[chosen] = similarity(known, self._relevance(noisy(heard, clips.clip[chosen]), asked))
+        values = (cascade[:, 0], cascade[:, -1], shift, gain, noise)
+        return {**dict(zip(self.names, values, strict=True)), CASCADE: cascade}
 
     def _relevance(self, waveform: Tensor, target: Tensor) -> Tensor:
         return explain(self.domain, self.attribution, waveform, target).relevance

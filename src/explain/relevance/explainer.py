@@ -1,4 +1,4 @@
-"""Streams clips through front end, network, attribution and perturbation into a relevance file."""
+"""Streams clips through front end, network, attribution and measures into a relevance file."""
 
 from pathlib import Path
 from typing import Any
@@ -7,14 +7,14 @@ import numpy as np
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor
+from torch.nn import ModuleList
 from torch.utils.data import DataLoader
 
 from auscult.datamodules.dataset import Batch, loader
 from auscult.datamodules.source import Source
-from auscult.explain.attribution.cost import peak_megabytes
 from auscult.explain.domain.explain import Explained, explain
 from auscult.explain.intervention.interventions import Change, Intervention
-from auscult.explain.measures.catalogue import COST
+from auscult.explain.measures.measure import Clips
 from auscult.explain.relevance.file import RelevanceFile
 from auscult.explain.relevance.question import Question
 from auscult.modules.model import Model
@@ -34,9 +34,8 @@ class Explainer(LightningModule):
     def __init__(self, model: Model, source: Source, question: Question, path: Path, batch_size: int) -> None:
         super().__init__()
         self.source, self.question, self.batch_size = source, question, batch_size
-        control = question.control.domain.model if question.control is not None else None
-        self.model, self.own, self.control = model, question.domain.model, control  # which Lightning moves
-        self.megabytes: float | None = None
+        self.model, self.own = model, question.domain.model  # which Lightning moves
+        self.others = ModuleList(other for measurement in question.measurements for other in measurement.models)
         self.file = RelevanceFile(path)
         self.row_of = {int(clip): row for row, clip in enumerate(source.dataset.clips)}
 
@@ -49,30 +48,13 @@ class Explainer(LightningModule):
         question, waveform, label = self.question, batch["waveform"], batch["label"]  # (B, 1, T), (B,)
         explained = explain(question.domain, question.attribution, waveform, question.target, label)
         rows = np.array([self.row_of[clip] for clip in batch["clip"].tolist()])
+        clips = Clips(waveform, label, batch["clip"], rows, explained)
         values = values_of(explained)
-        if question.measures is not None:
-            values |= question.measures(explained, rows) | self._cost(explained, waveform)
-        if question.perturbation is not None:
-            outcome = question.perturbation(self.own.network, explained, label, batch["clip"])
-            values["perturbation/correct"] = torch.from_numpy(outcome.correct)
-            values["perturbation/probability"] = torch.from_numpy(outcome.probability)
-            values |= question.perturbation.over_energy(self.own.network, explained, label)
-        if question.checks is not None:
-            values |= question.checks(waveform, explained.relevance, explained.target, rows, batch["clip"])
-        if question.control is not None:
-            values |= question.control(waveform, explained.relevance, explained.target, rows)
+        for measurement in question.measurements:
+            values |= measurement(clips)
         for name, change in changes_of(question.intervention).items():
             values[name] = self.model.logits(change(self.model, waveform, label))
         self.file.fill(rows, {name: value.cpu().numpy() for name, value in values.items()})
-
-    def _cost(self, explained: Explained, waveform: Tensor) -> dict[str, Tensor]:
-        """What the relevance of B clips took, (B,) each: see `COST`."""
-        if self.megabytes is None:  # what it takes to explain one clip by itself, measured once
-            first = (self.question.attribution, waveform[:1], explained.input[:1], explained.target[:1])
-            self.megabytes = peak_megabytes(lambda: self.question.domain.relevance(*first), waveform.device)
-        passing, explaining = explained.seconds
-        cost = (explaining / passing, 1000 * explaining / len(waveform), self.megabytes)
-        return {name: torch.full((len(waveform),), value) for name, value in zip(COST, cost, strict=True)}
 
     def on_predict_end(self) -> None:
         self.file.close()
@@ -118,14 +100,6 @@ def columns_of(source: Source, question: Question) -> dict[str, np.dtype[Any]]:
     columns: dict[str, np.dtype[Any]] = {"relevance": np.dtype((np.float32, shape)), "prediction": logits}
     columns |= {"target": np.dtype(np.int64), "logit": np.dtype(np.float32)}
     columns |= {"apart": np.dtype(np.float32), "biases": np.dtype(np.float32)}
-    if question.perturbation is not None:
-        curves = (len(question.perturbation.orders), len(question.perturbation.fractions))
-        columns["perturbation/correct"] = np.dtype((np.uint8, curves))
-        columns["perturbation/probability"] = np.dtype((np.float32, curves))
-        if question.perturbation.energies:
-            shares = np.dtype((np.float32, (len(question.perturbation.energies),)))
-            columns |= {"energy/deletion": shares, "energy/insertion": shares}
-    columns |= {name: np.dtype(np.float32) for name in question.measured}
-    if question.checks is not None:
-        columns["cascade"] = np.dtype((np.float32, (question.checks.layers,)))
+    for measurement in question.measurements:
+        columns |= measurement.columns
     return columns | dict.fromkeys(changes_of(question.intervention), logits)

@@ -2,91 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
 from auscult.build import build_named
-from auscult.checkpoint.checkpoint import model_of, open_checkpoint
 from auscult.datamodules.source import Source
 from auscult.explain.attribution.base import Attribution, attribution_of
 from auscult.explain.domain.domains import Domain
-from auscult.explain.domain.explain import Explained, explain
-from auscult.explain.domain.inputs import inputs_of
+from auscult.explain.domain.explain import explain
 from auscult.explain.intervention.interventions import Change, Intervention
-from auscult.explain.measures.catalogue import Measures
-from auscult.explain.measures.control import Control
-from auscult.explain.measures.energy import Inverse, curve_over_energy
-from auscult.explain.measures.fill import Fill
-from auscult.explain.measures.fractions import DEFINITIONS, checked_fractions
-from auscult.explain.measures.perturbation import Outcome, counts_of, perturb, scores_of
-from auscult.explain.measures.stability import Checks
+from auscult.explain.measures import catalogue
+from auscult.explain.measures.measure import Measurement, Run
+from auscult.explain.measures.removal import Perturbation, Removal
 from auscult.mistake import Mistake
 from auscult.modules.model import Model
-
-ENERGY = ("faithfulness/energy_deletion", "faithfulness/energy_insertion")  # areas under the curves
-
-
-@dataclass(frozen=True)
-class Perturbation:
-    """How inputs are perturbed.
-
-    Args:
-        fractions: of their features that are removed, see `counts_of`.
-        seeds: of the random orders.
-        fill: what stands where they were.
-        energies: shares of the signal's energy that are removed, and kept; none: no such curves.
-        signal_of: makes the signal of the inputs, whose energy it is.
-        definition: one of `DEFINITIONS`.
-    """
-
-    fractions: Sequence[float]
-    seeds: Sequence[int]
-    fill: Fill
-    energies: Sequence[float] = ()
-    signal_of: Inverse = lambda level: level
-    definition: str = DEFINITIONS[0]
-
-    @property
-    def orders(self) -> tuple[str, ...]:
-        return ("relevance", "least relevant", "amplitude", *("random" for _ in self.seeds))
-
-    def of(self, features: str) -> str:
-        """What its fractions are of, in words: "sounding samples"."""
-        return f"sounding {features}" if self.definition == "sounding" else features
-
-    @property
-    def scale(self) -> str:
-        """On which scale areas are, in words."""
-        return f"on a {'logarithmic' if self.definition == 'sounding' else 'linear'} scale"
-
-    def __call__(self, network: nn.Module, explained: Explained, label: Tensor, clip: Tensor) -> Outcome:
-        """What B clips are taken for, in every order.
-
-        Args:
-            network: in evaluation mode.
-            explained: the clips.
-            label, clip: (B,) class and number of each.
-        """
-        input, silence = explained.input, self.fill.silence
-        scores = scores_of(input, explained.relevance, silence, clip, self.seeds, self.definition)
-        counts = counts_of(input, silence, self.fractions, self.definition)
-        return perturb(network, input, label, scores, counts, self.fill, explained.logits)
-
-    def over_energy(self, network: nn.Module, explained: Explained, label: Tensor) -> dict[str, Tensor]:
-        """Curves (B, F) of B clips over their energy, and the areas under them, (B,); see `curve_over_energy`."""
-        if not self.energies:
-            return {}
-        curves = curve_over_energy(
-            network, explained.input, label, explained.relevance, self.energies, self.fill, self.signal_of,
-            explained.logits,
-        )  # fmt: skip
-        span = self.energies[-1] - self.energies[0]
-        shares = torch.tensor(self.energies, device=label.device)
-        areas = {name: torch.trapezoid(curve, shares) / span for name, curve in zip(ENERGY, curves, strict=True)}
-        return areas | dict(zip(("energy/deletion", "energy/insertion"), curves, strict=True))
 
 
 @dataclass(frozen=True)
@@ -97,31 +27,22 @@ class Question:
         attribution: gives the relevance.
         domain: what it is of.
         target: class whose logit is explained; "predicted" and "true" differ from clip to clip.
-        measures: what is measured of the relevance; None: nothing.
+        measurements: take what is measured of the relevance.
         perturbation: tests the relevance; None where labels are not known.
         intervention: changes the clips; None: none does.
-        checks: ask the attribution of changed clips and networks; None: nothing is changed.
-        control: another network that is asked the same; None: there is none.
     """
 
     attribution: Attribution
     domain: Domain
     target: int | str
-    measures: Measures | None = None
+    measurements: Sequence[Measurement] = ()
     perturbation: Perturbation | None = None
     intervention: Intervention | None = None
-    checks: Checks | None = None
-    control: Control | None = None
 
     @property
     def measured(self) -> list[str]:
         """Names of what is a value per clip."""
-        found = list(self.measures.names) if self.measures is not None else []
-        if self.perturbation is not None and self.perturbation.energies:
-            found += ENERGY
-        for asked in (self.checks, self.control):
-            found += asked.names if asked is not None else []
-        return found
+        return [name for measurement in self.measurements for name in measurement.names]
 
 
 def check_target(target: str, classes: list[str]) -> None:
@@ -153,35 +74,16 @@ def question_of(config: dict[str, Any], model: Model, source: Source) -> Questio
     parts["attribution"] = attribution_of(config["attribution"])
     domain: Domain = build_named(config["domain"], "domain", model, source.dataset.length)
     parts["domain"] = domain
-    parts["measures"] = Measures(domain, source, parts["target"])
-    if config["checks"]:
-        parts["checks"] = Checks(model, domain, parts["attribution"], config["checks"], len(source.clips))
-    if config["control"]:
-        opened = open_checkpoint(config["control"], "control", config["allow"])
-        other: Domain = build_named(config["domain"], "domain", model_of(opened), source.dataset.length)
-        parts["control"] = Control(other, classes, parts["attribution"], parts["measures"])
-    if labelled:
-        parts["perturbation"] = perturbation_of(config, domain, source)
+    run = Run(model, domain, parts["attribution"], source, parts["target"], config)
+    taken = [run.measurement(kind) for kind in catalogue.MEASUREMENTS]
+    parts["measurements"] = [measurement for measurement in taken if measurement is not None]
+    if (removal := run.measurement(Removal)) is not None:
+        parts["perturbation"] = removal.perturbation
     if config.get("intervention"):
         parts["intervention"] = build_named(config["intervention"], "intervention", model.sample_rate)
     question = Question(**parts)
     try_out(question, model, source)
     return question
-
-
-def perturbation_of(config: dict[str, Any], domain: Domain, source: Source) -> Perturbation:
-    """How inputs are perturbed, by an explanation's configuration."""
-    asked, energies = config["perturbation"], config["perturbation"]["energies"]
-    passes = partial(inputs_of, domain.model, source.dataset, config["data"]["batch_size"])
-    fill = build_named(config["fill"], "fill", domain.model.silence(source.dataset.length), passes)
-    return Perturbation(
-        checked_fractions(asked["fractions"]),
-        [config["seed"] + number for number in range(asked["random_orders"])],
-        fill,
-        checked_fractions(energies, "perturbation.energies") if energies else (),
-        domain.signal_of,
-        asked["definition"],
-    )
 
 
 def try_out(question: Question, model: Model, source: Source) -> None:

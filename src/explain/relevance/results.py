@@ -14,18 +14,18 @@ from auscult.datamodules.source import Source
 from auscult.explain.attribution.gradients import GradientXInput, IntegratedGradients
 from auscult.explain.attribution.lrp import LRP
 from auscult.explain.intervention.interventions import compare
-from auscult.explain.measures.catalogue import bounds_of
+from auscult.explain.measures.catalogue import measure_of
 from auscult.explain.measures.intervals import SpeakerIntervals
 from auscult.explain.measures.perturbation import Outcome, areas, summarise
 from auscult.explain.relevance.question import Question
 
 CONSERVING = (LRP, GradientXInput, IntegratedGradients)
-CHUNK = 256  # rows of relevance in memory at a time
-BATCH = 32  # where waveforms and inputs are, too
+KEPT = 2**28  # bytes of relevance that stay in memory; of a larger file it is read again where it is needed again
+BATCH = 32  # clips in memory at a time
 
 
 class Results:
-    """The N clips of a relevance file. Relevance itself stays on the disk.
+    """The N clips of a relevance file. Relevance itself is read when it is needed.
 
     Args:
         path: of the file.
@@ -49,17 +49,15 @@ class Results:
             shams = file["sham"].items() if "sham" in file else ()
             self.shams: dict[str, np.ndarray] = {name: of[:].argmax(1) for name, of in shams}  # (N,) each
             self.changed: np.ndarray | None = file["intervention"][:].argmax(1) if "intervention" in file else None
-            self.measured: dict[str, np.ndarray] = {name: file[name][:] for name in question.measured}  # (N,) each
+            known = [name for name in question.measured if name in file]  # early files lack what is new
+            self.measured: dict[str, np.ndarray] = {name: file[name][:] for name in known}  # (N,) each
             self.outcome: Outcome | None = None
             if question.perturbation is not None:
                 correct, probability = (file[f"perturbation/{name}"][:] for name in ("correct", "probability"))
                 self.outcome = Outcome(question.perturbation.orders, correct.astype(bool), probability)
-            self.total = np.concatenate(
-                [
-                    file["relevance"][start : start + CHUNK].sum(tuple(range(1, file["relevance"].ndim)), dtype=float)
-                    for start in range(0, rows, CHUNK)
-                ]
-            )  # (N,) sum of each clip's relevance
+            self.is_kept = file["relevance"].nbytes <= KEPT
+            self.shape: tuple[int, ...] = file["relevance"].shape[2:]  # of a clip's relevance
+        self.sums = np.full(rows, np.nan)  # (N,) of the relevance that has been read
         self.predicted = self.logits.argmax(1)  # (N,)
         self.labelled = bool((self.label >= 0).all())
         self.intervals = SpeakerIntervals([clip.speaker for clip in source.clips])
@@ -89,6 +87,20 @@ class Results:
     def magnitude(self) -> np.ndarray:
         """|logit|, (N,), above zero."""
         return np.maximum(np.abs(self.logit), np.finfo(np.float32).tiny)
+
+    @cached_property
+    def total(self) -> np.ndarray:
+        """Sum of each clip's relevance, (N,)."""
+        for rows in self.batches():
+            if np.isnan(self.sums[rows.start]):
+                self.relevances(rows)
+        return self.sums
+
+    @cached_property
+    def kept(self) -> np.ndarray:
+        """The relevance of all clips, of a file of not more than `KEPT` bytes."""
+        with h5py.File(self.path) as file:
+            return file["relevance"][:, 0]
 
     @cached_property
     def curves(self) -> pd.DataFrame | None:
@@ -128,21 +140,25 @@ class Results:
         if not kept.any():
             return {}
         speakers = [clip.speaker for clip, known in zip(self.source.clips, kept, strict=True) if known]
-        return SpeakerIntervals(speakers).described(name, values[kept], bounds_of(name))
+        return SpeakerIntervals(speakers).described(name, values[kept], measure_of(name).bounds)
 
     def relevance(self, row: int) -> np.ndarray:
         """Of one clip, in the shape of the network's input without its channel: (T,) or (frequencies, times)."""
-        with h5py.File(self.path) as file:
-            return file["relevance"][row][0]
+        return self.relevances(range(row, row + 1))[0].copy()
 
     def batches(self) -> list[range]:
         """All rows, a few at a time."""
         return [range(start, min(start + BATCH, len(self.label))) for start in range(0, len(self.label), BATCH)]
 
     def relevances(self, rows: range) -> np.ndarray:
-        """Of B clips next to each other, likewise: (B, T) or (B, frequencies, times)."""
-        with h5py.File(self.path) as file:
-            return file["relevance"][rows.start : rows.stop][:, 0]
+        """Of B clips next to each other, likewise: (B, T) or (B, frequencies, times). Their sums are noted."""
+        if self.is_kept:
+            found = self.kept[rows.start : rows.stop]
+        else:
+            with h5py.File(self.path) as file:
+                found = file["relevance"][rows.start : rows.stop, 0]
+        self.sums[rows.start : rows.stop] = found.sum(tuple(range(1, found.ndim)), dtype=float)
+        return found
 
     def waveform(self, row: int) -> np.ndarray:
         """Of one clip, (T,)."""

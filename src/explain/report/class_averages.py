@@ -119,7 +119,7 @@ class SpectrogramMeans:
 
 def class_averages(results: Results, view: View) -> ClassAverages:
     """Averages of all clips, whose labels are known, in one pass; memory does not grow with the number of clips."""
-    samples, classes, shape = results.source.dataset.length, len(results.classes), results.relevance(0).shape
+    samples, classes, shape = results.source.dataset.length, len(results.classes), results.shape
     times = times_of(results, view)
     relevance, onsets = Means((classes, 2), shape), np.zeros(len(results.label))
     more = SpectrogramMeans(classes, *shape) if len(shape) == 2 else None

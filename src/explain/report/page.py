@@ -1,6 +1,6 @@
 """What an explanation leaves for people: curves, pictures, sounds, and the report that holds them all."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import track
 
 from auscult.explain.intervention.interventions import paper_of
+from auscult.explain.measures.catalogue import explanations
 from auscult.explain.measures.perturbation import write_curves
 from auscult.explain.relevance.results import Results
 from auscult.explain.report.class_examples import Example
@@ -28,37 +29,26 @@ OF_SPECTRUM = (
     "Relevance is of the frequencies of the whole clip; it is drawn and heard averaged over a Gaussian of 8 hertz. When"
     " in the clip the network listens to them it does not say: domain=time_frequency shows that."
 )
-EXPLAINED = {
-    "cost": "Cost: of relevance alone, as forward passes of the same batch and in milliseconds per clip, on this"
-    " machine; the megabytes are those of one clip by itself.",
-    "complexity": "Complexity: on how few features relevance lies (entropy in nats, the lower; Gini index, the"
-    " higher).",
-    "faithfulness": "Faithfulness: what the network makes of the relevant part alone, and of all but that (drop and"
-    " energy deletion: the lower; the others: the higher).",
-    "localisation": "Localisation: how much of the positive relevance (mass), of the most relevant features (rank) and"
-    " of the clips' most relevant one (pointing) lies in a cue or a planted confound, and how much would by chance.",
-    "sanity": "Sanity: rank correlation with the relevance for the network without what its last layer, or all layers,"
-    " learnt. Where it stays high with all of them, relevance is not of what was learnt.",
-    "robustness": "Robustness: rank correlation with the relevance of the clip shifted in time, made softer, or mixed"
-    " with faint noise.",
-    "control": "Control: rank correlation with another network's relevance, and how much of that lies in the same"
-    " places.",
-}
 
 
-def write(folder: Path, results: Results, view: View, facts: Mapping[str, object], clips: int) -> None:
+def write(folder: Path, results: Results, view: View, facts: Callable[[], Mapping[str, object]], clips: int) -> None:
     """Writes `curves.csv`, `curves.png`, `typical.csv`, `figures/`, `audio/` and `report.html`.
 
     Args:
         folder: the run folder.
         results: of the run.
         view: how the network's input lies in time and frequency.
-        facts: what was explained, by name.
+        facts: says what was explained, by name.
         clips: how many clips to show, those that stand out in their class first; these are shown in any case.
     """
     (folder / "figures").mkdir(exist_ok=True)
     (folder / "audio").mkdir(exist_ok=True)
     sections, findings = [], []
+    classes: list[Section] = []
+    examples: list[Example] = []
+    if results.labelled:  # first: it goes through all relevance, whose sums the metrics are then made of
+        section, examples = class_section(folder, results, view)
+        classes.append(section)
     if results.curves is not None:
         write_curves(folder / "curves.csv", results.curves)
         asked = results.question.perturbation
@@ -73,10 +63,6 @@ def write(folder: Path, results: Results, view: View, facts: Mapping[str, object
             results.metrics, results.label, results.predicted, results.changed, results.classes, results.source.unit
         )
         sections.append(intervention(folder, results))
-    examples: list[Example] = []
-    if results.labelled:
-        section, examples = class_section(folder, results, view)
-        sections.append(section)
     standing_out = {example.row for example in examples}
     chosen = results.chosen(max(1, clips - len(standing_out)) if clips else 0)  # the same of any attribution
     rows = results.in_order({*chosen, *standing_out})
@@ -86,9 +72,9 @@ def write(folder: Path, results: Results, view: View, facts: Mapping[str, object
     write_report(
         folder / "report.html",
         title="What the network listens to",
-        facts=facts,
+        facts=facts(),
         findings=findings,
-        sections=sections,
+        sections=[*sections, *classes],
         notes=notes(results),
         guide=[GUIDE, OF_SPECTRUM] if view.features == "frequencies" else [GUIDE],
         clips=[panel(folder, results, view, row, remarks[row]) for row in shown],
@@ -125,8 +111,7 @@ def measures(results: Results) -> Section:
         if name in results.metrics
     ]
     text = [f"They compare attributions of one checkpoint. Intervals of 95 % are over {results.source.unit}s."]
-    known = {name.split("/")[0] for name in results.measured}
-    text += [sentence for topic, sentence in EXPLAINED.items() if topic in known]
+    text += explanations(results.measured)
     return Section("Measures", text, table=pd.DataFrame(rows))
 
 

@@ -7,8 +7,10 @@ from scipy.stats import spearmanr
 
 from auscult.explain.attribution.gradients import GradientXInput
 from auscult.explain.domain.domains import Frequency, Input
-from auscult.explain.measures.catalogue import Measures
+from auscult.explain.domain.explain import explain
 from auscult.explain.measures.control import Control
+from auscult.explain.measures.localisation import Localisation
+from auscult.explain.measures.measure import Clips
 from auscult.mistake import Mistake
 from auscult.modules.model import Model
 from tests.explain.domain.test_domains import RATE, classifier
@@ -28,27 +30,27 @@ def test_its_relevance_is_compared_and_located(source_of):
     source = source_of(kind="hum")
     torch.manual_seed(3)
     domain, second = (Frequency(made, RATE) for made in (classifier("waveform"), other()))
-    measures = Measures(domain, source, "predicted")
-    control = Control(second, classifier("waveform").classes, GradientXInput(), measures)
+    localisation = Localisation(domain, source)
+    control = Control(second, domain, GradientXInput(), RATE, localisation)
     waveform, rows = source.dataset.__getitems__([0, 1, 2])["waveform"], np.arange(3)
     relevance, again = (
         each.relevance(GradientXInput(), waveform, each.model.front_end(waveform), TARGET)[0]
         for each in (domain, second)
     )
-    found = control(waveform, relevance, TARGET, rows)
+    clips = Clips(waveform, TARGET, rows, rows, explain(domain, GradientXInput(), waveform, TARGET))
+    found = control(clips)
     assert list(found) == control.names
     for clip in range(3):
         expected = spearmanr(relevance[clip, 0], again[clip, 0]).statistic
         assert found["control/similarity"][clip].item() == pytest.approx(expected, abs=1e-5)
-    for name, values in measures.localise(again, rows).items():
+    for name, values in localisation.locate(again, rows).items():
         torch.testing.assert_close(found[name.replace("localisation", "control")], values, equal_nan=True)
-    itself = Control(domain, classifier("waveform").classes, GradientXInput(), measures)
-    torch.testing.assert_close(itself(waveform, relevance, TARGET, rows)["control/similarity"], torch.ones(3))
+    itself = Control(domain, domain, GradientXInput(), RATE, None)
+    torch.testing.assert_close(itself(clips), {"control/similarity": torch.ones(3)})
 
 
-def test_it_is_to_be_a_network_of_the_same_kind(source_of):
-    measures = Measures(Input(classifier("waveform"), RATE), source_of(), "predicted")
-    classes = classifier("waveform").classes
+def test_it_is_to_be_a_network_of_the_same_kind():
+    own = Input(classifier("waveform"), RATE)
     for made, message in (
         (other(["x", "y", "z"]), "control=… tells x, y, z apart and the checkpoint a, b, c; choose a control"),
         (
@@ -57,4 +59,4 @@ def test_it_is_to_be_a_network_of_the_same_kind(source_of):
         ),
     ):
         with pytest.raises(Mistake, match=message):
-            Control(Input(made, RATE), classes, GradientXInput(), measures)
+            Control(Input(made, RATE), own, GradientXInput(), RATE, None)

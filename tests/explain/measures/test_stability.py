@@ -12,7 +12,9 @@ from auscult.explain.attribution.base import Attribution
 from auscult.explain.attribution.controls import Amplitude, Random
 from auscult.explain.attribution.gradients import Gradient, GradientXInput
 from auscult.explain.domain.domains import Frequency, Input, TimeFrequency
-from auscult.explain.measures.stability import Checks, cascading, layers_of, noisy
+from auscult.explain.domain.explain import explain
+from auscult.explain.measures.measure import Clips
+from auscult.explain.measures.stability import Stability, cascading, layers_of, noisy
 from tests.explain.domain.test_domains import SAMPLES, classifier, clips
 
 TARGET = torch.tensor([2, 0])
@@ -41,10 +43,12 @@ def check(attribution: Any, kind: str = "waveform", view: Any = Input, clips_che
     made, waveform = classifier(kind), clips()
     windows = {"window_seconds": 0.057, "hop_seconds": 0.014} if view is TimeFrequency else {}
     domain = view(made, SAMPLES, **windows)
-    relevance, _ = domain.relevance(attribution, waveform, domain.model.front_end(waveform), TARGET)
-    checks = Checks(made, domain, attribution, clips_checked, 2)
-    found = checks(waveform, relevance, TARGET, ROWS, CLIPS)
-    assert [*found] == [*checks.names, "cascade"] and checks.layers == found["cascade"].shape[1] == 2
+    explained = explain(domain, attribution, waveform, TARGET)
+    checks = Stability(made, domain, attribution, clips_checked, 2)
+    found = checks(Clips(waveform, TARGET, CLIPS, ROWS, explained))
+    assert [*found] == [*checks.columns] == [*checks.names, "cascade"] and checks.layers == found["cascade"].shape[
+        1
+    ] == 2
     return found
 
 
@@ -120,13 +124,13 @@ class RandomWalk(Attribution):
 def test_only_some_clips_are_checked_evenly_over_all():
     made, waveform = classifier("waveform"), clips()
     domain = Input(made, SAMPLES)
-    checks = Checks(made, domain, GradientXInput(), 3, 101)
+    checks = Stability(made, domain, GradientXInput(), 3, 101)
     assert checks.rows.tolist() == [0, 50, 100]
-    relevance = torch.randn(2, 1, SAMPLES)
-    found = checks(waveform, relevance, TARGET, np.array([49, 50]), CLIPS)
+    explained = explain(domain, GradientXInput(), waveform, TARGET)
+    found = checks(Clips(waveform, TARGET, CLIPS, np.array([49, 50]), explained))
     for values in found.values():
         assert values[0].isnan().all() and not values[1].isnan().any()
-    none = checks(waveform, relevance, TARGET, np.array([1, 2]), CLIPS)
+    none = checks(Clips(waveform, TARGET, CLIPS, np.array([1, 2]), explained))
     assert all(values.isnan().all() for values in none.values())
 
 
