@@ -23,6 +23,7 @@ from omegaconf import DictConfig
 
 from auscult.program import command_line, config, own_folder, paths
 from auscult.program.conf import CONF
+from auscult.program.explain_by import explanations_of
 from auscult.run.lock import locked
 from auscult.run.processes import folder_of_first_process
 
@@ -51,17 +52,18 @@ def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str])
         division = Division.from_config(checked)
     from auscult.run import folder as run_folder  # only now: it takes seconds to import, and mistakes should not wait
     from auscult.run import training
+    from auscult.run import wandb as wandb_run
 
-    with locked(folder, "training in"):
+    with locked(folder, "training in"), wandb_run.finished():
         if not checked["ckpt_path"]:
             if sweep is not None and (metrics := own_folder.metrics_of_same(folder, checked)):
                 return metrics.get("val/accuracy")
             checked["ckpt_path"] = own_folder.last_checkpoint_of_same(folder, checked)
         metrics = training.train(checked, folder, sweep, division)
-        if checked.get("explain_by"):
-            from auscult.explain import explanation
+        if explanations_of(checked):
+            from auscult.explain.at_end import explain_run
 
-            explanation.of_run(folder, checked)
+            explain_run(folder, checked)
         if metrics:
             run_folder.drop_last(folder, checked, metrics)
     return metrics.get("val/accuracy")

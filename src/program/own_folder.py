@@ -25,6 +25,7 @@ from auscult.program.arguments import quoted
 from auscult.program.complaint import sentence
 from auscult.program.conf import selected
 from auscult.program.config import check, differences, plain, read
+from auscult.program.explain_by import is_explained
 from auscult.program.paths import run_folder_of
 from auscult.run.lock import lock
 
@@ -217,9 +218,7 @@ def complete_metrics(folder: Path, config: dict[str, Any]) -> dict[str, float | 
         metrics: dict[str, float | int] = json.loads((folder / METRICS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    asked = config.get("explain_by") or []
-    complete = all(any(name.startswith(f"{attribution}/") for name in metrics) for attribution in asked)
-    return metrics if complete else {}
+    return metrics if is_explained(config, metrics) else {}
 
 
 def has_checkpoints(folder: Path) -> bool:

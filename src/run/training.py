@@ -79,7 +79,7 @@ def train(
     before = None
     if folder_of_first_process() is None:
         before = run_folder.claim(folder, config, resume=bool(path))
-    with run_folder.put_back(folder, before), wandb_run.finished():
+    with run_folder.put_back(folder, before):
         trainer = make_trainer(config, folder, sweep, datamodule, card)
         with processes_of(trainer, folder, "train"):
             check_test_batches(trainer, datamodule)
@@ -111,7 +111,7 @@ def tried_classifier(config: dict[str, Any], datamodule: AudioDataModule) -> Cla
     if folder_of_first_process() is None:
         try_network(classifier, datamodule.settings, own=bool(config["allow"]))
         try_optimizer(classifier, own=bool(config["allow"]))
-        try_each(config.get("explain_by") or [], classifier, datamodule.settings)
+        try_each(config, classifier, datamodule.settings)
     return classifier
 
 

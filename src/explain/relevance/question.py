@@ -98,7 +98,7 @@ class Question:
         domain: what it is of.
         target: class whose logit is explained; "predicted" and "true" differ from clip to clip.
         measures: what is measured of the relevance; None: nothing.
-        perturbation: tests the relevance; None where labels are not known.
+        perturbation: tests the relevance; None where labels are not known, or nothing is to be removed.
         intervention: changes the clips; None: none does.
         checks: ask the attribution of changed clips and networks; None: nothing is changed.
         control: another network that is asked the same; None: there is none.
@@ -160,7 +160,7 @@ def question_of(config: dict[str, Any], model: Model, source: Source) -> Questio
         opened = open_checkpoint(config["control"], "control", config["allow"])
         other: Domain = build_named(config["domain"], "domain", model_of(opened), source.dataset.length)
         parts["control"] = Control(other, classes, parts["attribution"], parts["measures"])
-    if labelled:
+    if labelled and config["perturbation"]["fractions"] is not None:
         parts["perturbation"] = perturbation_of(config, domain, source)
     if config.get("intervention"):
         parts["intervention"] = build_named(config["intervention"], "intervention", model.sample_rate)

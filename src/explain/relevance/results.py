@@ -12,7 +12,7 @@ from sklearn.metrics import balanced_accuracy_score
 
 from auscult.explain.attribution.gradients import GradientXInput, IntegratedGradients
 from auscult.explain.attribution.lrp import LRP
-from auscult.explain.intervention.interventions import compare
+from auscult.explain.intervention.effect import compare
 from auscult.explain.measures.catalogue import bounds_of
 from auscult.explain.measures.intervals import SpeakerIntervals
 from auscult.explain.measures.perturbation import Outcome, areas, summarise
