@@ -15,8 +15,8 @@ from auscult.run import wandb as wandb_run
 
 log = logging.getLogger(__name__)
 
-# how metrics begin that an explanation decides, and not the network alone
-EXPLAINED = (
+# how metrics begin that an attribution decides
+OF_ATTRIBUTION = (
     "cost/",
     "perturbation/",
     "conservation_error/",
@@ -27,7 +27,6 @@ EXPLAINED = (
     "sanity/",
     "robustness/",
     "control/",
-    "intervention/",
 )
 
 
@@ -56,8 +55,9 @@ def explain_run(folder: Path, config: dict[str, Any]) -> None:
         metrics = explain(check_explanation(options_at_end(config, explanation, checkpoint)), own)
         with printing():
             show(metrics, own)
-        measured |= {f"{name}/{metric}": value for metric, value in metrics.items() if metric.startswith(EXPLAINED)}
         topic = TOPICS["intervention" if "intervention" in explanation else "attribution"]
+        kept = topic if "intervention" in explanation else OF_ATTRIBUTION
+        measured |= {f"{name}/{metric}": value for metric, value in metrics.items() if metric.startswith(kept)}
         if not any(metric.startswith(topic) for metric in firsts):
             firsts |= {metric: value for metric, value in metrics.items() if metric.startswith(topic)}
     run_folder.add_metrics(folder, {**firsts, **measured})
