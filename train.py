@@ -25,6 +25,7 @@ from auscult.machine.lock import locked
 from auscult.machine.processes import folder_of_first_process
 from auscult.program import command_line, config, earlier_run, paths
 from auscult.program.conf import CONF
+from auscult.program.explain_by import explanations_of
 
 SAID_AGAIN = ("logger", "trainer.accelerator", "trainer.devices", "trainer.strategy", "data.cache_dir", "allow")
 
@@ -52,17 +53,18 @@ def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str])
     from auscult.explain.trial import try_each
     from auscult.run import folder as run_folder  # only now: it takes seconds to import, and mistakes should not wait
     from auscult.run import training
+    from auscult.run import wandb as wandb_run
 
-    with locked(folder, "training in"):
+    with locked(folder, "training in"), wandb_run.finished():
         if not checked["ckpt_path"]:
             if sweep is not None and (metrics := earlier_run.metrics_of_same(folder, checked)):
                 return metrics.get("val/accuracy")
             checked["ckpt_path"] = earlier_run.last_checkpoint_of_same(folder, checked)
         metrics = training.train(checked, folder, sweep, division, try_each)
-        if checked.get("explain_by"):
-            from auscult.explain import explanation
+        if explanations_of(checked):
+            from auscult.explain.at_end import explain_run
 
-            explanation.of_run(folder, checked)
+            explain_run(folder, checked)
         if metrics:
             run_folder.drop_last(folder, checked, metrics)
     return metrics.get("val/accuracy")

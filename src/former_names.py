@@ -126,6 +126,8 @@ MOVED_SINCE = {
     "run.memory": "machine.memory",
     "run.processes": "machine.processes",
 }
+# callbacks that explained at the end of a training: their options go on, without a class, see `program/explain_by.py`
+EXPLAINED = ("auscult.explain.callbacks.PerturbationCurves", "auscult.explain.callbacks.InterventionTest")
 
 
 def current_name(name: str) -> str:
@@ -150,10 +152,15 @@ def moved(name: str, places: dict[str, str]) -> str:
 def with_current_names(node: Any) -> Any:
     """A configuration in plain containers, whose every `_target_` is called as it is now."""
     if isinstance(node, dict):
-        return {
+        current = {
             name: current_name(value) if name == "_target_" and isinstance(value, str) else with_current_names(value)
             for name, value in node.items()
         }
+        if current.get("_target_") in EXPLAINED:
+            del current["_target_"]
+            if current.get("_recursive_") is False:
+                del current["_recursive_"]
+        return current
     return [with_current_names(value) for value in node] if isinstance(node, list) else node
 
 

@@ -9,6 +9,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from auscult.former_names import MOVED, MOVED_SINCE, current_name
@@ -110,4 +111,8 @@ def test_a_run_folder_goes_on(before):
         path=before,
     )
     assert done.returncode == 0, done.stderr
-    assert json.loads((before / "run/metrics.json").read_text())["epochs"] == 2
+    metrics = json.loads((before / "run/metrics.json").read_text())
+    assert metrics["epochs"] == 2
+    assert metrics["perturbation/area/relevance"] == metrics["lrp_epsilon_plus/perturbation/area/relevance"]
+    curves = pd.read_csv(before / "run/explanation/lrp_epsilon_plus/curves.csv")
+    assert curves["fraction"].unique().tolist() == [0, 0.1]  # as its callback was told

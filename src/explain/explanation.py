@@ -2,13 +2,10 @@
 
 import json
 import logging
-import shutil
 import time
-from itertools import count
 from pathlib import Path
 from typing import Any
 
-from hydra import compose
 from pytorch_lightning import Trainer, seed_everything
 from pytorch_lightning.callbacks import RichProgressBar
 from pytorch_lightning.plugins.environments import LightningEnvironment
@@ -16,14 +13,12 @@ from rich.console import Console
 from rich.table import Table
 from sklearn.metrics import confusion_matrix
 
-from auscult.checkpoint.card import PLACES, trained_config
+from auscult.checkpoint.card import trained_config
 from auscult.checkpoint.checkpoint import KEY, model_of, open_checkpoint
 from auscult.datamodules.cache_entries import SKIPPED, write_skipped
 from auscult.datamodules.source import Source, recordings, test_clips
 from auscult.drawing import drawing
 from auscult.explain.folder import COMPLETE, INCOMPLETE, prepare
-from auscult.explain.measures.catalogue import decided_by_attribution
-from auscult.explain.options import check_explanation
 from auscult.explain.relevance.explainer import Explainer
 from auscult.explain.relevance.question import Question, question_of
 from auscult.explain.relevance.results import Results
@@ -35,7 +30,6 @@ from auscult.machine.processes import folder_of_first_process, processes_of
 from auscult.mistake import Mistake
 from auscult.modules.model import Model
 from auscult.plain_data import shown
-from auscult.printing import printing
 from auscult.run import folder as run_folder
 from auscult.run.trainer import trainer_of
 from auscult.run.training import hush
@@ -92,51 +86,6 @@ def explain(config: dict[str, Any], folder: Path) -> run_folder.Metrics:
             raise Mistake(f"{folder / COMPLETE} is damaged ({shown(error)}); remove it to explain anew.") from error
         run_folder.write_metrics(folder, metrics)
     return metrics
-
-
-def of_run(folder: Path, config: dict[str, Any]) -> None:
-    """Explains the best checkpoint of a run with each attribution of `explain_by`, as `python explain.py` would.
-
-    The explanations are in `explanation/<attribution>` of the run folder; `metrics.json` gets their perturbation areas
-    and conservation errors, under the attributions' names. Those from before the run was resumed are made anew.
-
-    Args:
-        folder: of the run, which is complete.
-        config: the run's, plain containers.
-
-    Raises:
-        Mistake: see `explain`.
-    """
-    checkpoint = folder / "checkpoints/best.ckpt"
-    found: run_folder.Metrics = {}
-    for name in config["explain_by"]:
-        options = compose("explain", [f"attribution={name}"])
-        options.checkpoint, options.seed = str(checkpoint), config["seed"]
-        options.allow = config["allow"]
-        for option in (*PLACES, "cache_dir"):  # as this run was told
-            options.data[option] = config["data"].get(option)
-        options.trainer.enable_progress_bar = config["trainer"]["enable_progress_bar"]
-        own = folder / "explanation" / name
-        make_room(own)
-        log.info("Explaining by %s.", name)
-        metrics = explain(check_explanation(options), own)
-        with printing():
-            show(metrics, own)
-        decided = decided_by_attribution()
-        found |= {f"{name}/{metric}": value for metric, value in metrics.items() if metric.startswith(decided)}
-    run_folder.add_metrics(folder, found)
-
-
-def make_room(own: Path) -> None:
-    """Makes an empty folder: an explanation of before goes, as it is made anew; all else there is set aside."""
-    is_explanation = own.is_dir() and not own.is_symlink() and (own / "config.yaml").exists()
-    if is_explanation and not (own / ".hydra").exists():  # which those have that a user has started
-        shutil.rmtree(own)
-    elif own.is_symlink() or (own.exists() and not (own.is_dir() and not any(own.iterdir()))):
-        aside = next(path for number in count(1) if not (path := own.with_name(f"{own.name}-{number}")).exists())
-        own.rename(aside)
-        log.warning("%s was there before, and is now %s.", own, aside.name)
-    own.mkdir(parents=True, exist_ok=True)
 
 
 def source_of(config: dict[str, Any], trained: dict[str, Any], card: dict[str, Any]) -> Source:

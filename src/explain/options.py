@@ -4,7 +4,8 @@ import os
 import re
 from typing import Any
 
-from omegaconf import DictConfig
+from hydra import compose
+from omegaconf import DictConfig, OmegaConf
 
 from auscult.explain.measures.fractions import check_definition, checked_fractions
 from auscult.machine.hardware import check_devices
@@ -61,6 +62,30 @@ def check_question(cfg: DictConfig) -> dict[str, Any]:
     return config
 
 
+def options_at_end(config: dict[str, Any], explanation: dict[str, Any], checkpoint: str = "") -> DictConfig:
+    """The options of explain.py by which a run is explained at its end.
+
+    Args:
+        config: of the training.
+        explanation: one of `explanations_of`.
+        checkpoint: of the run.
+
+    Raises:
+        Mistake: they are none of explain.py.
+    """
+    named = [f"{option}={choice}" for option, choice in explanation.items() if isinstance(choice, str)]
+    options = compose("explain", named)
+    own = {option: choice for option, choice in explanation.items() if not isinstance(choice, str)}
+    own["perturbation"] = {**options.perturbation, **explanation.get("perturbation", {})}
+    places = {option: config["data"].get(option) for option in ("root", "csv", "speakers", "cache_dir")}
+    own["data"] = {**options.data, **places}  # as the run was told
+    given = {"seed": config["seed"], **own, "checkpoint": checkpoint, "allow": config["allow"]}
+    for option, value in given.items():
+        OmegaConf.update(options, option, value, merge=False, force_add=True)
+    options.trainer.enable_progress_bar = config["trainer"]["enable_progress_bar"]
+    return options
+
+
 def target_of(config: dict[str, Any]) -> str:
     """The target as it was typed: YAML takes true for more than a word."""
     return str(config["target"]).lower() if isinstance(config["target"], bool) else str(config["target"])
@@ -93,7 +118,8 @@ def check_input(config: dict[str, Any]) -> None:
 def check_perturbation(config: dict[str, Any]) -> None:
     """Raises a Mistake if shares of features or energy are none, or what they are of is unknown."""
     check_definition("perturbation.definition", config["perturbation"]["definition"])
-    checked_fractions(config["perturbation"]["fractions"])
+    if config["perturbation"]["fractions"] is not None:
+        checked_fractions(config["perturbation"]["fractions"])
     if config["perturbation"]["energies"]:
         checked_fractions(config["perturbation"]["energies"], "perturbation.energies")
 
@@ -105,6 +131,7 @@ def check_benchmark(cfg: DictConfig) -> dict[str, Any]:
         Mistake: the first value that is missing, unknown or out of range.
     """
     config = check_question(cfg)
+    checked_fractions(config["perturbation"]["fractions"])
     listed(config, "attributions", "attribution"), listed(config, "domains", "domain")
     checkpoint = checkpoint_at("checkpoint", config["checkpoint"])
     if config["control"] not in (None, ""):

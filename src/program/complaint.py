@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from auscult.machine.hardware import ACCELERATORS, STRATEGIES
 from auscult.program.arguments import in_shell
 from auscult.program.conf import CONF, PROGRAMS, choices_of, content_of, groups_of, owners_of, selected, top_level
+from auscult.program.explain_by import GROUPS
 from auscult.program.hints import closest, meant
 from auscult.program.trainer_options import refusal
 
@@ -118,8 +119,8 @@ def no_such_option(option: str, overrides: list[str], program: str) -> str:
     if owners := [f"{other}.py" for other in others if option in options((), other)]:
         if owners[0] == "train.py" and program in ("explain", "benchmark") and group in BROUGHT:
             return f"{option} is an option of train.py; here the checkpoint brings it: leave it out."
-        also = "; explain_by=[…] explains a network at the end of its training" if group == "attribution" else ""
-        also += ", by files of conf/attribution such as lrp_epsilon_zero_bias" if also and name else ""
+        also = "; explain_by=[…] explains a network at the end of its training" if group in GROUPS else ""
+        also += ", by files of conf/attribution such as lrp_epsilon_zero_bias" if group == GROUPS[0] and name else ""
         return f"{option} is an option of {' and '.join(owners)}, not of {program}.py{also}; {HELP}."
     names = options(overrides, program)
     beside = [other.rpartition(".")[2] for other in names if other.rpartition(".")[0] == option.rpartition(".")[0]]

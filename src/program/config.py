@@ -15,6 +15,7 @@ from auscult.mistake import Mistake
 from auscult.plain_data import NotPlain, plain_yaml, shown, text_of
 from auscult.program.complaint import sentence
 from auscult.program.conf import choices_of, listed_groups, selected
+from auscult.program.explain_by import check_explain_by, explanations_of
 from auscult.program.numbers import check_number, is_number
 from auscult.program.paths import absolute, run_folder_of
 from auscult.program.trainer_options import check_trainer, check_training
@@ -139,10 +140,11 @@ def check(cfg: DictConfig) -> dict[str, Any]:
         if cfg.optimizer.get("name") == "paper" and "solver" not in cfg.model:
             raise Mistake(f"model={cfg.model.name} has no published solver; choose optimizer=adamw.")
     check_numbers_as_given(cfg)
-    config = plain(cfg)
+    config = with_current_names(plain(cfg))  # a YAML of the user's may be from before
     if isinstance(config.get("explain_by"), str):
         config["explain_by"] = [config["explain_by"]]
     check_values(config)
+    explanations_of(config)
     config["allow"] = packages(config)
     config["trainer"] = check_trainer(config["trainer"])
     check_training(config["trainer"])
@@ -204,15 +206,7 @@ def check_values(config: dict[str, Any]) -> None:
         raise Mistake(f"data.random_split={shown(config['data']['random_split'])} is neither true nor false.")
     if "attributions" in config:
         raise Mistake("experiment=leaderboard is for python benchmark.py checkpoint=…; leave it out to train.")
-    attributions = choices_of("attribution")
-    named = config.get("explain_by") or []  # checkpoints from before it was an option have none
-    if not isinstance(named, list):
-        raise Mistake(f"explain_by={shown(named)} is not a list of attributions, such as [lrp_epsilon_plus].")
-    if len({str(name) for name in named}) < len(named):
-        raise Mistake(f"explain_by={shown(named)} names an attribution twice; leave one out.")
-    for name in named:
-        if name not in attributions:
-            raise Mistake(f"explain_by={config['explain_by']} names {name}; choose among {', '.join(attributions)}.")
+    check_explain_by(config)
 
 
 def way_to(option: str, value: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from auscult.mistake import Mistake
 from auscult.program.conf import selected
 from auscult.program.config import read
+from auscult.program.explain_by import is_explained
 
 RUN, SWEEP = "config.yaml", "multirun.yaml"
 METRICS, LAST = "metrics.json", "checkpoints/last.ckpt"
@@ -67,9 +68,7 @@ def complete_metrics(folder: Path, config: dict[str, Any]) -> dict[str, float | 
         metrics: dict[str, float | int] = json.loads((folder / METRICS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    asked = config.get("explain_by") or []
-    complete = all(any(name.startswith(f"{attribution}/") for name in metrics) for attribution in asked)
-    return metrics if complete else {}
+    return metrics if is_explained(config, metrics) else {}
 
 
 def has_checkpoints(folder: Path) -> bool:

@@ -18,6 +18,7 @@ from auscult.parts import holds_parts, is_allowed
 from auscult.plain_data import shown
 from auscult.program.conf import CONF, selected
 from auscult.program.config import check_values
+from auscult.program.explain_by import explains, explanations_of
 from auscult.program.trainer_options import check_trainer, check_training
 
 log = logging.getLogger(__name__)
@@ -85,6 +86,7 @@ def resumed(given: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
     if (callbacks := callbacks_of(own, given, said)) is not None:
         result["callbacks"] = callbacks
     check_values(result)
+    explanations_of(result)
     check_length(result["trainer"], checkpoint, path)
     result["trainer"] = check_trainer(result["trainer"])
     check_training(result["trainer"])
@@ -177,11 +179,12 @@ def is_safe_callback(node: Any, allow: list[str]) -> bool:
 
     Its options are plain; of those of `conf/`, some are choices of `conf/` themselves, such as an attribution.
     """
-    if not isinstance(node, dict) or not isinstance(node.get("_target_"), str):
+    if not isinstance(node, dict) or not (explains(node) or isinstance(node.get("_target_"), str)):
         return False
     options = {name: value for name, value in node.items() if name != "_target_"}
-    module, _, name = node["_target_"].rpartition(".")
-    if node["_target_"] in targets_of("callbacks") and options.pop("_recursive_", False) is False:
+    target = node.get("_target_", "")
+    module, _, name = target.rpartition(".")
+    if explains(node) or (target in targets_of("callbacks") and options.pop("_recursive_", False) is False):
         chosen = set().union(*(targets_of(group) for group in ("attribution", "fill", "intervention")))
         for value in options.values():
             if isinstance(value, dict) and value.get("_target_") in chosen:

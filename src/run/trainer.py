@@ -20,6 +20,7 @@ from auscult.checkpoint.keeping import FirstEpoch, KeepBest, KeepFinal, KeepLast
 from auscult.datamodules.datamodule import AudioDataModule
 from auscult.mistake import Mistake
 from auscult.plain_data import shown
+from auscult.program.explain_by import explains
 from auscult.run import wandb as wandb_run
 from auscult.run.epoch_table import EpochTable
 from auscult.run.first_validation import FirstValidation
@@ -96,7 +97,7 @@ def make_trainer(
     config: dict[str, Any], folder: Path, sweep: Path | None, datamodule: AudioDataModule, card: dict[str, Any]
 ) -> Trainer:
     """Lightning's Trainer with this program's callbacks; `config["trainer"]` is passed on as it is."""
-    arguments = dict(config["trainer"])
+    arguments, named = dict(config["trainer"]), config.get("callbacks") or {}
     kept = KeepFinal if config.get("weights") == "last" else KeepBest  # runs from before it was an option have none
     callbacks: list[Callback] = [
         kept(folder / "checkpoints"),
@@ -104,7 +105,7 @@ def make_trainer(
         FirstEpoch(),
         FirstValidation(),
         EpochTable(folder / "metrics.csv"),
-        *(callback(config, name, node) for name, node in (config.get("callbacks") or {}).items()),
+        *(callback(config, name, node) for name, node in named.items() if not explains(node)),
     ]
     if arguments["enable_progress_bar"] and Console().is_terminal:
         callbacks.append(RichProgressBar(leave=False))

@@ -23,7 +23,6 @@ from auscult.modules.classifier import Classifier
 from auscult.plain_data import shown
 from auscult.printing import printing
 from auscult.run import folder as run_folder
-from auscult.run import wandb as wandb_run
 from auscult.run.recipe import said_of
 from auscult.run.results import Predictions, measured, show, warn_of_divergence, write
 from auscult.run.trainer import is_lightnings, make_trainer, sentence_of, try_trainer
@@ -33,8 +32,8 @@ log = logging.getLogger(__name__)
 
 MOST_CLASSES_SAID = 12
 
-# names of attributions, a classifier, how clips are made
-Trial = Callable[[list[str], Classifier, ClipSettings], None]
+# the run's configuration, its classifier, how clips are made
+Trial = Callable[[dict[str, Any], Classifier, ClipSettings], None]
 
 
 def train(
@@ -80,7 +79,7 @@ def train(
     before = None
     if folder_of_first_process() is None:
         before = run_folder.claim(folder, config, resume=bool(path))
-    with run_folder.put_back(folder, before), wandb_run.finished():
+    with run_folder.put_back(folder, before):
         trainer = make_trainer(config, folder, sweep, datamodule, card)
         with processes_of(trainer, folder, "train"):
             check_test_batches(trainer, datamodule)
@@ -113,7 +112,7 @@ def tried_classifier(config: dict[str, Any], datamodule: AudioDataModule, try_ex
         try_network(classifier, datamodule.settings, own=bool(config["allow"]))
         try_optimizer(classifier, own=bool(config["allow"]))
         if try_explanations:
-            try_explanations(config.get("explain_by") or [], classifier, datamodule.settings)
+            try_explanations(config, classifier, datamodule.settings)
     return classifier
 
 

@@ -4,7 +4,7 @@ import logging
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -103,3 +103,24 @@ def log_results(
 def log_leaderboard(logger: WandbLogger, table: pd.DataFrame, page: Path) -> None:
     """A leaderboard's numbers as a table, a row each, and its page."""
     logger.experiment.log({"leaderboard": wandb.Table(dataframe=table), "page": wandb.Html(str(page), inject=False)})
+
+
+def log_explanations(folders: Mapping[str, Path], metrics: Mapping[str, float | int]) -> None:
+    """What explained a run at its end, if W&B has a run: metrics in its summary, curves and interventions as panels.
+
+    Args:
+        folders: of the explanations, by name.
+        metrics: of the run.
+    """
+    if wandb.run is None:
+        return
+    pictures = {"perturbation/curves": "curves.png", "intervention/accuracy": "figures/intervention.png"}
+    for panel, file in pictures.items():
+        drawn = {name: folder / file for name, folder in folders.items() if (folder / file).exists()}
+        if drawn:
+            wandb.run.log({panel: [wandb.Image(str(path), caption=name) for name, path in drawn.items()]})
+    tables = {name: folder / "curves.csv" for name, folder in folders.items() if (folder / "curves.csv").exists()}
+    if tables:
+        curves = pd.concat([pd.read_csv(path).assign(attribution=name) for name, path in tables.items()])
+        wandb.run.log({"perturbation/table": wandb.Table(dataframe=curves.reset_index(drop=True))})
+    wandb.run.summary.update(dict(metrics))

@@ -158,17 +158,20 @@ def varied(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def by_attribution(row: dict[str, Any]) -> list[dict[str, Any]]:
-    """A job as a row for each attribution that explained it at the end (`explain_by`), or as it is."""
-    found: dict[str, dict[str, Any]] = {}
+    """A job as a row for each attribution or intervention that explained it (`explain_by`), or as it is."""
     known = metrics_shown()
+    explained: dict[str, dict[str, Any]] = {}
     for name, value in row.items():
-        attribution, _, metric = name.partition("/")
+        explanation, _, metric = name.partition("/")
         if metric in known:
-            found.setdefault(attribution, {})[metric] = value
-    return [
-        {**row, **metrics, "overrides": {**row["overrides"], "attribution": attribution}}
-        for attribution, metrics in found.items()
-    ] or [row]
+            explained.setdefault(explanation, {})[metric] = value
+    own = {metric for metrics in explained.values() for metric in metrics}  # which the row has of the first one, too
+    rest = {name: value for name, value in row.items() if name not in own}
+    rows = []
+    for name, metrics in explained.items():
+        group = "intervention" if "intervention/accuracy_after" in metrics else "attribution"
+        rows.append({**rest, **metrics, "overrides": {**row["overrides"], group: name}})
+    return rows or [row]
 
 
 def markdown(rows: list[dict[str, Any]]) -> list[str]:

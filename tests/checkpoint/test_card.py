@@ -186,6 +186,7 @@ def test_a_card_decides_neither_where_to_run_nor_where_to_log(going_on, tmp_path
     [
         {"_target_": "pytorch_lightning.callbacks.EarlyStopping", "monitor": "val/loss"},
         PANEL | {"attribution": ATTRIBUTION},
+        {"attribution": ATTRIBUTION, "fractions": [0, 0.1]},
     ],
 )
 def test_harmless_callbacks_go_on(going_on, node):
@@ -203,6 +204,7 @@ def test_harmless_callbacks_go_on(going_on, node):
         {"_target_": "pytorch_lightning.callbacks.EarlyStopping", "monitor": {"_target_": "os.getcwd"}},
         PANEL | {"attribution": ATTRIBUTION | {"_target_": "os.system"}},
         PANEL | {"attribution": ATTRIBUTION | {"composite": {"_target_": "os.getcwd"}}},
+        {"attribution": ATTRIBUTION | {"_target_": "os.system"}}, {"attribution": ATTRIBUTION, "_args_": [1]},
         PANEL | {"attribution": ATTRIBUTION, "_recursive_": True}, PANEL | {"attribution": ATTRIBUTION, "_args_": [1]},
     ],
 )  # fmt: skip

@@ -213,12 +213,12 @@ def test_last_stays_where_there_is_more_to_do(tmp_path):
 
 @pytest.mark.slow
 def test_a_run_whose_explanation_fails_keeps_last(train_here, tmp_path, monkeypatch):
-    from auscult.explain import explanation
+    from auscult.explain import at_end
 
     def fail(*arguments):
         raise OSError("no room")
 
-    monkeypatch.setattr(explanation, "of_run", fail)
+    monkeypatch.setattr(at_end, "explain_run", fail)
     assert train_here(*TINY, "model=alexnet", "task=sex", "explain_by=[amplitude]", "hydra.run.dir=run") == "1"
     assert (tmp_path / "run/checkpoints/last.ckpt").exists()
 

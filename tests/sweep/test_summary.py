@@ -107,6 +107,22 @@ def test_each_attribution_that_explained_the_jobs_has_a_row(tmp_path):
     assert len(pd.read_csv(tmp_path / "summary.csv")) == 2  # a row per job
 
 
+def test_an_intervention_that_was_tested_has_a_row_without_curves(tmp_path):
+    job(tmp_path, 0, {"fold": "0"}, 0.9)
+    path = tmp_path / "0/metrics.json"
+    curves, tested = {"perturbation/area/relevance": 0.4}, {"intervention/accuracy_after": 0.2}
+    metrics = json.loads(path.read_text()) | curves | tested  # of the first attribution, and of the first intervention
+    metrics |= {f"lrp_epsilon/{name}": value for name, value in curves.items()}
+    path.write_text(json.dumps(metrics | {f"keep_band/{name}": value for name, value in tested.items()}))
+    summary.write(tmp_path, summary.read_jobs(tmp_path))
+    lines = (tmp_path / "summary.md").read_text().splitlines()
+    header, *rows = [line.strip("|").split("|") for line in lines if line.startswith("| ")]
+    found = [dict(zip(map(str.strip, header), map(str.strip, row), strict=True)) for row in rows]
+    assert [(row["attribution"], row["intervention"]) for row in found] == [("lrp_epsilon", ""), ("", "keep_band")]
+    assert [row["perturbation/area/relevance"] for row in found] == ["40.00", "–"]
+    assert [row["intervention/accuracy_after"] for row in found] == ["–", "20.00"]
+
+
 @pytest.mark.parametrize("name", [".hydra/overrides.yaml", ".hydra/hydra.yaml", "metrics.json"])
 @pytest.mark.parametrize(
     "content",

@@ -17,14 +17,12 @@ The front ends see a changed waveform at its own level, so what a filter leaves 
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from auscult.explain.intervention.factors import checked_factors, for_classes, powers
 from auscult.explain.intervention.pitch import at_pitch
-from auscult.explain.measures.intervals import DIFFERENCE, SpeakerIntervals
 from auscult.mistake import Mistake
 from auscult.modules.model import Model
 from auscult.program.numbers import is_number
@@ -32,7 +30,6 @@ from auscult.program.numbers import is_number
 Change = Callable[[Model, Tensor, Tensor], Tensor]
 
 SHAMS = {"opposite": "the opposite", "artefact": "the artefact alone", "unchanged": "no change by the same code"}
-FACTORS = (0.1, 10.0)  # least and largest
 # arXiv 1807.03418v3, AlexNet on AudioMNIST's sex, approximately; ends are a standard deviation over the folds away
 PAPER = {
     "intervention/accuracy_before": 0.9587,
@@ -245,75 +242,7 @@ def stretched(spectrogram: Tensor, frequencies: Tensor, factor: Tensor, floor: T
     return torch.where((wanted > frequencies[-1])[:, None, :, None], floor, result)
 
 
-def checked_factors(factors: Mapping[Any, float]) -> dict[str, float]:
-    """`intervention.factors` by class name.
-
-    Raises:
-        Mistake: they are not named, or one is no number from 0.1 to 10.
-    """
-    if not isinstance(factors, Mapping):
-        raise Mistake(f"intervention.factors={factors} does not name a factor for each class, as in {{male: 1.5}}.")
-    for name, factor in factors.items():
-        if not is_number(factor) or not FACTORS[0] <= factor <= FACTORS[1]:
-            raise Mistake(
-                f"intervention.factors.{name}={factor} is not a number from {FACTORS[0]:g} to {FACTORS[1]:g}."
-            )
-    return {str(name): float(factor) for name, factor in factors.items()}
-
-
-def powers(factors: Mapping[str, float], exponent: int) -> dict[str, float]:
-    """Factors by class name: -1 turns them round, 0 leaves all clips as they are."""
-    return {name: factor**exponent for name, factor in factors.items()}
-
-
-def for_classes(factors: Mapping[str, float], classes: list[str]) -> list[float]:
-    """The factor of each class, in the classes' order.
-
-    Raises:
-        Mistake: there is none for a class.
-    """
-    if missing := [name for name in classes if name not in factors]:
-        raise Mistake(
-            f"intervention.factors has no factor for the classes {', '.join(missing)} of this checkpoint;"
-            f" give each its own by +intervention.factors.{missing[0]}=1.5 and so on (1 changes nothing), or choose"
-            " intervention=keep_band or remove_band."
-        )
-    return [factors[name] for name in classes]
-
-
 def paper_of(intervention: Intervention | None, classes: list[str]) -> dict[str, float] | None:
     """What the paper found by the same intervention, as metrics like those of `compare`, if it did one."""
     same = isinstance(intervention, ScaleSpectrogram) and intervention.factors == {"male": 1.5, "female": 0.66}
     return PAPER if same and classes == ["male", "female"] else None
-
-
-def compare(
-    label: np.ndarray,
-    before: np.ndarray,
-    after: np.ndarray,
-    intervals: SpeakerIntervals,
-    shams: Mapping[str, np.ndarray] | None = None,
-) -> dict[str, float]:
-    """What an intervention did, as metrics with 95 % intervals over speakers (`…_low`, `…_high`).
-
-    `intervention/accuracy_before`, `intervention/accuracy_after` and `intervention/flipped`, the share of clips that
-    are taken for another class than before, right or wrong. Of each sham, `intervention/<sham>/accuracy_after`, and
-    `intervention/<sham>/minus_intervention`: how much further the intervention takes accuracy, clip by clip.
-
-    Args:
-        label: (N,) classes.
-        before: (N,) classes that the network takes the clips for.
-        after: (N,) the same of the changed clips.
-        intervals: over the speakers of the N clips.
-        shams: (N,) the same after each sham, by its name.
-    """
-    shares = {"accuracy_before": before == label, "accuracy_after": after == label, "flipped": before != after}
-    metrics: dict[str, float] = {}
-    for name, share in shares.items():
-        metrics |= intervals.described(f"intervention/{name}", share)
-    for name, taken in (shams or {}).items():
-        right = taken == label
-        metrics |= intervals.described(f"intervention/{name}/accuracy_after", right)
-        further = right.astype(float) - shares["accuracy_after"]
-        metrics |= intervals.described(f"intervention/{name}/minus_intervention", further, DIFFERENCE)
-    return metrics

@@ -28,7 +28,7 @@ class Question:
         domain: what it is of.
         target: class whose logit is explained; "predicted" and "true" differ from clip to clip.
         measurements: take what is measured of the relevance.
-        perturbation: tests the relevance; None where labels are not known.
+        perturbation: tests the relevance; None where labels are not known, or nothing is to be removed.
         intervention: changes the clips; None: none does.
     """
 

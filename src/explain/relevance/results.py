@@ -13,7 +13,7 @@ from sklearn.metrics import balanced_accuracy_score
 from auscult.datamodules.source import Source
 from auscult.explain.attribution.gradients import GradientXInput, IntegratedGradients
 from auscult.explain.attribution.lrp import LRP
-from auscult.explain.intervention.interventions import compare
+from auscult.explain.intervention.effect import compare
 from auscult.explain.measures.catalogue import measure_of
 from auscult.explain.measures.intervals import SpeakerIntervals
 from auscult.explain.measures.perturbation import Outcome, areas, summarise

@@ -127,7 +127,7 @@ def plot_intervention(
     """Accuracy before and after an intervention and its shams, with intervals: a set of bars per group, such as a fold.
 
     Args:
-        metrics: of each group, as `interventions.compare` returns them.
+        metrics: of each group, as `effect.compare` returns them.
         paper: the same of the paper's figures, as far as known; they stand beside the others, paler. Their ends are a
             standard deviation over folds away, and no interval's.
         chance: what guessing would reach, 0..1.

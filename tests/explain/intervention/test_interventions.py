@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from auscult.build import build
+from auscult.explain.intervention.effect import compare
 from auscult.explain.intervention.interventions import (
     Intervention,
     KeepBand,
     RemoveBand,
     ScaleSpectrogram,
     ScaleWaveform,
-    compare,
     stretched,
 )
 from auscult.explain.measures.intervals import DIFFERENCE, SpeakerIntervals

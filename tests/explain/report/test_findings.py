@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from auscult.explain.intervention.interventions import compare
+from auscult.explain.intervention.effect import compare
 from auscult.explain.measures.intervals import SpeakerIntervals
 from auscult.explain.measures.perturbation import Outcome, areas, summarise
 from auscult.explain.report.findings import curve_findings, intervention_findings

@@ -1,0 +1,24 @@
+"""How often an explanation such as the demo's asks the network."""
+
+from torch.nn.modules.module import register_module_forward_hook
+
+from auscult.modules.audionet import AudioNet
+
+# Curves of six orders at nine fractions above zero; the logits; the relevance; the relevant part, and all but it.
+# They were 60 before a batch's logits were handed on: the curves and the measures computed them again.
+PER_CLIP = 6 * 9 + 1 + 1 + 2
+ONCE = 6  # the checkpoint, the question and the rules are tried out, and the memory of one clip is measured
+CLIPS = 2
+
+
+def test_a_clip_is_asked_for_no_more_often_than_it_has_to_be(explain_here, trained):
+    passes = []
+    checkpoint = trained("audionet", "sex")
+    hook = register_module_forward_hook(
+        lambda module, given, _: passes.append(len(given[0])) if isinstance(module, AudioNet) else None
+    )
+    try:
+        assert explain_here(f"checkpoint={checkpoint}", f"limit={CLIPS}", "clips=0", "hydra.run.dir=run") == ""
+    finally:
+        hook.remove()
+    assert CLIPS * 6 * 9 < sum(passes) <= CLIPS * PER_CLIP + ONCE
