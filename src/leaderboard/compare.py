@@ -23,6 +23,8 @@ from auscult.checkpoint.checkpoint import KEY, open_checkpoint
 from auscult.explain import explanation
 from auscult.explain.measures import catalogue
 from auscult.explain.measures.control import check_classes
+from auscult.explain.measures.energy import CURVES
+from auscult.explain.measures.stability import CASCADE
 from auscult.explain.options import check_explanation, listed, target_of
 from auscult.explain.relevance.question import check_target
 from auscult.leaderboard.page import write
@@ -128,12 +130,12 @@ def entry_of(path: Path, domain: str, attribution: str) -> Entry:
         for measurement in catalogue.MEASUREMENTS:
             values |= measurement.values_in(file, config)
         asked = config["perturbation"]
-        for name in ("energy/deletion", "energy/insertion"):
+        for name in CURVES:
             if name in file:
                 curves[name] = (asked["energies"], file[name][:])
-        if "cascade" in file:
-            similar = file["cascade"][:]  # (N, layers)
-            curves["cascade"] = (range(similar.shape[1] + 1), np.insert(similar, 0, 1.0, axis=1))
+        if CASCADE in file:
+            similar = file[CASCADE][:]  # (N, layers)
+            curves[CASCADE] = (range(similar.shape[1] + 1), np.insert(similar, 0, 1.0, axis=1))
         speakers, clips = (
             [str(name) for name in file[column].asstr(errors="surrogateescape")[:]] for column in ("speaker", "path")
         )
