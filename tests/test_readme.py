@@ -127,6 +127,8 @@ def test_command_runs(command, home, train_here, monkeypatch, tmp_path):
         arguments.append("fold=3,4")
     if "experiment=search" in arguments:
         arguments.append("optimizer.lr=1e-3")
+    if "callbacks=explain" in arguments:
+        arguments.append("callbacks.perturbation.fractions=[0,0.1]")
     if "hydra/launcher=cores" in arguments:
         arguments.append("fold=0,1")
     folder = tmp_path / "sweep"

@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import TINY
 from tests.explain.test_callbacks import QUICK
-from tests.run.test_processes import PLAIN, TWO, uneven_folder  # noqa: F401
+from tests.machine.test_processes import PLAIN, TWO, uneven_folder  # noqa: F401
 from tests.run.test_wandb import records
 
 ALL_TESTED = [option for option in TINY if "limit_test" not in option]
