@@ -238,7 +238,7 @@ def raw_decibels() -> tuple[Model, Tensor]:
     """A network that is given raw decibels, in which silence is -80 and the loudest bin 0, and waveforms."""
     torch.manual_seed(0)
     network = nn.Sequential(nn.Flatten(), nn.Linear(227 * 227, 3)).eval()
-    model = Model(DecibelSpectrogram(raw_decibels=True), network, ["a", "b", "c"], 8000)
+    model = Model(network, front_end=DecibelSpectrogram(raw_decibels=True), classes=["a", "b", "c"], sample_rate=8000)
     waveform = torch.zeros(2, 1, 8000)
     waveform[:, :, 2000:4000] = torch.randn(2, 1, 2000)
     return model.eval(), waveform
