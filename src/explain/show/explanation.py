@@ -1,6 +1,5 @@
 """What is known of one recording that was explained, to be looked at and listened to."""
 
-import importlib.util
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -113,9 +112,10 @@ class Explanation:
         Raises:
             Mistake: IPython is not installed; see also `view`.
         """
-        if importlib.util.find_spec("IPython") is None:
-            raise Mistake("listen() needs IPython, which is not installed; `sounds` has the same as arrays.")
-        from IPython.display import HTML
+        try:
+            from IPython.display import HTML
+        except ModuleNotFoundError as error:
+            raise Mistake("listen() needs IPython, which is not installed; `sounds` has the same as arrays.") from error
 
         players = (f'<p>{sound.name}<br><audio controls src="{sound.uri}"></audio></p>' for sound in self.files)
         return HTML("".join(players))
