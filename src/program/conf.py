@@ -88,10 +88,19 @@ def owners_of(option: str) -> list[str]:
     group, _, name = option.replace("/", ".").partition(".")
     if not name:
         return []
-    files = {choice: content_of(f"{group}/{choice}") for choice in choices_of(group)}
+    files = {choice: with_base(group, choice) for choice in choices_of(group)}
     if "/" in option:
         return [f"{group}={choice}" for choice, content in files.items() if name in groups_of(content)]
     return [f"{group}={choice}" for choice, content in files.items() if name in content]
+
+
+def with_base(group: str, choice: str) -> dict[str, Any]:
+    """What a file of a group holds, with what it takes from another one of the group, which its defaults name."""
+    content = content_of(f"{group}/{choice}")
+    for base in content.get("defaults", []):
+        if base in choices_of(group):
+            content = content_of(f"{group}/{base}") | content
+    return content
 
 
 def selected(config: Any, option: str) -> Any:
