@@ -1,8 +1,12 @@
 class Mistake(Exception):
     """A user's mistake, said in one sentence that names the option and the way out.
 
-    `train.py` prints it and exits with status 1, without a traceback.
+    `train.py` prints it and exits with status 1, without a traceback; a notebook shows it so, too.
     """
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows of it."""
+        return [f"Mistake: {self}"]
 
 
 class NoSuchFold(Mistake):

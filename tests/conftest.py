@@ -154,3 +154,12 @@ def full_disk() -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.fixture
+def ipython(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a notebook has of IPython, as far as it is asked for: its HTML is the text."""
+    package, display = ModuleType("IPython"), ModuleType("IPython.display")
+    package.version_info, display.HTML = (9, 0), str  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "IPython", package)
+    monkeypatch.setitem(sys.modules, "IPython.display", display)

@@ -15,7 +15,7 @@ FORBIDDEN = {
     "src/explain": ("auscult.leaderboard", "auscult.serve", "auscult.study"),
     "src/leaderboard": ("auscult.serve", "auscult.study"),
     "src/study": ("auscult.serve", "auscult.leaderboard"),
-    "src": ("train", "explain", "benchmark", "serve", "study", "tests", "src"),
+    "src": ("train", "explain", "benchmark", "serve", "study", "speed", "results", "tests", "src"),
 }
 
 

@@ -14,10 +14,10 @@ from auscult.explain.measures.localisation import CONFOUND, CUES
 from auscult.explain.options import check_question
 from auscult.program import config
 from auscult.program.conf import CONF
-from benchmarks import result_tables, results
-from benchmarks.result_figures import COLUMNS, figures_in
+from results import rows, tables
+from results.figures import COLUMNS, figures_in
 
-ROWS = yaml.safe_load((results.HERE / "results.yaml").read_text(encoding="utf-8"))
+ROWS = yaml.safe_load((rows.HERE / "rows.yaml").read_text(encoding="utf-8"))
 PLACES = {"az": ".", "esc10": ".", "runs": "/networks"}
 
 
@@ -25,7 +25,7 @@ def figures(*runs: tuple) -> pd.DataFrame:
     """Of row, fold, seed, value and what else there is: figure, low, high, rank."""
     lines = []
     for row, fold, seed, value, *more in runs:
-        figure, low, high, rank = [*more, *(result_tables.ACCURACY, math.nan, math.nan, "")[len(more) :]]
+        figure, low, high, rank = [*more, *(tables.ACCURACY, math.nan, math.nan, "")[len(more) :]]
         lines.append((row, fold, seed, figure, value, low, high, rank, "abc123", "2026-11-27"))
     return pd.DataFrame(lines, columns=COLUMNS)
 
@@ -35,15 +35,15 @@ SEEDS = figures(("a", 0, 0, 0.90), ("a", 0, 1, 0.94), ("a", 1, 0, 0.80), ("a", 1
 
 def test_the_spread_of_seeds_is_pooled_over_folds():
     """Variances 0.0008 and 0.0002 of two seeds each; what was run with one seed says nothing."""
-    assert result_tables.seed_deviation(SEEDS) == pytest.approx(math.sqrt((0.0008 + 0.0002) / 2))
-    assert np.isnan(result_tables.seed_deviation(SEEDS[SEEDS["row"] == "b"]))
-    assert result_tables.spread_of(SEEDS, 4) == pytest.approx(2 * math.sqrt(0.0005) * math.sqrt(2 / 4))
+    assert tables.seed_deviation(SEEDS) == pytest.approx(math.sqrt((0.0008 + 0.0002) / 2))
+    assert np.isnan(tables.seed_deviation(SEEDS[SEEDS["row"] == "b"]))
+    assert tables.spread_of(SEEDS, 4) == pytest.approx(2 * math.sqrt(0.0005) * math.sqrt(2 / 4))
 
 
 @pytest.mark.parametrize(("again", "is_within"), [(0.76, True), (0.64, True), (0.765, False), (0.60, False)])
 def test_a_row_holds_within_its_spread(again, is_within, capsys):
     """Of one run, two times the square root of twice 0.0005: 0.063 on either side."""
-    assert results.holds(SEEDS, figures(("b", 0, 0, again))) is is_within
+    assert rows.holds(SEEDS, figures(("b", 0, 0, again))) is is_within
     assert ("NOT within" in capsys.readouterr().out) is not is_within
 
 
@@ -54,24 +54,24 @@ def test_what_was_explained_holds_within_its_intervals(again, is_within, capsys)
         ("e", 0, 0, 0.5, "input/x/deletion/accuracy", 0.4, 0.6), ("e", 0, 0, 3, "input/x/cost/passes", 3, 3)
     )
     now = figures(("e", 0, 0, again, "input/x/deletion/accuracy"), ("e", 0, 0, 9, "input/x/cost/passes"))
-    assert results.holds(noted, now) is is_within
+    assert rows.holds(noted, now) is is_within
     assert f"e: {int(is_within)} of 1 figures" in capsys.readouterr().out
 
 
 def test_figures_are_noted_once(tmp_path, monkeypatch):
-    monkeypatch.setattr(results, "NOTED", tmp_path / "results.csv")
-    results.note(SEEDS)
-    results.note(figures(("b", 0, 0, 0.75), ("b", 1, 0, 0.5)))
-    found = results.noted()
+    monkeypatch.setattr(rows, "NOTED", tmp_path / "noted.csv")
+    rows.note(SEEDS)
+    rows.note(figures(("b", 0, 0, 0.75), ("b", 1, 0, 0.5)))
+    found = rows.noted()
     assert len(found) == 6 and found[found["row"] == "b"]["value"].tolist() == [0.75, 0.5]
 
 
 def test_a_row_is_of_one_version(tmp_path):
     """What another version began is not gone on with; it would be noted as this one's."""
-    assert results.begin(tmp_path / "rows/a") == results.begin(tmp_path / "rows/a")
+    assert rows.begin(tmp_path / "rows/a") == rows.begin(tmp_path / "rows/a")
     (tmp_path / "rows/a.version").write_text("older")
     with pytest.raises(SystemExit, match="was begun by version older"):
-        results.begin(tmp_path / "rows/a")
+        rows.begin(tmp_path / "rows/a")
 
 
 def job(folder, *overrides: str):
@@ -110,10 +110,10 @@ def test_a_leaderboard_is_read(tmp_path):
 
 def test_tables_are_written_between_their_marks(tmp_path, monkeypatch):
     """Means over folds of means over seeds, 92 and 81; their deviation as of a sample."""
-    monkeypatch.setattr(results, "TABLES", tmp_path / "RESULTS.md")
-    results.TABLES.write_text("before\n<!-- table 1 -->\nstale\n<!-- end of table 1 -->\nafter\n", encoding="utf-8")
-    results.write({"a": {"table": "table 1", "says": "A | x"}, "c": {"table": "table 1", "says": "never run"}}, SEEDS)
-    text = results.TABLES.read_text(encoding="utf-8")
+    monkeypatch.setattr(rows, "TABLES", tmp_path / "RESULTS.md")
+    rows.TABLES.write_text("before\n<!-- table 1 -->\nstale\n<!-- end of table 1 -->\nafter\n", encoding="utf-8")
+    rows.write({"a": {"table": "table 1", "says": "A | x"}, "c": {"table": "table 1", "says": "never run"}}, SEEDS)
+    text = rows.TABLES.read_text(encoding="utf-8")
     assert text.startswith("before\n<!-- table 1 -->\n|") and text.endswith("<!-- end of table 1 -->\nafter\n")
     assert "| A | x | **86.50 ± 7.78** | 92.0, 81.0 | 2 | 0, 1 | abc123 | 2026-11-27 | `a` |" in text
     assert "stale" not in text and "never run" not in text
@@ -121,7 +121,7 @@ def test_tables_are_written_between_their_marks(tmp_path, monkeypatch):
 
 def test_methods_are_ranked():
     row = {"layout": "methods", "columns": {"deletion": "input/deletion/accuracy", "cost": "input/cost/passes"}}
-    lines = result_tables.table_of({"a": row}, figures(
+    lines = tables.table_of({"a": row}, figures(
         ("a", 0, 0, 0.25, "input/lrp/deletion/accuracy", 0.2, 0.3, "best"),
         ("a", 0, 0, 0.26, "input/rise/deletion/accuracy", 0.2, 0.3, "tied"),
         ("a", 0, 0, 3.0, "input/lrp/cost/passes", 3, 3, ""),
@@ -138,7 +138,7 @@ def test_removal_has_its_controls_once():
         ("a", 0, 0, 0.1, "lrp/conservation_error/median"),
         ("a", 0, 0, 0.7, "lrp/perturbation/area/random", 0, 1),
     ]
-    lines = result_tables.table_of({"a": {"layout": "removal", "says": "removed"}}, figures(*curves))
+    lines = tables.table_of({"a": {"layout": "removal", "says": "removed"}}, figures(*curves))
     assert lines[0] == "| removed | 0 % | 5 % |"
     assert [line.split(" | ")[0] for line in lines[2:8]] == [
         "| by relevance, `lrp`", "| by relevance, `rise`", "| by amplitude", "| at random",
@@ -150,7 +150,7 @@ def test_removal_has_its_controls_once():
 def test_interventions_have_a_mean_over_folds():
     row = {"layout": "interventions", "says": "stretched", "columns": {"after": "intervention/accuracy_after"}}
     runs = [("a", fold, 0, value, "intervention/accuracy_after", 0.1, 0.9) for fold, value in enumerate((0.25, 0.75))]
-    lines = result_tables.table_of({"a": row}, figures(*runs))
+    lines = tables.table_of({"a": row}, figures(*runs))
     assert lines[2:5] == [
         "| fold 0 | 25.0 [10, 90] |",
         "| fold 1 | 75.0 [10, 90] |",
@@ -159,7 +159,7 @@ def test_interventions_have_a_mean_over_folds():
 
 
 def test_every_table_has_its_marks():
-    text = results.TABLES.read_text(encoding="utf-8")
+    text = rows.TABLES.read_text(encoding="utf-8")
     for name in {row["table"] for row in ROWS.values()}:
         assert text.count(f"<!-- {name} -->\n") == text.count(f"<!-- end of {name} -->") == 1
 
@@ -183,7 +183,7 @@ def test_columns_are_of_measures_that_are_noted(row):
 def test_every_row_is_a_run_that_there_is(row):
     """Its options are ones of its program, and the networks that it asks those of a row."""
     program = ROWS[row].get("program", "train")
-    command = results.command_of(ROWS[row], PLACES)
+    command = rows.command_of(ROWS[row], PLACES)
     first = [option if "[" in option else option.split(",")[0] for option in command[3:]]
     with initialize_config_dir(str(CONF), version_base="1.3"):
         composed = compose(program, overrides=first)

@@ -23,22 +23,24 @@ class Model(nn.Module):
     It shares its modules with whatever it was made of, and is moved with them.
 
     Args:
-        front_end: makes the network's input; any module.
-        network: relevance is of its input.
+        network: relevance is of its input; any module.
+        front_end: makes the network's input; any module, and none where the network is given the waveforms.
         classes: names, in the order of the logits.
         sample_rate: of the waveforms, in hertz.
     """
 
-    def __init__(self, front_end: nn.Module, network: nn.Module, classes: Sequence[str], sample_rate: int) -> None:
+    def __init__(
+        self, network: nn.Module, *, front_end: nn.Module | None = None, classes: Sequence[str], sample_rate: int
+    ) -> None:
         super().__init__()
-        self.front_end, self.network = as_front_end(front_end), network
+        self.network, self.front_end = network, as_front_end(nn.Identity() if front_end is None else front_end)
         self.classes, self.sample_rate = list(classes), sample_rate
         self.silences: dict[tuple[int, torch.device], Tensor] = {}
 
     @classmethod
     def of(cls, trained: Trained, sample_rate: int) -> "Model":
         """The model that was trained."""
-        return cls(trained.front_end, trained.network, trained.classes, sample_rate)
+        return cls(trained.network, front_end=trained.front_end, classes=trained.classes, sample_rate=sample_rate)
 
     @property
     def device(self) -> torch.device:

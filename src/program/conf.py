@@ -1,11 +1,15 @@
 """What the files of `conf/` offer: groups, their choices, and the options of each program at the top level."""
 
+import difflib
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-CONF = Path(__file__).parents[2] / "conf"
+from auscult.mistake import Mistake
+
+HOUSE = Path(__file__).parents[1]
+CONF = next(path for path in (HOUSE / "conf", HOUSE.parent / "conf") if path.is_dir())  # installed; in the checkout
 PROGRAMS = ("train", "explain", "benchmark", "serve", "study")
 
 
@@ -17,6 +21,44 @@ def content_of(name: str) -> dict[str, Any]:
 def choices_of(group: str) -> list[str]:
     """The names that a group of the configuration can be given."""
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+def choice(group: str, name: str, **changed: Any) -> dict[str, Any]:
+    """What a choice of a group holds, such as attribution=integrated_gradients, whoever asks for it from wherever.
+
+    Args:
+        changed: values that some of its options are to have.
+
+    Raises:
+        Mistake: there is no such choice, or it has no such option.
+    """
+    from hydra import compose, initialize_config_dir  # only now: most that look into `conf/` need no Hydra
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.initialize import get_gh_backup, restore_gh_from_backup
+    from omegaconf import OmegaConf
+
+    known = choices_of(group)
+    if name not in known:
+        raise Mistake(f"{group}={name} is unknown; {nearest(name, known)}.")
+    callers = get_gh_backup()  # whoever asks may be a program of Hydra's, with another configuration
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            node: Any = OmegaConf.to_container(compose(f"{group}/{name}")[group], resolve=True)
+    finally:
+        restore_gh_from_backup(callers)
+    options = [option for option in node if option not in ("name", "_target_")]
+    for option in changed:
+        if option not in options:
+            what = nearest(option, options) if options else "leave it out"
+            raise Mistake(f"{group}={name} has no option {option}; {what}.")
+    return {**node, **changed}
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """Says which of the known names may have been meant, or names all of them."""
+    close = difflib.get_close_matches(name, known)
+    return f"choose {close[0]}" if len(close) == 1 else f"choose one of {', '.join(close or known)}"
 
 
 def groups_of(content: dict[str, Any]) -> set[str]:
@@ -46,10 +88,19 @@ def owners_of(option: str) -> list[str]:
     group, _, name = option.replace("/", ".").partition(".")
     if not name:
         return []
-    files = {choice: content_of(f"{group}/{choice}") for choice in choices_of(group)}
+    files = {choice: with_base(group, choice) for choice in choices_of(group)}
     if "/" in option:
         return [f"{group}={choice}" for choice, content in files.items() if name in groups_of(content)]
     return [f"{group}={choice}" for choice, content in files.items() if name in content]
+
+
+def with_base(group: str, choice: str) -> dict[str, Any]:
+    """What a file of a group holds, with what it takes from another one of the group, which its defaults name."""
+    content = content_of(f"{group}/{choice}")
+    for base in content.get("defaults", []):
+        if base in choices_of(group):
+            content = content_of(f"{group}/{base}") | content
+    return content
 
 
 def selected(config: Any, option: str) -> Any:

@@ -138,7 +138,7 @@ INSTEAD: dict[str, tuple[tuple[Any, ...], str]] = {
         (True, None),
         "best.ckpt is what is tested in the end; keep_last says what stays beside it",
     ),
-    "barebones": ((False,), "it leaves nothing to test; benchmarks/training.py measures speed"),
+    "barebones": ((False,), "it leaves nothing to test; speed/training.py measures speed"),
     "model_registry": ((None,), "logger=wandb keeps track of models"),
     "num_nodes": ((1,), "a run stays on one machine: trainer.devices says on how many devices"),
     "fast_dev_run": (

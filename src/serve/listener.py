@@ -8,18 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from hydra import compose
 
-from auscult.build import build_named
-from auscult.checkpoint.checkpoint import KEY, model_of, open_checkpoint
-from auscult.datamodules.recording import FULL_SCALE, BadRecording, ClipSettings, prepare
-from auscult.explain.attribution.base import attribution_of
-from auscult.explain.domain.domains import Domain
-from auscult.explain.domain.explain import explain
-from auscult.explain.show.clip import View, audible, picture
+from auscult.datamodules.audio.audio_file import BadRecording
+from auscult.explain.interface import attribution_from, domain_from, explain, load
+from auscult.explain.recording import clip_of
+from auscult.explain.show.clip import picture
 from auscult.explain.show.media import Picture, Sound
 from auscult.mistake import Mistake
-from auscult.program.config import plain
 from auscult.serve.upload import BadUpload
 
 
@@ -66,20 +61,16 @@ class Listener:
         device: torch.device,
         allow: Sequence[str] = (),
     ) -> None:
-        opened = open_checkpoint(checkpoint, "checkpoint", allow)
-        self.trained: dict[str, Any] = opened[KEY]["config"]
-        self.model = model_of(opened).to(device)
-        self.settings = ClipSettings(**self.trained["data"]["clip"])
-        self.length = round(self.settings.seconds * self.settings.sample_rate)
+        self.model = load(checkpoint, allow).to(device)
+        self.trained: dict[str, Any] = self.model.config
+        settings = self.model.settings
+        length = round(settings.seconds * settings.sample_rate)
         self.turn = threading.Lock()  # of the visitors: relevance changes the network's hooks meanwhile
-        self.attributions = {name: attribution_of(chosen("attribution", name)) for name in attributions}
-        self.domains: dict[str, Domain] = {}
-        for name in domains:
-            self.domains[name] = build_named(chosen("domain", name), "domain", self.model, self.length)
-            self.domains[name].model.to(device)
-        noise = 0.1 * np.random.default_rng(0).standard_normal((self.length, 1)).astype(np.float32)
+        self.attributions = {name: attribution_from(name) for name in attributions}
+        self.domains = {name: domain_from(name, self.model, length) for name in domains}
+        noise = 0.1 * np.random.default_rng(0).standard_normal((length, 1)).astype(np.float32)
         # what is slow once is slow now, and not for the first visitor
-        self(*self.clip(noise, self.settings.sample_rate), attributions[0], domains[0], "predicted")
+        self(*self.clip(noise, settings.sample_rate), attributions[0], domains[0], "predicted")
 
     @property
     def classes(self) -> list[str]:
@@ -96,13 +87,9 @@ class Listener:
             BadUpload: there is no sound in it.
         """
         try:
-            prepared = prepare(samples, rate, self.settings)
+            return clip_of(samples, rate, self.model.settings)
         except BadRecording as reason:
             raise BadUpload(f"There is nothing to listen to ({reason}); speak louder, or send another one.") from reason
-        clip = np.zeros(self.length, np.float32)
-        offset = (self.length - len(prepared.samples)) // 2
-        clip[offset : offset + len(prepared.samples)] = prepared.samples / np.float32(FULL_SCALE)
-        return clip, prepared.cut
 
     def __call__(self, clip: np.ndarray, cut: bool, attribution: str, domain: str, target: str) -> Answer:
         """Listens to a clip.
@@ -116,22 +103,16 @@ class Listener:
             BadUpload: the attribution cannot be asked in this domain.
         """
         started = time.perf_counter()
-        asked = target if target == "predicted" else self.classes.index(target)
+        asked = None if target == "predicted" else target
         with self.turn:
-            waveform = torch.from_numpy(clip).view(1, 1, -1).to(self.model.device)  # (1, 1, T)
+            method, place = self.attributions[attribution], self.domains[domain]
             try:
-                explained = explain(self.domains[domain], self.attributions[attribution], waveform, asked)
+                explained = explain(self.model, clip, attribution=method, domain=place, target=asked)
             except Mistake as mistake:
                 raise BadUpload(f"{str(mistake)[:1].upper()}{str(mistake)[1:]}") from mistake
-            view = View.of(self.domains[domain].model, tuple(explained.input.shape[1:]))
-            relevance, logits = explained.relevance[0, 0].cpu().numpy(), explained.logits
-            prediction, explains = (self.classes[int(number)] for number in (logits.argmax(), explained.target))
-            image = picture(view, clip, relevance, f"Relevance for {explains}")
-            heard = audible(view, clip, relevance)
-        probabilities = dict(zip(self.classes, logits.softmax(1)[0].tolist(), strict=True))
-        return Answer(prediction, explains, probabilities, image, heard, cut, time.perf_counter() - started)
-
-
-def chosen(group: str, name: str) -> dict[str, Any]:
-    """A choice of a group of the configuration."""
-    return plain(compose("explain", [f"{group}={name}"])[group])
+            relevance = explained.relevance.numpy()
+            image = picture(explained.view, clip, relevance, f"Relevance for {explained.target}")
+            sounds = explained.files
+        probabilities = dict(zip(self.classes, explained.probabilities.tolist(), strict=True))
+        seconds = time.perf_counter() - started
+        return Answer(explained.prediction, explained.target, probabilities, image, sounds, cut, seconds)

@@ -34,11 +34,11 @@ class Peaks(nn.Module):
 
 def small_view() -> View:
     """Of spectrograms."""
-    return View.of(Model(Peaks(), nn.Identity(), [], RATE), (1, ROWS, COLUMNS))
+    return View.of(Model(nn.Identity(), front_end=Peaks(), classes=[], sample_rate=RATE), (1, ROWS, COLUMNS))
 
 
 def wave_view() -> View:
-    return View.of(Model(nn.Identity(), nn.Identity(), [], RATE), (1, RATE))
+    return View.of(Model(nn.Identity(), classes=[], sample_rate=RATE), (1, RATE))
 
 
 def clip(onset: float, seconds: float = 0.2, level: float = 0.5) -> np.ndarray:

@@ -14,7 +14,7 @@ from auscult.explain.options import check_input
 from auscult.mistake import Mistake
 from auscult.modules.classifier import OPTIMIZER_OPTIONS
 from auscult.program import complaint, config, paths
-from auscult.program.conf import CONF
+from auscult.program.conf import CONF, choices_of, owners_of
 
 
 def composed(*overrides: str):
@@ -132,3 +132,9 @@ def test_run_folder_of_a_checkpoint(tmp_path):
     checkpoint.write_bytes(b"PK\x03\x04")
     assert paths.run_folder_of(str(checkpoint), "new") == str(tmp_path / "run")
     assert paths.run_folder_of(None, "new") == "new"
+
+
+def test_an_option_is_found_in_what_a_file_takes_from_another():
+    owners = owners_of("attribution.zero_bias")
+    assert owners == [f"attribution={name}" for name in choices_of("attribution") if "lrp" in name]
+    assert owners_of("attribution.low") == ["attribution=lrp_box"]

@@ -122,8 +122,9 @@ class SignalDomain(Domain):
         signal = front_end if self.of_waveform else nn.Identity()
         rest = model.network if self.of_waveform else nn.Sequential(front_end, model.network)
         self.model = Model(
-            CoefficientFrontEnd(signal, transform, frequencies, times), CoefficientNetwork(rest, transform),
-            model.classes, model.sample_rate,
+            CoefficientNetwork(rest, transform),
+            front_end=CoefficientFrontEnd(signal, transform, frequencies, times),
+            classes=model.classes, sample_rate=model.sample_rate,
         ).eval()  # fmt: skip
 
     def relevance(

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 
 from auscult.explain.domain.coefficients import CoefficientFrontEnd
 from auscult.explain.show import plots, spectra
@@ -80,7 +81,7 @@ class View:
             return (spectra.level(input) if input.is_complex() else input).numpy()
 
 
-def picture(view: View, waveform: np.ndarray, relevance: np.ndarray, title: str) -> Picture:
+def drawn(view: View, waveform: np.ndarray, relevance: np.ndarray, title: str) -> Figure:
     """The clip's figure.
 
     Args:
@@ -89,11 +90,17 @@ def picture(view: View, waveform: np.ndarray, relevance: np.ndarray, title: str)
         title: of the figure.
     """
     if view.frequencies is not None and view.times is None:
-        figure = spectra.plot_spectrum(view.inputs(waveform[None])[0], relevance, view.frequencies, title)
-        return Picture(plots.png(figure), f"Spectrum and relevance of its frequencies: {title}")
+        return spectra.plot_spectrum(view.inputs(waveform[None])[0], relevance, view.frequencies, title)
     shown = None if view.frequencies is None else view.inputs(waveform[None])[0]
     what = "level in decibels" if view.of_coefficients else "the network's input"
-    figure = plots.plot_clip(waveform, relevance, view.sample_rate, title, shown, view.frequencies, view.times, what)
+    return plots.plot_clip(waveform, relevance, view.sample_rate, title, shown, view.frequencies, view.times, what)
+
+
+def picture(view: View, waveform: np.ndarray, relevance: np.ndarray, title: str) -> Picture:
+    """The clip's figure, as a file; see `drawn`."""
+    figure = drawn(view, waveform, relevance, title)
+    if view.features == "frequencies":
+        return Picture(plots.png(figure), f"Spectrum and relevance of its frequencies: {title}")
     alt = f"Waveform and spectrogram with relevance: {title}"
     return Picture(plots.png(figure), alt, time_axis=plots.time_axis(figure))
 

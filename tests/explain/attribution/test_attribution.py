@@ -7,7 +7,6 @@ from functools import partial
 
 import pytest
 import torch
-import yaml
 from torch import Tensor, nn
 
 from auscult.build import build_named
@@ -21,9 +20,9 @@ from auscult.modules.audionet import AudioNet
 from auscult.modules.classifier import lay_channels_last
 from auscult.modules.frontends import DecibelSpectrogram
 from auscult.modules.model import Model
-from tests.conftest import ROOT
+from auscult.program.conf import choice, choices_of
 
-ALL = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((ROOT / "conf/attribution").glob("*.yaml"))}
+ALL = {name: choice("attribution", name) for name in choices_of("attribution")}
 CHOICES = {name: node for name, node in ALL.items() if name != "freqrise"}  # which takes frequencies only
 CHEAP = {"steps": 2, "samples": 2, "window": 0.5, "stride": 0.5, "masks": 4}
 TARGET = torch.tensor([2, 0, 1])
@@ -71,6 +70,28 @@ def test_each_choice_is_named_as_its_file():
         "lrp_epsilon_plus_zero_bias",
     }  # fmt: skip
     assert all(node["name"] == name for name, node in ALL.items())
+
+
+@pytest.mark.parametrize(
+    ("name", "composite", "zero_bias", "epsilon"),
+    [
+        ("audio_lrp_epsilon", "epsilon", False, 1e-07),
+        ("audio_lrp_flat", "epsilon_plus_flat", False, 0.1),
+        ("lrp_alpha2_beta1", "alpha2_beta1", False, 1e-06),
+        ("lrp_alpha2_beta1_flat", "alpha2_beta1_flat", False, 1e-06),
+        ("lrp_box", "box", False, 1e-06),
+        ("lrp_epsilon", "epsilon", False, 1e-06),
+        ("lrp_epsilon_plus", "epsilon_plus", False, 1e-06),
+        ("lrp_epsilon_plus_flat", "epsilon_plus_flat", False, 1e-06),
+        ("lrp_epsilon_plus_zero_bias", "epsilon_plus", True, 1e-06),
+        ("lrp_epsilon_zero_bias", "epsilon", True, 1e-06),
+    ],
+)
+def test_files_that_share_a_base_say_what_they_said_without_one(name, composite, zero_bias, epsilon):
+    options = {"composite": composite, "zero_bias": zero_bias, "epsilon": epsilon}
+    more = {"low": None, "high": None} if name == "lrp_box" else {}
+    expected = {"name": name, "_target_": "auscult.explain.attribution.lrp.LRP", **options, **more}
+    assert list(ALL[name].items()) == list(expected.items())  # in this order, in config.yaml, too
 
 
 @pytest.mark.parametrize("make, shape", [(partial(AudioNet, samples=2000), (1, 2000)), (AlexNet, (1, 227, 227))])
@@ -238,7 +259,7 @@ def raw_decibels() -> tuple[Model, Tensor]:
     """A network that is given raw decibels, in which silence is -80 and the loudest bin 0, and waveforms."""
     torch.manual_seed(0)
     network = nn.Sequential(nn.Flatten(), nn.Linear(227 * 227, 3)).eval()
-    model = Model(DecibelSpectrogram(raw_decibels=True), network, ["a", "b", "c"], 8000)
+    model = Model(network, front_end=DecibelSpectrogram(raw_decibels=True), classes=["a", "b", "c"], sample_rate=8000)
     waveform = torch.zeros(2, 1, 8000)
     waveform[:, :, 2000:4000] = torch.randn(2, 1, 2000)
     return model.eval(), waveform

@@ -116,7 +116,7 @@ def test_a_relevant_coefficient_has_another_place_among_the_others(monkeypatch):
 def test_only_frequencies_can_be_masked():
     torch.manual_seed(0)
     network = nn.Sequential(nn.Flatten(), nn.Linear(400, 2)).eval()
-    model = Model(NormalizedWaveform(), network, ["a", "b"], 400).eval()
+    model = Model(network, front_end=NormalizedWaveform(), classes=["a", "b"], sample_rate=400).eval()
     waveform, target = torch.randn(2, 1, 400), torch.tensor([0, 1])
     attribution = FreqRISE(masks=5)
     for domain in (Input(model, 400), Time(model, 400)):

@@ -35,7 +35,7 @@ def classifier(kind: str) -> Model:
     pool = nn.AdaptiveAvgPool1d(6) if kind == "waveform" else nn.AdaptiveAvgPool2d(3)
     network = nn.Sequential(convolution, nn.ReLU(), pool, nn.Flatten(), nn.Linear(24 if kind == "waveform" else 36, 3))
     classes = ["a", "b", "c"]
-    return Model(front_end, network, classes, RATE).eval()
+    return Model(network, front_end=front_end, classes=classes, sample_rate=RATE).eval()
 
 
 def clips() -> Tensor:
@@ -136,7 +136,7 @@ def test_a_front_end_that_cannot_hand_relevance_back_is_refused():
             return made.front_end(waveform)
 
     with pytest.raises(Mistake, match="relevance of Blind back to samples, as it has no `spread`; leave domain out"):
-        Frequency(Model(Blind(), made.network, made.classes, RATE), SAMPLES)
+        Frequency(Model(made.network, front_end=Blind(), classes=made.classes, sample_rate=RATE), SAMPLES)
 
 
 @pytest.mark.parametrize("window, hop", [(2.0, 0.01), (0.0001, 0.01), (0.032, 0.04), (0.032, 0)])
@@ -166,7 +166,7 @@ def test_integrated_gradients_finds_the_tone_that_a_network_listens_to():
             response = (input[:, 0] * heard).sum(1)
             return torch.stack([response, -response, 0 * response], 1)
 
-    made = Model(nn.Identity(), Matched(), ["a", "b", "c"], RATE).eval()
+    made = Model(Matched(), classes=["a", "b", "c"], sample_rate=RATE).eval()
     waveform = (heard + torch.sin(2 * torch.pi * 1200 * time) + 0.3).expand(2, 1, -1)
     domain = Frequency(made, SAMPLES)
     relevance, _ = asked(domain, IntegratedGradients(steps=4), waveform)

@@ -29,7 +29,7 @@ MEN, WOMEN = torch.tensor([0]), torch.tensor([1])
 
 
 def model(front_end: nn.Module | None = None, classes: tuple[str, ...] = ("male", "female")) -> Model:
-    return Model(front_end or DecibelSpectrogram(), nn.Identity(), classes, 8000)
+    return Model(nn.Identity(), front_end=front_end or DecibelSpectrogram(), classes=classes, sample_rate=8000)
 
 
 def hears_waveforms(classes: tuple[str, ...] = ("male", "female")) -> Model:

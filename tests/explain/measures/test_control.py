@@ -23,7 +23,8 @@ def other(classes: list[str] | None = None) -> Model:
     made = classifier("waveform")
     layers = [type(layer)(*arguments) for layer, arguments in zip(
         made.network, [(1, 4, 9, 4), (), (6,), (), (24, 3)], strict=True)]  # fmt: skip
-    return Model(made.front_end, torch.nn.Sequential(*layers), classes or made.classes, RATE).eval()
+    network = torch.nn.Sequential(*layers)
+    return Model(network, front_end=made.front_end, classes=classes or made.classes, sample_rate=RATE).eval()
 
 
 def test_its_relevance_is_compared_and_located(source_of):

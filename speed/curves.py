@@ -1,7 +1,7 @@
 """Perturbation curves of many orders against the bare forward passes that they need.
 
-    python -m benchmarks.curves
-    python -m benchmarks.curves --clips 64 --threads 1
+    python -m speed.curves
+    python -m speed.curves --clips 64 --threads 1
 
 A fresh AudioNet on synthetic clips; fill is that of `conf/explain.yaml`. Both sides of a batch, front ends on neither:
 
@@ -24,7 +24,7 @@ from auscult.datamodules.dataset import Batch
 from auscult.explain.measures.perturbation import counts_of, perturb
 from auscult.machine import memory
 from auscult.run import training
-from benchmarks.explaining import Case, count_passes, now, pass_bare
+from speed.explaining import Case, count_passes, now, pass_bare
 
 
 def main() -> None:

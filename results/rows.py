@@ -1,11 +1,11 @@
 """Makes the rows of RESULTS.md by their commands, and tells whether a row still holds.
 
-    python -m benchmarks.results                      the rows, and which have been measured
-    python -m benchmarks.results make alexnet-sex     runs a row, from where it was stopped, and notes its figures
-    python -m benchmarks.results check alexnet-sex    runs it anew: does it lie within its spread?
-    python -m benchmarks.results write                writes the tables of RESULTS.md from what was noted
+    python -m results                      the rows, and which have been measured
+    python -m results make alexnet-sex     runs a row, from where it was stopped, and notes its figures
+    python -m results check alexnet-sex    runs it anew: does it lie within its spread?
+    python -m results write                writes the tables of RESULTS.md from what was noted
 
-`results.yaml` has the rows, and `results.csv` what they gave: a line per run and figure, with the version that was run,
+`rows.yaml` has the rows, and `noted.csv` what they gave: a line per run and figure, with the version that was run,
 and the date. A row that explains needs the networks of the row that trains them, in the same folder.
 
 The spread of a row that trains is what another seed may change: two standard errors of the difference between two runs
@@ -24,23 +24,23 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from benchmarks.result_figures import COLUMNS, RUN, figures_in
-from benchmarks.result_tables import ACCURACY, spread_of, table_of
+from results.figures import COLUMNS, RUN, figures_in
+from results.tables import ACCURACY, spread_of, table_of
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
-NOTED, TABLES = HERE / "results.csv", ROOT / "RESULTS.md"
+NOTED, TABLES = HERE / "noted.csv", ROOT / "RESULTS.md"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="?", choices=("list", "make", "check", "write"), default="list")
-    parser.add_argument("row", nargs="?", help="of benchmarks/results.yaml")
+    parser.add_argument("row", nargs="?", help="of results/rows.yaml")
     parser.add_argument("--az", default="../shared/data/audiomnist_az", help="where AudioMNIST_AZ lies")
     parser.add_argument("--esc10", default="../shared/data/esc10", help="where ESC-10 lies, or ESC-50")
     parser.add_argument("--folder", type=Path, default=ROOT / "multirun/results", help="of the runs")
     options = parser.parse_args()
-    rows = yaml.safe_load((HERE / "results.yaml").read_text(encoding="utf-8"))
+    rows = yaml.safe_load((HERE / "rows.yaml").read_text(encoding="utf-8"))
     if options.what in ("make", "check") and options.row not in rows:
         parser.error(f"{options.row} is no row; name one of {', '.join(rows)}")
     places = {"az": options.az, "esc10": options.esc10, "runs": str(options.folder.absolute())}
@@ -130,7 +130,3 @@ def write(rows: dict[str, dict[str, Any]], figures: pd.DataFrame) -> None:
         own = {key: row for key, row in rows.items() if row["table"] == name}
         text = before + start + "\n".join(table_of(own, figures)) + "\n" + end + after
     TABLES.write_text(text, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,7 @@
 """Relevance of frequencies by fast Fourier transforms against the dense matrix of the layer's equations.
 
-    python -m benchmarks.fourier
-    python -m benchmarks.fourier --samples 4000 --batch 16 --threads 1
+    python -m speed.fourier
+    python -m speed.fourier --samples 4000 --batch 16 --threads 1
 
 The dense side builds the matrix that the inverse transform multiplies real and imaginary parts with, N x 2N, once, and
 then takes a batch in two products: with relevance over waveform, and with the waveform. Each side runs in a

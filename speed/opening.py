@@ -1,7 +1,7 @@
 """Opening the cache of a corpus as large as AudioMNIST.
 
-    python -m benchmarks.opening
-    python -m benchmarks.opening --clips 3000 --rounds 2
+    python -m speed.opening
+    python -m speed.opening --clips 3000 --rounds 2
 
 Makes files in AudioMNIST's layout, a cache of clips of 0.64 s (AudioMNIST's mean), and opens it in fresh processes, as
 every run does: the folders are listed, every recording is asked whether it has changed, the index is read and the
@@ -55,7 +55,7 @@ def main() -> None:
         make_files(folder / "data", options.clips)
         corpus = Recorded(folder)
         open_cache(corpus, corpus.clips(), SETTINGS, folder / "cache")
-        command = [sys.executable, "-m", "benchmarks.opening", "--open", str(folder)]
+        command = [sys.executable, "-m", "speed.opening", "--open", str(folder)]
         rounds = [json.loads(subprocess.check_output(command)) for _ in range(options.rounds)]
     table = Table("", "median", "least to most", title=f"opening a cache of {options.clips} clips", box=None)
     for name in rounds[0]:

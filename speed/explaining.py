@@ -1,7 +1,7 @@
 """Explaining as `python explain.py` does it against zennit and the network called by hand, and against Quantus.
 
-    python -m benchmarks.explaining
-    python -m benchmarks.explaining --networks alexnet --clips 64 --rounds 7 --threads 1
+    python -m speed.explaining
+    python -m speed.explaining --networks alexnet --clips 64 --rounds 7 --threads 1
 
 Fresh networks on synthetic clips; orders, fractions and fill are those of `conf/explain.yaml`. The comparisons:
 

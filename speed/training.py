@@ -1,7 +1,7 @@
 """Training as `python train.py` does it against a bare PyTorch loop, and the loader alone against training.
 
-    python -m benchmarks.training
-    python -m benchmarks.training --options model=alexnet task=sex --rounds 7 --threads 1
+    python -m speed.training
+    python -m speed.training --options model=alexnet task=sex --rounds 7 --threads 1
 
 Both sides train the same network from the same start with the same front end, augmentation, loss, optimizer, schedule,
 gradient clipping, batch size and precision, for whole epochs, in turns. The program's side is Lightning's Trainer with

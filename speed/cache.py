@@ -1,8 +1,8 @@
 """Building the cache against the original's way: librosa's resampling and one HDF5 file per clip.
 
-    python -m benchmarks.cache
-    python -m benchmarks.cache --az ../shared/data/audiomnist_az --clips 1000 --rounds 5
-    python -m benchmarks.cache --az ../shared/data/audiomnist_az --esc10 ../shared/data/esc10 --clips 400
+    python -m speed.cache
+    python -m speed.cache --az ../shared/data/audiomnist_az --clips 1000 --rounds 5
+    python -m speed.cache --az ../shared/data/audiomnist_az --esc10 ../shared/data/esc10 --clips 400
 
 Two corpora of speech: spoken digits as 48 kHz, 16-bit mono WAV files in AudioMNIST's layout, made here, and a copy of
 AudioMNIST_AZ (16 kHz, FLAC) if `--az` names one. Both sides get the same files, warm, in turns. "Per core" is clips

@@ -19,21 +19,21 @@ def measured(*command: str) -> str:
 @pytest.mark.parametrize("model", ["audionet", "alexnet"])
 def test_training(model: str) -> None:
     options = [f"model={model}", "task=sex", "data.repetitions=1", "data.batch_size=4"]
-    shown = measured("benchmarks.training", "--rounds", "1", "--batches", "2", "--options", *options)
+    shown = measured("speed.training", "--rounds", "1", "--batches", "2", "--options", *options)
     for name in ("program / bare loop", "loader / program"):
         [ratio] = re.findall(rf"{name} +(\S+)", shown)
         assert float(ratio) > 0
 
 
 def test_cache() -> None:
-    shown = measured("benchmarks.cache", "--clips", "20", "--rounds", "1")
+    shown = measured("speed.cache", "--clips", "20", "--rounds", "1")
     for resampler in ("soxr_hq", "scipy"):
         [ratio] = re.findall(rf"audiomnist +{resampler}.* ([\d.]+) \(", shown)
         assert float(ratio) > 0
 
 
 def test_opening() -> None:
-    shown = measured("benchmarks.opening", "--clips", "100", "--rounds", "1")
+    shown = measured("speed.opening", "--clips", "100", "--rounds", "1")
     for name in ("opening the cache, seconds", "peak memory above baseline, MB"):
         [value] = re.findall(rf"{name} +(\S+)", shown)
         assert float(value) > 0
@@ -42,7 +42,7 @@ def test_opening() -> None:
 @pytest.mark.parametrize("network", ["audionet", "alexnet"])
 def test_explaining(network: str) -> None:
     size = ["--clips", "2", "--batch", "1", "--rounds", "1", "--threads", "1"]
-    shown = measured("benchmarks.explaining", "--networks", network, *size)
+    shown = measured("speed.explaining", "--networks", network, *size)
     expected = ["LRP over zennit by hand", "curves over bare passes"]
     if network == "alexnet" and "Quantus cannot be measured" not in shown:
         expected.append("LRP and a curve over Quantus")
@@ -52,20 +52,20 @@ def test_explaining(network: str) -> None:
 
 
 def test_fourier() -> None:
-    shown = measured("benchmarks.fourier", "--samples", "501", "--batch", "2", "--rounds", "1")
+    shown = measured("speed.fourier", "--samples", "501", "--batch", "2", "--rounds", "1")
     [difference] = re.findall(r"largest difference: (\S+)", shown)
     assert float(difference) < 1e-5
 
 
 def test_curves() -> None:
     size = ["--clips", "3", "--batch", "2", "--orders", "2", "--fractions", "2", "--threads", "1"]
-    shown = measured("benchmarks.curves", *size)
+    shown = measured("speed.curves", *size)
     [ratio] = re.findall(r"2 orders x 2 fractions x 3 clips .* ([\d.]+) \(", shown)
     assert float(ratio) > 0
 
 
 def test_live(trained) -> None:
-    shown = measured("benchmarks.live", "--checkpoint", str(trained("audionet", "sex")), "--rounds", "1")
+    shown = measured("speed.live", "--checkpoint", str(trained("audionet", "sex")), "--rounds", "1")
     for attribution in ("lrp_epsilon_plus", "random"):
         [row] = re.findall(rf"^ {attribution} +(.*)$", shown, re.MULTILINE)
         assert all(float(wait) > 0 for wait in re.findall(r"([\d.]+) \(", row)) and row.count("(") == 4

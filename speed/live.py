@@ -1,6 +1,6 @@
 """How long a visitor of the live page waits, by attribution and domain.
 
-    python -m benchmarks.live --checkpoint outputs/DATE/TIME/checkpoints/best.ckpt
+    python -m speed.live --checkpoint outputs/DATE/TIME/checkpoints/best.ckpt
 
 A second of noise at 48 kHz is sent to the application of `serve.py` as the page sends it; the time ends when the whole
 answer is there, with its picture and sounds. What the browser does with it is not in it.

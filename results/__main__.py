@@ -1,0 +1,3 @@
+from results.rows import main
+
+main()

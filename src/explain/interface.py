@@ -1,0 +1,196 @@
+"""What `import auscult` offers: one recording, explained in a notebook or a program of one's own.
+
+import auscult
+
+model = auscult.load("outputs/DATE/TIME")       # or auscult.Model(network, classes=[…], sample_rate=8000)
+explanation = auscult.explain(model, "dog.wav", attribution="lrp_epsilon_plus", domain="time_frequency")
+explanation.relevance, explanation.probabilities, explanation.conservation_error
+explanation.plot()
+explanation.listen()
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from auscult.build import build_named
+from auscult.checkpoint.checkpoint import KEY, model_of, open_checkpoint
+from auscult.datamodules.recording import ClipSettings
+from auscult.explain.attribution.base import Attribution, as_attribution, attribution_of
+from auscult.explain.domain.domains import Domain
+from auscult.explain.domain.explain import explain as explain_clips
+from auscult.explain.recording import waveform_of
+from auscult.explain.show.explanation import Explanation
+from auscult.mistake import Mistake
+from auscult.modules.model import Model
+from auscult.plain_data import shown
+from auscult.program.conf import choice, nearest
+from auscult.program.paths import checkpoint_at
+
+
+class TrainedModel(Model):
+    """The model of a checkpoint.
+
+    Args:
+        model: the trained one.
+        config: of its run, plain containers.
+
+    Attributes:
+        settings: how its run prepared recordings, which is how others are prepared for it.
+    """
+
+    def __init__(self, model: Model, config: dict[str, Any]) -> None:
+        super().__init__(model.network, front_end=model.front_end, classes=model.classes, sample_rate=model.sample_rate)
+        self.config, self.settings = config, ClipSettings(**config["data"]["clip"])
+
+
+def load(checkpoint: str | Path, allow: str | Sequence[str] = ()) -> TrainedModel:
+    """The model of a checkpoint, in evaluation mode on the CPU; nothing that the file holds is run.
+
+    Args:
+        checkpoint: a `best.ckpt`, or a run folder.
+        allow: packages of your own that its network may come from.
+
+    Raises:
+        Mistake: it is not there, cannot be read, or holds another network than it says.
+    """
+    opened = open_checkpoint(
+        checkpoint_at("checkpoint", checkpoint), "checkpoint", [allow] if isinstance(allow, str) else allow
+    )
+    return TrainedModel(model_of(opened), opened[KEY]["config"]).eval()
+
+
+def explain(
+    model: Model,
+    recording: str | Path | Tensor | np.ndarray,
+    *,
+    sample_rate: int | None = None,
+    attribution: str | Mapping[str, Any] | Callable[..., Tensor] = "lrp_epsilon_plus",
+    domain: str | Mapping[str, Any] | Domain | Callable[[Model, int], Domain] = "input",
+    target: str | int | None = None,
+) -> Explanation:
+    """Explains what a model says of one recording.
+
+    Args:
+        model: of `load`, or a `Model` around any network. It is asked on the device where it is, and left as it was.
+        recording: a file, or samples (T,) or (channels, T), floats in [-1, 1] or int16. For a model of `load` it is
+            prepared as that one's own recordings were: mixed, trimmed, resampled, in the middle of a clip. Other models
+            are given all of it, mixed and resampled, without its offset.
+        sample_rate: of samples, in hertz. Samples without one are the waveform itself: nothing is prepared.
+        attribution: a name of conf/attribution, that with options, {"name": "lrp_box", "low": 0}, or a callable
+            `(network, input, target) -> relevance`.
+        domain: what relevance is of: a name of conf/domain, that with options, a `Domain`, or what makes one of a model
+            and a number of samples.
+        target: the class whose logit is explained, by name or number; None: the likeliest.
+
+    Raises:
+        Mistake: the recording cannot be used, there is no such attribution, domain or class, or the model cannot be
+            asked so.
+    """
+    if not isinstance(model, Model):
+        raise Mistake(f"a {type(model).__name__} is no model; wrap it: Model(network, classes=[…], sample_rate=…).")
+    settings = model.settings if isinstance(model, TrainedModel) else None
+    waveform, cut = waveform_of(recording, sample_rate, model.sample_rate, settings)
+    method, number = attribution_from(attribution), class_of(target, model.classes)
+    with evaluating(model):
+        place = domain_from(domain, model, len(waveform))
+        batch = torch.from_numpy(waveform).view(1, 1, -1).to(model.device)  # (1, 1, T)
+        explained = explain_clips(place, method, batch, "predicted" if number is None else number)
+    relevance = explained.relevance[0].cpu()
+    shape = tuple(relevance.shape)
+    return Explanation(
+        model=place.model,
+        waveform=torch.from_numpy(waveform),
+        logits=explained.logits[0].cpu(),
+        target=model.classes[int(explained.target)],
+        relevance=relevance[0] if len(shape) > 1 and shape[0] == 1 else relevance,
+        apart=float(explained.apart),
+        biases=None if explained.biases is None else float(explained.biases),
+        shape=shape,
+        cut=cut,
+    )
+
+
+def attribution_from(asked: Any) -> Attribution:
+    """The attribution that is asked for, see `explain`."""
+    if isinstance(asked, str | Mapping):
+        return attribution_of(named("attribution", asked))
+    if callable(asked):
+        return as_attribution(asked)
+    raise Mistake(f"attribution={shown(asked)} is no name of conf/attribution, no options of one, and no callable.")
+
+
+def domain_from(asked: Any, model: Model, samples: int) -> Domain:
+    """The domain that is asked for, see `explain`, where waveforms have so many samples."""
+    if isinstance(asked, Domain):
+        return asked
+    check_takes(model, samples)
+    if isinstance(asked, str | Mapping):
+        made: Domain = build_named(named("domain", asked), "domain", model, samples)
+    elif callable(asked):
+        made = asked(model, samples)
+    else:
+        raise Mistake(f"domain={shown(asked)} is no name of conf/domain, no options of one, and no Domain.")
+    made.model.to(model.device)
+    return made
+
+
+def named(group: str, asked: str | Mapping[str, Any]) -> dict[str, Any]:
+    """A choice of a group of the configuration, by name or `{"name": …, option: value}`."""
+    options = {"name": asked} if isinstance(asked, str) else dict(asked)
+    if not isinstance(options.get("name"), str):
+        raise Mistake(f'{group}={shown(options)} has no name of conf/{group}; say {{"name": …}}.')
+    return choice(group, options.pop("name"), **options)
+
+
+def class_of(target: str | int | None, classes: list[str]) -> int | None:
+    """The number of the class that is asked for, see `explain`; None for the likeliest."""
+    if target is None or (target == "predicted" and target not in classes):
+        return None
+    if isinstance(target, str):
+        if target not in classes:
+            raise Mistake(f"target={shown(target)} is no class of the model; {nearest(target, classes)}.")
+        return classes.index(target)
+    if isinstance(target, bool) or not isinstance(target, int | np.integer) or not 0 <= target < len(classes):
+        raise Mistake(f"target={shown(target)} is no class of the model; name one, or a number under {len(classes)}.")
+    return int(target)
+
+
+def check_takes(model: Model, samples: int) -> None:
+    """Gives the model silence of so many samples.
+
+    Raises:
+        Mistake: it cannot be given that, or gives other than a logit for each class.
+    """
+    try:
+        with torch.no_grad():
+            logits = model.logits(model.silence(samples))
+    except Exception as error:  # whatever a network of the user's own stumbles over
+        why = shown(" ".join(str(error).split()), 200)
+        seconds = samples / model.sample_rate
+        raise Mistake(
+            f"the model cannot be given {samples} samples ({seconds:g} s at {model.sample_rate} Hz):"
+            f" {type(error).__name__}: {why}; give a waveform as long as those that it was trained on."
+        ) from error
+    if logits.shape != (1, len(model.classes)):
+        raise Mistake(
+            f"the network gives {tuple(logits.shape)} for one clip, which is not a logit for each of its"
+            f" {len(model.classes)} classes, (1, {len(model.classes)}); name as many classes as it tells apart."
+        )
+
+
+@contextmanager
+def evaluating(model: Model) -> Iterator[None]:
+    """Evaluation mode; each module gets its own mode back."""
+    training = [module for module in model.modules() if module.training]
+    try:
+        model.eval()
+        yield
+    finally:
+        for module in training:
+            module.training = True

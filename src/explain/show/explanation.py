@@ -1,0 +1,126 @@
+"""What is known of one recording that was explained, to be looked at and listened to."""
+
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from auscult.explain.show import plots
+from auscult.explain.show.audible import wav
+from auscult.explain.show.clip import View, drawn, sounds_of
+from auscult.explain.show.media import Sound
+from auscult.mistake import Mistake
+from auscult.modules.model import Model
+
+
+@dataclass(frozen=True, repr=False)
+class Explanation:
+    """Why a model says what it says of one recording. Tensors are on the CPU.
+
+    Args:
+        model: what was asked: the model itself, or what its domain has made of it.
+        waveform: (T,) float32, what the model was given.
+        logits: (C,) float32.
+        target: the class whose logit is explained.
+        relevance: float32, in the unit of the logit: (T,) of samples, (F,) of frequencies, (F, N) of a spectrogram or a
+            short-time Fourier transform, frequency by time; (channels, F, N) of an input of several channels.
+        apart: relevance that cannot be seen in the domain.
+        biases: relevance that the network's biases got; None where the attribution does not tell it apart.
+        shape: of what the relevance is of, without the batch: (1, T), (1, F), (1, F, N) or whatever a network is given.
+        cut: whether the recording is longer than the model's clips, so that only its loudest part was listened to.
+    """
+
+    model: Model
+    waveform: Tensor
+    logits: Tensor
+    target: str
+    relevance: Tensor
+    apart: float
+    biases: float | None
+    shape: tuple[int, ...]
+    cut: bool
+
+    @property
+    def sample_rate(self) -> int:
+        """Of the waveform and the sounds, in hertz."""
+        return self.model.sample_rate
+
+    @property
+    def probabilities(self) -> Tensor:
+        """(C,) of the classes, in the order of `model.classes`: the softmax of the logits."""
+        return self.logits.softmax(0)
+
+    @property
+    def prediction(self) -> str:
+        """The likeliest class."""
+        return self.model.classes[int(self.logits.argmax())]
+
+    @property
+    def conservation_error(self) -> float:
+        """|sum of the relevance, and of what biases got and what is kept apart - logit| / |logit|.
+
+        It is near 0 where an attribution shares the logit out, as LRP does, and says nothing of those that do not.
+        """
+        logit = float(self.logits[self.model.classes.index(self.target)])
+        total = float(self.relevance.double().sum()) + self.apart + (self.biases or 0.0)
+        return abs(total - logit) / max(abs(logit), float(np.finfo(np.float32).tiny))
+
+    @cached_property
+    def view(self) -> View:
+        """How the relevance lies in time and frequency: `view.times` in seconds, `view.frequencies` in hertz.
+
+        Raises:
+            Mistake: nobody knows.
+        """
+        return View.of(self.model, self.shape)
+
+    def plot(self) -> Figure:
+        """The clip and its relevance, red for the target and blue against it.
+
+        Raises:
+            Mistake: see `view`.
+        """
+        waveform, relevance = self.waveform.numpy(), self.relevance.numpy()
+        figure = drawn(self.view, waveform, relevance, f"Relevance for {self.target}")
+        figure._repr_png_ = partial(plots.png, figure)  # type: ignore[attr-defined]  # notebooks show it without pyplot
+        return figure
+
+    @cached_property
+    def sounds(self) -> dict[str, np.ndarray]:
+        """The clip and its relevance made audible, by name, see `audible.sounds`: (T,), or left and right (T, 2).
+
+        Raises:
+            Mistake: see `view`.
+        """
+        return sounds_of(self.view, self.waveform.numpy(), self.relevance.numpy())
+
+    @property
+    def files(self) -> list[Sound]:
+        """The sounds as WAV files.
+
+        Raises:
+            Mistake: see `view`.
+        """
+        return [Sound(name, wav(samples, self.sample_rate)) for name, samples in self.sounds.items()]
+
+    def listen(self) -> Any:
+        """Players for a notebook, an `IPython.display.HTML`.
+
+        Raises:
+            Mistake: IPython is not installed; see also `view`.
+        """
+        try:
+            from IPython.display import HTML
+        except ModuleNotFoundError as error:
+            raise Mistake("listen() needs IPython, which is not installed; `sounds` has the same as arrays.") from error
+
+        players = (f'<p>{sound.name}<br><audio controls src="{sound.uri}"></audio></p>' for sound in self.files)
+        return HTML("".join(players))
+
+    def __repr__(self) -> str:
+        share = float(self.probabilities[self.model.classes.index(self.prediction)])
+        shape = tuple(self.relevance.shape)
+        return f"<Explanation of {self.target}: {self.prediction} at {share:.1%}, relevance of the shape {shape}>"
