@@ -33,7 +33,7 @@ def test_an_offline_run_holds_what_explains_it(train_here, tmp_path):
     area = curves.query("order == 'relevance' and fraction > 0")["accuracy"].item()  # the height at one fraction
     assert metrics["perturbation/area/relevance"] == pytest.approx(area)
     assert metrics["gradient_x_input/perturbation/area/relevance"] == metrics["perturbation/area/relevance"]
-    assert metrics["amplitude/perturbation/area/relevance"] == metrics["perturbation/area/amplitude"]
+    assert metrics["amplitude/perturbation/area/relevance"] == pytest.approx(metrics["perturbation/area/amplitude"])
     assert metrics["intervention/accuracy_before"] == pytest.approx(metrics["test/accuracy"])
     assert metrics["scale_waveform/intervention/flipped"] == metrics["intervention/flipped"]
     assert not (run / "explanation/scale_waveform/curves.csv").exists()
@@ -53,7 +53,7 @@ def test_an_offline_run_holds_what_explains_it(train_here, tmp_path):
         for item in record.summary.update
     }  # fmt: skip
     for name in ("perturbation/area/relevance", "intervention/accuracy_after", "amplitude/complexity/gini"):
-        assert float(summary[name]) == metrics[name]
+        assert float(summary[name]) == pytest.approx(metrics[name])
     media = file.parent / "files/media"
     assert len(list((media / "images/relevance").glob("pictures*.png"))) == 4
     assert len(list((media / "audio/relevance").glob("sounds*.wav"))) == 2 * 2 * 5

@@ -1,8 +1,8 @@
-"""How often an explanation such as the demo's asks the network."""
+"""How often an explanation asks the network: as the demo does, though of a network that answers sooner."""
 
 from torch.nn.modules.module import register_module_forward_hook
 
-from auscult.modules.audionet import AudioNet
+from auscult.modules.melcnn import MelCNN
 
 # Curves of six orders at nine fractions above zero; the logits; the relevance; the relevant part, and all but it.
 # They were 60 before a batch's logits were handed on: the curves and the measures computed them again.
@@ -13,9 +13,9 @@ CLIPS = 2
 
 def test_a_clip_is_asked_for_no_more_often_than_it_has_to_be(explain_here, trained):
     passes = []
-    checkpoint = trained("audionet", "sex")
+    checkpoint = trained("melcnn", "sex")
     hook = register_module_forward_hook(
-        lambda module, given, _: passes.append(len(given[0])) if isinstance(module, AudioNet) else None
+        lambda module, given, _: passes.append(len(given[0])) if isinstance(module, MelCNN) else None
     )
     try:
         assert explain_here(f"checkpoint={checkpoint}", f"limit={CLIPS}", "clips=0", "hydra.run.dir=run") == ""
