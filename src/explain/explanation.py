@@ -61,7 +61,8 @@ def explain(config: dict[str, Any], folder: Path) -> run_folder.Metrics:
     source = source_of(config, trained, checkpoint[KEY])
     question = question_of(config, model, source)
     asked = question.domain.model
-    view = View.of(asked, tuple(asked.silence(source.dataset.length).shape[1:]))  # now: it may not be possible
+    shape = tuple(asked.silence(source.dataset.length).shape[1:])
+    view = View.of(asked, shape, config["smoothing"])  # now: it may not be possible
     if folder_of_first_process():
         ask(trainer, folder, source, model, question, config["data"]["batch_size"])
         return {}

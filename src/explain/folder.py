@@ -30,6 +30,8 @@ def prepare(folder: Path, config: dict[str, Any], source: Source, question: Ques
     """
     now, before = digest(config, source), digest_in(folder)
     held = read(folder) if (folder / "config.yaml").exists() else None
+    if held is not None:
+        held.setdefault("smoothing", config["smoothing"])  # no option before; relevance does not depend on it
     if held is not None and "attribution" in held and (changed := differences(held, config)):
         raise Occupied(holds_another(folder, "an explanation", changed))
     if before is not None and before != now:

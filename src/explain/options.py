@@ -19,6 +19,7 @@ from auscult.program.trainer_options import check_trainer
 # option, type, lowest, highest, whether null is a value of it
 NUMBERS: list[tuple[str, type, float, float, bool]] = [
     ("clips", int, 0, 10**6, False),
+    ("smoothing", float, 0, 1, False),
     ("limit", int, 1, 10**9, True),
     ("seed", int, 0, 2**32 - 1, False),
     ("perturbation.random_orders", int, 0, 1000, False),

@@ -175,8 +175,10 @@ def check_run(folder: Path, config: DictConfig, program: str, check: Callable[[D
                 return  # it was stopped
     if program not in GOES_ON or program_of(held, folder) != program:
         raise Occupied(holds_a_run(folder))
-    if program == "explain" and (changed := differences(held, check(asked))):
-        raise Occupied(holds_another(folder, "an explanation", changed))
+    if program == "explain":
+        checked = check(asked)
+        if changed := differences({"smoothing": checked["smoothing"], **held}, checked):  # earlier versions have none
+            raise Occupied(holds_another(folder, "an explanation", changed))
     if program == "benchmark" and held:
         asked_now = plain(asked)
         for name in MAY_CHANGE:

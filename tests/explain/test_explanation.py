@@ -183,6 +183,9 @@ def test_explanations_from_before_biases_were_kept_apart(explain_here: Here, tra
         del file["biases"]
     assert "with another attribution.zero_bias" in explain_here(*options)
     before = metrics_of(tmp_path / "run")
+    config = tmp_path / "run/config.yaml"
+    config.write_text(config.read_text().replace("smoothing: 0.005\n", ""))  # nor was that an option
+    assert "smoothing" not in config.read_text()
     assert explain_here(*options, "attribution.zero_bias=true") == ""  # opens as it is
     assert metrics_of(tmp_path / "run") | {"seconds": 0} == before | {"seconds": 0}
     whole.rename(part)

@@ -21,6 +21,7 @@ from auscult.modules.frontends import DecibelSpectrogram
 PEAK = 0.97  # of full scale
 FADE_SECONDS = 0.005
 SMOOTHING_HZ = 8.0
+SMOOTHING_SECONDS = 0.005
 BACKGROUND_DB = -20.0  # the original under the blend, beside the relevance over it
 # A heatmap this quiet beside the clip, at gains of up to 1, holds only what a method that gives no such relevance
 # rounds to, or what lies on near silence. Brought to the clip's loudness, it would be heard as if it meant something.
@@ -32,7 +33,7 @@ def sounds(
     waveform: np.ndarray,
     relevance: np.ndarray,
     sample_rate: int,
-    smoothing: float = 0.0,
+    smoothing: float = SMOOTHING_SECONDS,
     frequencies: np.ndarray | None = None,
     times: np.ndarray | None = None,
     front_end: FrontEnd | None = None,
@@ -58,8 +59,8 @@ def sounds(
         smoothing: seconds, the standard deviation of a Gaussian over which relevance of samples is averaged before it
             is heard. 0 is the published form: it jumps from sample to sample, which is heard as crackling at every
             frequency. 0.005 makes it an envelope, under which speech sounds like speech (over 48 clips, the spectra
-            of what is heard correlate with the clip's at 0.92 instead of 0.59); what cancels within that time is not
-            heard. Relevance of spectrograms does not need it and is left as it is.
+            of what is heard correlate with the clip's at 0.92 instead of 0.59). Relevance of both signs that cancels
+            within that time is not heard. Relevance of spectrograms does not need it and is left as it is.
         frequencies: (F,) of a spectrogram's rows, in hertz, ascending; None: those of `DecibelSpectrogram`.
         times: (N,) of its columns, in seconds from the clip's start, ascending; None: as above.
         front_end: of mel spectrograms and the like, whose bins are made of many of a transform's: relevance is heard

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from auscult.explain.domain.coefficients import CoefficientFrontEnd
 from auscult.explain.show import plots, spectra
-from auscult.explain.show.audible import sounds, wav
+from auscult.explain.show.audible import SMOOTHING_SECONDS, sounds, wav
 from auscult.explain.show.media import Picture, Sound
 from auscult.mistake import Mistake
 from auscult.modules.model import Model
@@ -25,18 +25,21 @@ class View:
         model: whose inputs they are.
         frequencies: (F,) of a spectrogram's rows or of a spectrum, in hertz; None for waveforms.
         times: (N,) of a spectrogram's columns, in seconds from the clip's start; None for waveforms and spectra.
+        smoothing: in seconds, of relevance of samples before it is heard; see `sounds`.
     """
 
     model: Model
     frequencies: np.ndarray | None
     times: np.ndarray | None
+    smoothing: float = SMOOTHING_SECONDS
 
     @classmethod
-    def of(cls, model: Model, shape: tuple[int, ...]) -> "View":
+    def of(cls, model: Model, shape: tuple[int, ...], smoothing: float = SMOOTHING_SECONDS) -> "View":
         """The view that a model's front end says it gives.
 
         Args:
             shape: of an input, without the batch.
+            smoothing: see `View`.
 
         Raises:
             Mistake: it is neither a waveform, nor a spectrogram or spectrum whose front end names its axes.
@@ -46,9 +49,9 @@ class View:
             axis if axis is None else axis.cpu().numpy() for axis in (front_end.frequencies, front_end.times)
         )
         if len(shape) == 2 and shape[0] == 1:
-            return cls(model, rows, None)
+            return cls(model, rows, None, smoothing)
         if len(shape) == 3 and shape[0] == 1 and rows is not None and columns is not None:
-            return cls(model, rows, columns)
+            return cls(model, rows, columns, smoothing)
         raise Mistake(
             f"inputs of {front_end.name}, of the shape {shape}, cannot be drawn: they are to be waveforms"
             " (1, T), or spectrograms (1, F, N) of a front end with `frequencies` and `times`."
@@ -118,7 +121,7 @@ def sounds_of(view: View, waveform: np.ndarray, relevance: np.ndarray) -> dict[s
         grid["front_end"] = view.model.front_end
     if view.features == "frequencies":
         grid = {"of_spectrum": True}
-    return sounds(waveform, relevance, view.sample_rate, **grid)
+    return sounds(waveform, relevance, view.sample_rate, view.smoothing, **grid)
 
 
 def file_name(path: str, sound: str = "") -> str:

@@ -5,13 +5,16 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal
 
 from auscult.explain.show.audible import heard, k_weighting, loudness, on_transform, sounds, wav
+from auscult.explain.show.clip import View, sounds_of
 from auscult.mistake import Mistake
 from auscult.modules.frontends import DecibelSpectrogram
+from auscult.modules.model import Model
 
 SHARED = Path(os.environ.get("AUSCULT_SHARED", Path(__file__).parents[3] / "shared"))
 RATE = 8000
@@ -53,7 +56,7 @@ def proportional(one: np.ndarray, other: np.ndarray, tolerance: float = 1e-5) ->
 
 def test_positive_and_negative_are_the_published_products():
     clip, relevance = word(), noise(1)
-    found = sounds(clip, relevance, RATE)
+    found = sounds(clip, relevance, RATE, smoothing=0)
     assert list(found) == NAMES
     assert proportional(inner(found["original"]), inner(clip))
     assert proportional(inner(found["positive"]), inner(relevance.clip(0) * clip))
@@ -62,7 +65,7 @@ def test_positive_and_negative_are_the_published_products():
 
 def test_left_less_right_is_relevance_times_waveform():
     clip, relevance = word(), noise(1)
-    both = sounds(clip, relevance, RATE)["positive left, negative right"]
+    both = sounds(clip, relevance, RATE, smoothing=0)["positive left, negative right"]
     assert both.shape == (RATE, 2)
     assert proportional(inner(both[:, 0] - both[:, 1]), inner(relevance * clip))
 
@@ -70,7 +73,7 @@ def test_left_less_right_is_relevance_times_waveform():
 def test_the_blend_has_the_original_under_it():
     clip, relevance = word(), np.zeros(RATE)
     relevance[3000:4000] = 1.0
-    found = sounds(clip, relevance, RATE)
+    found = sounds(clip, relevance, RATE, smoothing=0)
     silent_in_positive = slice(4100, 5500)
     assert not found["positive"][silent_in_positive].any()
     under, original = found["blend"][silent_in_positive], found["original"][silent_in_positive]
@@ -135,15 +138,15 @@ def test_without_relevance_only_the_clip_is_heard(shape):
 def test_rounding_errors_of_a_sign_are_not_blown_up():
     relevance = np.abs(noise(3)) + 0.01
     relevance[::7] = -1e-8
-    assert not sounds(word(), relevance, RATE)["negative"].any()
+    assert not sounds(word(), relevance, RATE, smoothing=0)["negative"].any()
     relevance[::7] = -0.01
-    assert sounds(word(), relevance, RATE)["negative"].any()
+    assert sounds(word(), relevance, RATE, smoothing=0)["negative"].any()
 
 
 def test_relevance_of_silence_is_not_heard_as_something_else():
     relevance = np.zeros(RATE)
     relevance[:2000], relevance[3000:] = 1.0, 1e-7
-    assert not sounds(word(), relevance, RATE)["positive"].any()
+    assert not sounds(word(), relevance, RATE, smoothing=0)["positive"].any()
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -178,7 +181,7 @@ def test_smoothing_leaves_speech_under_an_envelope():
 
 def test_smoothing_averages_the_signs_together():
     relevance = np.where(np.arange(RATE) % 2, 1.0, -0.5)
-    assert sounds(word(), relevance, RATE)["negative"].any()
+    assert sounds(word(), relevance, RATE, smoothing=0)["negative"].any()
     assert not sounds(word(), relevance, RATE, smoothing=0.005)["negative"].any()
 
 
@@ -309,3 +312,14 @@ def test_relevance_of_frequencies_is_heard_at_them():
         heard = found[name][where]
         assert np.corrcoef(heard, tone[where])[0, 1] > 0.99
         assert np.abs(np.corrcoef(found[name], other)[0, 1]) < 0.05
+
+
+def test_smoothed_relevance_of_samples_is_the_default_and_the_published_form_an_option():
+    clip = np.sin(2 * np.pi * 500 * TIME)
+    relevance = np.abs(noise(8))
+    model = Model(torch.nn.Identity(), classes=["a"], sample_rate=RATE)
+    for view, smoothing in ((View.of(model, (1, RATE)), 0.005), (View.of(model, (1, RATE), 0.0), 0.0)):
+        heard = sounds_of(view, clip, relevance)["positive"]
+        np.testing.assert_array_equal(heard, sounds(clip, relevance, RATE, smoothing)["positive"])
+    with pytest.raises(AssertionError):
+        np.testing.assert_allclose(heard, sounds(clip, relevance, RATE)["positive"], atol=0.01)
