@@ -3,7 +3,7 @@
     python serve.py checkpoint=outputs/DATE/TIME/checkpoints/best.ckpt
     python serve.py page=record record.root=my_corpus
 
-`python serve.py --help` lists the options; `conf/serve.yaml` explains each.
+`python serve.py --help` lists the options; `conf/serve.yaml` and `conf/page/` explain each.
 """
 
 if __name__ == "__main__":  # first of all: the other imports take a while, or fail

@@ -11,7 +11,17 @@ from omegaconf import OmegaConf
 
 from auscult.machine.hardware import ACCELERATORS, STRATEGIES
 from auscult.program.arguments import in_shell
-from auscult.program.conf import CONF, PROGRAMS, choices_of, content_of, groups_of, owners_of, selected, top_level
+from auscult.program.conf import (
+    CONF,
+    PROGRAMS,
+    choices_of,
+    content_of,
+    groups_of,
+    owners_of,
+    selected,
+    top_level,
+    with_pages,
+)
 from auscult.program.explain_by import GROUPS
 from auscult.program.hints import closest, meant
 from auscult.program.trainer_options import refusal
@@ -112,6 +122,8 @@ def no_such_option(option: str, overrides: list[str], program: str) -> str:
         return refused
     if group.partition("/")[0] in groups_of(content_of(program)) and (owners := owners_of(option)):
         return f"{option} needs {' or '.join(owners)} beside it; {HELP}."
+    if page := page_of(option, program):
+        return f"{option} is an option of {page}; add {page}, or leave {option} out."
     value = next((text.partition("=")[2] for text in overrides if text.lstrip("+~").startswith(f"{option}=")), "")
     if said := meant(option, value.strip("\"'"), program):
         return f"{option} is not an option; {said}."
@@ -128,6 +140,12 @@ def no_such_option(option: str, overrides: list[str], program: str) -> str:
         return f"{option} is not an option: there are factors of {' and '.join(beside)}; say +{option}=… to add one."
     close = closest(option, names)
     return f"{option} is not an option{f' (did you mean {close}?)' if close else ''}; {HELP}."
+
+
+def page_of(option: str, program: str) -> str:
+    """The choice of a page that has the option, as page=record; empty where none has."""
+    pages = choices_of("page") if option.partition(".")[0] in with_pages(program).keys() - content_of(program) else []
+    return next((f"page={page}" for page in pages if option in options([f"page={page}"], program)), "")
 
 
 def chain(error: BaseException | None) -> Iterable[BaseException]:

@@ -67,9 +67,16 @@ def groups_of(content: dict[str, Any]) -> set[str]:
     return {group.removeprefix("override ").lstrip("/") for entry in entries for group in entry}
 
 
-def top_level(program: str) -> set[str]:
-    """The first parts of the options that a program has."""
+def with_pages(program: str) -> dict[str, Any]:
+    """What the file of a program holds, with what the files of its pages do, if it serves some."""
     content = content_of(program)
+    pages = choices_of("page") if "page" in groups_of(content) else []
+    return {name: value for page in pages for name, value in content_of(f"page/{page}").items()} | content
+
+
+def top_level(program: str) -> set[str]:
+    """The first parts of the options that a program has, on whichever page."""
+    content = with_pages(program)
     return groups_of(content) | {str(name) for name in content} - {"defaults", "hydra"}
 
 

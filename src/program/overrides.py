@@ -9,7 +9,17 @@ from auscult.machine.hardware import ACCELERATORS
 from auscult.mistake import Mistake
 from auscult.program.arguments import MULTIRUN
 from auscult.program.complaint import composed, default, no_such_option, options
-from auscult.program.conf import CONF, PROGRAMS, choices_of, content_of, groups_of, owners_of, selected, top_level
+from auscult.program.conf import (
+    CONF,
+    PROGRAMS,
+    choices_of,
+    content_of,
+    groups_of,
+    owners_of,
+    selected,
+    top_level,
+    with_pages,
+)
 from auscult.program.hints import meant
 from auscult.program.paths import absolute, run_folder_of
 
@@ -75,7 +85,7 @@ def refuse_bare_value(word: str, groups: Iterable[str]) -> None:
 def refuse_value_of_group(word: str, groups: Iterable[str], program: str) -> None:
     """Raises a Mistake if what holds options is given one value, as data.clip=8000 or, to explain.py, trainer=cpu."""
     option, _, value = word.partition("=")
-    holds = selected(content_of(program), option)
+    holds = selected(with_pages(program), option)
     if option in groups or not isinstance(holds, dict) or "_target_" in holds or value.startswith(("{", '"{', "'{")):
         return
     if option == "trainer" and value in ACCELERATORS:

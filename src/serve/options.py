@@ -14,7 +14,7 @@ from auscult.explain.options import listed
 from auscult.machine.hardware import check_devices
 from auscult.mistake import Mistake
 from auscult.plain_data import shown
-from auscult.program.conf import choices_of
+from auscult.program.conf import choices_of, selected
 from auscult.program.config import packages, plain
 from auscult.program.numbers import check_number
 from auscult.program.paths import checkpoint_at, make_absolute, other_checkpoint
@@ -22,10 +22,12 @@ from auscult.study.plan import CLIPS, MEASURES, first_pair
 
 LOOPBACK = ("127.0.0.1", "localhost")
 FORMS = ("visual", "audible", "both")  # of explanations in a study
+PATHS = {"record": ("root",), "study": ("root",), "data": ("root", "csv", "speakers", "cache_dir")}
 log = logging.getLogger(__name__)
 
 # of serve.py, and the module that makes each
 PAGES = {"live": "auscult.serve.live", "record": "auscult.serve.record.app", "study": "auscult.serve.study"}
+NEEDED = {"live": ("checkpoint",), "record": ("record.root",), "study": ("checkpoint", "study.name")}
 
 
 def check(cfg: DictConfig) -> dict[str, Any]:
@@ -37,37 +39,31 @@ def check(cfg: DictConfig) -> dict[str, Any]:
     config = plain(cfg)
     if config["page"] not in PAGES:
         raise Mistake(f"page={config['page']} is unknown; choose one of {', '.join(PAGES)}.")
+    page = config["page"]
     check_number(config, "port", int, 0, 65535, False)
     check_names(config)
-    check_recording(config)
-    check_study(config)
-    record, study, data = (config[name] for name in ("record", "study", "data"))
-    needed = {
-        "live": {"checkpoint": config["checkpoint"]},
-        "record": {"record.root": record["root"]},
-        "study": {"checkpoint": config["checkpoint"], "study.name": study["name"]},
-    }[config["page"]]
-    for option, value in needed.items():
-        if not value:
+    if page == "record":
+        check_recording(config)
+    if page == "study":
+        check_study(config)
+    for option in NEEDED[page]:
+        if not selected(config, option):
             raise Mistake(f"{option} has no value; set it with {option}=…")
-    if config["page"] == "live" and record["root"]:
-        raise Mistake("record.root=… is where page=record keeps recordings; add page=record, or leave record.root out.")
-    if config["page"] != "study" and study["name"]:
-        raise Mistake("study.name=… is the study of page=study; add page=study, or leave study.name out.")
-    if config["page"] == "record" and config["checkpoint"] not in (None, ""):
+    if page == "record" and config["checkpoint"] not in (None, ""):
         raise Mistake("page=record asks no network; leave checkpoint out, or leave page out for the live page.")
     config["allow"] = packages(config)
     check_devices({"devices": 1, "strategy": "auto", **config["trainer"]})
     check_address(config["host"], config["port"])
     if config["checkpoint"] not in (None, ""):
         config["checkpoint"] = checkpoint_at("checkpoint", config["checkpoint"])
-        if config["checkpoint_2"] not in (None, ""):
+        if config.get("checkpoint_2") not in (None, ""):
             config["checkpoint_2"] = other_checkpoint("checkpoint_2", config["checkpoint_2"], config["checkpoint"])
-    make_absolute(record, ("root",), "record.")
-    make_absolute(study, ("root",), "study.")
-    make_absolute(data, ("root", "csv", "speakers", "cache_dir"), "data.")
-    for option, group in (("attributions", "attribution"), ("domains", "domain")):
-        config[option] = listed(config, option, group)
+    if page == "live":
+        for option, group in (("attributions", "attribution"), ("domains", "domain")):
+            config[option] = listed(config, option, group)
+    for group, names in PATHS.items():
+        if group in config:
+            make_absolute(config[group], names, f"{group}.")
     return config
 
 
@@ -117,7 +113,7 @@ def check_study(config: dict[str, Any]) -> None:
             )
     if not conditions or len(set(conditions)) < len(conditions):
         raise Mistake(f"study.conditions={conditions} is not a list of one or more different conditions.")
-    if len(conditions) == 1 and config["page"] == "study":
+    if len(conditions) == 1:
         log.warning("study.conditions=%s is one condition, so that nothing is compared.", conditions)
     study["conditions"] = conditions
     study["primary"] = primary_of(study["primary"], conditions)

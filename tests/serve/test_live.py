@@ -20,6 +20,7 @@ from hydra import compose, initialize_config_dir
 from auscult.checkpoint.checkpoint import classifier_of, open_checkpoint
 from auscult.datamodules.recording import ClipSettings, prepare
 from auscult.datamodules.synthetic import Synthetic
+from auscult.program.complaint import options
 from auscult.program.conf import CONF
 from auscult.serve import options as checks
 from auscult.serve.listener import Listener
@@ -141,6 +142,24 @@ def test_the_names_it_may_be_called_by(options, names, tmp_path):
     with initialize_config_dir(str(CONF), version_base="1.3"):
         checked = checks.check(compose("serve", [f"checkpoint={tmp_path}/best.ckpt", *options]))
     assert checked["names"] == names
+
+
+@pytest.mark.parametrize(
+    ("page", "own"),
+    [
+        ("live", {"attributions", "domains"}),
+        ("record", {"record.root", "record.words", "record.repetitions"}),
+        ("study", {"checkpoint_2", "data.root", "data.cache_dir", "study.name", "study.root", "study.primary.pairs"}),
+    ],
+)
+def test_each_page_has_its_own_options_and_those_of_all(page, own):
+    assert own | {"checkpoint", "host", "names", "port", "allow", "trainer.accelerator", "page"} <= set(
+        options([f"page={page}"], "serve")
+    )
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        groups = set(compose("serve", [f"page={page}"]))
+    known = {"checkpoint", "host", "names", "port", "allow", "trainer", "page"}
+    assert groups == known | {name.partition(".")[0] for name in own}
 
 
 def test_a_loud_recording_is_no_crash(visitor):
