@@ -85,8 +85,8 @@ class Removal(Measurement):
 
     @classmethod
     def of(cls, run: Run) -> Self | None:
-        """That of a run whose clips have labels."""
-        if not (run.source.labels >= 0).all():
+        """That of a run whose clips have labels, and of which something is to be removed."""
+        if run.config["perturbation"]["fractions"] is None or not (run.source.labels >= 0).all():
             return None
         config, model, asked = run.config, run.domain.model, run.config["perturbation"]
         passes = partial(inputs_of, model, run.source.dataset, config["data"]["batch_size"])
