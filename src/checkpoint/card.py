@@ -106,6 +106,11 @@ def trained_config(card: dict[str, Any], data: dict[str, Any], path: str, reads_
     for name in given:
         if name not in own:
             raise Mistake(f"data.{name} is of no use to this checkpoint's corpus, {own['name']}; leave it out.")
+    if "csv" in given and own.get("pattern"):
+        raise Mistake(
+            "data.csv is of no use to this checkpoint, whose labels come from its data.pattern; leave it out, or add"
+            " input=… for the recordings that it labels."
+        )
     places = {**moved(own, given), **given}
     kept = {"cache_dir": data["cache_dir"], "batch_size": data["batch_size"]}
     task = {**config["task"], "classes": card["classes"]}

@@ -20,10 +20,19 @@ from auscult.parts import build_part
 log = logging.getLogger(__name__)
 
 TASKS = ("digit", "sex", "label")  # that are called as the label is
+MISSING = ("nan", "na", "n/a", "#n/a", "<na>", "null")  # as programs write tables
 # of `data`; the rest are the corpus's own
 SHARED_OPTIONS = (
     "name", "clip", "cache_dir", "placement", "batch_size", "epochs", "shift", "confound", "shuffle_labels",
 )  # fmt: skip
+
+
+MOST_NUMBERS = 12  # as classes
+
+
+def is_decimal(name: str) -> bool:
+    """Whether a class is called as a number."""
+    return re.fullmatch(r"[+-]?\d+([.,]\d+)?", name) is not None
 
 
 class Division:
@@ -93,12 +102,17 @@ class Division:
         self.split = self._split()
 
     def _warn_of_spellings(self, clips: list[Clip]) -> None:
-        """Says where two classes, or two speakers, may be one that is written in two ways."""
+        """Says where two classes, or two speakers, may be one that is written in two ways, or one is none."""
         kinds = {
             f"classes (task.label={self.label})": {clip.labels.get(self.label, "") for clip in clips},
             f"{self.unit}s": {clip.speaker for clip in clips if clip.speaker != clip.path},
         }
         for kind, names in kinds.items():
+            if missing := sorted(name for name in names if name.casefold() in MISSING):
+                log.warning(
+                    "%s is one of the %s, and reads like a missing value: empty its cells, if it is one",
+                    shortened(missing[0]), kind,
+                )  # fmt: skip
             if pairs := spelled_alike(names):
                 log.warning(
                     "%s and %s are two %s and differ only in capitals, leading zeros or a .0 at the end (%d such"
@@ -127,6 +141,11 @@ class Division:
                 undivided=self.corpus.undivided,
             )
         except TooFewSpeakers as error:
+            if len(self.classes) > MOST_NUMBERS and all(map(is_decimal, self.classes)):
+                raise Mistake(
+                    f"task.label={self.label} has {len(self.classes)} different numbers: classes are learnt, and no"
+                    " numbers; write into another column which class each belongs to, such as under 30 and over."
+                ) from error
             way = self.corpus.where_classes_are_left_out(self.label, error.few)
             if not way or len(set(self.classes) - set(error.few)) < 2:
                 raise

@@ -13,7 +13,7 @@ from auscult.datamodules.labels.class_folders import labels_of_folders, pattern_
 from auscult.datamodules.labels.name_pattern import compiled, warn_of_endings
 from auscult.datamodules.labels.speakers import labels_of_speakers
 from auscult.datamodules.labels.table import composed, names_of, read_table, shortened
-from auscult.datamodules.labels.table_paths import NO_PARTS, names_parts, path_column, way_to
+from auscult.datamodules.labels.table_paths import NO_PARTS, PATH_COLUMNS, names_parts, path_column, way_to
 from auscult.machine.limits import TooMuch, seconds_at_most
 from auscult.mistake import Mistake
 from auscult.plain_data import shown
@@ -73,6 +73,8 @@ class Folder(Corpus):
         if self.csv is not None:
             if label in self.repeated:
                 return f"keep one of data.csv's columns {label}"
+            if label in PATH_COLUMNS:
+                return f"name another column: data.csv's {label} says where recordings lie, and is no label"
             is_blank = label in self.blank
             return f"fill the column {label} of data.csv" if is_blank else f"give data.csv a column {label}"
         return f"give data.pattern a group (?P<{label}>…)" if label.isidentifier() else ""

@@ -28,6 +28,7 @@ from auscult.mistake import Mistake, NoSuchFold, Occupied
 from auscult.plain_data import shown
 from auscult.program import arguments, own_folder
 from auscult.program.complaint import sentence
+from auscult.program.conf import CONF
 from auscult.program.earlier_run import FAILED, LEFT_OUT
 from auscult.program.overrides import check_changed, check_experiment, check_ranges, check_resuming, check_sweep
 
@@ -192,7 +193,7 @@ def sentence_of(error: Exception, words: list[str], program: str) -> str | None:
         return sentence(error, words, program)
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark
-        place = f"{mark.name}, line {mark.line + 1}" if mark else "a YAML"
+        place = f"{yaml_with(error) or mark.name}, line {mark.line + 1}" if mark else "a YAML"
         return f"{place}: {error.problem}; YAML is indented by spaces, and each line is of the form name: value."
     if isinstance(error, TypeError | AttributeError | AssertionError):  # Hydra's, of an override it did not expect
         if not any(f"{package}{os.sep}" in origin(error) for package in ("hydra", "omegaconf")):
@@ -203,6 +204,17 @@ def sentence_of(error: Exception, words: list[str], program: str) -> str | None:
         place = error.filename or "the run's folder"
         room = "make room, or " if full_disk(error) else ""
         return f"Cannot write to {place} ({error.strerror}); {room}name another folder with hydra.run.dir."
+    return None
+
+
+def yaml_with(error: yaml.MarkedYAMLError) -> str | None:
+    """The file of conf/ that has the error: Hydra hands its text on, without its name."""
+    for path in sorted(CONF.rglob("*.yaml")):
+        try:
+            yaml.compose(path.read_text(encoding="utf-8", errors="replace"))
+        except yaml.MarkedYAMLError as own:
+            if str(own.problem) == str(error.problem):
+                return f"conf/{path.relative_to(CONF)}"
     return None
 
 

@@ -64,6 +64,7 @@ class OwnFolder(Callback):
 
     def on_run_start(self, config: DictConfig, config_name: str | None = None, **kwargs: Any) -> None:
         with said():
+            check_mode(config, "hydra.sweep.dir", "hydra.run.dir", "a multirun; say {}, or add -m")
             if (launcher := config.hydra.runtime.choices["hydra/launcher"]) != "basic":
                 raise Mistake(f"hydra/launcher={launcher} is for the jobs of a multirun; add -m, or leave it out.")
             folder = named_folder(config.hydra.run.dir, "hydra.run.dir")
@@ -81,6 +82,7 @@ class OwnFolder(Callback):
 
     def on_multirun_start(self, config: DictConfig, config_name: str | None = None, **kwargs: Any) -> None:
         with said():
+            check_mode(config, "hydra.run.dir", "hydra.sweep.dir", "a single run; say {}, or leave -m out")
             named = folder = named_folder(config.hydra.sweep.dir, "hydra.sweep.dir")
             check_links(Path(folder))
             check_launcher(config)
@@ -112,6 +114,19 @@ def said() -> Iterator[None]:
             f"What is in the run's folder cannot be read ({type(error).__name__}: {reason}); name another folder with"
             " hydra.run.dir (hydra.sweep.dir)."
         ) from error
+
+
+def check_mode(config: DictConfig, option: str, meant: str, of: str) -> None:
+    """Raises a Mistake if the command line names a folder by an option that has no effect.
+
+    Args:
+        option: without effect.
+        meant: with the effect that is wanted.
+        of: what `option` is for, and the way out with a place for `meant`.
+    """
+    named = dict(str(override).lstrip("+").partition("=")[::2] for override in config.hydra.overrides.hydra)
+    if option in named and meant not in named:
+        raise Mistake(f"{option} is the folder of {of.format(f'{meant}={named[option]}')}.")
 
 
 def named_folder(value: Any, option: str) -> str:

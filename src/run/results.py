@@ -24,15 +24,14 @@ log = logging.getLogger(__name__)
 Predictions = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-def measured(
-    trainer: Trainer, datamodule: AudioDataModule, labels: np.ndarray, predicted: np.ndarray
-) -> run_folder.Metrics:
-    """What the run measured.
-
-    Args:
-        labels: (N,) classes of the test clips.
-        predicted: (N,)
-    """
+def measured(trainer: Trainer, datamodule: AudioDataModule, predictions: Predictions) -> run_folder.Metrics:
+    """What the run measured, of as many test clips as were tested."""
+    clips, labels, probabilities = predictions
+    predicted, counts = probabilities.argmax(1), datamodule.counts()
+    if len(clips) < counts["clips/test"]:
+        log.warning("%d of %d test clips were tested (trainer.limit_test_batches).", len(clips), counts["clips/test"])
+        counts["clips/test"] = len(clips)
+        counts[f"{datamodule.unit}s/test"] = len({datamodule.clips[clip].speaker for clip in clips})
     callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
     best: Any = trainer.checkpoint_callback
     return {
@@ -42,7 +41,7 @@ def measured(
         **({"val/accuracy": float(best.best_model_score)} if best.best_model_score is not None else {}),
         "fold": datamodule.fold,
         "epochs": trainer.current_epoch - any(getattr(own, "unfinished", False) for own in callbacks),
-        **datamodule.counts(),
+        **counts,
         **{name: value for callback in callbacks for name, value in getattr(callback, "metrics", {}).items()},
     }
 

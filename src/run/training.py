@@ -22,6 +22,7 @@ from auscult.mistake import CannotGoOn, Mistake
 from auscult.modules.classifier import Classifier
 from auscult.plain_data import shown
 from auscult.printing import printing
+from auscult.program.conf import selected
 from auscult.run import folder as run_folder
 from auscult.run.recipe import said_of
 from auscult.run.results import Predictions, measured, show, warn_of_divergence, write
@@ -31,6 +32,7 @@ from auscult.run.trial import try_network, try_optimizer
 log = logging.getLogger(__name__)
 
 MOST_CLASSES_SAID = 12
+IDLE = {"optimizer.lr": 0, "label_smoothing": 1, "model.network.dropout": 1}  # values that teach nothing
 
 # the run's configuration, its classifier, how clips are made
 Trial = Callable[[dict[str, Any], Classifier, ClipSettings], None]
@@ -65,6 +67,9 @@ def train(
     check_config(config, config["allow"])  # before hours are spent: what no checkpoint may name could not be opened
     if said := said_of(config):
         log.info("%s", said)
+    for option, value in IDLE.items():
+        if selected(config, option) == value:
+            log.warning("%s=%g: the network learns nothing.", option, value)
     datamodule = AudioDataModule.from_config(config, division=division)
     classifier = tried_classifier(config, datamodule, try_explanations)
     datamodule.setup()
@@ -87,7 +92,7 @@ def train(
             predictions = test_best(trainer, classifier, datamodule, resumes=bool(path))
             if not trainer.is_global_zero:
                 return {}
-            metrics = measured(trainer, datamodule, predictions[1], predictions[2].argmax(1))
+            metrics = measured(trainer, datamodule, predictions)
             metrics["seconds"] = round(time.monotonic() - started, 1)
             title = f"{config['model']['name']}, {config['task']['name']}, fold {config['fold']}: test"
             write(folder, trainer, datamodule, predictions, metrics, title)

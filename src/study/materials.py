@@ -53,7 +53,9 @@ def manifest_of(folder: Path) -> dict[str, Any]:
         classes = [str(name) for name in held["classes"]]
         manifest = {"asked": dict(held["asked"]), "classes": classes, "chosen": clips, "primary": planned}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise Mistake(f"{path} is damaged ({shown(error)}); restore it, or choose another study.name.") from error
+        raise Mistake(
+            f"{path} is damaged ({shown(error)}); restore it, or choose another study.name (with study.py: results)."
+        ) from error
     return manifest
 
 

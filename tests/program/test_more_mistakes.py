@@ -2,6 +2,7 @@
 
 import math
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +68,9 @@ def said(program: str, *options: str) -> str:
         ),
         ("benchmark", ["-m", "checkpoint=x", "attribution=random,amplitude"], "say attributions=[random,amplitude]"),
         ("serve", ["study.name=pilot", "checkpoint=x"], "add page=study, or leave study.name out."),
+        ("train", ["hydra.sweep.dir=here"], "is the folder of a multirun; say hydra.run.dir=here, or add -m."),
+        ("train", ["-m", "fold=0,1", "hydra.run.dir=here"], "say hydra.sweep.dir=here, or leave -m out."),
+        ("benchmark", ["checkpoint=[a,b]"], "name one, or several after -m, with commas and without brackets."),
         ("train", ["ckpt_path=README.md"], "README.md is no checkpoint; name a run folder or its last.ckpt."),
     ],
 )  # fmt: skip
@@ -168,3 +172,18 @@ def test_one_condition_compares_nothing(caplog: pytest.LogCaptureFixture) -> Non
         with pytest.raises(Mistake, match="checkpoint=nowhere"):
             serve_options.check(compose("serve", overrides=options))
     assert "is one condition, so that nothing is compared" in caplog.text
+
+
+def test_a_yaml_with_a_tab_is_named(tmp_path: Path) -> None:
+    for name in ("train.py", "auscult", "src", "conf"):
+        if name == "conf":
+            shutil.copytree(ROOT / name, tmp_path / name)
+        elif (ROOT / name).is_file():
+            shutil.copy(ROOT / name, tmp_path)
+        else:
+            (tmp_path / name).symlink_to(ROOT / "src")
+    (tmp_path / "conf/experiment/tabs.yaml").write_text("# @package _global_\n\tfold: 1\n")
+    ended = subprocess.run(
+        [sys.executable, "train.py", "experiment=tabs"], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert ended.returncode == 1 and "tabs.yaml, line 2" in ended.stderr, ended.stderr

@@ -1,9 +1,10 @@
 """What a table knows of each speaker, such as AudioMNIST's metadata."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
-from auscult.datamodules.labels.table import composed, names_of, read_table, require_table
+from auscult.datamodules.labels.table import composed, names_of, read_table, require_table, shortened
 from auscult.mistake import Mistake
 
 
@@ -50,6 +51,10 @@ def _from_table(path: Path, option: str) -> dict[str, dict[str, str]]:
     if "speaker" not in columns or len(columns) < 2:
         raise Mistake(f"{option}={path} needs a column 'speaker' and a column per label; it has {names_of(columns)}")
     people = {row["speaker"]: {name: value for name, value in row.items() if name != "speaker"} for row in rows}
-    if len(people) < len(rows):
-        raise Mistake(f"{option}={path} names {len(rows) - len(people)} speakers more than once")
+    repeated = sorted(name for name, count in Counter(row["speaker"] for row in rows).items() if count > 1)
+    if repeated:
+        raise Mistake(
+            f"{option}={path} names {len(repeated)} speakers more than once, such as {shortened(repeated[0])};"
+            " keep a row for each speaker (a table with a row for each recording is data.csv)."
+        )
     return people
