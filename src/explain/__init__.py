@@ -7,7 +7,7 @@ from typing import Any
 
 
 class CallablePackage(ModuleType):
-    """Does what `interface.explain` does, which is imported when it is called: PyTorch takes seconds."""
+    """Calls `interface.explain`. It is imported only then, as the import of PyTorch takes seconds."""
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         from auscult.explain.interface import explain

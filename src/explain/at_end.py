@@ -1,4 +1,4 @@
-"""The end of a training: the best checkpoint is explained by each attribution and intervention that is asked for."""
+"""The end of a training: each configured attribution and intervention explains the best checkpoint."""
 
 import logging
 import shutil
@@ -21,13 +21,13 @@ def explain_run(folder: Path, config: dict[str, Any]) -> None:
     """Explains the best checkpoint of a run by each of `explanations_of`, as `python explain.py` would.
 
     The explanations are in `explanation/<name>` of the run folder. `metrics.json` gets what they measured, under
-    `<name>/`; of the first attribution the areas under its curves, and of the first intervention what it did, also
-    without the name. W&B gets the same, the curves and the interventions. Explanations from before the run was resumed
-    are made anew.
+    `<name>/`. The areas under the curves of the first attribution, and the effect of the first intervention, are there
+    also without the name. W&B gets the same metrics, the curves and the interventions. An explanation that was made
+    before the run was resumed is made anew.
 
     Args:
-        folder: of the run, which is complete.
-        config: the run's, plain containers.
+        folder: the folder of a complete run.
+        config: the configuration of the run, in plain containers.
 
     Raises:
         Mistake: see `explain`.
@@ -53,9 +53,9 @@ def explain_run(folder: Path, config: dict[str, Any]) -> None:
 
 
 def make_room(own: Path) -> None:
-    """Makes an empty folder: an explanation of before goes, as it is made anew; all else there is set aside."""
+    """Makes an empty folder. An earlier explanation is removed, as it is made anew; anything else is set aside."""
     is_explanation = own.is_dir() and not own.is_symlink() and (own / "config.yaml").exists()
-    if is_explanation and not (own / ".hydra").exists():  # which those have that a user has started
+    if is_explanation and not (own / ".hydra").exists():  # a run that a user started has `.hydra`: keep it
         shutil.rmtree(own)
     elif own.is_symlink() or (own.exists() and not (own.is_dir() and not any(own.iterdir()))):
         aside = next(path for number in count(1) if not (path := own.with_name(f"{own.name}-{number}")).exists())

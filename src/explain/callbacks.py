@@ -1,7 +1,7 @@
-"""Explanations while training: relevance of fixed clips. What explains at the end is in `at_end.py`.
+"""Explanations during a training: relevance of fixed clips. Explanations at its end are in `at_end.py`.
 
-They are in the run folder and, with `logger=wandb`, in W&B. Whatever is random here is drawn from generators of its
-own, and networks come back in their mode: the weights after training equal, bit for bit, those without callbacks.
+They are in the run folder and, with `logger=wandb`, in W&B. A callback draws random numbers from its own generator and
+restores the mode of the network. So the weights after training equal, bit for bit, those of a training without it.
 """
 
 from pathlib import Path
@@ -32,8 +32,8 @@ class RelevancePanel(Callback):
 
     Args:
         attribution: a choice of `conf/attribution`.
-        every_n_epochs: how often; after the last epoch in any case.
-        clips: how many, spread evenly over the validation clips.
+        every_n_epochs: epochs between two panels; the last epoch always has one.
+        clips: number of clips, spread evenly over the validation clips.
     """
 
     def __init__(self, attribution: dict[str, Any], every_n_epochs: int, clips: int) -> None:
@@ -44,10 +44,12 @@ class RelevancePanel(Callback):
         self.every_n_epochs, self.clips = every_n_epochs, clips
 
     def on_fit_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Tries the attribution before the training, so that a Mistake comes at once."""
         classifier, datamodule = parts(trainer, module)
         try_attribution(self.attribution, classifier, datamodule.settings)
 
     def on_validation_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Writes the panel if one is due after this epoch."""
         epoch = trainer.current_epoch + 1
         due = epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs
         if not due or trainer.state.fn != TrainerFn.FITTING or trainer.sanity_checking or not trainer.is_global_zero:
@@ -86,12 +88,13 @@ class RelevancePanel(Callback):
 
 
 def parts(trainer: Trainer, module: LightningModule) -> tuple[Classifier, AudioDataModule]:
-    """What `train.py` trains, and on what."""
+    """The classifier that is trained, and the data module that it is trained on."""
     datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]
     assert isinstance(module, Classifier) and isinstance(datamodule, AudioDataModule)
     return module, datamodule
 
 
 def log_to_wandb(trainer: Trainer, values: dict[str, Any]) -> None:
+    """Logs values if the run has a W&B logger."""
     if isinstance(trainer.logger, WandbLogger):
         trainer.logger.experiment.log(values)

@@ -1,4 +1,4 @@
-"""One explanation: a checkpoint's network, its test clips or recordings of one's own, and what the run folder holds."""
+"""One explanation of a checkpoint: of its test clips or of the user's recordings, from the options to the report."""
 
 import json
 import logging
@@ -38,14 +38,15 @@ log = logging.getLogger(__name__)
 
 
 def explain(config: dict[str, Any], folder: Path) -> run_folder.Metrics:
-    """Explains what a checked configuration describes.
+    """Runs the explanation that a checked configuration describes, and writes its run folder.
 
     Args:
         config: plain containers, as `check_explanation` returns them.
-        folder: the run folder; exists. A run with the same configuration that was killed there is gone on with.
+        folder: the run folder, which exists. If it holds an unfinished run with the same configuration, that run is
+            continued.
 
     Returns:
-        What `metrics.json` holds; in all but the first of several processes, nothing.
+        The metrics, as in `metrics.json`. They are empty in all but the first of several processes.
 
     Raises:
         Mistake: the configuration asks for something that the checkpoint, the recordings or the machine cannot give.
@@ -54,15 +55,15 @@ def explain(config: dict[str, Any], folder: Path) -> run_folder.Metrics:
     hush()
     memory.keep_freed()
     seed_everything(config["seed"], verbose=False)
-    trainer = make_trainer(config["trainer"], folder)  # first: it may refuse its arguments
+    trainer = make_trainer(config["trainer"], folder)  # first, as Lightning may refuse the options
     checkpoint = open_checkpoint(config["checkpoint"], "checkpoint", config["allow"])
     model = model_of(checkpoint)
     trained = trained_config(checkpoint[KEY], config["data"], config["checkpoint"], reads_corpus=not config["input"])
     source = source_of(config, trained, checkpoint[KEY])
     question = question_of(config, model, source)
-    asked = question.domain.model
-    shape = tuple(asked.silence(source.dataset.length).shape[1:])
-    view = View.of(asked, shape, config["smoothing"])  # now: it may not be possible
+    explained_model = question.domain.model
+    input_shape = tuple(explained_model.silence(source.dataset.length).shape[1:])
+    view = View.of(explained_model, input_shape, config["smoothing"])  # early: not every input can be drawn
     if folder_of_first_process():
         ask(trainer, folder, source, model, question, config["data"]["batch_size"])
         return {}
@@ -81,8 +82,8 @@ def explain(config: dict[str, Any], folder: Path) -> run_folder.Metrics:
             metrics = {**results.metrics, "seconds": round(time.monotonic() - started, 1)}
         except Mistake:
             raise
-        except Exception as error:  # whatever stands in a file that this program has not just written
-            if is_ours or (isinstance(error, OSError) and error.errno):  # as of a full disk
+        except Exception as error:  # an earlier file may hold anything
+            if is_ours or (isinstance(error, OSError) and error.errno):  # such as a full disk
                 raise
             raise Mistake(f"{folder / COMPLETE} is damaged ({shown(error)}); remove it to explain anew.") from error
         run_folder.write_metrics(folder, metrics)
@@ -100,7 +101,7 @@ def source_of(config: dict[str, Any], trained: dict[str, Any], card: dict[str, A
 
 
 def write_predictions(folder: Path, results: Results) -> None:
-    """`predictions.csv`, and where labels are known `confusion.png`, as training leaves them of its test clips."""
+    """Writes `predictions.csv` and, if labels are known, `confusion.png`, in the format that training writes."""
     classes, clips = results.classes, results.source.clips
     run_folder.write_predictions(folder, clips, classes, results.label, results.probabilities)
     if results.labelled:
@@ -110,7 +111,7 @@ def write_predictions(folder: Path, results: Results) -> None:
 
 
 def ask(trainer: Trainer, folder: Path, source: Source, model: Model, question: Question, batch_size: int) -> None:
-    """Fills and completes the relevance file; all processes take part."""
+    """Fills and completes the relevance file. All processes take part."""
     explainer = Explainer(model, source, question, folder / INCOMPLETE, batch_size)
     if trainer.is_global_zero:
         log.info("Explaining %d clips.", len(source.clips))
@@ -122,7 +123,7 @@ def ask(trainer: Trainer, folder: Path, source: Source, model: Model, question: 
 
 
 def make_trainer(options: dict[str, Any], folder: Path) -> Trainer:
-    """Lightning's Trainer, for predicting only."""
+    """Makes a Lightning Trainer that only predicts."""
     arguments = dict(options)
     shown = arguments.pop("enable_progress_bar") and Console().is_terminal
     return trainer_of(
@@ -140,8 +141,8 @@ def make_trainer(options: dict[str, Any], folder: Path) -> Trainer:
 
 
 def facts(config: dict[str, Any], trained: dict[str, Any], results: Results) -> dict[str, object]:
-    """What was explained, for the head of the report."""
-    found: dict[str, object] = {
+    """Describes what was explained, for the head of the report."""
+    about: dict[str, object] = {
         "checkpoint": config["checkpoint"],
         "network": trained["model"]["name"],
         "task": trained["task"]["name"],
@@ -154,25 +155,25 @@ def facts(config: dict[str, Any], trained: dict[str, Any], results: Results) -> 
     }
     if config.get("intervention"):
         options = {name: value for name, value in config["intervention"].items() if name not in ("name", "_target_")}
-        found["intervention"] = f"{config['intervention']['name']} {json.dumps(options)}"
+        about["intervention"] = f"{config['intervention']['name']} {json.dumps(options)}"
     dataset = results.source.dataset
     if dataset.confound is not None:
-        found["planted"] = (
+        about["planted"] = (
             f"{dataset.confound.kind} in {dataset.planted.sum()} clips; it goes with {dataset.confound.label}"
         )
     if results.labelled:
-        found["accuracy"] = f"{100 * results.metrics['test/accuracy']:.1f} %"
+        about["accuracy"] = f"{100 * results.metrics['test/accuracy']:.1f} %"
     if (error := results.metrics.get("conservation_error/median")) is not None:
-        found["conservation error"] = (
+        about["conservation error"] = (
             f"{error:.2g} in the median (0: relevance and what is kept apart sum to the logit)"
         )
     if (share := results.metrics.get("apart/median")) is not None:
-        found["kept apart"] = f"{100 * share:.2g} % of the logit in the median: relevance of silence"
+        about["kept apart"] = f"{100 * share:.2g} % of the logit in the median: relevance of silence"
     if (share := results.metrics.get("biases/median")) is not None:
-        found["biases"] = (
+        about["biases"] = (
             f"{100 * share:.2g} % of the logit in the median: the network's own, kept apart from the input's"
         )
-    return found
+    return about
 
 
 def show(metrics: run_folder.Metrics, folder: Path) -> None:
@@ -181,7 +182,7 @@ def show(metrics: run_folder.Metrics, folder: Path) -> None:
     for name, value in metrics.items():
         if not name.endswith(("_low", "_high")):
             table.add_row(name, f"{value:.4g}")
-    console = Console(markup=False, emoji=False)  # names may look like either
-    with console:  # at once, as jobs of a multirun may speak at a time
+    console = Console(markup=False, emoji=False)  # names may look like markup or emoji codes
+    with console:  # in one piece, as jobs of a multirun may print at the same time
         console.print(table)
         console.print(f"Report: {folder / 'report.html'}", soft_wrap=True, highlight=False)

@@ -1,4 +1,4 @@
-"""The run folder of an explanation: filled by one process at a time, and gone on with while nothing has changed."""
+"""The run folder of an explanation. One process fills it at a time; an unchanged run can be continued in it."""
 
 import hashlib
 import logging
@@ -23,10 +23,11 @@ COMPLETE, INCOMPLETE = "relevance.h5", "relevance.part.h5"
 
 
 def prepare(folder: Path, config: dict[str, Any], source: Source, question: Question) -> None:
-    """Claims the folder and lays out its relevance file, unless the same run left them there.
+    """Claims the folder and lays out its relevance file, unless the same run has done so before.
 
     Raises:
-        Mistake: the folder holds another run, or one of another checkpoint or other recordings; or there is no room.
+        Mistake: the folder holds another run, or a run of another checkpoint or of other recordings.
+        OSError: the disk is full.
     """
     now, before = digest(config, source), digest_in(folder)
     held = read(folder) if (folder / "config.yaml").exists() else None
@@ -52,17 +53,17 @@ def prepare(folder: Path, config: dict[str, Any], source: Source, question: Ques
 
 
 def digest(config: dict[str, Any], source: Source) -> str:
-    """Changes with the checkpoint's bytes and with the clips: what they are called and how they sound."""
+    """A SHA-256 digest of the checkpoint's bytes and of the clips: their names, labels and samples."""
     with open(config["checkpoint"], "rb") as file:
-        found = hashlib.file_digest(file, "sha256")
+        sha256 = hashlib.file_digest(file, "sha256")
     for number, clip in zip(source.dataset.clips, source.clips, strict=True):
-        found.update(repr((clip.path, clip.speaker, sorted(clip.labels.items()))).encode(errors="surrogateescape"))
-        found.update(source.dataset.cache.samples(int(number)).tobytes())
-    return found.hexdigest()
+        sha256.update(repr((clip.path, clip.speaker, sorted(clip.labels.items()))).encode(errors="surrogateescape"))
+        sha256.update(source.dataset.cache.samples(int(number)).tobytes())
+    return sha256.hexdigest()
 
 
 def digest_in(folder: Path) -> str | None:
-    """That of the relevance file in a folder; None where there is none."""
+    """The digest in the relevance file of a folder; None if the folder has no such file."""
     for name in (COMPLETE, INCOMPLETE):
         if (folder / name).exists():
             check_own(folder / name)

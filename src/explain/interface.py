@@ -1,4 +1,4 @@
-"""What `import auscult` offers: one recording, explained in a notebook or a program of one's own.
+"""What `import auscult` offers: the explanation of one recording, in a notebook or in the user's own program.
 
 import auscult
 
@@ -37,11 +37,11 @@ class TrainedModel(Model):
     """The model of a checkpoint.
 
     Args:
-        model: the trained one.
-        config: of its run, plain containers.
+        model: the trained model.
+        config: the configuration of its run, in plain containers.
 
     Attributes:
-        settings: how its run prepared recordings, which is how others are prepared for it.
+        settings: how its run prepared recordings; new recordings are prepared in the same way.
     """
 
     def __init__(self, model: Model, config: dict[str, Any]) -> None:
@@ -50,14 +50,14 @@ class TrainedModel(Model):
 
 
 def load(checkpoint: str | Path, allow: str | Sequence[str] = ()) -> TrainedModel:
-    """The model of a checkpoint, in evaluation mode on the CPU; nothing that the file holds is run.
+    """Loads the model of a checkpoint, in evaluation mode on the CPU. No code that the file holds is run.
 
     Args:
         checkpoint: a `best.ckpt`, or a run folder.
-        allow: packages of your own that its network may come from.
+        allow: your own packages that may provide its network.
 
     Raises:
-        Mistake: it is not there, cannot be read, or holds another network than it says.
+        Mistake: the checkpoint does not exist, cannot be read, or its weights do not fit the network that it names.
     """
     opened = open_checkpoint(
         checkpoint_at("checkpoint", checkpoint), "checkpoint", [allow] if isinstance(allow, str) else allow
@@ -74,23 +74,25 @@ def explain(
     domain: str | Mapping[str, Any] | Domain | Callable[[Model, int], Domain] = "input",
     target: str | int | None = None,
 ) -> Explanation:
-    """Explains what a model says of one recording.
+    """Explains the prediction of a model for one recording.
 
     Args:
-        model: of `load`, or a `Model` around any network. It is asked on the device where it is, and left as it was.
-        recording: a file, or samples (T,) or (channels, T), floats in [-1, 1] or int16. For a model of `load` it is
-            prepared as that one's own recordings were: mixed, trimmed, resampled, in the middle of a clip. Other models
-            are given all of it, mixed and resampled, without its offset.
-        sample_rate: of samples, in hertz. Samples without one are the waveform itself: nothing is prepared.
-        attribution: a name of conf/attribution, that with options, {"name": "lrp_box", "low": 0}, or a callable
+        model: a model that `load` returns, or a `Model` around any network. It runs on its own device and stays as it
+            was.
+        recording: a file, or samples (T,) or (channels, T), floats in [-1, 1] or int16. For a model of `load`, the
+            recording is prepared as in its training: mixed, trimmed, resampled, in the middle of a clip. Any other
+            model gets the whole recording, mixed and resampled, without its offset.
+        sample_rate: sample rate of the samples, in hertz. Without it, the samples are taken as the waveform itself,
+            and nothing is prepared.
+        attribution: a name in conf/attribution, a name with options, {"name": "lrp_box", "low": 0}, or a callable
             `(network, input, target) -> relevance`.
-        domain: what relevance is of: a name of conf/domain, that with options, a `Domain`, or what makes one of a model
-            and a number of samples.
-        target: the class whose logit is explained, by name or number; None: the likeliest.
+        domain: where relevance is looked at: a name in conf/domain, a name with options, a `Domain`, or a callable
+            `(model, samples) -> Domain`.
+        target: the class whose logit is explained, by name or number; None: the likeliest class.
 
     Raises:
-        Mistake: the recording cannot be used, there is no such attribution, domain or class, or the model cannot be
-            asked so.
+        Mistake: the recording cannot be used, the attribution, domain or class is unknown, or the model cannot be
+            explained in this way.
     """
     if not isinstance(model, Model):
         raise Mistake(f"a {type(model).__name__} is no model; wrap it: Model(network, classes=[…], sample_rate=…).")
@@ -116,40 +118,48 @@ def explain(
     )
 
 
-def attribution_from(asked: Any) -> Attribution:
-    """The attribution that is asked for, see `explain`."""
-    if isinstance(asked, str | Mapping):
-        return attribution_of(named("attribution", asked))
-    if callable(asked):
-        return as_attribution(asked)
-    raise Mistake(f"attribution={shown(asked)} is no name of conf/attribution, no options of one, and no callable.")
+def attribution_from(given: Any) -> Attribution:
+    """Makes the attribution that `explain` was given.
+
+    Raises:
+        Mistake: there is no such attribution.
+    """
+    if isinstance(given, str | Mapping):
+        return attribution_of(named("attribution", given))
+    if callable(given):
+        return as_attribution(given)
+    raise Mistake(f"attribution={shown(given)} is no name of conf/attribution, no options of one, and no callable.")
 
 
-def domain_from(asked: Any, model: Model, samples: int) -> Domain:
-    """The domain that is asked for, see `explain`, where waveforms have so many samples."""
-    if isinstance(asked, Domain):
-        return asked
+def domain_from(given: Any, model: Model, samples: int) -> Domain:
+    """Makes the domain that `explain` was given, for waveforms with this number of samples.
+
+    Raises:
+        Mistake: there is no such domain, or the model cannot be given waveforms of this length.
+    """
+    if isinstance(given, Domain):
+        return given
     check_takes(model, samples)
-    if isinstance(asked, str | Mapping):
-        made: Domain = build_named(named("domain", asked), "domain", model, samples)
-    elif callable(asked):
-        made = asked(model, samples)
+    if isinstance(given, str | Mapping):
+        made: Domain = build_named(named("domain", given), "domain", model, samples)
+    elif callable(given):
+        made = given(model, samples)
     else:
-        raise Mistake(f"domain={shown(asked)} is no name of conf/domain, no options of one, and no Domain.")
+        raise Mistake(f"domain={shown(given)} is no name of conf/domain, no options of one, and no Domain.")
     made.model.to(model.device)
     return made
 
 
-def named(group: str, asked: str | Mapping[str, Any]) -> dict[str, Any]:
-    """A choice of a group of the configuration, by name or `{"name": …, option: value}`."""
-    options = {"name": asked} if isinstance(asked, str) else dict(asked)
+def named(group: str, given: str | Mapping[str, Any]) -> dict[str, Any]:
+    """Reads a choice of a configuration group, given its name or `{"name": …, option: value}`."""
+    options = {"name": given} if isinstance(given, str) else dict(given)
     if not isinstance(options.get("name"), str):
         raise Mistake(f'{group}={shown(options)} has no name of conf/{group}; say {{"name": …}}.')
     return choice(group, options.pop("name"), **options)
 
 
 def class_of(target: str | int | None, classes: list[str]) -> int | None:
-    """The number of the class that is asked for, see `explain`; None for the likeliest."""
+    """The number of the class that `explain` was given; None for the likeliest class."""
     if target is None or (target == "predicted" and target not in classes):
         return None
     if isinstance(target, str):
@@ -162,15 +172,15 @@ def class_of(target: str | int | None, classes: list[str]) -> int | None:
 
 
 def check_takes(model: Model, samples: int) -> None:
-    """Gives the model silence of so many samples.
+    """Tries the model on silence with this number of samples.
 
     Raises:
-        Mistake: it cannot be given that, or gives other than a logit for each class.
+        Mistake: the model fails, or its output is not one logit for each class.
     """
     try:
         with torch.no_grad():
             logits = model.logits(model.silence(samples))
-    except Exception as error:  # whatever a network of the user's own stumbles over
+    except Exception as error:  # a user's network may raise anything
         why = shown(" ".join(str(error).split()), 200)
         seconds = samples / model.sample_rate
         raise Mistake(
@@ -186,7 +196,7 @@ def check_takes(model: Model, samples: int) -> None:
 
 @contextmanager
 def evaluating(model: Model) -> Iterator[None]:
-    """Evaluation mode; each module gets its own mode back."""
+    """Switches a model to evaluation mode, and gives each module its own mode back at the end."""
     training = [module for module in model.modules() if module.training]
     try:
         model.eval()

@@ -1,4 +1,4 @@
-"""What `explain.py` and `benchmark.py` are asked, checked before anything heavy is imported."""
+"""The options of `explain.py` and `benchmark.py`, checked before anything heavy is imported."""
 
 import os
 import re
@@ -16,7 +16,7 @@ from auscult.program.numbers import check_number
 from auscult.program.paths import absolute, checkpoint_at, make_absolute, other_checkpoint
 from auscult.program.trainer_options import check_trainer
 
-# option, type, lowest, highest, whether null is a value of it
+# option, type, lowest, highest, whether null is allowed
 NUMBERS: list[tuple[str, type, float, float, bool]] = [
     ("clips", int, 0, 10**6, False),
     ("smoothing", float, 0, 1, False),
@@ -47,7 +47,7 @@ def check_explanation(cfg: DictConfig) -> dict[str, Any]:
 
 
 def check_question(cfg: DictConfig) -> dict[str, Any]:
-    """As `check_explanation`, of all but the files.
+    """Checks all options but the files, as `check_explanation` does.
 
     Raises:
         Mistake: the first value that is missing, of the wrong type or out of range.
@@ -64,22 +64,22 @@ def check_question(cfg: DictConfig) -> dict[str, Any]:
 
 
 def options_at_end(config: dict[str, Any], explanation: dict[str, Any], checkpoint: str = "") -> DictConfig:
-    """The options of explain.py by which a run is explained at its end.
+    """The options of `explain.py` that explain a run at its end.
 
     Args:
-        config: of the training.
-        explanation: one of `explanations_of`.
-        checkpoint: of the run.
+        config: the configuration of the training.
+        explanation: one of the values that `explanations_of` returns.
+        checkpoint: path of the checkpoint.
 
     Raises:
-        Mistake: they are none of explain.py.
+        Mistake: `explain.py` has no such option or choice.
     """
     named = [f"{option}={choice}" for option, choice in explanation.items() if isinstance(choice, str)]
     options = compose("explain", named)
     own = {option: choice for option, choice in explanation.items() if not isinstance(choice, str)}
     own["perturbation"] = {**options.perturbation, **explanation.get("perturbation", {})}
     places = {option: config["data"].get(option) for option in ("root", "csv", "speakers", "cache_dir")}
-    own["data"] = {**options.data, **places}  # as the run was told
+    own["data"] = {**options.data, **places}  # where the run had its files
     given = {"seed": config["seed"], **own, "checkpoint": checkpoint, "allow": config["allow"]}
     for option, value in given.items():
         OmegaConf.update(options, option, value, merge=False, force_add=True)
@@ -88,26 +88,26 @@ def options_at_end(config: dict[str, Any], explanation: dict[str, Any], checkpoi
 
 
 def target_of(config: dict[str, Any]) -> str:
-    """The target as it was typed: YAML takes true for more than a word."""
+    """The target as it was typed. YAML reads `true` as a boolean, not as a word."""
     return str(config["target"]).lower() if isinstance(config["target"], bool) else str(config["target"])
 
 
 def check_input(config: dict[str, Any]) -> None:
-    """Looks for the recordings of one's own that are to be explained, and for the tables that label them.
+    """Checks that the user's own recordings and the tables that label them exist.
 
     Raises:
-        Mistake: they are not there, or `data` labels them by halves.
+        Mistake: they do not exist, or `data` describes their labels only in part.
     """
     data = config["data"]
     labelled = data["csv"] is not None or data.get("pattern") is not None
     if not config["input"]:
         if data.get("pattern") is not None:
-            raise Mistake("data.pattern labels the recordings of input=…; add that, or leave data.pattern out.")
+            raise Mistake("data.pattern labels the recordings of input=…; add input=…, or leave data.pattern out.")
         return
     if not os.path.exists(config["input"]):
         raise Mistake(f"input={config['input']} does not exist; name a recording or a folder of recordings.")
     if data["speakers"] is not None and not labelled:
-        raise Mistake("data.speakers says more of recordings that data.pattern or data.csv label; add one of the two.")
+        raise Mistake("data.speakers needs labels from data.pattern or data.csv; add one of the two.")
     if not os.access(config["input"], os.R_OK):
         raise Mistake(f"input={config['input']} cannot be read; check its permissions.")
     for option in ("csv", "speakers"):
@@ -117,7 +117,7 @@ def check_input(config: dict[str, Any]) -> None:
 
 
 def check_perturbation(config: dict[str, Any]) -> None:
-    """Raises a Mistake if shares of features or energy are none, or what they are of is unknown."""
+    """Raises a Mistake if the fractions of features or of energy are no fractions, or their definition is unknown."""
     check_definition("perturbation.definition", config["perturbation"]["definition"])
     if config["perturbation"]["fractions"] is not None:
         checked_fractions(config["perturbation"]["fractions"])
@@ -141,10 +141,10 @@ def check_benchmark(cfg: DictConfig) -> dict[str, Any]:
 
 
 def listed(config: dict[str, Any], option: str, group: str) -> list[str]:
-    """The choices of a group that an option names, in a list or one.
+    """The choices of a configuration group that an option names, one or a list.
 
     Raises:
-        Mistake: it names none, or one that there is not.
+        Mistake: the option is empty, or a choice is unknown or named twice.
     """
     value = config[option]
     names = [str(name) for name in value] if isinstance(value, list) else [str(value)]

@@ -1,4 +1,4 @@
-"""A recording as the waveform that a model is asked of: a file, or samples that are at hand."""
+"""Turns a recording, a file or samples, into the waveform that a model is given."""
 
 from pathlib import Path
 from typing import Any
@@ -14,21 +14,27 @@ MOST_CHANNELS = 64
 
 
 def whole(frames: int, rate: int, sample_rate: int) -> ClipSettings:
-    """Settings under which a recording becomes mono, loses its offset and is resampled, and nothing is cut off."""
-    seconds = frames / rate + 1  # whatever the resampler rounds to
+    """Settings that make a recording mono, remove its offset and resample it, but cut nothing off.
+
+    Args:
+        frames: length of the recording.
+        rate: sample rate of the recording, in hertz.
+        sample_rate: sample rate of the result, in hertz.
+    """
+    seconds = frames / rate + 1  # the resampler may round the length up
     return ClipSettings(sample_rate, seconds, highpass_hz=None, trim_db=None, min_seconds=0.0)
 
 
 def clip_of(samples: np.ndarray, rate: int, settings: ClipSettings) -> tuple[np.ndarray, bool]:
-    """A recording, prepared as a network's own clips were, in the middle of its frame.
+    """Prepares a recording as the clips of a network were prepared, in the middle of a clip.
 
     Args:
         samples: (frames, channels), float32 in [-1, 1] or int16.
-        rate: of the samples, in hertz.
-        settings: of the network's clips.
+        rate: sample rate of the recording, in hertz.
+        settings: how the network's clips were prepared.
 
     Returns:
-        (T,) float32, and whether the recording was too long and has been cut around its energy.
+        (T,) float32, and whether the recording was too long, so that only the part with the most energy is left.
 
     Raises:
         BadRecording: see `prepare`.
@@ -47,15 +53,15 @@ def waveform_of(
 
     Args:
         recording: a file; or samples (T,), or (channels, T) as torchaudio has them, in [-1, 1] or int16.
-        rate: of the samples, in hertz. Samples without a rate are a waveform already, and stay as they are.
-        sample_rate: of the waveform, in hertz.
-        settings: of the network's clips; None: only the channels, the offset and the rate change.
+        rate: sample rate of the samples, in hertz. Samples without a rate are a waveform already, and stay as they are.
+        sample_rate: sample rate of the waveform, in hertz.
+        settings: how the network's clips were prepared; None: only the channels, the offset and the rate change.
 
     Returns:
-        (T,) float32, and whether the recording was too long and has been cut around its energy.
+        (T,) float32, and whether the recording was too long, so that only the part with the most energy is left.
 
     Raises:
-        Mistake: it cannot be read or used, or is of another length than the network's clips.
+        Mistake: the recording cannot be read or used, or its length is not that of the network's clips.
     """
     if isinstance(recording, str | Path):
         samples, own_rate = read(Path(recording).expanduser(), rate)
@@ -79,7 +85,7 @@ def read(path: Path, rate: int | None) -> tuple[np.ndarray, int]:
     """The samples of a file, (frames, channels), and their rate in hertz.
 
     Raises:
-        Mistake: there is no such recording, or it has another rate than is said.
+        Mistake: there is no such recording, or its rate is not the given rate.
     """
     if not path.is_file():
         raise Mistake(f"{path} is not a file; name a recording.")
@@ -93,10 +99,10 @@ def read(path: Path, rate: int | None) -> tuple[np.ndarray, int]:
 
 
 def channels_of(recording: Any) -> np.ndarray:
-    """Samples as (channels, T), float32 or int16.
+    """Converts samples to (channels, T), float32 or int16.
 
     Raises:
-        Mistake: they are none, or of another shape.
+        Mistake: the recording is no tensor or array, or its shape or type is wrong.
     """
     if not isinstance(recording, Tensor | np.ndarray):
         raise Mistake(f"a {type(recording).__name__} is no recording; give the path of a file, a tensor or an array.")
@@ -115,21 +121,21 @@ def channels_of(recording: Any) -> np.ndarray:
 
 
 def as_it_is(channels: np.ndarray, sample_rate: int, settings: ClipSettings | None) -> np.ndarray:
-    """The waveform (T,) float32 of samples (1, T) that have the network's rate and length already.
+    """Converts samples (1, T) that are a waveform already to float32, (T,).
 
     Raises:
-        Mistake: they have not.
+        Mistake: they have several channels, are not finite, or do not have the length of the network's clips.
     """
-    way_out = "say its sample_rate=…, and it is prepared as the network's recordings were"
+    way_out = "add sample_rate=…, so that it is prepared as the network's recordings were"
     if len(channels) != 1:
-        raise Mistake(f"a waveform of {len(channels)} channels is none that a network is given; {way_out}.")
+        raise Mistake(f"a waveform has one channel, not {len(channels)}; {way_out}.")
     waveform = channels[0] / np.float32(FULL_SCALE) if channels.dtype == np.int16 else channels[0]
     if not np.isfinite(waveform).all():
-        raise Mistake("the waveform is not finite; take out what is NaN or infinite.")
+        raise Mistake("the waveform is not finite; remove NaN and infinite values.")
     length = None if settings is None else round(settings.seconds * settings.sample_rate)
     if length is not None and len(waveform) != length:
         raise Mistake(
-            f"a waveform of {len(waveform)} samples is not of the network's {length} ({length / sample_rate:g} s at"
-            f" {sample_rate} Hz); {way_out}."
+            f"the waveform has {len(waveform)} samples, but the network's clips have {length}"
+            f" ({length / sample_rate:g} s at {sample_rate} Hz); {way_out}."
         )
     return np.ascontiguousarray(waveform)

@@ -1,4 +1,4 @@
-"""Attributions at work on one clip, before hours of training: what they cannot do is known then."""
+"""Tries attributions and interventions on one clip before the training, so that their mistakes come at once."""
 
 from typing import Any
 
@@ -19,10 +19,10 @@ from auscult.run.trial import noise
 
 
 def try_attribution(attribution: Attribution, classifier: Classifier, settings: ClipSettings) -> None:
-    """Finds the relevance of one clip.
+    """Computes the relevance of one clip of noise.
 
     Raises:
-        Mistake: the attribution cannot be asked of this network, or its relevance cannot be drawn.
+        Mistake: the attribution cannot explain this network, or its relevance cannot be drawn.
     """
     model = Model.of(classifier, settings.sample_rate)
     with noise(model, settings) as waveform:
@@ -31,10 +31,10 @@ def try_attribution(attribution: Attribution, classifier: Classifier, settings: 
 
 
 def try_intervention(intervention: Intervention, classifier: Classifier, settings: ClipSettings) -> None:
-    """Changes one clip.
+    """Applies the intervention and its shams to one clip of noise.
 
     Raises:
-        Mistake: this network cannot be asked so.
+        Mistake: the intervention does not suit this network.
     """
     model = Model.of(classifier, settings.sample_rate)
     changes: list[Change] = [intervention, *intervention.shams().values()]
@@ -44,17 +44,19 @@ def try_intervention(intervention: Intervention, classifier: Classifier, setting
 
 
 def try_each(config: dict[str, Any], classifier: Classifier, settings: ClipSettings) -> None:
-    """Tries all out that is to explain the network at the end of its training.
+    """Tries each explanation that follows at the end of the training.
 
     Args:
-        config: of the training.
+        config: the configuration of the training.
+        classifier: the classifier before its training.
+        settings: how its clips are prepared.
 
     Raises:
-        Mistake: see `try_attribution` and `try_intervention`; or an explanation has an option that cannot be.
+        Mistake: see `try_attribution` and `try_intervention`; or an explanation has a wrong option.
     """
     for explanation in explanations_of(config).values():
-        asked = check_question(options_at_end(config, explanation))
-        if asked.get("intervention"):
-            intervention: Intervention = build_named(asked["intervention"], "intervention", settings.sample_rate)
+        options = check_question(options_at_end(config, explanation))
+        if options.get("intervention"):
+            intervention: Intervention = build_named(options["intervention"], "intervention", settings.sample_rate)
             try_intervention(intervention, classifier, settings)
-        try_attribution(attribution_of(asked["attribution"]), classifier, settings)
+        try_attribution(attribution_of(options["attribution"]), classifier, settings)

@@ -1,7 +1,8 @@
 """Every attribution in every domain, on one checkpoint and the same clips: one table and one page.
 
-There is no single score. Each measure has its own best, and ties with it: attributions that cannot be told apart from
-it, see `ranking`. Features differ from domain to domain, so attributions are compared within a domain.
+There is no single score. Each measure has its own best attribution and its own ties: attributions that cannot be
+distinguished from the best, see `ranking`. Features differ from domain to domain, so attributions are compared within a
+domain.
 """
 
 import itertools
@@ -49,12 +50,12 @@ def benchmark(cfg: DictConfig, folder: Path, sweep: Path | None = None) -> None:
     """Explains by every attribution in every domain, in `<domain>/<attribution>`, and writes the leaderboard.
 
     Args:
-        cfg: as `conf/benchmark.yaml` has it.
+        cfg: the options of `conf/benchmark.yaml`.
         folder: the run folder.
         sweep: the folder of the multirun that this job belongs to, if any.
 
     Raises:
-        Mistake: an unknown name, or what the checkpoint cannot be asked at all.
+        Mistake: a name is unknown, or no attribution can explain the checkpoint.
     """
     config = plain(cfg)
     attributions, domains = listed(config, "attributions", "attribution"), listed(config, "domains", "domain")
@@ -68,10 +69,10 @@ def benchmark(cfg: DictConfig, folder: Path, sweep: Path | None = None) -> None:
         control = open_checkpoint(checkpoint_at("control", cfg.control), "control", packages(config))
         check_classes(control[KEY]["classes"], opened[KEY]["classes"], cfg.control)
     network, task = trained["model"]["name"], trained["task"]["name"]
-    run_folder.claim(folder, config, resume=True)  # OwnFolder has seen whose it is
+    run_folder.claim(folder, config, resume=True)  # OwnFolder has checked that the folder is free
     with wandb_run.finished():
         logger = None
-        if cfg.get("logger") and cfg.logger.name == "wandb":  # now: a key that is refused is better known before
+        if cfg.get("logger") and cfg.logger.name == "wandb":  # first, so that a refused key shows before the work
             logger = wandb_run.open_run(config, folder, sweep, f"leaderboard-{network}-{task}")
         about = f"{network} on {task}, {trained['data']['name']}, fold {trained['fold']} ({cfg.checkpoint})"
         table = compare(cfg, folder, list(itertools.product(domains, attributions)), about)
@@ -81,17 +82,17 @@ def benchmark(cfg: DictConfig, folder: Path, sweep: Path | None = None) -> None:
         show(table, folder)
 
 
-def compare(cfg: DictConfig, folder: Path, asked: Sequence[tuple[str, str]], about: str) -> pd.DataFrame:
+def compare(cfg: DictConfig, folder: Path, pairs: Sequence[tuple[str, str]], about: str) -> pd.DataFrame:
     """Explains by each pair of a domain and an attribution, and writes the leaderboard anew after each.
 
     Raises:
-        Mistake: the checkpoint cannot be asked any of it.
+        Mistake: no pair can explain the checkpoint.
     """
     entries: list[Entry] = []
     left_out: list[str] = []
     table = pd.DataFrame()
-    configs = [configured(cfg, domain, attribution) for domain, attribution in asked]
-    for (domain, attribution), config in zip(asked, configs, strict=True):
+    configs = [configured(cfg, domain, attribution) for domain, attribution in pairs]
+    for (domain, attribution), config in zip(pairs, configs, strict=True):
         log.info("%s in the domain %s", attribution, domain)
         own = folder / domain / attribution
         own.mkdir(parents=True, exist_ok=True)
@@ -104,13 +105,13 @@ def compare(cfg: DictConfig, folder: Path, asked: Sequence[tuple[str, str]], abo
         entries.append(entry_of(own / explanation.COMPLETE, domain, attribution))
         table = write(folder, entries, left_out, about)
     if not entries:
-        said = re.sub(r"\b(domain|attribution)=(\w+)", r"\1s=[\2]", left_out[0])  # as this program names them
-        raise Mistake(f"no attribution could be asked; the first said: {said}")
+        said = re.sub(r"\b(domain|attribution)=(\w+)", r"\1s=[\2]", left_out[0])  # the option names of this program
+        raise Mistake(f"no attribution could explain the checkpoint; the first reason: {said}")
     return table
 
 
 def configured(cfg: DictConfig, domain: str, attribution: str) -> dict[str, Any]:
-    """What `python explain.py` is given for one attribution in one domain."""
+    """The checked options of `explain.py` for one attribution in one domain."""
     is_own = bool(cfg.get("attribution")) and attribution == cfg.attribution.name
     node = compose("explain", [f"domain={domain}", *([] if is_own else [f"attribution={attribution}"])])
     OmegaConf.set_struct(node, False)
@@ -122,38 +123,38 @@ def configured(cfg: DictConfig, domain: str, attribution: str) -> dict[str, Any]
 
 
 def entry_of(path: Path, domain: str, attribution: str) -> Entry:
-    """Reads what a complete relevance file says of every clip."""
+    """Reads the measures and curves of every clip from a complete relevance file."""
     values: dict[str, np.ndarray] = {}
     curves: dict[str, tuple[Sequence[float], np.ndarray]] = {}
     with h5py.File(path) as file:
         config = plain_yaml(file.attrs["config"])
         for measurement in catalogue.MEASUREMENTS:
             values |= measurement.values_in(file, config)
-        asked = config["perturbation"]
+        perturbation = config["perturbation"]
         for name in CURVES:
             if name in file:
-                curves[name] = (asked["energies"], file[name][:])
+                curves[name] = (perturbation["energies"], file[name][:])
         if CASCADE in file:
             similar = file[CASCADE][:]  # (N, layers)
             curves[CASCADE] = (range(similar.shape[1] + 1), np.insert(similar, 0, 1.0, axis=1))
         speakers, clips = (
             [str(name) for name in file[column].asstr(errors="surrogateescape")[:]] for column in ("speaker", "path")
         )
-        is_spectrogram = domain == "input" and file["relevance"].ndim == 4  # whose energy is not the signal's
-    definition = asked.get("definition", "paper")
+        is_spectrogram = domain == "input" and file["relevance"].ndim == 4  # its energy is not that of the signal
+    definition = perturbation.get("definition", "paper")
     measured = {name: np.asarray(values[name], float) for name in sorted(values)}
     return Entry(domain, attribution, measured, speakers, curves, clips, path.parent, not is_spectrogram, definition)
 
 
 def show(table: pd.DataFrame, folder: Path) -> None:
-    """Prints deletion, which all domains and attributions have, and where the rest is."""
+    """Prints the deletion of all domains and attributions, and the path of the leaderboard."""
     printed = Table("domain", "attribution", "deletion: accuracy", "probability", box=None)
     wide = table.pivot(index=["domain", "attribution"], columns="measure", values="mean").reset_index()
     if "deletion/accuracy" in wide:
         for row in wide.sort_values("deletion/accuracy").to_dict("records"):
             shares = (f"{row[f'deletion/{name}']:.3f}" for name in ("accuracy", "probability"))
             printed.add_row(row["domain"], row["attribution"], *shares)
-    console = Console(markup=False, emoji=False)  # names may look like either
-    with console:  # at once, as jobs of a multirun may speak at a time
+    console = Console(markup=False, emoji=False)  # names may look like markup or emoji codes
+    with console:  # in one piece, as jobs of a multirun may print at the same time
         console.print(printed)
         console.print(f"Leaderboard: {folder / 'leaderboard.html'}", soft_wrap=True, highlight=False)

@@ -1,4 +1,4 @@
-"""A leaderboard's figures: curves over energy, and relevance as layers lose what they learnt."""
+"""The figures of a leaderboard: curves over energy, and similarity over randomised layers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,12 +12,12 @@ from auscult.drawing import literal
 from auscult.explain.show.plots import LINES, MARKERS
 from auscult.leaderboard.ranking import Entry
 
-MOST_IN_LEGEND = 40  # characters of a name
+MOST_IN_LEGEND = 40  # characters of a name in the legend
 CONTROLS = {"amplitude": "0.3", "random": "0.65"}  # grey
 
 
 def plot_energy(entries: Sequence[Entry]) -> Figure:
-    """Mean probability of the label over the share of the energy that is gone, and that alone is left, by domain."""
+    """Draws the mean probability of the label over the removed share of energy, and over the share left, by domain."""
     figure, axes = panels(entries, ["energy/deletion", "energy/insertion"])
     for own in axes.flat:
         own.xaxis.set_major_formatter(PercentFormatter(1))
@@ -29,7 +29,7 @@ def plot_energy(entries: Sequence[Entry]) -> Figure:
 
 
 def plot_cascade(entries: Sequence[Entry]) -> Figure:
-    """Mean similarity to the trained network's relevance as layers are randomised, from the last one on, by domain."""
+    """Draws the mean similarity to the original relevance as layers are randomised, the last first, by domain."""
     figure, axes = panels(entries, ["cascade"])
     axes[0, 0].set_ylabel("rank correlation")
     for own in axes.flat:
@@ -40,7 +40,7 @@ def plot_cascade(entries: Sequence[Entry]) -> Figure:
 
 
 def panels(entries: Sequence[Entry], curves: Sequence[str]) -> tuple[Figure, np.ndarray]:
-    """A column of axes per domain and a row per curve, with a line per attribution, the mean over its clips."""
+    """Makes a column of axes per domain and a row per curve. A line is the mean over the clips of an attribution."""
     domains = list(dict.fromkeys(entry.domain for entry in entries))
     styles = styles_of(list(dict.fromkeys(entry.attribution for entry in entries)))
     figure = Figure((3 + 3 * len(domains), 0.4 + 2.8 * len(curves)), layout="constrained")
@@ -65,7 +65,7 @@ def panels(entries: Sequence[Entry], curves: Sequence[str]) -> tuple[Figure, np.
 
 
 def styles_of(attributions: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """How each attribution's lines look; controls are grey and have no markers."""
+    """The line style of each attribution. Controls are grey and have no markers."""
     styles: dict[str, dict[str, Any]] = {}
     for number, name in enumerate(name for name in attributions if name not in CONTROLS):
         again = number >= len(LINES)

@@ -1,4 +1,4 @@
-"""A leaderboard as files: every number in a table, and a page to sort by any of them."""
+"""Writes a leaderboard: a table with every number, and a page with sortable tables."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,15 +17,15 @@ from auscult.sweep.summary import cell
 
 MARKS = {"best": "**{:.3f}**", "tied": "*{:.3f}*", "fails": "{:.3f} ✗", "": "{:.3f}"}
 TIED = (
-    "Tied attributions cannot be told apart from the best: all pairs of a table (one measure, one domain) are compared"
-    " by paired t-tests over speakers, with Holm's correction, so that at most 5 % of tables part what is equal. Fewer"
-    " speakers tell less apart."
+    "Tied attributions cannot be distinguished from the best. All pairs of a table (one measure, one domain) are"
+    " compared by paired t-tests over speakers, with Holm's correction, so that at most 5 % of tables show a difference"
+    " between equal attributions. With fewer speakers, fewer differences can be shown."
 )
 ENERGY = (
     "The network's probability for the clip's own class as more and more of the clip's energy is removed, the most"
-    " relevant features first (above), and as nothing but these is left (below). Energy is the same in every domain, so"
-    " that these curves, unlike shares of the features, can be compared across domains; a spectrogram in decibels, the"
-    " input of some networks, is the exception. Grey: amplitude and random, the controls."
+    " relevant features first (above), and when only these are left (below). Energy is the same in every domain, so"
+    " these curves can be compared across domains, unlike curves over shares of features. The exception is a"
+    " spectrogram in decibels, the input of some networks. The grey lines are the controls, amplitude and random."
 )
 CASCADE = (
     "Layers lose what they learnt, from the last to the first: how much does the relevance still resemble that of the"
@@ -35,7 +35,7 @@ CASCADE = (
 
 @dataclass(frozen=True)
 class Panel:
-    """What one attribution in one domain says of the clip that all are shown by."""
+    """The picture and sounds of one attribution in one domain, for the clip that all attributions share."""
 
     domain: str
     attribution: str
@@ -44,16 +44,16 @@ class Panel:
 
 
 def write(folder: Path, entries: Sequence[Entry], left_out: Sequence[str], about: str) -> pd.DataFrame:
-    """`leaderboard.csv`, a row per number; `leaderboard.md` and `leaderboard.html`, a table per domain.
+    """Writes `leaderboard.csv`, a row per number; `leaderboard.md` and `leaderboard.html`, a table per domain.
 
     Args:
-        folder: to write them into.
-        entries: what there is to compare, all of the same clips.
-        left_out: what could not be asked, and why.
-        about: what is explained.
+        folder: the folder of the files.
+        entries: the entries to compare, all of the same clips.
+        left_out: attributions that failed, with the reason.
+        about: description of the network and its data.
 
     Returns:
-        See `ranking.table_of`.
+        The table of `ranking.table_of`.
     """
     table = table_of(entries)
     table.to_csv(folder / "leaderboard.csv", index=False, float_format="%.6g")
@@ -67,8 +67,8 @@ def write(folder: Path, entries: Sequence[Entry], left_out: Sequence[str], about
         f"**Best** of its domain; *tied* with it; ✗ fails. {TIED}",
         "",
     ]
-    found = findings(table)
-    lines += [*found, ""] if found else []
+    sentences = findings(table)
+    lines += [*sentences, ""] if sentences else []
     for domain, part in table.groupby("domain", sort=False):
         lines += [f"## {domain}", "", *markdown(part), ""]
     lines += [f"- left out: {reason}" for reason in left_out]
@@ -81,7 +81,7 @@ def write(folder: Path, entries: Sequence[Entry], left_out: Sequence[str], about
     columns = table["measure"].unique().tolist()
     page = template("leaderboard.html.j2", Path(__file__).parent).render(
         about=about, parts=parts, left_out=left_out, tied=TIED, explanations=explained(columns),
-        measures={column: shown_in(column) for column in columns}, figures=figures(entries), findings=found,
+        measures={column: shown_in(column) for column in columns}, figures=figures(entries), findings=sentences,
         definition=entries[0].definition, clip=clip, original=original, panels=panels,
     )  # fmt: skip
     (folder / "leaderboard.html").write_text(page, encoding="utf-8")
@@ -89,17 +89,17 @@ def write(folder: Path, entries: Sequence[Entry], left_out: Sequence[str], about
 
 
 def explained(columns: Sequence[str]) -> list[str]:
-    """How to read the columns of a leaderboard."""
+    """Explains how to read the columns of a leaderboard."""
     own = [column for column in columns if topic_of(column) is not ACROSS]
     is_across = len(own) < len(columns)
     return explanations(own) + ([f"{ACROSS.name.capitalize()}: {ACROSS.asks}"] if is_across else [])
 
 
 def findings(table: pd.DataFrame) -> list[str]:
-    """Which attributions find a planted confound, a sentence per domain that knows where it is.
+    """Says which attributions find a planted confound, a sentence per domain where its place is known.
 
-    One finds it whose share of positive relevance in it has its interval above chance, and above the share that the
-    control network, if there is one, has there.
+    An attribution finds it if the interval of its share of positive relevance there is above chance, and above the
+    share of the control network, if there is one.
     """
     sentences = []
     for domain, part in table.groupby("domain", sort=False):
@@ -114,17 +114,17 @@ def findings(table: pd.DataFrame) -> list[str]:
             name: f"{name} ({100 * share[name]:.1f} %, otherwise {100 * beyond[name]:.1f} %)"
             for name in share.sort_values(ascending=False).index
         }
-        found, missed = ([words[name] for name in words if finds[name] == is_found] for is_found in (True, False))
+        finders, others = ([words[name] for name in words if finds[name] == is_found] for is_found in (True, False))
         sentences.append(
-            f"In the domain {domain} the planted confound is found by {', '.join(found) or 'none'}; not by"
-            f" {', '.join(missed) or 'none'}. In brackets: the share of positive relevance in it, and what it would be"
-            " by chance or by the control network, whichever is more."
+            f"In the domain {domain} the planted confound is found by {', '.join(finders) or 'none'}; not by"
+            f" {', '.join(others) or 'none'}. In brackets: the share of positive relevance in it, and the share by"
+            " chance or of the control network, whichever is higher."
         )
     return sentences
 
 
 def markdown(part: pd.DataFrame) -> list[str]:
-    """One domain's table: a row per attribution, a column per measure."""
+    """The table of one domain in Markdown: a row per attribution, a column per measure."""
     measures = part["measure"].unique().tolist()
     lines = [f"| attribution | {' | '.join(measures)} |", "|---" * (len(measures) + 1) + "|"]
     for attribution, own in part.groupby("attribution", sort=False):
@@ -134,7 +134,7 @@ def markdown(part: pd.DataFrame) -> list[str]:
 
 
 def rows_of(part: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """One domain's numbers by attribution and measure."""
+    """The numbers of one domain, by attribution and measure."""
     return {
         str(attribution): {row["measure"]: row for row in own.to_dict("records")}
         for attribution, own in part.groupby("attribution", sort=False)
@@ -142,18 +142,20 @@ def rows_of(part: pd.DataFrame) -> dict[str, dict[str, Any]]:
 
 
 def figures(entries: Sequence[Entry]) -> list[Picture]:
-    """Those that the entries have curves for."""
+    """The figures of the curves that entries have."""
     known = {name for entry in entries for name in entry.curves}
-    found = []
+    pictures = []
     if "energy/deletion" in known:
-        found.append(Picture(plots.png(plot_energy(entries), dpi=120), "Probability over removed energy", ENERGY))
+        png = plots.png(plot_energy(entries), dpi=120)
+        pictures.append(Picture(png, "Probability over removed energy", ENERGY))
     if "cascade" in known:
-        found.append(Picture(plots.png(plot_cascade(entries), dpi=120), "Similarity over randomised layers", CASCADE))
-    return found
+        png = plots.png(plot_cascade(entries), dpi=120)
+        pictures.append(Picture(png, "Similarity over randomised layers", CASCADE))
+    return pictures
 
 
 def side_by_side(entries: Sequence[Entry]) -> tuple[str, Sound | None, list[Panel]]:
-    """The first clip that all reports show, its path and sound, and what each attribution says of it."""
+    """The path and sound of the first clip that all reports show, and a panel for each attribution."""
     drawn = [
         {path.name.split("-")[0]: path for path in sorted(entry.folder.glob("figures/[0-9]*-*.png"))}
         for entry in entries
@@ -171,6 +173,6 @@ def side_by_side(entries: Sequence[Entry]) -> tuple[str, Sound | None, list[Pane
 
 
 def sound_of(entry: Entry, row: str, name: str) -> Sound:
-    """One of the sounds that an explanation left of a clip."""
+    """One of the sounds of a clip in the folder of an explanation."""
     [path] = entry.folder.glob(f"audio/{row}-*-{name}.wav")
     return Sound(name, path.read_bytes())

@@ -1,9 +1,10 @@
-"""Which attribution is best by each measure, and which cannot be told apart from it.
+"""Which attribution is best by each measure, and which ones cannot be distinguished from the best.
 
-The best of many is best by luck as well, so that to test the others against it alone parts most tables of attributions
-that are all equally good. All pairs are tested, therefore: by paired t-tests over speakers, with Holm's correction.
-At most 5 % of the tables then part attributions that are equal, by simulation (`tests/leaderboard/test_ranking.py`).
-The family is all pairs of one table: of one measure, and one domain (`across/…`: all domains that share its scale).
+The best of many attributions is best partly by luck. If the others were tested against the best only, most tables would
+show differences between equally good attributions. Therefore all pairs are tested: by paired t-tests over speakers,
+with Holm's correction. Then at most 5 % of the tables show a difference between equal attributions, by simulation
+(`tests/leaderboard/test_ranking.py`). A table has one measure and one domain (`across/…`: all domains that share a
+scale). The correction is over all pairs of a table.
 """
 
 import itertools
@@ -21,22 +22,22 @@ from auscult.explain.measures.measure import Better, Measure, Topic
 
 ACROSS = Topic("across", "the measures on a scale that all domains share, ranked over all domains.", 1)
 RANKED = (Better.LOWER, Better.HIGHER)
-ALPHA = 0.05  # share of tables that may part what is equal
+ALPHA = 0.05  # share of tables that may show a difference between equal attributions
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What one attribution was measured by in one domain.
+    """The measures of one attribution in one domain.
 
     Args:
         domain, attribution: their names.
-        values: (N,) of the clips, by measure.
-        speakers: (N,) of the clips.
+        values: (N,), values per clip, by measure.
+        speakers: (N,), speaker of each clip.
         curves: places (F,) and values (N, F), by name.
-        clips: (N,) paths.
-        folder: of its explanation.
-        shares_scale: whether its energy is the signal's.
-        definition: of its fractions, see `perturbation`.
+        clips: (N,), path of each clip.
+        folder: folder of its explanation.
+        shares_scale: whether its energy is that of the signal.
+        definition: definition of its fractions, see `perturbation`.
     """
 
     domain: str
@@ -51,11 +52,11 @@ class Entry:
 
 
 def table_of(entries: Sequence[Entry]) -> pd.DataFrame:
-    """A row per entry and measure: domain, attribution, measure, mean, low, high, rank.
+    """Makes a row per entry and measure: domain, attribution, measure, mean, low, high, rank.
 
-    `rank` is "best", "tied" where it cannot be told apart from the best of its domain, see above, or "". `low` and
-    `high` are the ends of the mean's own 95 % interval. `across/…` is ranked over all domains. Of
-    measures by which none is best, it is "fails" where the mean is above `Measure.fails_above`.
+    `low` and `high` are the ends of the 95 % interval of the mean. `rank` is "best", "tied" if it cannot be
+    distinguished from the best of its domain, or "". Measures named `across/…` are ranked over all domains. Measures
+    without a best have the rank "fails" if the mean is above `Measure.fails_above`.
     """
     rows: list[dict[str, Any]] = []
     domains = list(dict.fromkeys(entry.domain for entry in entries))
@@ -67,12 +68,12 @@ def table_of(entries: Sequence[Entry]) -> pd.DataFrame:
         sharing = [entry for entry in entries if entry.shares_scale and measure.column in entry.values]
         if len({entry.domain for entry in sharing}) > 1:
             rows += [{**row, "measure": across(measure)} for row in ranked(sharing, measure.column)]
-    rows.sort(key=lambda row: (domains.index(row["domain"]), topic_of(row["measure"]).place))  # equals as they came
+    rows.sort(key=lambda row: (domains.index(row["domain"]), topic_of(row["measure"]).place))
     return pd.DataFrame(rows, columns=["domain", "attribution", "measure", "mean", "low", "high", "rank"])
 
 
 def across(measure: Measure) -> str:
-    """How a measure is called that is ranked over all domains."""
+    """The name of a measure that is ranked over all domains."""
     return f"{ACROSS.name}/{measure.name}"
 
 
@@ -83,15 +84,15 @@ def shown_in(column: str) -> Measure:
 
 
 def topic_of(column: str) -> Topic:
-    """Of a column of a leaderboard."""
+    """The topic of a column of a leaderboard."""
     return ACROSS if column.startswith(f"{ACROSS.name}/") else measure_of(column).topic
 
 
 def ranked(group: Sequence[Entry], column: str) -> list[dict[str, Any]]:
-    """The rows of one measure, of entries that are compared with each other."""
+    """Ranks entries by one measure, and returns their rows."""
     measure = measure_of(column)
     values = np.stack([entry.values[column] for entry in group], 1)  # (N, A)
-    known = ~np.isnan(values).any(1)  # for some clips there is nothing to measure
+    known = ~np.isnan(values).any(1)  # some clips have nothing to measure
     if not known.any():
         return []
     intervals = SpeakerIntervals([name for name, kept in zip(group[0].speakers, known, strict=True) if kept])
@@ -114,7 +115,7 @@ def ranked(group: Sequence[Entry], column: str) -> list[dict[str, Any]]:
 
 
 def told_apart(values: np.ndarray, intervals: SpeakerIntervals) -> np.ndarray:
-    """Which two of A attributions differ, (A, A) bool, of values (N, A): by t-tests of all pairs, paired."""
+    """Which pairs of A attributions differ, (A, A) bool, by paired t-tests of values (N, A)."""
     count = values.shape[1]
     apart = np.zeros((count, count), bool)
     one, other = np.array(list(itertools.combinations(range(count), 2)), int).reshape(-1, 2).T  # (P,)
@@ -124,10 +125,10 @@ def told_apart(values: np.ndarray, intervals: SpeakerIntervals) -> np.ndarray:
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """P-values (P,) with Holm's correction.
+    """Corrects p-values (P,) by Holm's method.
 
-    As statsmodels' `multipletests(p, method="holm")`, which collects garbage at each call: for the hundreds of
-    tables of a leaderboard, that takes minutes.
+    The result equals that of statsmodels' `multipletests(p, method="holm")`. That function collects garbage at each
+    call, which would take minutes for the hundreds of tables of a leaderboard.
     """
     order = np.argsort(p)
     corrected = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)).clip(max=1)

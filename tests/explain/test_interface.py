@@ -158,7 +158,7 @@ def test_a_checkpoint_listens_to_a_file_as_to_its_own_recordings(trained, tmp_pa
     assert explanation.relevance.shape == (4001,) and not explanation.cut
     long = torch.cat([tone(8000), tone(8000)])
     assert auscult.explain(model, long, sample_rate=8000).cut
-    with pytest.raises(Mistake, match=r"a waveform of 16000 samples is not of the network's 8000 \(1 s at 8000 Hz\)"):
+    with pytest.raises(Mistake, match=r"has 16000 samples, but the network's clips have 8000 \(1 s at 8000 Hz\)"):
         auscult.explain(model, long)
 
 
@@ -189,7 +189,7 @@ def test_a_notebook_shows_a_mistake_as_a_sentence():
         ({"recording": np.zeros((800, 100))}, "samples of the shape (800, 100) are not one recording"),
         ({"recording": np.zeros(800, int)}, "samples of the type int64 have no known scale"),
         ({"recording": np.full(800, np.nan)}, "the waveform is not finite"),
-        ({"recording": torch.zeros(2, 800)}, "a waveform of 2 channels is none that a network is given; say its"),
+        ({"recording": torch.zeros(2, 800)}, "a waveform has one channel, not 2; add sample_rate=…"),
         ({"sample_rate": 0}, "sample_rate=0 is not a whole number of hertz."),
         ({"recording": torch.zeros(800), "sample_rate": 8000}, "the recording cannot be listened to (silent)"),
         ({"recording": tone(80)}, "the model cannot be given 80 samples (0.01 s at 8000 Hz): RuntimeError: mat1"),

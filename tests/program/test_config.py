@@ -119,7 +119,7 @@ def test_tables_of_ones_own_recordings_may_lie_beside_them(tmp_path, monkeypatch
     (tmp_path / "labels.csv").touch()
     check_input(given | {"data": (data := {"csv": "labels.csv", "pattern": None, "speakers": None})})
     assert data["csv"] == "labels.csv"
-    with pytest.raises(Mistake, match=r"data\.speakers says more of recordings that data\.pattern or data\.csv label"):
+    with pytest.raises(Mistake, match=r"data\.speakers needs labels from data\.pattern or data\.csv"):
         check_input(given | {"data": {"csv": None, "pattern": None, "speakers": "people.csv"}})
     with pytest.raises(Mistake, match="nowhere does not exist"):
         check_input(given | {"input": "nowhere"})

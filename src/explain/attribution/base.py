@@ -1,7 +1,7 @@
-"""How relevant each value of a network's input is: what an attribution is, and how one is asked.
+"""How relevant each value of a network's input is: what an attribution is, and how it is called.
 
-A new attribution is a class that inherits from `Attribution`, and a YAML in `conf/attribution`. Anything else that can
-be called as one serves, too.
+A new attribution is a class that inherits from `Attribution`, and a YAML in `conf/attribution`. Any callable with the
+same arguments serves, too.
 """
 
 from abc import ABC, abstractmethod
@@ -18,14 +18,14 @@ from auscult.program.numbers import check_number
 
 
 class Attribution(ABC):
-    """A method that says which values of the input the logit of a class rests on.
+    """A method that says how much each value of the input contributes to the logit of a class.
 
     Attributes:
-        asks_logits_only: it takes complex inputs, too, and gives real relevance of them.
-        is_slope: its values are not shares of the logit, but say how the logit changes.
-        starts_from_silence: it takes what the front end makes of digital silence, (1, ...), as `silence`.
+        asks_logits_only: the method only needs logits. It accepts complex inputs, too, and gives real relevance.
+        is_slope: the values are not shares of the logit, but say how the logit changes with the input.
+        starts_from_silence: a call needs the argument `silence`, (1, ...): the front end's output for digital silence.
         biases: after a call, the part of each logit, (B,), that the network's biases got instead of the input; None
-            where the method does not tell them apart.
+            if the method does not separate it.
     """
 
     asks_logits_only = False
@@ -35,20 +35,20 @@ class Attribution(ABC):
 
     @property
     def name(self) -> str:
-        """For messages."""
+        """The name of the method in messages."""
         return type(self).__name__
 
     @abstractmethod
     def __call__(self, network: nn.Module, input: Tensor, target: Tensor) -> Tensor:
         """Relevance (B, ...) of inputs (B, ...) for the logits of the classes target (B,) int64.
 
-        It is float32 (float64 if the input is), detached and on the input's device, and does not depend on which
-        clips share a batch. The network's modes, parameters and gradients are left as they are.
+        Relevance is float32 (float64 if the input is), detached and on the device of the input. It does not depend on
+        the other clips of the batch. The network keeps its modes, parameters and gradients.
         """
 
 
 class OtherAttribution(Attribution):
-    """Any callable as an attribution, which may say the same of itself.
+    """Makes an attribution of any callable. The callable may have the attributes of `Attribution`.
 
     Args:
         method: `method(network, input, target) -> relevance`.
@@ -61,6 +61,7 @@ class OtherAttribution(Attribution):
 
     @property
     def name(self) -> str:
+        """The name of the callable."""
         return getattr(self.method, "__name__", type(self.method).__name__)
 
     def __call__(self, network: nn.Module, input: Tensor, target: Tensor, **silence: Tensor) -> Tensor:
@@ -70,7 +71,7 @@ class OtherAttribution(Attribution):
 
 
 def as_attribution(method: Any) -> Attribution:
-    """The method, whatever it inherits from."""
+    """The method itself if it is an `Attribution`, otherwise an `OtherAttribution` of it."""
     return method if isinstance(method, Attribution) else OtherAttribution(method)
 
 
@@ -86,14 +87,14 @@ def attribution_of(node: dict[str, Any]) -> Attribution:
 def relevance_of(
     attribution: Attribution, network: nn.Module, input: Tensor, target: Tensor, silence: Tensor
 ) -> Tensor:
-    """What an attribution says, (B, ...), whatever state its caller is in.
+    """Calls an attribution and checks its relevance, (B, ...). Works under inference mode and `no_grad`, too.
 
     Args:
         attribution, network, input, target: see `Attribution`.
-        silence: (1, ...), what the front end makes of digital silence.
+        silence: (1, ...), the front end's output for digital silence.
 
     Raises:
-        Mistake: it is no relevance of the input.
+        Mistake: the relevance is not finite or does not have the shape of the input.
     """
     options = {"silence": silence.to(input)} if attribution.starts_from_silence else {}
     with torch.inference_mode(False), torch.enable_grad():
@@ -110,10 +111,10 @@ def relevance_of(
 
 @contextmanager
 def explaining(network: nn.Module, input: Tensor, target: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Evaluation mode, full precision and gradients, whatever the caller is in: training, autocast, inference mode.
+    """Switches to evaluation mode, full precision and gradients, also under training, autocast or inference mode.
 
-    Yields copies of input and target, as autograd does not take tensors made in inference mode. Restores the mode of
-    each module, also of those that differ from the network's.
+    Yields copies of input and target, as autograd does not accept tensors that were made in inference mode. Each module
+    gets its own mode back, also a module whose mode differs from that of the network.
     """
     modes = [(module, module.training) for module in network.modules()]
     try:
@@ -138,12 +139,12 @@ def input_gradient(network: nn.Module, input: Tensor, target: Tensor) -> Tensor:
 
 
 def baseline_of(baseline: float | None, silence: Tensor | None, input: Tensor) -> Tensor:
-    """(1, ...) a number everywhere, or silence where there is no number, or zeros where nobody knows of it."""
+    """The baseline (1, ...): the given number everywhere; else silence; else, if silence is unknown, zeros."""
     if baseline is None and silence is not None:
         return silence.to(input)
     return torch.full_like(input[:1], 0.0 if baseline is None else baseline)
 
 
 def check_option(option: str, value: Any, kind: type, low: float = -1e9, nullable: bool = False) -> None:
-    """Raises a Mistake unless an option of an attribution is a number of its kind that is not too low."""
+    """Raises a Mistake unless an option of an attribution is a number of this type, not below `low`."""
     check_number({"attribution": {option: value}}, f"attribution.{option}", kind, low, 1e9, nullable)

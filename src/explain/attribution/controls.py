@@ -1,4 +1,4 @@
-"""Attributions that ask no network: what any other one is to be compared with."""
+"""Controls: attributions that do not use the network. Other attributions are compared with them."""
 
 import zlib
 
@@ -9,10 +9,10 @@ from auscult.explain.attribution.base import Attribution, baseline_of, check_opt
 
 
 class Amplitude(Attribution):
-    """Control: how far each value is from nothing, whatever the network.
+    """Control: the distance of each value from silence, for any network.
 
     Args:
-        baseline: the value of nothing; None: that of silence.
+        baseline: the value of silence; None: what the front end makes of silence.
     """
 
     asks_logits_only = starts_from_silence = True
@@ -27,7 +27,11 @@ class Amplitude(Attribution):
 
 
 class Random(Attribution):
-    """Control: Gaussian noise, whatever the network. A clip's noise follows from its values and the seed."""
+    """Control: Gaussian noise, for any network.
+
+    Args:
+        seed: a clip's noise follows from this seed and the values of the clip.
+    """
 
     asks_logits_only = True
 

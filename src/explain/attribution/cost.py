@@ -1,4 +1,4 @@
-"""What an attribution costs: time and memory."""
+"""Measures what a call costs: time and memory."""
 
 import os
 import time
@@ -8,21 +8,21 @@ from typing import Any, TypeVar
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
-def timed(ask: Callable[[], Found]) -> tuple[Found, float]:
-    """What is found, and how many seconds it takes."""
+def timed(ask: Callable[[], Result]) -> tuple[Result, float]:
+    """The result of a call, and the seconds that it took. Waits for the GPU."""
     wait = torch.cuda.synchronize if torch.cuda.is_initialized() else lambda: None
     wait()
     started = time.perf_counter()
-    found = ask()
+    result = ask()
     wait()
-    return found, time.perf_counter() - started
+    return result, time.perf_counter() - started
 
 
 def peak_megabytes(ask: Callable[[], object], device: torch.device) -> float:
-    """Most memory that tensors take at once meanwhile, beyond what they took before, in units of 10^6 bytes."""
+    """The most memory that tensors take during a call, beyond what they took before, in units of 10^6 bytes."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)

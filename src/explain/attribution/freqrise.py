@@ -1,4 +1,4 @@
-"""Relevance of frequencies by asking what is left of a class when random bands are kept, as FreqRISE was published."""
+"""Relevance of frequencies from the scores of a class when random bands are kept, as FreqRISE was published."""
 
 from collections.abc import Iterator, Sequence
 
@@ -16,24 +16,24 @@ class FreqRISE(Attribution):
     """FreqRISE's own estimate: the mean of the score times the mask, over random masks of the coefficients.
 
     R = 1 / (N p) sum_n f_c(x m_n) m_n over N masks m_n, after Brüsch et al., "FreqRISE: Explaining time series using
-    frequency masking", arXiv 2406.13584. It is not divided by how much the masks kept of each coefficient, as `RISE`
-    is: what chance kept more often is more relevant, too, so that the order of coefficients is another one. As in the
-    authors' code (github.com/theabrusch/FreqRISE), each clip's relevance is then brought to the range from 0 to 1,
-    which changes no order, and says nothing against a class.
+    frequency masking", arXiv 2406.13584. Unlike `RISE`, it does not divide by how much the masks kept of each
+    coefficient. A coefficient that chance kept more often is therefore more relevant, and the order of coefficients
+    differs from that of `RISE`. As in the authors' code (github.com/theabrusch/FreqRISE), each clip's relevance is then
+    scaled to the range from 0 to 1. This keeps the order, and no relevance speaks against a class.
 
     Taken from their code: 3000 masks of 200 cells in each dimension, each kept with probability 0.5, interpolated
     linearly to the coefficients, reflected at the edges and shifted by up to half as many coefficients as there are
-    cells; the score, which is the class's logit in the script of their last version and its probability in that of
-    their first. Their short-time transform has windows of 455 samples with hops of 35: domain.window_seconds=0.0569
-    domain.hop_seconds=0.0044. Assumed here: all clips meet the same masks, where theirs are drawn anew for each; of
-    transforms with fewer frames or frequencies than cells, which their code cannot mask, each is a cell of its own.
+    cells; the score, which is the logit of the class in their last script and its probability in their first. Their
+    short-time transform has windows of 455 samples with hops of 35: domain.window_seconds=0.0569
+    domain.hop_seconds=0.0044. Two things differ. Here all clips get the same masks; there each clip gets its own. If a
+    transform has fewer frames or frequencies than cells, here each of them is one cell; their code cannot mask it.
 
     Args:
-        masks: how many; each is a forward pass for every clip.
-        cells: of a mask, in each dimension.
+        masks: number of masks; each is a forward pass for every clip.
+        cells: number of cells of a mask, in each dimension.
         keep: probability that a cell is kept.
-        score: of the class, "logit" or "probability".
-        seed: of the masks.
+        score: what is averaged for the class, "logit" or "probability".
+        seed: seed of the masks.
     """
 
     asks_logits_only = True
@@ -52,14 +52,14 @@ class FreqRISE(Attribution):
         self.masks, self.cells, self.keep, self.score, self.seed = masks, cells, keep, score, seed
 
     def __call__(self, network: nn.Module, input: Tensor, target: Tensor) -> Tensor:
-        """See `Attribution`; of the coefficients (B, 1, ...) of a Fourier or short-time Fourier transform.
+        """See `Attribution`. The input is (B, 1, ...) complex, a Fourier or short-time Fourier transform.
 
         Raises:
-            Mistake: the input is none.
+            Mistake: the input is not complex.
         """
         if not input.is_complex():
             raise Mistake(
-                "attribution=freqrise masks frequencies: say domain=frequency or domain=time_frequency with it, or"
+                "attribution=freqrise masks frequencies: add domain=frequency or domain=time_frequency, or"
                 " choose attribution=rise."
             )
         with explaining(network, input, target) as (input, target), torch.no_grad():
@@ -72,9 +72,9 @@ class FreqRISE(Attribution):
             return from_0_to_1(total / (self.masks * self.keep))
 
     def draw(self, sizes: Sequence[int]) -> Iterator[Tensor]:
-        """Masks (1, 1, ...) float32 of these sizes, one after the other."""
+        """Yields masks (1, 1, ...) float32 of these sizes."""
         cells = [min(self.cells, size) for size in sizes]
-        edges = [min(self.cells // 2, size - 1) for size in sizes]  # that are reflected on both sides
+        edges = [min(self.cells // 2, size - 1) for size in sizes]  # values that are reflected at each end
         generator = torch.Generator().manual_seed(self.seed)
         mode = "linear" if len(sizes) == 1 else "bilinear"
         for _ in range(self.masks):
@@ -88,7 +88,7 @@ class FreqRISE(Attribution):
 
 
 def from_0_to_1(relevance: Tensor) -> Tensor:
-    """Relevance (B, ...) of each clip, its lowest as 0 and its highest as 1; all 0 where all is the same."""
+    """Scales the relevance (B, ...) of each clip to the range from 0 to 1; constant relevance becomes 0."""
     inner = tuple(range(1, relevance.dim()))
     low, high = relevance.amin(inner, keepdim=True), relevance.amax(inner, keepdim=True)  # (B, 1, ...)
     return (relevance - low) / (high - low).clamp(min=torch.finfo(relevance.dtype).tiny)

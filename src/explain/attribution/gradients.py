@@ -9,7 +9,7 @@ from auscult.explain.attribution.base import Attribution, baseline_of, check_opt
 
 
 class Gradient(Attribution):
-    """How much the logit changes with each value (Simonyan et al., arXiv 1312.6034), with its sign."""
+    """The gradient of the logit, with its sign (Simonyan et al., arXiv 1312.6034)."""
 
     is_slope = True
 
@@ -19,7 +19,7 @@ class Gradient(Attribution):
 
 
 class GradientXInput(Attribution):
-    """Gradient times value (Shrikumar et al., arXiv 1605.01713): the logit's first-order terms about zero."""
+    """The gradient times the input (Shrikumar et al., arXiv 1605.01713): the first-order terms of the logit at zero."""
 
     def __call__(self, network: nn.Module, input: Tensor, target: Tensor) -> Tensor:
         with explaining(network, input, target) as (input, target):
@@ -27,15 +27,16 @@ class GradientXInput(Attribution):
 
 
 class IntegratedGradients(Attribution):
-    """The gradient, averaged on the straight way from a baseline, times the way.
+    """The mean gradient on the straight path from a baseline to the input, times the difference of the two.
 
-    After Sundararajan et al., arXiv 1703.01365: the more steps, the closer the sum comes to what the logit gains on the
-    way (completeness). Steps end at (k / steps)^3 and so are short near the baseline, for to hear nothing and to hear a
-    little are far apart: with 32 even steps AudioNet's sum misses the gain by up to 13 %, with these by 1 %.
+    After Sundararajan et al., arXiv 1703.01365. With more steps, the sum of the relevance comes closer to the logit of
+    the input minus that of the baseline (completeness). Steps end at (k / steps)^3, so they are short near the
+    baseline, where the logit changes fast. With 32 even steps, AudioNet's sum misses the difference by up to 13 %; with
+    these steps, by 1 %.
 
     Args:
         steps: gradients per clip.
-        baseline: the value of each feature at the start of the way; None: that of silence.
+        baseline: the value of each feature at the start of the path; None: what the front end makes of silence.
     """
 
     starts_from_silence = True
@@ -57,14 +58,14 @@ class IntegratedGradients(Attribution):
 
 
 class SmoothGrad(Attribution):
-    """The gradient, averaged over noisy copies of the input (Smilkov et al., arXiv 1706.03825).
+    """The mean gradient over noisy copies of the input (Smilkov et al., arXiv 1706.03825).
 
-    Each clip meets the same draws, scaled to its own range.
+    All clips get the same draws, scaled to the range of the clip.
 
     Args:
         noise: standard deviation of the Gaussian noise, as a share of the clip's range from lowest to highest value.
         samples: noisy copies per clip.
-        seed: of the noise.
+        seed: seed of the noise.
     """
 
     is_slope = True

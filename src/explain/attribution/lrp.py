@@ -1,7 +1,7 @@
-"""Layer-wise relevance propagation: the logit, handed back layer by layer to what it was made of.
+"""Layer-wise relevance propagation: the logit is handed back, layer by layer, to the input values that caused it.
 
 Bach et al., PLoS ONE 10(7), 2015; Montavon et al., "Layer-Wise Relevance Propagation: An Overview", 2019. The rules are
-zennit's, those that take most of the time rewritten in `rules.py`; here is which layer takes which.
+zennit's. Those that take most of the time are rewritten in `lrp_rules.py`. This file says which layer has which rule.
 """
 
 from weakref import WeakSet
@@ -20,9 +20,9 @@ from auscult.mistake import Mistake
 from auscult.modules.colours import Colours
 from auscult.plain_data import shown
 
-ROUNDING = 1e-3  # by which an input may exceed its bounds
+ROUNDING = 1e-3  # an input may exceed its bounds by this much
 
-# name: rule of the first layer, where it has one of its own; rule of convolutions. Dense layers take epsilon.
+# name: rule of the first layer, if it has its own; rule of convolutions. Dense layers have the epsilon rule.
 COMPOSITES: dict[str, tuple[str | None, str]] = {
     "epsilon": (None, "epsilon"),
     "epsilon_plus": (None, "plus"),
@@ -36,45 +36,44 @@ COMPOSITES: dict[str, tuple[str | None, str]] = {
 class LRP(Attribution):
     """Relevance (B, ...) of the input by one rule per kind of layer, starting from the target's logit.
 
-    A layer's bias takes part in its output, so it has a share of the output's relevance, as one more input that is
-    always 1 would have (Montavon et al., section 10.2). It is no value of the input, though: its share goes no further,
-    and what all biases get of a clip is kept apart, in `biases`. With that, relevance adds up to the logit, but for
-    what epsilon absorbs and for outputs that have no contributions to hand their relevance to.
+    A bias contributes to the output of its layer, like one more input that is always 1. So it gets a share of the
+    output's relevance (Montavon et al., section 10.2). It is no value of the input, so its share goes no further: the
+    relevance of all biases is kept apart, in `biases`. Together, relevance and `biases` add up to the logit. Two parts
+    are lost: what epsilon absorbs, and the relevance of outputs without contributions.
 
-    `zero_bias` is for all rules at once, as zennit's `zero_params` is; flat and z^B, the rules of first layers, are
-    free of biases anyway. It has two sides:
+    `zero_bias` is for all rules, as zennit's `zero_params` is. The rules of first layers, flat and z^B, use no biases.
 
     False, as in Bach et al. (equations 58 and 60) and by default in lrp_toolbox, zennit and iNNvestigate: a bias is
-    part of the denominator, under alpha-beta and z-plus only of that of its own sign. The epsilon rule then gives
-    the exact contributions wherever the network is affine, as AudioNet's dense layers are; in a network of ReLUs and
-    maxima it is gradient times input as epsilon goes to 0 (Ancona et al., arXiv 1711.06104). Relevance of the input
-    alone misses the logit by the share of the biases.
+    part of the denominator; under alpha-beta and z-plus, only of the denominator with its sign. The epsilon rule then
+    gives the exact contributions wherever the network is affine, as AudioNet's dense layers are. In a network of ReLUs
+    and maxima it becomes gradient times input as epsilon goes to 0 (Ancona et al., arXiv 1711.06104). Relevance of the
+    input alone misses the logit by the share of the biases.
 
     True, as in iNNvestigate's rules that ignore the bias and in the z-plus of deep Taylor decomposition (Montavon et
-    al., Pattern Recognition 65, 2017): inputs get the share of the biases, too, in proportion to theirs, and relevance
-    of the input alone adds up to the logit. But it is not what they contributed: where contributions nearly cancel
-    without the bias, the quotients of the epsilon rule have no bounds, and may have the other sign.
+    al., Pattern Recognition 65, 2017): inputs also get the share of the biases, in proportion to their own, and
+    relevance of the input alone adds up to the logit. But it is not what the inputs contributed. If contributions
+    nearly cancel without the bias, the quotients of the epsilon rule have no bounds, and may have the wrong sign.
 
-    Alpha2-beta1 conserves only where an output has both positive and negative contributions, which three weights of a
-    first layer on waveforms often do not give it. What biases make of digital silence is relevant, but silence itself
-    can hold no relevance under rules that hand it out in proportion to the input: the biases keep it, or it is lost if
-    they are left out. Flat puts it on the silence, where it is not heard.
+    Alpha2-beta1 conserves only if an output has both positive and negative contributions. A first layer on waveforms
+    with three weights often gives it only one of the two. Biases make digital silence relevant. But rules that share
+    relevance in proportion to the input give none to silence: the biases keep it, or it is lost if they are left out.
+    Flat gives it to the silence, where it is not heard.
 
     Args:
         composite: one of `COMPOSITES`.
         zero_bias: leave biases out of all rules.
-        epsilon: added to the outputs of the layers under the epsilon rule, with their sign, before relevance is
-            divided by them; it absorbs the relevance of outputs that are smaller.
-        low: z^B's lowest possible value of the input. None: each clip's own lowest value, or the negative of its peak
-            where it has both signs, as waveforms do.
-        high: z^B's highest possible value, likewise.
+        epsilon: under the epsilon rule, added to the outputs of a layer, with their sign, before relevance is divided
+            by them. It absorbs the relevance of outputs that are smaller.
+        low: lowest possible value of the input, for z^B. None: the lowest value of each clip, or the negative of its
+            peak if it has both signs, as waveforms do.
+        high: highest possible value of the input, for z^B. None: the same with the highest value.
 
     Attributes:
-        biases: (B,) relevance that the network's biases got of each clip when it was last called, in the unit of the
-            logit. NaN where a layer's rows are not the clips.
+        biases: (B,) relevance of the network's biases in the last call, in the unit of the logit. NaN if the rows of a
+            layer are not the clips.
 
     Raises:
-        Mistake: an option is wrong, or, when called, the network is one whose relevance would be.
+        Mistake: an option is wrong; or, in a call, LRP would be wrong for the network.
     """
 
     def __init__(
@@ -93,7 +92,7 @@ class LRP(Attribution):
         check_option("low", low, float, nullable=True)
         check_option("high", high, float, nullable=True)
         self.low, self.high = low, high
-        self.known: WeakSet[nn.Module] = WeakSet()  # networks that were found to be right
+        self.known: WeakSet[nn.Module] = WeakSet()  # networks that passed the check
         self.biases: Tensor | None = None
 
         zero_params = ["bias"] if zero_bias else None
@@ -150,7 +149,7 @@ class LRP(Attribution):
 
 
 def z_box(low: float | None, high: float | None) -> BasicHook:
-    """The z^B rule between bounds, or each clip's own where they are None. Biases would cancel: they are left out."""
+    """The z^B rule with these bounds; None: the bounds of each clip. Biases would cancel, so they are left out."""
     rule = rules.ZBox(low, high, zero_params=["bias"])
     if low is None:
         rule.input_modifiers[1] = lowest
@@ -160,7 +159,7 @@ def z_box(low: float | None, high: float | None) -> BasicHook:
 
 
 def lowest(input: Tensor) -> Tensor:
-    """Lowest value of each clip, spread over its values (B, ...); minus its peak where it has both signs."""
+    """The lowest value of each clip, or minus its peak if it has both signs, expanded to (B, ...)."""
     inner = tuple(range(1, input.dim()))
     low, high = input.amin(inner, keepdim=True), input.amax(inner, keepdim=True)  # (B, 1, ...)
     return torch.where((low < 0) & (high > 0), torch.minimum(low, -high), low).expand_as(input)

@@ -1,4 +1,4 @@
-"""Whether the rules of layer-wise relevance propagation are right for a network."""
+"""Checks whether the rules of layer-wise relevance propagation are right for a network."""
 
 from typing import Any
 
@@ -34,10 +34,13 @@ OTHERWISE = "do without it, or leave it to the front end"
 
 
 class ForwardCheck(TorchDispatchMode):
-    """Watches a forward pass and stops at the first thing for which relevance would silently be wrong.
+    """Watches a forward pass and stops at the first flaw that would silently make relevance wrong.
 
-    That is an operation that has no rule: one outside the modules that have, and not among `ROUTES`. It also is what
-    rules misunderstand: a module's second use, and a weight that is computed from others.
+    There are three flaws: an operation without a rule, outside the modules that have one and not among `ROUTES`; the
+    second use of a module; and a weight that is computed from others.
+
+    Args:
+        network: the network to check.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -58,7 +61,7 @@ class ForwardCheck(TorchDispatchMode):
             hooks += [module.register_forward_pre_hook(self._enter)]
             hooks += [module.register_forward_hook(self._leave, prepend=True)]
         try:
-            # only what depends on the input requires a gradient then
+            # so that only values that depend on the input require a gradient
             frozen = {name: parameter.detach() for name, parameter in self.network.named_parameters()}
             with self:
                 functional_call(self.network, frozen, input.requires_grad_().clone())
@@ -67,6 +70,7 @@ class ForwardCheck(TorchDispatchMode):
                 hook.remove()
 
     def mistake(self, module: nn.Module, flaw: str, way_out: str) -> Mistake:
+        """The Mistake that names a module of the network, its flaw and the way out."""
         place = ".".join(filter(None, ["network", self.names[module]]))
         return Mistake(
             f"LRP would be wrong: {place} ({type(module).__name__}) {flaw}; {way_out}, or choose"
@@ -98,7 +102,7 @@ class ForwardCheck(TorchDispatchMode):
 
 
 def has_rule(module: nn.Module) -> bool:
-    """Whether our composites have a rule for a module that is right: not if a subclass changed what it does."""
+    """Whether our composites have a rule that fits a module. They have none for a subclass that changes `forward`."""
     if type(module) is Colours:
         return True
     ruled = isinstance(module, Linear | Activation | AvgPool | Sum) and not isinstance(module, nn.MultiheadAttention)

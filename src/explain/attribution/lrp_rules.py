@@ -1,9 +1,9 @@
-"""zennit's rules, without what they compute in vain.
+"""zennit's rules, without unnecessary computation.
 
-zennit lets autograd take each layer's own gradient and throws it away for the layer's relevance; it clones what goes
-into a layer; and it asks after the sign of outputs that can have but one. A rule here takes the place of the layer's
-gradient, so that a layer costs its forward pass, one with the rule's weights, and one gradient of that. Relevance is
-the same. What the bias of a layer gets, which zennit drops, is collected beside it.
+zennit lets autograd compute the gradient of each layer, and then replaces it by the layer's relevance. It also clones
+the input of a layer, and checks the sign of outputs that can have only one. Here a rule replaces the gradient from the
+start. So a layer costs its forward pass, one forward pass with the rule's weights, and one gradient. Relevance is the
+same. The relevance of biases, which zennit drops, is collected in addition.
 """
 
 from abc import abstractmethod
@@ -23,16 +23,17 @@ STABILISER = 1e-6  # zennit's
 
 
 class Propagation(torch.autograd.Function):
-    """A module's forward pass, whose backward pass is a rule's.
+    """The forward pass of a module, with a rule as its backward pass.
 
-    A bias is the weight of one more input, which is always 1. `biases`, (B,), stands for those of all layers: its
-    gradient is the relevance of them.
+    A bias is the weight of one more input, which is always 1. `biases`, (B,), stands for the biases of all layers: its
+    gradient is their relevance.
     """
 
     @staticmethod
     def forward(
         ctx: Any, input: Tensor, biases: Tensor | None, rule: "Rule", module: nn.Module, forward: Forward
     ) -> Tensor:
+        """The layer's output, and what the backward pass needs."""
         ctx.rule, ctx.module, ctx.forward = rule, module, forward
         ctx.clips = None if biases is None else len(biases)
         ctx.save_for_backward(input)
@@ -40,18 +41,19 @@ class Propagation(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, relevance: Tensor) -> tuple[Tensor | None, ...]:
+        """Relevance of the input and of the biases, given that of the output."""
         (input,) = ctx.saved_tensors
-        of_input, of_bias = ctx.rule.propagate(input, relevance, ctx.module, ctx.forward)
-        if of_bias is not None and len(of_bias) != ctx.clips:  # rows that are no clips, such as frames
-            of_bias = None if ctx.clips is None else of_bias.new_full((ctx.clips,), torch.nan)
-        return of_input, of_bias, None, None, None
+        input_relevance, bias_relevance = ctx.rule.propagate(input, relevance, ctx.module, ctx.forward)
+        if bias_relevance is not None and len(bias_relevance) != ctx.clips:  # rows that are not clips, such as frames
+            bias_relevance = None if ctx.clips is None else bias_relevance.new_full((ctx.clips,), torch.nan)
+        return input_relevance, bias_relevance, None, None, None
 
 
 class Rule(Hook):
-    """A rule for zennit's composites. One serves all layers.
+    """A rule for zennit's composites. One object serves all layers.
 
     Attributes:
-        biases: (B,), stands for the biases in the next pass (see `Propagation`); None: nobody asks.
+        biases: (B,), stands for the biases in the next pass (see `Propagation`); None: their relevance is not needed.
     """
 
     biases: Tensor | None = None
@@ -60,19 +62,20 @@ class Rule(Hook):
     def propagate(
         self, input: Tensor, relevance: Tensor, module: nn.Module, forward: Forward
     ) -> tuple[Tensor, Tensor | None]:
-        """Relevance of a layer's input, and of its bias, given that of its output.
+        """Relevance of a layer's input and of its bias, given the relevance of its output.
 
         Args:
             input: (B, ...).
-            relevance: of the output.
+            relevance: relevance of the output, in its shape.
             module: the layer.
-            forward: its own forward pass, with the weights that it has when called.
+            forward: the forward pass of the layer, with the weights that it has at the time of the call.
 
         Returns:
-            (B, ...), and (B,), each clip's sum; None where no bias takes part.
+            Relevance of the input (B, ...), and of the bias (B,), summed per clip; None if no bias takes part.
         """
 
     def register(self, module: nn.Module) -> RemovableHandleList:
+        """Gives a module this rule; the handles remove it."""
         forward = module.forward
 
         def ruled(input: Tensor) -> Tensor:
@@ -82,43 +85,47 @@ class Rule(Hook):
         return RemovableHandleList([Restored(module)])
 
     def copy(self) -> "Rule":
+        """The rule itself, as one object serves all layers; zennit asks for a copy per layer."""
         return self
 
 
 class Restored:
-    """Gives a module its own forward pass back."""
+    """A handle that gives a module its own forward pass back."""
 
     def __init__(self, module: nn.Module) -> None:
         self.module = module
 
     def remove(self) -> None:
+        """Gives the forward pass back."""
         self.module.__dict__.pop("forward", None)
 
 
 class Pass(Rule):
-    """Relevance goes through as it is, as through activations."""
+    """Passes relevance through unchanged: the rule of activations."""
 
     def propagate(
         self, input: Tensor, relevance: Tensor, module: nn.Module, forward: Forward
     ) -> tuple[Tensor, Tensor | None]:
+        """See `Rule.propagate`."""
         return relevance, None
 
 
 class Merge(Rule):
-    """Relevance of a bin is that of its colours together, as Audio-LRP adds up the channels of its heat maps."""
+    """Sums the relevance of a bin over its colours, as Audio-LRP adds up the channels of its heat maps."""
 
     def propagate(
         self, input: Tensor, relevance: Tensor, module: nn.Module, forward: Forward
     ) -> tuple[Tensor, Tensor | None]:
+        """See `Rule.propagate`."""
         return relevance.sum(1, keepdim=True), None
 
 
 class Epsilon(Rule):
-    """LRP-epsilon: to each input, and the bias, in proportion to its contribution (Bach et al., equation 58).
+    """LRP-epsilon: relevance goes to inputs and bias in proportion to their contributions (Bach et al., equation 58).
 
     Args:
         epsilon: see `zennit.rules.Epsilon`.
-        zero_params: names of parameters that are left out.
+        zero_params: names of the parameters that are left out.
     """
 
     def __init__(self, epsilon: float, zero_params: list[str] | None) -> None:
@@ -128,6 +135,7 @@ class Epsilon(Rule):
     def propagate(
         self, input: Tensor, relevance: Tensor, module: nn.Module, forward: Forward
     ) -> tuple[Tensor, Tensor | None]:
+        """See `Rule.propagate`."""
         leaf, output = contributed(input, self.parameters, module, forward)
         quotient = relevance / stabilize(output.detach(), self.epsilon)
         (gradient,) = torch.autograd.grad(output, leaf, quotient)
@@ -136,10 +144,10 @@ class Epsilon(Rule):
 
 
 class AlphaBeta(Rule):
-    """LRP-alpha-beta: alpha times by positive contributions, less beta times by negative ones; z-plus where beta is 0.
+    """LRP-alpha-beta: alpha times the shares of positive contributions, minus beta times those of negative ones.
 
-    A positive bias is one of the positive contributions, a negative one of the negative (Bach et al., equation 60).
-    Behind a ReLU no input is negative, and half of the terms are zero: they are left out then.
+    With beta 0 it is z-plus. A positive bias belongs to the positive contributions, a negative bias to the negative
+    ones (Bach et al., equation 60). After a ReLU no input is negative; the terms that are then zero are left out.
 
     Args:
         alpha, beta: see `zennit.rules.AlphaBeta`.
@@ -150,7 +158,7 @@ class AlphaBeta(Rule):
         super().__init__()
         self.zero_params = zero_params
         self.shares = [(share, sign) for share, sign in ((alpha, 1), (-beta, -1)) if share]
-        # weights of one sign: with those of positive inputs goes the bias, of which there is but one
+        # weights of one sign; the bias goes with the weights of positive inputs, so that it counts once
         self.weights = {
             sign: [clamped(sign, zero_params), clamped(-sign, zero_bias(zero_params))] for sign in (1, -1)
         }  # fmt: skip
@@ -158,47 +166,51 @@ class AlphaBeta(Rule):
     def propagate(
         self, input: Tensor, relevance: Tensor, module: nn.Module, forward: Forward
     ) -> tuple[Tensor, Tensor | None]:
+        """See `Rule.propagate`."""
         inputs = [input.clamp(min=0), input.clamp(max=0)] if (input < 0).any() else [input]
         contribute = as_product if has_few_inputs(module) else as_layer
         total, bias = torch.zeros_like(input), bias_of(module, self.zero_params)
-        of_bias = None if bias is None else input.new_zeros(len(input))
+        bias_relevance = None if bias is None else input.new_zeros(len(input))
         for share, sign in self.shares:
             output, gradients_for = contribute(inputs, self.weights[sign], module, forward)
-            divisor = output.add_(sign * STABILISER)  # no output has the other sign
+            divisor = output.add_(sign * STABILISER)  # no output has the opposite sign
             quotient = torch.div(relevance, divisor, out=divisor)
             for part, gradient in zip(inputs, gradients_for(quotient), strict=True):
                 total.addcmul_(part, gradient, value=share)
-            if bias is not None and of_bias is not None:
+            if bias is not None and bias_relevance is not None:
                 own = bias.clamp(min=0) if sign > 0 else bias.clamp(max=0)
-                of_bias += share * summed(quotient, own, module)
-        return total, of_bias
+                bias_relevance += share * summed(quotient, own, module)
+        return total, bias_relevance
 
 
 def bias_of(module: nn.Module, zero_params: list[str] | None) -> Tensor | None:
-    """A layer's bias (out,); None where it has none, or it is left out."""
+    """The bias (out,) of a layer; None if it has none, or if biases are left out."""
     bias = getattr(module, "bias", None)
     return None if bias is None or "bias" in (zero_params or ()) else bias.detach()
 
 
 def summed(quotient: Tensor, bias: Tensor, module: nn.Module) -> Tensor:
-    """What a bias (out,) gets of each clip, (B,): itself times the outputs' relevance over their denominators."""
+    """Relevance of a bias (out,) per clip, (B,): the bias times the quotients of the outputs, summed.
+
+    The quotient of an output is its relevance over its denominator.
+    """
     return torch.einsum("b...o,o->b" if isinstance(module, nn.Linear) else "bo...,o->b", quotient, bias)
 
 
 def clamped(sign: int, zero_params: list[str] | None) -> ParamMod:
-    """Weights of one sign only."""
+    """Keeps only the weights of one sign."""
     return ClampMod(min=0.0, zero_params=zero_params) if sign > 0 else ClampMod(max=0.0, zero_params=zero_params)
 
 
 def contributed(input: Tensor, weights: ParamMod, module: nn.Module, forward: Forward) -> tuple[Tensor, Tensor]:
-    """The input as a leaf of autograd's, and what the layer makes of it with other weights."""
+    """The input as a leaf of autograd, and the output of the layer with modified weights."""
     leaf = input.detach().requires_grad_()
     with weights(module), torch.enable_grad():
         return leaf, forward(leaf)
 
 
 def as_layer(inputs: list[Tensor], weights: list[ParamMod], module: nn.Module, forward: Forward) -> Contributions:
-    """The sum of what a layer makes of each input with its weights, and the gradients for a gradient of that."""
+    """Sums the layer's outputs over inputs, each with its own weights. Also gives the function for their gradients."""
     pairs = zip(inputs, weights[: len(inputs)], strict=True)
     leaves, outputs = zip(*(contributed(input, own, module, forward) for input, own in pairs), strict=True)
     total = outputs[0].detach()
@@ -210,7 +222,7 @@ def as_layer(inputs: list[Tensor], weights: list[ParamMod], module: nn.Module, f
 def has_few_inputs(module: nn.Module) -> bool:
     """Whether each output of a convolution has so few inputs that a product of matrices beats its gradient.
 
-    First layers do: of one channel, PyTorch's gradient takes longer than the rest of AlexNet's forward pass.
+    First layers have few: for one channel, PyTorch's gradient takes longer than the rest of AlexNet's forward pass.
     """
     if not isinstance(module, nn.Conv1d | nn.Conv2d) or module.groups > 1 or isinstance(module.padding, str):
         return False
@@ -218,9 +230,9 @@ def has_few_inputs(module: nn.Module) -> bool:
 
 
 def as_product(inputs: list[Tensor], weights: list[ParamMod], module: nn.Module, forward: Forward) -> Contributions:
-    """`as_layer` of a convolution, as one product of matrices for all inputs."""
+    """Does the same as `as_layer` for a convolution, by one product of matrices for all inputs."""
     layer: Any = module
-    flat = inputs[0].dim() == 3  # unfolding knows pictures only
+    flat = inputs[0].dim() == 3  # unfold needs two dimensions
     size = (1, *inputs[0].shape[2:]) if flat else tuple(inputs[0].shape[2:])
     names = ("kernel_size", "dilation", "padding", "stride")
     how = {name: (int(name != "padding"),) * flat + getattr(layer, name) for name in names}

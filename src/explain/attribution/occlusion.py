@@ -1,4 +1,4 @@
-"""Relevance by hiding parts of the input."""
+"""Relevance from hiding parts of the input."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -11,16 +11,16 @@ from auscult.mistake import Mistake
 
 
 class Occlusion(Attribution):
-    """What the logit loses when a window is hidden, averaged over the windows that hide a value.
+    """The loss of the logit when a window is hidden, averaged over all windows that contain a value.
 
-    After Zeiler and Fergus, arXiv 1311.2901. The window slides over all dimensions but batch and channel; those at the
-    far edges are cut off there, so that every value is hidden at least once. Costs one forward pass per window.
+    After Zeiler and Fergus, arXiv 1311.2901. The window slides over all dimensions but batch and channel. Windows end
+    at the edges of the input, so that every value is hidden at least once. Each window costs one forward pass.
 
     Args:
-        window: its extent, as a number of values or, below 1, as a share of the dimension; one per dimension, or one
-            for all.
-        stride: from one window to the next, likewise; not more than the window.
-        baseline: the value that hides; None: what silence has there.
+        window: size of the window, as a number of values or, below 1, as a share of the dimension. One number for all
+            dimensions, or one for each.
+        stride: distance from one window to the next, in the same unit; not more than the window.
+        baseline: the value that replaces hidden values; None: what the front end makes of silence.
     """
 
     asks_logits_only = starts_from_silence = True
@@ -63,12 +63,12 @@ class Occlusion(Attribution):
 
 
 def per_dimension(extent: float | Sequence[float], dimensions: int) -> list[float]:
-    """One extent per dimension, of one for each or one for all."""
+    """One extent per dimension, from a list or from one number for all dimensions."""
     return list(extent) if isinstance(extent, Sequence) and not isinstance(extent, str) else [extent] * dimensions
 
 
 def _counts(option: str, extent: float | Sequence[float], sizes: Sequence[int]) -> list[int]:
-    """Extents in values, (D,), within dimensions of these sizes, (D,)."""
+    """Converts extents to numbers of values, (D,), for dimensions of these sizes, (D,)."""
     extents = per_dimension(extent, len(sizes))
     if len(extents) != len(sizes):
         raise Mistake(f"attribution.{option}={extent} names {len(extents)} dimensions; the input has {len(sizes)}.")

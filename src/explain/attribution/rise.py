@@ -1,4 +1,4 @@
-"""Relevance by asking what is left of a class when random parts of the input are kept: by logits alone."""
+"""Relevance from the probability of a class when random parts of the input are kept. Needs logits only."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,22 +12,22 @@ from auscult.mistake import Mistake
 
 
 class RISE(Attribution):
-    """The mean probability of the class over random masks that keep a value, less that over all masks.
+    """The mean probability of the class over random masks that keep a value, minus the mean over all masks.
 
-    After Petsiuk et al., "RISE: Randomized Input Sampling for Explanation of Black-box Models", arXiv 1806.07421; each
-    value's mean is over what the masks kept of it. `FreqRISE`, which masks frequencies, does not divide by that. A mask
-    is a grid of cells, each kept with the probability `keep`, shifted by a random part of a cell and interpolated
-    linearly in between. Taking off the mean over all masks, which theirs leave in, changes no clip's order and lets
-    relevance have a sign.
+    After Petsiuk et al., "RISE: Randomized Input Sampling for Explanation of Black-box Models", arXiv 1806.07421. The
+    mean of a value is weighted by how much each mask keeps of it; `FreqRISE`, which masks frequencies, does not divide
+    by these weights. A mask is a grid of cells, each kept with the probability `keep`, shifted by a random part of a
+    cell and interpolated linearly in between. The paper does not subtract the mean over all masks. To subtract it
+    keeps the order of a clip's values and gives relevance a sign.
 
-    All clips meet the same masks. Costs one forward pass per mask; the more masks, the less of it is chance.
+    All clips get the same masks. Each mask costs one forward pass; with more masks, chance matters less.
 
     Args:
-        masks: how many.
-        cells: of the grid, for each dimension but batch and channel, or one number for all.
-        keep: probability that a cell is kept, within 0 and 1.
-        baseline: what stands where a mask is 0; None: silence.
-        seed: of the masks.
+        masks: number of masks.
+        cells: number of cells of the grid, for each dimension but batch and channel, or one number for all.
+        keep: probability that a cell is kept, between 0 and 1.
+        baseline: the value where a mask is 0; None: what the front end makes of silence.
+        seed: seed of the masks.
     """
 
     asks_logits_only = starts_from_silence = True
@@ -45,7 +45,7 @@ class RISE(Attribution):
             check_option("cells", each, int, low=1)
         check_option("keep", keep, float, low=0)
         if not 0 < keep < 1:
-            raise Mistake(f"attribution.keep={keep} must be within 0 and 1, and neither of them.")
+            raise Mistake(f"attribution.keep={keep} must be above 0 and below 1.")
         check_option("baseline", baseline, float, nullable=True)
         check_option("seed", seed, int, low=0)
         self.masks, self.cells, self.keep, self.baseline, self.seed = masks, cells, keep, baseline, seed
@@ -62,7 +62,7 @@ class RISE(Attribution):
             return total / kept.clamp(min=torch.finfo(kept.dtype).tiny) - scores / self.masks
 
     def _draw(self, sizes: Sequence[int], like: Tensor) -> Iterator[Tensor]:
-        """Masks (1, 1, ...) of these sizes, one after the other."""
+        """Yields masks (1, 1, ...) of these sizes."""
         cells = per_dimension(self.cells, len(sizes))
         if len(cells) != len(sizes):
             raise Mistake(f"attribution.cells={self.cells} names {len(cells)} dimensions; the input has {len(sizes)}.")

@@ -1,4 +1,4 @@
-"""A model in coefficients of the signal: what a transform gives is its input."""
+"""The parts of a model whose inputs are the coefficients of a signal."""
 
 from typing import Any
 
@@ -9,25 +9,28 @@ from auscult.modules.front_end import FrontEnd
 
 
 class Samples:
-    """A transform that leaves the samples as they are."""
+    """The identity as a transform: the coefficients are the samples."""
 
     def transform(self, waveform: Tensor) -> Tensor:
+        """The waveform (..., N) itself."""
         return waveform
 
     def inverse(self, coefficients: Tensor) -> Tensor:
+        """The samples (..., N) themselves."""
         return coefficients
 
     def relevance(self, waveform: Tensor, relevance: Tensor) -> tuple[Tensor, Tensor]:
+        """Relevance (..., N) itself; nothing, (...), is kept apart."""
         return relevance, torch.zeros_like(relevance[..., 0])
 
 
 class CoefficientFrontEnd(FrontEnd):
-    """Makes coefficients (B, 1, ...) of the signals of waveforms (B, 1, T).
+    """Turns waveforms (B, 1, T) into the coefficients (B, 1, ...) of their signals.
 
     Args:
-        signal: makes the signals.
-        transform: makes coefficients of them.
-        frequencies, times: of the coefficients.
+        signal: turns waveforms into signals.
+        transform: turns signals into coefficients.
+        frequencies, times: axes of the coefficients, in hertz and seconds; None if they have no such axis.
     """
 
     def __init__(self, signal: nn.Module, transform: Any, frequencies: Tensor | None, times: Tensor | None) -> None:
@@ -35,23 +38,26 @@ class CoefficientFrontEnd(FrontEnd):
         self.signal, self.transform, self.axes = signal, transform, (frequencies, times)
 
     def forward(self, waveform: Tensor) -> Tensor:
+        """Coefficients (B, 1, ...) of waveforms (B, 1, T)."""
         return self.transform.transform(self.signal(waveform))
 
     @property
     def frequencies(self) -> Tensor | None:
+        """Hertz of each row, (F,)."""
         return self.axes[0]
 
     @property
     def times(self) -> Tensor | None:
+        """Seconds of each column from the start of the clip, (N,)."""
         return self.axes[1]
 
 
 class CoefficientNetwork(nn.Module):
-    """Takes coefficients (B, 1, ...), and gives the network the signal that they make.
+    """A network for coefficients (B, 1, ...): it turns them into signals and gives these to a network.
 
     Args:
-        network: of signals.
-        transform: whose inverse makes signals of coefficients.
+        network: a network for signals.
+        transform: its inverse turns coefficients into signals.
     """
 
     def __init__(self, network: nn.Module, transform: Any) -> None:
@@ -59,4 +65,5 @@ class CoefficientNetwork(nn.Module):
         self.network, self.transform = network, transform
 
     def forward(self, coefficients: Tensor) -> Tensor:
+        """Logits (B, C) for coefficients (B, 1, ...)."""
         return self.network(self.transform.inverse(coefficients))

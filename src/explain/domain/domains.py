@@ -1,17 +1,17 @@
-"""What relevance is of: the network's own input, or its signal's samples, frequencies or time-frequency bins.
+"""Where relevance is looked at: the network's own input, or the samples, frequencies or bins of its signal.
 
-A domain puts the inverse of a transform before a network and the transform behind its front end. That is a model of its
-own, of the same logits, whose inputs are coefficients: what can be asked of a model can be asked of it.
+A domain puts a transform behind the front end and its inverse before the network. The result is a model with the same
+logits, whose inputs are coefficients. It can be explained and measured like any other model.
 
-    input            as the network is given it
+    input            the input of the network
     time             samples
     frequency        coefficients of the Fourier transform of the whole clip
     time_frequency   coefficients of its short-time Fourier transform
 
-The signal is what a waveform network is given, and the clip itself where the network is given a spectrogram. Relevance
-of spectrogram bins is first handed back to samples, by the spectrogram's linear part (`ShortTimeFourier.of_samples`).
+The signal is the input of a waveform network, and the clip itself for a spectrogram network. Relevance of spectrogram
+bins is first handed back to samples, by the linear part of the spectrogram (`ShortTimeFourier.to_samples`).
 
-A new domain is anything with what `Domain` has, and a YAML in `conf/domain`.
+A new domain is a class with the methods of `Domain`, and a YAML in `conf/domain`.
 """
 
 from abc import ABC, abstractmethod
@@ -31,11 +31,11 @@ class Domain(ABC):
     """Where a model's relevance is looked at.
 
     Args:
-        model: in evaluation mode.
+        model: the trained model, in evaluation mode.
         samples: length of the waveforms.
 
     Attributes:
-        model: what is asked: its front end makes the domain's coefficients, its network takes them.
+        model: the model that is explained: its front end makes the coefficients of the domain for its network.
     """
 
     model: Model
@@ -47,24 +47,24 @@ class Domain(ABC):
     def relevance(
         self, attribution: Attribution, waveform: Tensor, input: Tensor, target: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Relevance of the coefficients, and what cannot be seen among them.
+        """Relevance of the coefficients, and the relevance that no coefficient can show.
 
         Args:
             attribution: the method.
             waveform: (B, 1, T).
-            input: (B, ...), what `model.front_end` makes of it.
+            input: (B, ...), the output of `model.front_end` for the waveform.
             target: (B,) int64.
 
         Returns:
             (B, ...) and (B,), in the unit of the logit.
 
         Raises:
-            Mistake: the method gives nothing that could be shared out over coefficients.
+            Mistake: the relevance of this method cannot be shared out over coefficients.
         """
 
     @abstractmethod
     def signal_of(self, coefficients: Tensor) -> Tensor:
-        """The signal (B, ...) that the coefficients (B, ...) make, linearly; themselves where they make none."""
+        """The signal (B, ...) of coefficients (B, ...), linear; without a signal, the coefficients."""
 
 
 class Input(Domain):
@@ -90,15 +90,15 @@ class Input(Domain):
 
 
 class SignalDomain(Domain):
-    """A domain of the signal, by a transform of it.
+    """A domain of the coefficients of a transform of the signal.
 
     Args:
         model, samples: as for `Domain`.
-        transform: with `transform`, `inverse` and `relevance`, as those of `auscult.explain.domain.fourier`.
-        frequencies, times: of the coefficients, in hertz and seconds, if they have any.
+        transform: an object with `transform`, `inverse` and `relevance`, as in `auscult.explain.domain.fourier`.
+        frequencies, times: axes of the coefficients, in hertz and seconds; None if they have no such axis.
 
     Raises:
-        Mistake: the front end makes a spectrogram whose bins cannot be handed back to samples.
+        Mistake: the front end makes a spectrogram whose relevance cannot be handed back to samples.
     """
 
     def __init__(
@@ -111,16 +111,16 @@ class SignalDomain(Domain):
     ) -> None:
         self.trained, self.transform = model, transform
         front_end = model.front_end
-        self.of_waveform = model.silence(samples).shape == (1, 1, samples)
-        if not (self.of_waveform or front_end.spreads):
+        self.takes_waveforms = model.silence(samples).shape == (1, 1, samples)
+        if not (self.takes_waveforms or front_end.spreads):
             raise Mistake(
                 f"domain=… cannot hand relevance of {front_end.name} back to samples, as it has no `spread`; leave"
                 " domain out."
             )
-        if not self.of_waveform:
+        if not self.takes_waveforms:
             self.spectrogram = ShortTimeFourier(samples, torch.hann_window(front_end.window), front_end.hop)
-        signal = front_end if self.of_waveform else nn.Identity()
-        rest = model.network if self.of_waveform else nn.Sequential(front_end, model.network)
+        signal = front_end if self.takes_waveforms else nn.Identity()
+        rest = model.network if self.takes_waveforms else nn.Sequential(front_end, model.network)
         self.model = Model(
             CoefficientNetwork(rest, transform),
             front_end=CoefficientFrontEnd(signal, transform, frequencies, times),
@@ -130,8 +130,8 @@ class SignalDomain(Domain):
     def relevance(
         self, attribution: Attribution, waveform: Tensor, input: Tensor, target: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """See `Domain.relevance`. Methods that only ask for logits are asked of the coefficients themselves."""
-        is_input = self.of_waveform and isinstance(self.transform, Samples)
+        """See `Domain.relevance`. Methods that only need logits are applied to the coefficients themselves."""
+        is_input = self.takes_waveforms and isinstance(self.transform, Samples)
         if is_input or attribution.asks_logits_only:
             model = self.trained if is_input else self.model
             silence = model.silence(waveform.shape[-1])
@@ -139,13 +139,13 @@ class SignalDomain(Domain):
             return relevance, relevance.new_zeros(len(relevance))
         if attribution.is_slope:
             raise Mistake(
-                f"{attribution.name} says how the logit changes with the input, not what it is made of, which"
-                " alone can be shared out over another domain; choose gradient_x_input, or leave domain out."
+                f"{attribution.name} says how the logit changes with the input. Only shares of the logit can be handed"
+                " to another domain; choose gradient_x_input, or leave domain out."
             )
         front_end: Any = self.model.front_end
         with torch.no_grad():
-            signal = front_end.signal(waveform)  # (B, 1, T): not of the coefficients, whose rounding is no silence
-        relevance, silent = self._of_samples(attribution, signal, target)
+            signal = front_end.signal(waveform)  # (B, 1, T), not from the coefficients: their rounding is not silent
+        relevance, silent = self._sample_relevance(attribution, signal, target)
         shares, apart = self.transform.relevance(signal, relevance)
         return shares, apart[:, 0] + silent
 
@@ -154,17 +154,17 @@ class SignalDomain(Domain):
         signal: Tensor = self.transform.inverse(coefficients)
         return signal
 
-    def _of_samples(self, attribution: Attribution, signal: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Relevance (B, 1, T) of the signal's samples, and what could not be handed back to them, (B,)."""
+    def _sample_relevance(self, attribution: Attribution, signal: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Relevance (B, 1, T) of the signal's samples, and the relevance that no sample could get, (B,)."""
         network, front_end = self.trained.network, self.trained.front_end
         silence = self.trained.silence(signal.shape[-1])
-        if self.of_waveform:
+        if self.takes_waveforms:
             relevance = relevance_of(attribution, network, signal, target, silence)
             return relevance, relevance.new_zeros(len(relevance))
         with torch.no_grad():
             input = front_end(signal)  # (B, 1, F, N)
         bins = front_end.spread(relevance_of(attribution, network, input, target, silence))
-        relevance, apart = self.spectrogram.of_samples(signal, bins)
+        relevance, apart = self.spectrogram.to_samples(signal, bins)
         return relevance, apart[:, 0]
 
 
@@ -194,11 +194,11 @@ class TimeFrequency(SignalDomain):
 
     Args:
         model, samples: as for `Domain`.
-        window_seconds: length of the windows, to the next sample: M of them.
-        hop_seconds: from one frame to the next.
+        window_seconds: length of the windows, rounded to M samples.
+        hop_seconds: distance from one frame to the next.
 
     Raises:
-        Mistake: the signal cannot be made of such frames.
+        Mistake: the window does not fit the clip, or the signal cannot be recovered from such frames.
     """
 
     def __init__(self, model: Model, samples: int, window_seconds: float, hop_seconds: float) -> None:

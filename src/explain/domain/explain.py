@@ -9,21 +9,21 @@ from auscult.explain.attribution.base import Attribution
 from auscult.explain.attribution.cost import timed
 from auscult.explain.domain.domains import Domain
 
-Target = int | str | Tensor  # a class, "predicted" or "true", or a class for each clip, (B,) int64
+Target = int | str | Tensor  # a class; "predicted" or "true"; or a class for each clip, (B,) int64
 
 
 @dataclass(frozen=True)
 class Explained:
-    """What was found of B clips.
+    """The explanation of B clips.
 
     Args:
-        input: (B, ...) of the domain's model.
+        input: (B, ...), input of the network of the domain's model.
         logits: (B, C).
         target: (B,) int64, the class that is explained.
-        relevance: (B, ...) of the input.
-        apart: (B,) relevance that cannot be seen in the domain.
-        biases: (B,) relevance that the network's biases got; None where the attribution does not tell it apart.
-        seconds: that the logits took, and that the relevance took.
+        relevance: (B, ...), of the input.
+        apart: (B,) relevance that the domain cannot show.
+        biases: (B,) relevance that the network's biases got; None if the attribution does not separate it.
+        seconds: time for the logits, and time for the relevance.
     """
 
     input: Tensor
@@ -48,11 +48,11 @@ def explain(
         domain: where relevance is looked at, with the model that is explained.
         attribution: the method.
         waveform: (B, 1, T).
-        target: what is explained.
+        target: the class whose logit is explained.
         label: (B,) int64, for the target "true".
 
     Raises:
-        Mistake: the attribution cannot be asked of this model, or in this domain.
+        Mistake: the attribution cannot explain this model, or not in this domain.
     """
     with torch.no_grad():
         input = domain.model.front_end(waveform)
@@ -63,7 +63,7 @@ def explain(
 
 
 def target_of(target: Target, logits: Tensor, label: Tensor | None = None) -> Tensor:
-    """The class to explain of each clip, (B,) int64, given logits (B, C) and, for "true", labels (B,)."""
+    """The class to explain for each clip, (B,) int64, given logits (B, C) and, for "true", labels (B,)."""
     if isinstance(target, Tensor):
         return target
     if target == "predicted":

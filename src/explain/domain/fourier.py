@@ -1,11 +1,11 @@
 """Relevance of samples as relevance of frequencies, and relevance of a transform's bins as relevance of samples.
 
-A waveform is what the inverse Fourier transform makes of its coefficients. That transform is a linear layer, which can
-be put before any network, and the rule of LRP for linear layers carries relevance through it: to each coefficient in
-proportion to what it contributes to the samples (Vielhaben et al., "Explainable AI for Time Series via Virtual
-Inspection Layers", arXiv 2303.06365). Here it is done by fast Fourier transforms, without the paper's matrices.
+The inverse Fourier transform turns coefficients into a waveform. This transform is a linear layer that can be put
+before any network. The rule of LRP for linear layers carries relevance through it: each coefficient gets relevance in
+proportion to its contribution to the samples (Vielhaben et al., "Explainable AI for Time Series via Virtual Inspection
+Layers", arXiv 2303.06365). Here fast Fourier transforms replace the matrices of the paper.
 
-All is batched, on the device and in the precision of the waveforms, and differentiable.
+All functions take batches, keep the device and the precision of the waveforms, and are differentiable.
 """
 
 import torch
@@ -13,17 +13,17 @@ from torch import Tensor
 
 from auscult.mistake import Mistake
 
-EPSILON = 1e-6  # of a clip's peak: beside it, a sample counts as silence
-LEAST_OVERLAP = 1e-3  # of the windows' largest: where they overlap less, a waveform cannot be made of its frames
+EPSILON = 1e-6  # share of a clip's peak below which a sample counts as silence
+LEAST_OVERLAP = 1e-3  # share of the largest overlap that each sample needs, or the frames do not determine it
 
 
 class Fourier:
     """The discrete Fourier transform of whole waveforms.
 
-    A coefficient stands for its conjugate, too: relevance is of the N // 2 + 1 from 0 hertz to half the sample rate.
+    There is relevance for the N // 2 + 1 coefficients up to half the sample rate; each includes its conjugate.
 
     Args:
-        samples: N, the waveforms' length, even or odd.
+        samples: N, the length of the waveforms, even or odd.
     """
 
     def __init__(self, samples: int) -> None:
@@ -49,8 +49,8 @@ class Fourier:
             epsilon: see `quotient`.
 
         Returns:
-            (..., N // 2 + 1), and what is kept apart, (...), as no sound carries it: the relevance of silent samples.
-            Together they are the sum of the samples' relevance.
+            Relevance (..., N // 2 + 1), and the part that is kept apart, (...): the relevance of silent samples, which
+            no coefficient can have. The total is that of the samples' relevance.
         """
         q, apart = quotient(waveform, relevance, epsilon)
         products = real_product(self.transform(waveform), self.transform(q))
@@ -61,12 +61,12 @@ class ShortTimeFourier:
     """The short-time Fourier transform: frames centred on samples 0, hop, 2 * hop, ..., with zeros beyond the ends.
 
     Args:
-        samples: N, the waveforms' length.
+        samples: N, the length of the waveforms.
         window: (M,) real.
-        hop: samples from one frame to the next.
+        hop: number of samples from one frame to the next.
 
     Raises:
-        Mistake: the frames leave out samples, or nearly so, and the waveform cannot be made of them.
+        Mistake: the frames omit samples, or nearly omit them, so that the waveform cannot be recovered.
     """
 
     def __init__(self, samples: int, window: Tensor, hop: int) -> None:
@@ -78,17 +78,17 @@ class ShortTimeFourier:
         self.overlap = self._overlap()
         if self.overlap.min() < LEAST_OVERLAP * self.overlap.max():
             raise Mistake(
-                f"windows of {self.size} samples that are {hop} apart do not overlap enough for a waveform to be made"
-                " of its frames; choose a shorter hop."
+                f"windows of {self.size} samples that are {hop} apart do not overlap enough to recover a waveform"
+                " from its frames; choose a shorter hop."
             )
 
     def _overlap(self) -> Tensor:
-        """Sum of the squares of all windows over each sample, (N,)."""
+        """The sum of the squares of all windows at each sample, (N,)."""
         squares = self.window.square()[:, None].expand(-1, self.frames)
         return self._overlapped(squares[None])[0]
 
     def _overlapped(self, frames: Tensor) -> Tensor:
-        """Sums (B, N) of frames (B, M, frames), each at its place."""
+        """Adds up frames (B, M, frames), each at its place in the waveform, (B, N)."""
         length = (self.frames - 1) * self.hop + self.size
         padded = torch.nn.functional.fold(frames, (1, length), (1, self.size), stride=(1, self.hop))[:, 0, 0]
         missing = self.size // 2 + self.samples - length
@@ -97,7 +97,7 @@ class ShortTimeFourier:
     def transform(self, waveform: Tensor) -> Tensor:
         """Coefficients (..., M // 2 + 1, frames), complex, of waveforms (..., N)."""
         flat = waveform.reshape(-1, self.samples)
-        found = torch.stft(
+        coefficients = torch.stft(
             flat,
             self.size,
             self.hop,
@@ -106,10 +106,10 @@ class ShortTimeFourier:
             pad_mode="constant",
             return_complex=True,
         )
-        return found.reshape(*waveform.shape[:-1], *found.shape[1:])
+        return coefficients.reshape(*waveform.shape[:-1], *coefficients.shape[1:])
 
     def inverse(self, coefficients: Tensor) -> Tensor:
-        """Waveforms (..., N) of coefficients (..., M // 2 + 1, frames): those whose transform is nearest to them."""
+        """The waveforms (..., N) whose transform is nearest to the coefficients (..., M // 2 + 1, frames)."""
         flat = coefficients.reshape(-1, *coefficients.shape[-2:])
         frames = torch.fft.irfft(flat, n=self.size, dim=1) * self.window.to(flat.real)[:, None]
         return (self._overlapped(frames) / self.overlap.to(frames)).reshape(*coefficients.shape[:-2], self.samples)
@@ -117,39 +117,40 @@ class ShortTimeFourier:
     def relevance(self, waveform: Tensor, relevance: Tensor, epsilon: float = EPSILON) -> tuple[Tensor, Tensor]:
         """Relevance of the coefficients: `Fourier.relevance`, frame by frame.
 
-        A waveform is the sum of its frames under the synthesis window, which is the window over the sum of all windows'
-        squares there; X is the transform under the window and Q that of q under the synthesis window.
+        A waveform is the sum of its frames under the synthesis window: the window divided by the sum of all windows'
+        squares. X is the transform under the window, and Q is the transform of q under the synthesis window.
 
         Args: as for `Fourier.relevance`.
 
         Returns:
-            (..., M // 2 + 1, frames), and what is kept apart, (...): together, the sum of the samples' relevance.
+            Relevance (..., M // 2 + 1, frames), and the part that is kept apart, (...). The total is that of the
+            samples' relevance.
         """
         q, apart = quotient(waveform, relevance, epsilon)
         products = real_product(self.transform(waveform), self.transform(q / self.overlap.to(q)))
         return products * (pairs(self.size, products) / self.size)[:, None], apart
 
-    def of_samples(self, waveform: Tensor, relevance: Tensor) -> tuple[Tensor, Tensor]:
-        """Relevance of the coefficients' amplitudes handed back to the samples, the other way round.
+    def to_samples(self, waveform: Tensor, relevance: Tensor) -> tuple[Tensor, Tensor]:
+        """Hands relevance of the coefficients' amplitudes back to the samples: the opposite of `relevance`.
 
-        What a network sees of a coefficient is its amplitude, and a sample contributes to that what it adds along the
-        coefficient's own phase: this is the linear part of a spectrogram. Each sample gets its share of every frame,
+        A spectrogram network sees the amplitude of a coefficient. A sample contributes to the amplitude what it adds in
+        the direction of the coefficient's phase; this is the linear part of a spectrogram. A sample's relevance is
         `R_n = x_n * sum over k of R_k * Re(conj(X_k) * w_n * exp(-2 pi i k n / M)) / |X_k|^2`.
 
         Args:
             waveform: (..., N).
-            relevance: (..., M // 2 + 1, frames) of the amplitudes of its transform.
+            relevance: (..., M // 2 + 1, frames), of the amplitudes of the waveform's transform.
 
         Returns:
-            (..., N), and what is kept apart, (...): the relevance of coefficients 120 dB or more below the clip's
-            loudest. Together they are the sum of the amplitudes' relevance.
+            Relevance (..., N), and the part that is kept apart, (...): the relevance of coefficients that are 120 dB or
+            more below the loudest one of the clip. The total is that of the amplitudes' relevance.
         """
         coefficients = self.transform(waveform)
         amplitude = coefficients.abs()
         sounding = amplitude > EPSILON * amplitude.amax((-2, -1), keepdim=True)
         divisor = torch.where(sounding, amplitude, 1)
         shares = torch.where(sounding, relevance, 0) / divisor * (coefficients / divisor)
-        scale = self.size / pairs(self.size, amplitude)[:, None]  # irfft halves what stands for its conjugate, too
+        scale = self.size / pairs(self.size, amplitude)[:, None]  # irfft halves those with a conjugate
         flat = (shares * scale).reshape(-1, *shares.shape[-2:])
         frames = torch.fft.irfft(flat, n=self.size, dim=1) * self.window.to(amplitude)[:, None]
         back = self._overlapped(frames).reshape(waveform.shape)
@@ -162,13 +163,13 @@ def quotient(waveform: Tensor, relevance: Tensor, epsilon: float) -> tuple[Tenso
     Args:
         waveform: (..., N).
         relevance: (..., N).
-        epsilon: what stabilises the division, as a share of each clip's peak. It keeps the sample's sign.
+        epsilon: stabilises the division, as a share of each clip's peak. It has the sign of the sample.
 
     Returns:
-        (..., N), and what is kept apart, (...): the relevance of zeros, and what the stabiliser absorbs of others.
+        Quotients (..., N), and the relevance that is kept apart, (...): that of zeros, and what epsilon absorbs.
     """
     amplitude = waveform.abs()
-    least = torch.finfo(waveform.dtype).tiny ** 0.5  # where all of a clip is silent
+    least = torch.finfo(waveform.dtype).tiny ** 0.5  # for clips that are all silent
     q = relevance * waveform.sign() / (amplitude + (epsilon * amplitude.amax(-1, keepdim=True)).clamp(min=least))
     return q, torch.addcmul(relevance, waveform, q, value=-1).sum(-1)
 
@@ -179,7 +180,7 @@ def real_product(one: Tensor, other: Tensor) -> Tensor:
 
 
 def pairs(samples: int, like: Tensor) -> Tensor:
-    """How many of the transform's `samples` coefficients each of the first N // 2 + 1 stands for."""
+    """How many of the N coefficients of a transform each of the first N // 2 + 1 stands for: 1 or 2."""
     count = torch.full((samples // 2 + 1,), 2.0).to(like)
     count[0] = 1
     if samples % 2 == 0:

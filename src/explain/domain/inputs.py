@@ -1,4 +1,4 @@
-"""What a model is given of a data set's clips."""
+"""The inputs of a network for the clips of a data set."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from auscult.modules.model import Model
 
 
 def inputs_of(model: Model, dataset: ClipDataset, batch_size: int) -> Iterator[Tensor]:
-    """The inputs of all clips, in batches (B, ...)."""
+    """Yields the network's inputs of all clips, in batches (B, ...)."""
     for batch in loader(dataset, batch_size, range(len(dataset))):
         with torch.no_grad():
             yield model.front_end(batch["waveform"].to(model.device))

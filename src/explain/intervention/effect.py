@@ -1,4 +1,4 @@
-"""What an intervention did to the accuracy, beside its shams."""
+"""The effect of an intervention on accuracy, compared with its shams."""
 
 from collections.abc import Mapping
 
@@ -14,18 +14,18 @@ def compare(
     intervals: SpeakerIntervals,
     shams: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, float]:
-    """What an intervention did, as metrics with 95 % intervals over speakers (`…_low`, `…_high`).
+    """The effect of an intervention, as metrics with 95 % intervals over speakers (`…_low`, `…_high`).
 
-    `intervention/accuracy_before`, `intervention/accuracy_after` and `intervention/flipped`, the share of clips that
-    are taken for another class than before, right or wrong. Of each sham, `intervention/<sham>/accuracy_after`, and
-    `intervention/<sham>/minus_intervention`: how much further the intervention takes accuracy, clip by clip.
+    The metrics are `intervention/accuracy_before`, `intervention/accuracy_after` and `intervention/flipped`, the share
+    of clips whose prediction changes, right or wrong. For each sham there are `intervention/<sham>/accuracy_after` and
+    `intervention/<sham>/minus_intervention`: how much lower accuracy is after the intervention than after the sham.
 
     Args:
         label: (N,) classes.
-        before: (N,) classes that the network takes the clips for.
-        after: (N,) the same of the changed clips.
-        intervals: over the speakers of the N clips.
-        shams: (N,) the same after each sham, by its name.
+        before: (N,) predicted classes of the clips.
+        after: (N,) predicted classes of the changed clips.
+        intervals: intervals over the speakers of the N clips.
+        shams: (N,) predicted classes after each sham, by the name of the sham.
     """
     shares = {"accuracy_before": before == label, "accuracy_after": after == label, "flipped": before != after}
     metrics: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""The factors by which frequencies are multiplied, one for each class."""
+"""The factors that multiply frequencies, one for each class."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,14 +6,14 @@ from typing import Any
 from auscult.mistake import Mistake
 from auscult.program.numbers import is_number
 
-FACTORS = (0.1, 10.0)  # least and largest
+FACTORS = (0.1, 10.0)  # smallest and largest
 
 
 def checked_factors(factors: Mapping[Any, float]) -> dict[str, float]:
-    """`intervention.factors` by class name.
+    """Checks `intervention.factors` and returns the factors by class name.
 
     Raises:
-        Mistake: they are not named, or one is no number from 0.1 to 10.
+        Mistake: they have no names, or one is no number from 0.1 to 10.
     """
     if not isinstance(factors, Mapping):
         raise Mistake(f"intervention.factors={factors} does not name a factor for each class, as in {{male: 1.5}}.")
@@ -26,15 +26,15 @@ def checked_factors(factors: Mapping[Any, float]) -> dict[str, float]:
 
 
 def powers(factors: Mapping[str, float], exponent: int) -> dict[str, float]:
-    """Factors by class name: -1 turns them round, 0 leaves all clips as they are."""
+    """The factors raised to an exponent, by class name: -1 inverts the change, 0 changes nothing."""
     return {name: factor**exponent for name, factor in factors.items()}
 
 
 def for_classes(factors: Mapping[str, float], classes: list[str]) -> list[float]:
-    """The factor of each class, in the classes' order.
+    """The factor of each class, in the order of the classes.
 
     Raises:
-        Mistake: there is none for a class.
+        Mistake: a class has no factor.
     """
     if missing := [name for name in classes if name not in factors]:
         raise Mistake(

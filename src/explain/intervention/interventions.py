@@ -1,18 +1,18 @@
 """A hypothesis about what the network uses, as a change of the test set.
 
-If sex is heard in the frequencies of the voice, then men's voices moved up and women's moved down must be taken for the
-other sex. A new intervention is a subclass of `Intervention` and a YAML in `conf/intervention`, built with
-`build(node, "intervention", sample_rate)`.
+An example: the network hears sex in the frequencies of the voice. Then it must take men's voices for women's when they
+are moved up, and women's for men's when they are moved down. A new intervention is a subclass of `Intervention` and a
+YAML in `conf/intervention`, built with `build(node, "intervention", sample_rate)`.
 
-Whatever changes a clip also damages it, and a network may fail at the damage. So an intervention brings shams, which do
-the same damage and not what the hypothesis has: only where it takes accuracy further than they do, the hypothesis is
-supported.
+Each change also damages a clip, and a network may fail because of the damage. So an intervention has shams: changes
+with the same damage, but without the change of the hypothesis. The intervention supports the hypothesis only if it
+lowers accuracy further than its shams do.
 
-    opposite     the change in the other direction, which the hypothesis does not expect to harm as much
-    artefact     the damage alone: what the change empties or blurs, with everything else where it was
-    unchanged    nothing is changed, by the same code
+    opposite     the change in the opposite direction; by the hypothesis, it harms less
+    artefact     the damage alone: what the change empties or blurs, with everything else in its place
+    unchanged    no change, by the same code
 
-The front ends see a changed waveform at its own level, so what a filter leaves is shown as large as the whole was.
+A front end scales a changed waveform to its own level, so the rest that a filter leaves is as loud as the whole was.
 """
 
 from abc import ABC, abstractmethod
@@ -30,7 +30,7 @@ from auscult.program.numbers import is_number
 Change = Callable[[Model, Tensor, Tensor], Tensor]
 
 SHAMS = {"opposite": "the opposite", "artefact": "the artefact alone", "unchanged": "no change by the same code"}
-# arXiv 1807.03418v3, AlexNet on AudioMNIST's sex, approximately; ends are a standard deviation over the folds away
+# arXiv 1807.03418v3, AlexNet on AudioMNIST's sex, approximately; the ends are one standard deviation over folds away
 PAPER = {
     "intervention/accuracy_before": 0.9587,
     "intervention/accuracy_before_low": 0.9302,
@@ -42,10 +42,10 @@ PAPER = {
 
 
 class Intervention(ABC):
-    """`intervention(model, waveform (B, 1, T), label (B,)) -> input (B, ...)` of the changed clips.
+    """A change of clips: `intervention(model, waveform (B, 1, T), label (B,)) -> input (B, ...)`.
 
     Args:
-        sample_rate: of the waveforms, in hertz.
+        sample_rate: sample rate of the waveforms, in hertz.
     """
 
     def __init__(self, sample_rate: int) -> None:
@@ -53,14 +53,14 @@ class Intervention(ABC):
 
     @abstractmethod
     def __call__(self, model: Model, waveform: Tensor, label: Tensor) -> Tensor:
-        """What the network is given of the changed waveforms (B, 1, T) of the classes (B,) int64: (B, ...).
+        """The inputs (B, ...) of the network after the change of waveforms (B, 1, T) with labels (B,) int64.
 
         Raises:
-            Mistake: this model cannot be asked so.
+            Mistake: the intervention does not suit this model.
         """
 
     def shams(self) -> dict[str, Change]:
-        """The controls that it brings, called as it is, by names of `SHAMS`."""
+        """The controls of this intervention, with the same arguments, by their names in `SHAMS`."""
         return {}
 
 
@@ -68,7 +68,7 @@ class Scaling(Intervention):
     """Multiplies frequencies by a factor for each class.
 
     Args:
-        factors: by class name; above 1, what was at a frequency is higher.
+        factors: by class name; a factor above 1 moves frequencies up.
 
     Raises:
         Mistake: a factor is no number from 0.1 to 10.
@@ -82,8 +82,8 @@ class Scaling(Intervention):
 class ScaleSpectrogram(Scaling):
     """Stretches the frequency axis of the network's spectrogram about 0 Hz by a factor for each class.
 
-    Rows are interpolated linearly; above the highest row there is the floor. The paper stretches men's spectrograms by
-    1.5 and women's by 0.66 (Becker et al., arXiv 1807.03418).
+    Rows are interpolated linearly; rows from above the highest one get the floor. The paper stretches spectrograms of
+    men by 1.5 and of women by 0.66 (Becker et al., arXiv 1807.03418).
 
     Args, Raises: as for `Scaling`.
     """
@@ -95,16 +95,16 @@ class ScaleSpectrogram(Scaling):
         return stretched(spectrogram, frequencies.to(factor), factor[label], floor)
 
     def shams(self) -> dict[str, Change]:
-        """The artefact: rows that the change empties, or whose content leaves at the top, are emptied."""
+        """See `Intervention.shams`. The artefact empties the rows that the change empties or moves beyond the top."""
         opposite, unchanged = (ScaleSpectrogram(self.sample_rate, powers(self.factors, power)) for power in (-1, 0))
         return {"opposite": opposite, "artefact": self._emptied, "unchanged": unchanged}
 
     def _frequencies(self, model: Model) -> Tensor:
-        """Of the spectrogram's rows, (R,), in hertz."""
+        """The frequencies of the spectrogram's rows, (R,), in hertz."""
         if model.front_end.frequencies is None:
             raise Mistake(
                 "intervention=scale_spectrogram needs a network that is given spectrograms, such as AlexNet;"
-                " intervention=scale_waveform asks the same of any network."
+                " choose intervention=scale_waveform, which suits any network."
             )
         return model.front_end.frequencies
 
@@ -117,7 +117,7 @@ class ScaleSpectrogram(Scaling):
 
 
 class ScaleWaveform(Scaling):
-    """Multiplies all frequencies of a waveform by a factor for its class; see `at_pitch`.
+    """Multiplies all frequencies of a waveform by the factor of its class; see `at_pitch`.
 
     Args, Raises: as for `Scaling`.
     """
@@ -126,7 +126,7 @@ class ScaleWaveform(Scaling):
         return model.front_end(self.changed(model, waveform, label))
 
     def changed(self, model: Model, waveform: Tensor, label: Tensor) -> Tensor:
-        """The waveforms (B, 1, T) at their classes' pitch."""
+        """The waveforms (B, 1, T), each with the frequencies of its class multiplied."""
         factors = for_classes(self.factors, model.classes)
         changed = torch.empty_like(waveform)
         for number in label.unique().tolist():
@@ -135,7 +135,7 @@ class ScaleWaveform(Scaling):
         return changed
 
     def shams(self) -> dict[str, Change]:
-        """The artefact: all frequencies are multiplied, and then divided by the same factor."""
+        """See `Intervention.shams`. The artefact multiplies all frequencies, and divides them again."""
         opposite, unchanged = (ScaleWaveform(self.sample_rate, powers(self.factors, power)) for power in (-1, 0))
 
         def there_and_back(model: Model, waveform: Tensor, label: Tensor) -> Tensor:
@@ -145,12 +145,12 @@ class ScaleWaveform(Scaling):
 
 
 class KeepBand(Intervention):
-    """Leaves nothing of the waveform but a band of frequencies, without moving it in time.
+    """Keeps only a band of frequencies of the waveform, without a shift in time.
 
     Args:
         low_hz: where the band begins; null: at 0 Hz.
         high_hz: where it ends; null: at half the sample rate.
-        edge_hz: width of the raised-cosine edges, in which the gain is 1/2 at low_hz and high_hz.
+        edge_hz: width of the raised-cosine edges; the gain is 1/2 at low_hz and high_hz.
 
     Raises:
         Mistake: there is no such band.
@@ -167,7 +167,7 @@ class KeepBand(Intervention):
         if not is_number(edge_hz) or not 0 < edge_hz < float("inf"):
             raise Mistake(f"intervention.edge_hz={edge_hz} is not a width above 0 Hz.")
         if low_hz is None and high_hz is None:
-            raise Mistake("intervention.low_hz and intervention.high_hz are both null, which leaves no band; set one.")
+            raise Mistake("intervention.low_hz and intervention.high_hz are both null, so there is no band; set one.")
         if low_hz is not None and high_hz is not None and low_hz >= high_hz:
             raise Mistake(f"intervention.low_hz={low_hz} is not below intervention.high_hz={high_hz}.")
         self.low_hz, self.high_hz, self.edge_hz = low_hz, high_hz, edge_hz
@@ -176,17 +176,17 @@ class KeepBand(Intervention):
         return model.front_end(self.band(waveform))
 
     def shams(self) -> dict[str, Change]:
-        """The opposite: the rest of the spectrum. The artefact: a band of the same width elsewhere, if it has room."""
-        shams: dict[str, Change] = {"opposite": self._of_rest}
+        """The opposite keeps the rest of the spectrum. The artefact keeps an equally wide band, if there is room."""
+        shams: dict[str, Change] = {"opposite": self._without_band}
         if (elsewhere := self.elsewhere()) is not None:
             shams["artefact"] = type(self)(self.sample_rate, *elsewhere, self.edge_hz)
         return shams
 
-    def _of_rest(self, model: Model, waveform: Tensor, label: Tensor) -> Tensor:
+    def _without_band(self, model: Model, waveform: Tensor, label: Tensor) -> Tensor:
         return model.front_end(waveform - self.band(waveform))
 
     def elsewhere(self) -> tuple[float | None, float | None] | None:
-        """Ends of a band of the same width at the far end of the spectrum, that has nothing of this one."""
+        """Ends, in hertz, of an equally wide band at the far end of the spectrum; None if the two would overlap."""
         highest = self.sample_rate / 2
         low, high = self.low_hz or 0.0, self.high_hz or highest
         below, above, width = low, highest - high, high - low
@@ -195,9 +195,9 @@ class KeepBand(Intervention):
         return (None, width) if below > above else (highest - width, None)
 
     def band(self, waveform: Tensor) -> Tensor:
-        """What lies in the band, (B, 1, T) of waveforms (B, 1, T)."""
+        """Filters waveforms (B, 1, T), so that only the band is left, (B, 1, T)."""
         samples = waveform.shape[-1]
-        padded = 2 * samples  # so that what rings beyond one end does not come in again at the other
+        padded = 2 * samples  # so that ringing beyond one end does not reappear at the other
         frequency = torch.fft.rfftfreq(padded, 1 / self.sample_rate, device=waveform.device)
         gain = torch.ones_like(frequency)
         if self.low_hz is not None:
@@ -211,24 +211,24 @@ class KeepBand(Intervention):
 
 
 class RemoveBand(KeepBand):
-    """Takes a band of frequencies out of the waveform: all that `KeepBand` would not leave."""
+    """Removes a band of frequencies from the waveform: the band that `KeepBand` would keep."""
 
     def __call__(self, model: Model, waveform: Tensor, label: Tensor) -> Tensor:
-        return self._of_rest(model, waveform, label)
+        return self._without_band(model, waveform, label)
 
     def shams(self) -> dict[str, Change]:
-        """As those of `KeepBand`: the opposite is the band alone."""
+        """As for `KeepBand`, but the opposite keeps the band alone."""
         return {**super().shams(), "opposite": super().__call__}
 
 
 def stretched(spectrogram: Tensor, frequencies: Tensor, factor: Tensor, floor: Tensor) -> Tensor:
-    """Spectrograms whose frequency axis is stretched about 0 Hz, (B, 1, R, columns).
+    """Stretches the frequency axis of spectrograms about 0 Hz, (B, 1, R, columns).
 
     Args:
         spectrogram: (B, 1, R, columns).
-        frequencies: (R,) of the rows, in hertz, ascending.
+        frequencies: (R,), frequencies of the rows, in hertz, ascending.
         factor: (B,).
-        floor: (1, 1, R, columns), for what would come from above the highest row.
+        floor: (1, 1, R, columns), for rows from above the highest one.
     """
     wanted = frequencies / factor[:, None]  # (B, R) where each row comes from, in hertz
     upper = torch.searchsorted(frequencies, wanted).clamp(1, len(frequencies) - 1)  # (B, R) rows
@@ -243,6 +243,6 @@ def stretched(spectrogram: Tensor, frequencies: Tensor, factor: Tensor, floor: T
 
 
 def paper_of(intervention: Intervention | None, classes: list[str]) -> dict[str, float] | None:
-    """What the paper found by the same intervention, as metrics like those of `compare`, if it did one."""
+    """The paper's metrics of the same intervention, named as in `compare`; None if it has no such one."""
     same = isinstance(intervention, ScaleSpectrogram) and intervention.factors == {"male": 1.5, "female": 0.66}
     return PAPER if same and classes == ["male", "female"] else None

@@ -1,7 +1,7 @@
-"""Speech at another pitch, formants and all, and no longer or shorter for it.
+"""Speech at another pitch, with the same length. Pitch and formants move together.
 
-It is played faster by the factor (resampled), which moves every frequency by it and shortens it by as much, and then
-made as long as before without touching its frequencies (WSOLA).
+The waveform is first resampled, that is played faster: each frequency is multiplied by the factor, and the length is
+divided by it. WSOLA then restores the length without a change of frequencies.
 """
 
 import math
@@ -13,17 +13,17 @@ from torch.nn.functional import avg_pool1d, conv1d, pad
 from torchaudio.functional import resample
 
 HOP_SECONDS = 0.015  # half a window, which holds two periods of the lowest voices
-REACH_SECONDS = 0.008  # of the original to either side; both sides together hold a period of the lowest voices
-LARGEST_DENOMINATOR = 1000  # of the ratio that stands for the factor: at most 0.05 % off it, and 1.5 and 0.66 exact
-NEARNESS = 0.02  # of the correlation, at the end of the reach: of places that fit alike, such as silence, the nearest
+REACH_SECONDS = 0.008  # search to each side; both sides together hold a period of the lowest voices
+LARGEST_DENOMINATOR = 1000  # of the ratio for the factor: at most 0.05 % away; 1.5 and 0.66 are exact
+NEARNESS = 0.02  # penalty at the end of the reach: of equally good places, as in silence, the nearest wins
 
 
 def at_pitch(waveform: Tensor, factor: float, sample_rate: int) -> Tensor:
-    """Waveforms (B, 1, T) with every frequency multiplied by the factor, (B, 1, T).
+    """Multiplies every frequency of waveforms (B, 1, T) by the factor, (B, 1, T).
 
-    Each sound stays where it is in the clip, to some 10 ms for factors such as 1.5 and 0.66. What would lie above half
-    the sample rate is removed, not aliased; below a factor of 1, nothing is left above factor times half the rate.
-    1 changes no bit.
+    Each sound keeps its place in the clip, to some 10 ms for factors such as 1.5 and 0.66. Frequencies above half the
+    sample rate are removed, not aliased. With a factor below 1, nothing is left above the factor times half the rate.
+    A factor of 1 changes no bit.
     """
     ratio = Fraction(factor).limit_denominator(LARGEST_DENOMINATOR)
     if ratio == 1:
@@ -34,31 +34,31 @@ def at_pitch(waveform: Tensor, factor: float, sample_rate: int) -> Tensor:
 
 
 def lengthened(waveform: Tensor, factor: float, samples: int, sample_rate: int) -> Tensor:
-    """Waveforms (B, L) made longer by the factor, (B, samples), or shorter where it is below 1, at the same pitch.
+    """Makes waveforms (B, L) longer by the factor, (B, samples), at the same pitch; below 1, shorter.
 
-    WSOLA (Verhelst and Roelands, ICASSP 1993): windows are laid half over each other at regular steps, each taken from
-    where it belongs in the original or, within reach of that, where it resembles most what follows the window before.
+    WSOLA (Verhelst and Roelands, ICASSP 1993): windows overlap by half at regular steps. Each is taken near its place
+    in the original, where it is most similar to the continuation of the window before.
     """
     hop, reach = round(HOP_SECONDS * sample_rate), round(REACH_SECONDS * sample_rate / factor)
     size = 2 * hop
     steps = math.ceil(samples / hop) + 1
-    window = torch.hann_window(size, dtype=waveform.dtype, device=waveform.device)  # sums to 1 with itself a hop later
+    window = torch.hann_window(size, dtype=waveform.dtype, device=waveform.device)  # two of them, a hop apart, sum to 1
     last = round(steps * hop / factor)
     source = pad(waveform, (hop + reach, max(0, last + size + reach - waveform.shape[-1])))
     away = torch.linspace(-1, 1, 2 * reach + 1, device=waveform.device).abs()
-    power = avg_pool1d(source.square(), size, stride=1)  # (B, ...) of the windows that start at each sample
+    power = avg_pool1d(source.square(), size, stride=1)  # (B, ...), of the window that starts at each sample
     length = (size * power).sqrt().clamp(min=1e-6)
     within = torch.arange(size, device=waveform.device)
 
     result = waveform.new_zeros(len(waveform), steps * hop + hop)
-    place = torch.full((len(waveform), 1), reach, device=waveform.device)  # (B, 1) where the window starts in `source`
+    place = torch.full((len(waveform), 1), reach, device=waveform.device)  # (B, 1), start of the window in `source`
     for step in range(steps):
-        start = round(step * hop / factor)  # of the search
+        start = round(step * hop / factor)  # start of the search
         if step > 0:
             follows = source.gather(1, place + hop + within)  # (B, size)
             near = source[:, start : start + 2 * reach + size]
             product = conv1d(near[None], follows[:, None], groups=len(near))[0]  # (B, 2 * reach + 1)
-            loudest = length[:, start : start + 2 * reach + 1].amax(1, keepdim=True)  # else bursts would be skipped
+            loudest = length[:, start : start + 2 * reach + 1].amax(1, keepdim=True)  # else it would skip bursts
             correlation = product / loudest / length.gather(1, place + hop)
             place = start + (correlation - NEARNESS * away).argmax(1, keepdim=True)
         result[:, step * hop : step * hop + size] += window * source.gather(1, place + within)

@@ -1,4 +1,4 @@
-"""All measures. What lists, lays out, takes, ranks, prints or explains measures asks here."""
+"""The catalogue of all measures. Whoever lists, ranks, prints or explains measures reads it here."""
 
 from collections.abc import Iterable, Iterator
 
@@ -11,7 +11,7 @@ from auscult.explain.measures.metrics import Complexity, Faithfulness
 from auscult.explain.measures.removal import Removal
 from auscult.explain.measures.stability import Stability
 
-# in the order in which they are made and taken, and in which `metrics.json` and the report have them
+# in the order in which they are taken, and in which `metrics.json` and the report show them
 MEASUREMENTS: tuple[type[Measurement], ...] = (
     Removal,
     Cost,
@@ -22,11 +22,11 @@ MEASUREMENTS: tuple[type[Measurement], ...] = (
     Stability,
     Control,
 )
-CONSERVATION = "conservation_error"  # and `biases`: metrics of what every relevance file holds, see `Results`
+CONSERVATION = "conservation_error"  # like `biases`, a metric of every relevance file, see `Results`
 
 
 def measures() -> Iterator[Measure]:
-    """All that there are."""
+    """Yields all measures."""
     for measurement in MEASUREMENTS:
         yield from measurement.measures
 
@@ -37,7 +37,7 @@ def measure_of(column: str) -> Measure:
 
 
 def explanations(columns: Iterable[str]) -> list[str]:
-    """How to read some columns: a paragraph per topic, in their places."""
+    """Explains how to read some columns: a paragraph per topic, in the order of the topics."""
     known = set(map(measure_of, columns))
     sentences: dict[Topic, list[str]] = {}
     for measure in measures():
@@ -48,11 +48,11 @@ def explanations(columns: Iterable[str]) -> list[str]:
 
 
 def decided_by_attribution() -> tuple[str, ...]:
-    """How the names of metrics begin that an attribution decides."""
+    """The beginnings of the names of metrics that depend on the attribution."""
     topics = dict.fromkeys(measure.topic.name for measure in measures())
     return tuple(f"{name}/" for name in (*topics, "perturbation", CONSERVATION, "biases"))
 
 
 def summary_columns() -> list[str]:
-    """Metrics of relevance that are columns of a multirun's summary."""
+    """The metrics of relevance that are columns in the summary of a multirun."""
     return [*(name for measurement in MEASUREMENTS for name in measurement.summary), f"{CONSERVATION}/median"]

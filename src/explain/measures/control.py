@@ -17,31 +17,31 @@ from auscult.explain.measures.measure import Better, Clips, Measure, Measurement
 from auscult.explain.measures.metrics import similarity
 from auscult.mistake import Mistake
 
-CONTROL = Topic("control", "what does relevance share with that of another network?", 4)
+CONTROL = Topic("control", "how similar is relevance to that of another network?", 4)
 
 
 class Control(Measurement):
-    """What its relevance has in common with the explained network's, and how much of it lies in the same places.
+    """Compares the relevance of a control network with that of the explained network, clip by clip.
 
-    Relevance that resembles that of a network which learnt nothing of the task is not of the task (data randomisation,
-    Adebayo et al., arXiv 1810.03292). Relevance in a planted confound means something where a network that never
-    met the confound has less there.
+    If a network that learnt nothing about the task has similar relevance, this relevance does not explain the task
+    (data randomisation, Adebayo et al., arXiv 1810.03292). Relevance in a planted confound is evidence only if a
+    network that was trained without the confound has less relevance there.
 
     Args:
         domain: where the control's relevance is looked at.
-        own: where the explained network's is.
+        own: where the explained network's relevance is looked at.
         attribution: the method.
-        samples: of a clip.
-        localisation: of the run; None: no place is known.
+        samples: length of a clip.
+        localisation: localisation of the run; None if no place is known.
 
     Raises:
-        Mistake: it tells other classes apart, or its inputs are of another kind.
+        Mistake: the control has other classes, or inputs of another shape.
     """
 
     measures = (
         Measure(CONTROL, "similarity", "the rank correlation of the two", Better.COMPARE, DIFFERENCE),
         *(
-            replace(measure, topic=CONTROL, says="the same as of localisation, of the other network's relevance",
+            replace(measure, topic=CONTROL, says="the same as in localisation, for the relevance of the other network",
                     better=Better.COMPARE)
             for measure in Localisation.measures
         ),
@@ -54,7 +54,7 @@ class Control(Measurement):
         expected, other = (each.model.silence(samples).shape for each in (own, domain))
         if expected != other:
             raise Mistake(
-                f"control=… has inputs of the shape {tuple(other[1:])} and the checkpoint of {tuple(expected[1:])};"
+                f"control=… has inputs of the shape {tuple(other[1:])} but the checkpoint of {tuple(expected[1:])};"
                 " choose a control with the same network and clips."
             )
         self.domain, self.attribution, self.localisation = domain, attribution, localisation
@@ -62,7 +62,11 @@ class Control(Measurement):
 
     @classmethod
     def of(cls, run: Run) -> Self | None:
-        """That of a run that names one."""
+        """The control of a run; None if the run has no control.
+
+        Raises:
+            Mistake: the control cannot be opened, or it does not fit the checkpoint.
+        """
         config, samples = run.config, run.source.dataset.length
         if not config["control"]:
             return None
@@ -72,6 +76,7 @@ class Control(Measurement):
 
     @property
     def names(self) -> list[str]:
+        """See `Measurement.names`."""
         located = self.localisation.names if self.localisation is not None else []
         return ["control/similarity", *map(_name, located)]
 
@@ -89,9 +94,9 @@ def _name(column: str) -> str:
 
 
 def check_classes(own: Sequence[str], classes: Sequence[str], path: str = "…") -> None:
-    """Raises a Mistake if the control at a path tells other classes apart than the checkpoint."""
+    """Raises a Mistake if the control at a path has other classes than the checkpoint."""
     if list(own) != list(classes):
         raise Mistake(
-            f"control={path} tells {', '.join(own)} apart and the checkpoint {', '.join(classes)};"
+            f"control={path} has the classes {', '.join(own)}, but the checkpoint {', '.join(classes)};"
             " choose a control with the same classes."
         )

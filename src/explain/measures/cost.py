@@ -1,4 +1,4 @@
-"""What relevance takes: time and memory."""
+"""What relevance costs: time and memory."""
 
 from typing import Self
 
@@ -10,11 +10,11 @@ from auscult.explain.attribution.cost import peak_megabytes
 from auscult.explain.domain.domains import Domain
 from auscult.explain.measures.measure import Better, Clips, Measure, Measurement, Run, Topic
 
-COST = Topic("cost", "what does relevance alone take, on this machine?", 8)
+COST = Topic("cost", "how much time and memory does relevance alone need, on this machine?", 8)
 
 
 class Cost(Measurement):
-    """The time that the relevance of a batch took, per clip; the memory that one clip by itself takes.
+    """Measures the time of relevance, per clip of a batch, and the memory that one clip alone needs.
 
     Args:
         domain: where relevance is looked at.
@@ -22,9 +22,9 @@ class Cost(Measurement):
     """
 
     measures = (
-        Measure(COST, "passes", "the time of so many forward passes of the same batch", Better.LOWER, None),
+        Measure(COST, "passes", "its time, as a number of forward passes of the same batch", Better.LOWER, None),
         Measure(COST, "milliseconds", "the time per clip", Better.LOWER, None, "milliseconds"),
-        Measure(COST, "megabytes", "the memory that one clip by itself takes", Better.LOWER, None, "megabytes"),
+        Measure(COST, "megabytes", "the memory that one clip alone needs", Better.LOWER, None, "megabytes"),
     )
 
     def __init__(self, domain: Domain, attribution: Attribution) -> None:
@@ -33,11 +33,12 @@ class Cost(Measurement):
 
     @classmethod
     def of(cls, run: Run) -> Self:
+        """The cost of a run's attribution."""
         return cls(run.domain, run.attribution)
 
     def __call__(self, clips: Clips) -> dict[str, Tensor]:
         waveform, explained = clips.waveform, clips.explained
-        if self.megabytes is None:  # measured once
+        if self.megabytes is None:  # it is measured once
             first = (self.attribution, waveform[:1], explained.input[:1], explained.target[:1])
             self.megabytes = peak_megabytes(lambda: self.domain.relevance(*first), waveform.device)
         passing, explaining = explained.seconds

@@ -1,9 +1,9 @@
-"""Deletion and insertion over the share of a clip's energy, a scale that all domains have.
+"""Deletion and insertion over the share of a clip's energy, a scale that all domains share.
 
-A feature is a different thing in each domain, and its share of all features no scale to compare domains by; the share
-of the signal's energy is. It is measured on the signal: the coefficients of a short-time transform overlap, and the
-energy of those that go is not what the signal loses. Spectrograms in decibels are made into no signal: theirs is the
-sum of squared decibels above silence.
+Features differ from domain to domain, so a share of the features cannot be compared across domains. A share of the
+signal's energy can. It is measured on the signal: the coefficients of a short-time transform overlap, so the energy
+of removed coefficients is not the loss of the signal. A spectrogram in decibels has no signal: its energy is the sum of
+squared decibels above silence.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,17 +26,17 @@ CURVES = ("energy/deletion", "energy/insertion")
 
 
 def energy_counts(signal_of: Inverse, level: Tensor, rank: Tensor, fractions: Sequence[float]) -> tuple[Tensor, Tensor]:
-    """How many features, in an order, make up a share of the signal's energy: two times (B, F) int64.
+    """How many features, in the given order, hold a share of the signal's energy: two times (B, F) int64.
 
-    The least number whose removal leaves not more than 1 - fraction of the energy: none for 0, and for 1 all but the
-    last that are silent. And the least number that by itself has at least the fraction. In domains whose coefficients
-    are orthogonal, both are the same.
+    The first result is the smallest number whose removal leaves at most 1 - fraction of the energy: 0 for the fraction
+    0, and all sounding features for 1. The second result is the smallest number that alone has at least the fraction.
+    If the coefficients of a domain are orthogonal, both are equal.
 
     Args:
-        signal_of: makes the signal (B, ...) of coefficients; linear.
+        signal_of: turns coefficients into the signal (B, ...); linear.
         level: (B, ...) coefficients above silence, real or complex.
-        rank: (B, ...) of each in the order, as of `perturbation.ranks`.
-        fractions: F, from 0 to 1.
+        rank: (B, ...) place of each feature in the order, from `perturbation.ranks`.
+        fractions: F fractions, from 0 to 1.
     """
 
     def energy(kept: Tensor) -> Tensor:
@@ -57,7 +57,7 @@ def energy_counts(signal_of: Inverse, level: Tensor, rank: Tensor, fractions: Se
 
 
 def least(rank: Tensor, is_enough: Callable[[Tensor], Tensor]) -> Tensor:
-    """The least number of features (B,) that is enough, by bisection; all of them are."""
+    """The smallest number of features (B,) that is enough, by bisection. All features together are enough."""
     low = torch.zeros(len(rank), dtype=torch.int64, device=rank.device)
     high = torch.full_like(low, rank[0].numel())
     while (low < high).any():
@@ -78,22 +78,22 @@ def curve_over_energy(
     signal_of: Inverse = lambda level: level,
     logits: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Probability of the label where the most relevant features are removed, and where nothing else is left.
+    """Probability of the label when the most relevant features are removed, and when only they are left.
 
-    Deletion and insertion (Petsiuk et al., arXiv 1806.07421) until the features with a share of the energy, see
-    `energy_counts`, have been. Silent features go last.
+    Deletion and insertion (Petsiuk et al., arXiv 1806.07421) of the features with a share of the energy, see
+    `energy_counts`. Silent features come last.
 
     Args:
         network: in evaluation mode.
         input, relevance: (B, ...).
         label: (B,) int64.
         fractions: F shares of the energy, from 0 to 1.
-        fill: what stands in the place of what is removed.
-        signal_of: makes the signal of the input's coefficients, whose energy it is.
-        logits: (B, C) of the intact inputs, where they are known.
+        fill: replaces removed features.
+        signal_of: turns coefficients into the signal whose energy counts.
+        logits: (B, C), logits of the intact inputs, if they are known.
 
     Returns:
-        Of deletion, where lower is better, and of insertion, where higher is: (B, F) each.
+        Deletion, where lower is better, and insertion, where higher is better: (B, F) each.
     """
     level = input - fill.silence.to(input)
     rank, filled = ranks(silence_last(relevance, level)), fill(input)
@@ -102,7 +102,7 @@ def curve_over_energy(
     nothing = network(filled).float()
 
     def probability(kept: Tensor) -> Tensor:
-        """Of the label, (B,), where the features (B, ...) are kept."""
+        """Probability of the label, (B,), if the features (B, ...) are kept."""
         if kept.all() or not kept.any():
             outputs = intact if kept.all() else nothing
         else:
@@ -116,13 +116,13 @@ def curve_over_energy(
 
 
 class Energy(Measurement):
-    """Fills the curves of `curve_over_energy`, and takes the areas under them.
+    """Measures the curves of `curve_over_energy` and the areas under them.
 
     Args:
-        network: that is asked.
+        network: the network that is explained.
         fractions: F shares of the energy that are removed, and kept.
-        fill: what stands in the place of what is removed.
-        signal_of: makes the signal of the inputs, whose energy it is.
+        fill: replaces removed features.
+        signal_of: turns inputs into the signal whose energy counts.
     """
 
     measures = (
@@ -137,7 +137,7 @@ class Energy(Measurement):
 
     @classmethod
     def of(cls, run: Run) -> Self | None:
-        """That of a run whose clips have labels, and which asks for it."""
+        """The measurement of a run; None if its clips have no labels or `perturbation.energies` is empty."""
         removal, fractions = run.measurement(Removal), run.config["perturbation"]["energies"]
         if removal is None or not fractions:
             return None
@@ -146,6 +146,7 @@ class Energy(Measurement):
 
     @property
     def columns(self) -> dict[str, Row]:
+        """See `Measurement.columns`."""
         return super().columns | dict.fromkeys(CURVES, np.dtype((np.float32, (len(self.fractions),))))
 
     def __call__(self, clips: Clips) -> dict[str, Tensor]:

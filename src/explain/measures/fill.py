@@ -1,4 +1,4 @@
-"""What stands where features of a network's input were removed.
+"""Values that replace removed features of a network's input.
 
 A new fill is a subclass of `Fill` and a YAML in `conf/fill`, built with `build(node, "fill", silence, inputs)`.
 """
@@ -11,11 +11,11 @@ from torch import Tensor
 
 
 class Fill(ABC):
-    """`fill(input (B, ...)) -> values`, of the same shape. A clip's values depend on the clip alone, not its batch.
+    """`fill(input (B, ...)) -> values (B, ...)`. The values of a clip depend on that clip, not on its batch.
 
     Args:
-        silence: (1, ...) what the front end makes of digital silence, "nothing there".
-        inputs: starts a pass over the data set's inputs, in batches (B, ...). Only `Mean` makes one.
+        silence: (1, ...), the front end's output for digital silence.
+        inputs: starts a pass over the inputs of the data set, in batches (B, ...). Only `Mean` needs it.
     """
 
     def __init__(self, silence: Tensor, inputs: Callable[[], Iterable[Tensor]]) -> None:
@@ -24,11 +24,11 @@ class Fill(ABC):
 
     @abstractmethod
     def __call__(self, input: Tensor) -> Tensor:
-        """What stands where features of the inputs (B, ...) were removed, (B, ...); may be a view, not to write to."""
+        """The values that replace removed features of inputs (B, ...), (B, ...). May be a view: do not write to it."""
 
 
 class Silence(Fill):
-    """Nothing: zeros in a waveform, the floor in a spectrogram, also in one of raw decibels."""
+    """Silence: zeros in a waveform, the floor in a spectrogram, also in one of raw decibels."""
 
     def __call__(self, input: Tensor) -> Tensor:
         return self.silence.to(input).expand_as(input)
@@ -42,13 +42,13 @@ class Zero(Fill):
 
 
 class Noise(Fill):
-    """White Gaussian noise about silence, as strong as the clip is where it is not silent.
+    """White Gaussian noise around silence, as strong as the sounding part of the clip.
 
     Real noise is kept within the clip's own range, so that no spectrogram falls below its floor. The draw behind it is
-    the same for every clip; another seed shows what depends on it.
+    the same for every clip; another seed shows what depends on the draw.
 
     Args:
-        seed: of the draw.
+        seed: seed of the draw.
     """
 
     def __init__(self, silence: Tensor, inputs: Callable[[], Iterable[Tensor]], seed: int = 0) -> None:
@@ -63,14 +63,14 @@ class Noise(Fill):
         rms = (level.abs().square().sum(inner, keepdim=True) / active).sqrt()
         kind = torch.complex64 if input.is_complex() else torch.float32
         draw = torch.randn(input.shape[1:], generator=torch.Generator().manual_seed(self.seed), dtype=kind).to(input)
-        if input.is_complex():  # which has no range
+        if input.is_complex():  # complex inputs have no range
             return silence + rms * draw
         lowest, highest = input.amin(inner, keepdim=True), input.amax(inner, keepdim=True)
         return (silence + rms * draw).clamp(lowest, highest)
 
 
 class Mean(Fill):
-    """The mean input over the data set: next to zero for waveforms, a blurred word for spectrograms."""
+    """The mean input over the data set: close to zero for waveforms, a blurred word for spectrograms."""
 
     def __init__(self, silence: Tensor, inputs: Callable[[], Iterable[Tensor]]) -> None:
         super().__init__(silence, inputs)

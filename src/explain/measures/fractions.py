@@ -1,4 +1,4 @@
-"""Fractions of a clip that removal curves ask for. Imports nothing heavy: options are checked with it."""
+"""The fractions of a clip that are removed. This file imports nothing heavy, as it checks options."""
 
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
@@ -7,20 +7,20 @@ from typing import Any
 from auscult.mistake import Mistake
 from auscult.program.numbers import is_number
 
-DEFINITIONS = ("sounding", "paper")  # of what fractions are, see `perturbation.py`
+DEFINITIONS = ("sounding", "paper")  # definitions of a fraction, see `perturbation.py`
 
 
 def check_definition(option: str, definition: Any) -> None:
-    """Raises a Mistake if fractions cannot be of that."""
+    """Raises a Mistake if an option names an unknown definition of fractions."""
     if definition not in DEFINITIONS:
         raise Mistake(f"{option}={definition} is unknown; choose {' or '.join(DEFINITIONS)}.")
 
 
 def checked_fractions(fractions: Any, option: str = "perturbation.fractions") -> list[float]:
-    """The fractions of an option.
+    """Checks the fractions of an option and returns them.
 
     Raises:
-        Mistake: they are no list of numbers within 0 and 1, each larger than the one before.
+        Mistake: they are no list of numbers from 0 to 1, each larger than the one before.
     """
     listed = isinstance(fractions, Iterable) and not isinstance(fractions, str | Mapping)
     values = list(fractions) if listed else []

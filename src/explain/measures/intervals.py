@@ -1,13 +1,13 @@
-"""How sure a mean over clips is, given how few speakers said them.
+"""Confidence intervals of a mean over clips, given that few speakers said the clips.
 
-A speaker's clips resemble each other, so a mean over clips is as sure as the number of speakers allows, not that of
-clips. With the 5 to 30 speakers of a test fold, percentiles of a bootstrap are too narrow: of intervals that are called
-95 %, 74 to 91 % cover. Student's t covers 95 % of ordinary values, but falls to 85 % near an end of the scale, as at an
-accuracy of 0.97, where a mean lies unevenly about the truth. These are Student's intervals of the logit of the mean.
-92 to 97 % of them cover, by simulation (`tests/explain/measures/test_intervals.py`), at ordinary values and near the
-ends, with unequal numbers of clips. Where most of a few speakers are at the end of the scale, 99 % do. Where speakers
-are very uneven, most of them at the end of the scale and few far from it (an accuracy of 0.97 with a deviation of 0.06
-between speakers), 98 to 99 % do with 11 speakers or fewer, and 90 to 94 % with 15 to 30.
+The clips of a speaker resemble each other, so the certainty of a mean depends on the number of speakers, not of clips.
+With the 5 to 30 speakers of a test fold, bootstrap percentiles are too narrow: of nominal 95 % intervals, only 74 to
+91 % cover the truth. Student's t covers 95 % for ordinary values, but 85 % near an end of the scale, such as an
+accuracy of 0.97, where means are not symmetric around the truth. The intervals here are Student's, for the logit of the
+mean. By simulation (`tests/explain/measures/test_intervals.py`), 92 to 97 % of them cover, at ordinary values and near
+the ends, with unequal numbers of clips. If there are few speakers and most are at the end of the scale, 99 % cover. If
+speakers differ strongly, most at the end of the scale and few far from it (an accuracy of 0.97 with a deviation of 0.06
+between speakers), 98 to 99 % cover with 11 speakers or fewer, and 90 to 94 % with 15 to 30.
 """
 
 import math
@@ -19,45 +19,46 @@ from scipy.special import expit, logit
 
 Bounds = tuple[float, float] | None
 
-SHARE: Bounds = (0.0, 1.0)  # of accuracies, probabilities and other shares
-DIFFERENCE: Bounds = (-1.0, 1.0)  # of two shares, or a correlation
+SHARE: Bounds = (0.0, 1.0)  # bounds of accuracies, probabilities and other shares
+DIFFERENCE: Bounds = (-1.0, 1.0)  # bounds of a difference of two shares, or of a correlation
 LEVEL = 0.95
-EQUAL = 1e-12  # what is nearer to zero is rounding
-ENOUGH = 2 - 1e-9  # effective speakers: below, there are no degrees of freedom
+EQUAL = 1e-12  # smaller values are rounding errors
+ENOUGH = 2 - 1e-9  # effective speakers; with fewer, there are no degrees of freedom
 
 
 class SpeakerIntervals:
     """Intervals of means over clips, for other speakers than those who were recorded.
 
     Args:
-        speakers: (N,) of each clip.
+        speakers: (N,), the speaker of each clip.
     """
 
     def __init__(self, speakers: Sequence[str]) -> None:
         names, speaker, clips = np.unique(np.asarray(speakers), return_inverse=True, return_counts=True)
         self.averaging = sparse.csr_array((1 / clips[speaker], (speaker, np.arange(len(speaker)))))  # (S, N)
-        self.share = clips / clips.sum()  # (S,) of all clips
-        self.effective = 1 / (self.share**2).sum()  # so many speakers with equally many clips would be as sure
+        self.share = clips / clips.sum()  # (S,), share of all clips
+        self.effective = 1 / (self.share**2).sum()  # as certain as this many speakers with equally many clips
         self.size = len(names)
 
     def of_speakers(self, values: np.ndarray) -> np.ndarray:
-        """Each speaker's own mean (S, ...), of values (N, ...)."""
+        """The mean of each speaker (S, ...), for values (N, ...)."""
         flat = values.reshape(len(values), -1).astype(np.float64)
         return (self.averaging @ flat).reshape(self.size, *values.shape[1:])
 
     def of_mean(self, values: np.ndarray, bounds: Bounds = SHARE) -> tuple[np.ndarray, np.ndarray]:
-        """Lower and upper end (...) of the 95 % interval of the mean over clips, of values (N, ...).
+        """Lower and upper end (...) of the 95 % interval of the mean over clips, for values (N, ...).
 
         The standard error is the jackknife's. Student's t has as many degrees of freedom as speakers with equally many
         clips would have (Kish's effective number, less one). Between bounds, the interval is symmetric on the logit
-        scale (the delta method); where all clips are at a bound, it ends where Wilson's does for as many speakers.
+        scale (the delta method). If all clips are at a bound, it ends where Wilson's interval for these speakers ends.
 
         Args:
-            bounds: the lowest and highest value that a clip can have; None: there are none.
+            values: (N, ...), one per clip.
+            bounds: the lowest and highest value that a clip can have; None: the values have no bounds.
 
         Returns:
-            Not a number where there are too few speakers to say anything: fewer than the equivalent of two, or all of
-            them with the same mean by luck, though their clips differ.
+            (...) each. NaN if there are too few speakers: fewer than the equivalent of two, or all with the same mean
+            by luck, although their clips differ.
         """
         mean, error = values.mean(0, dtype=np.float64), self.error(values)
         quantile = stats.t.ppf((1 + LEVEL) / 2, self.effective - 1)
@@ -72,9 +73,9 @@ class SpeakerIntervals:
         return np.where(unknown, np.nan, low), np.where(unknown, np.nan, high)
 
     def error(self, values: np.ndarray) -> np.ndarray:
-        """The jackknife's standard error (...) of the mean over clips, of values (N, ...).
+        """The jackknife's standard error (...) of the mean over clips, for values (N, ...).
 
-        Each speaker is left out once. Not a number where there are too few speakers.
+        Each speaker is left out once. NaN if there are too few speakers.
         """
         if self.effective < ENOUGH:
             return np.full(values.shape[1:], np.nan)
@@ -83,9 +84,9 @@ class SpeakerIntervals:
         return np.sqrt((self.size - 1) * without.var(0))
 
     def p_values(self, values: np.ndarray) -> np.ndarray:
-        """Of Student's test that the mean over clips is zero, two-sided, (...) of values (N, ...).
+        """P-values (...) of Student's two-sided test that the mean over clips is zero, for values (N, ...).
 
-        1 where all are zero; not a number where there are too few speakers, as of `of_mean`.
+        1 if all values are zero; NaN if there are too few speakers, as in `of_mean`.
         """
         mean, error = values.mean(0, dtype=np.float64), self.error(values)
         size = np.divide(np.abs(mean), error, out=np.where(np.abs(mean) < EQUAL, 0.0, np.inf), where=error > EQUAL)
@@ -93,7 +94,7 @@ class SpeakerIntervals:
         return 2 * stats.t.sf(size, self.effective - 1)
 
     def described(self, name: str, values: np.ndarray, bounds: Bounds = SHARE) -> dict[str, float]:
-        """The mean of values (N,) as metrics `name`, `name_low` and `name_high`, without what is not a number."""
+        """The mean of values (N,) as metrics `name`, `name_low` and `name_high`, without those that are NaN."""
         low, high = self.of_mean(values, bounds)
         metrics = {name: float(values.mean(dtype=np.float64)), f"{name}_low": float(low), f"{name}_high": float(high)}
         return {name: number for name, number in metrics.items() if not math.isnan(number)}

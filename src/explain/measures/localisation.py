@@ -1,4 +1,4 @@
-"""Does relevance lie in the cues of synthetic clips, or in a planted confound? There the truth is known."""
+"""Does relevance lie in the cues of synthetic clips, or in a planted confound? Their places are known."""
 
 from collections.abc import Sequence
 from typing import Self
@@ -15,7 +15,7 @@ from auscult.explain.measures import metrics
 from auscult.explain.measures.measure import Better, Clips, Measure, Measurement, Run, Topic
 
 LOCALISATION = Topic("localisation", "does relevance lie in the cues of synthetic clips, or in a planted confound?", 3)
-CUES = ("harmonic", "formant", "frication")  # how the names of synthetic clips' cues begin
+CUES = ("harmonic", "formant", "frication")  # beginnings of the names of cues in synthetic clips
 CONFOUND = "confound"
 FORMULAS = {
     "mass": metrics.mass_accuracy,
@@ -26,10 +26,10 @@ FORMULAS = {
 
 
 class Localisation(Measurement):
-    """Of each place that is known, a column per measure: `localisation/mass/confound`.
+    """Measures how much relevance lies in each known place. A column is named `localisation/mass/confound`.
 
-    Cues are known where the corpus knows them and relevance lies in time and frequency; a planted confound of the
-    clips that carry it. Which cue a network ought to listen to is not for these numbers to say.
+    The places of cues are known if the corpus describes them and relevance has axes of time and frequency. The place of
+    a planted confound is known in the clips that have it. These numbers do not say which cue a network should use.
 
     Args:
         domain: where relevance is looked at.
@@ -41,7 +41,7 @@ class Localisation(Measurement):
         Measure(LOCALISATION, "rank", "the share of the most relevant features, as many as the place has, that lie"
                 " there", Better.HIGHER),
         Measure(LOCALISATION, "pointing", "the share of clips whose most relevant feature lies there", Better.HIGHER),
-        Measure(LOCALISATION, "chance", "what relevance that lies anywhere would have of each of the others",
+        Measure(LOCALISATION, "chance", "the value that relevance in random places would have for each of the others",
                 Better.COMPARE),
     )  # fmt: skip
 
@@ -50,23 +50,24 @@ class Localisation(Measurement):
         front_end = domain.model.front_end
         self.axes = [axis.cpu().numpy() for axis in (front_end.frequencies, front_end.times) if axis is not None]
         self.places = self._places()
-        self.latest: tuple[tuple[int, ...], dict[str, Tensor]] = ((), {})  # rows, and their masks
+        self.latest: tuple[tuple[int, ...], dict[str, Tensor]] = ((), {})  # row numbers, and their masks
 
     @classmethod
     def of(cls, run: Run) -> Self | None:
-        """That of a run that knows a place."""
+        """The localisation of a run; None if no place is known."""
         made = cls(run.domain, run.source)
         return made if made.places else None
 
     @property
     def names(self) -> list[str]:
+        """See `Measurement.names`; one column per place and measure."""
         return [f"{measure.column}/{place}" for place in self.places for measure in self.measures]
 
     def __call__(self, clips: Clips) -> dict[str, Tensor]:
         return self.locate(clips.explained.relevance, clips.rows)
 
     def locate(self, relevance: Tensor, rows: np.ndarray) -> dict[str, Tensor]:
-        """Values (B,) for each name, of relevance (B, ...) of the clips in these rows (B,)."""
+        """Values (B,) by name, for relevance (B, ...) of the clips in rows (B,)."""
         values: dict[str, Tensor] = {}
         for place, mask in self._masks(rows, tuple(relevance.shape[2:])).items():
             inside = mask.to(relevance.device)
@@ -76,25 +77,25 @@ class Localisation(Measurement):
     def _places(self) -> list[str]:
         confound = self.source.dataset.confound
         places: list[str] = []
-        moved = confound is not None and confound.kind == "lead_in"  # from where the corpus knows its cues to be
+        moved = confound is not None and confound.kind == "lead_in"  # so the cues are not where the corpus says
         if self.source.cues is not None and len(self.axes) == 2 and not moved:
             places += CUES
         steps = np.diff(self.axes[0]) if self.axes else np.ones(1)
-        if confound is not None and np.allclose(steps, steps[0]):  # of other rows its region is not known
+        if confound is not None and np.allclose(steps, steps[0]):  # its region is known on even axes only
             places.append(CONFOUND)
         return places
 
     def _masks(self, rows: np.ndarray, shape: tuple[int, ...]) -> dict[str, Tensor]:
-        """Which features lie at each place, (B, 1, *shape) bool; kept, as a control asks again of the same clips."""
-        asked = tuple(rows.tolist())
-        if self.latest[0] != asked:
-            of_clips = [self._masks_of(row, shape) for row in asked]
-            stacked = {place: np.stack([masks[place] for masks in of_clips]) for place in self.places}
-            self.latest = asked, {place: torch.from_numpy(masks)[:, None] for place, masks in stacked.items()}
+        """Which features lie in each place, (B, 1, *shape) bool. Kept for the control, which needs the same masks."""
+        row_numbers = tuple(rows.tolist())
+        if self.latest[0] != row_numbers:
+            each_clip = [self._masks_of(row, shape) for row in row_numbers]
+            stacked = {place: np.stack([masks[place] for masks in each_clip]) for place in self.places}
+            self.latest = row_numbers, {place: torch.from_numpy(masks)[:, None] for place, masks in stacked.items()}
         return self.latest[1]
 
     def _masks_of(self, row: int, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
-        """The same of one clip, (*shape); no feature where the clip has nothing there."""
+        """Which features of one clip lie in each place, (*shape) bool; none if the clip has no such place."""
         dataset, masks = self.source.dataset, {}
         if CUES[0] in self.places:
             assert self.source.cues is not None
@@ -106,17 +107,17 @@ class Localisation(Measurement):
             if dataset.planted[row]:
                 assert dataset.confound is not None
                 mask = dataset.confound.region(dataset.length).mask(*self.axes)
-                masks[CONFOUND] = mask & ~mask.all()  # a hum fills all the time: there is nothing to find
+                masks[CONFOUND] = mask & ~mask.all()  # a hum fills all features: it has no place
         return masks
 
 
 def beginning(dataset: ClipDataset, row: int, sample_rate: int) -> float:
-    """When in its recording a clip's frame begins, in seconds; below 0 where silence comes first.
+    """When a clip begins in its recording, in seconds; negative if silence precedes the recording.
 
     Args:
-        dataset: of the clips.
-        row: which.
-        sample_rate: of the clips, in hertz.
+        dataset: the data set of the clips.
+        row: row of the clip.
+        sample_rate: sample rate of the clips, in hertz.
     """
     clip = dataset.clips[row]
     offset = round(dataset.places()[row] * (dataset.length - int(dataset.cache.lengths[clip])))
@@ -124,21 +125,21 @@ def beginning(dataset: ClipDataset, row: int, sample_rate: int) -> float:
 
 
 def cue_mask(cues: Sequence[Cue], begins: float, frequencies: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Which coefficients (F, N) any of the cues lies at, bool.
+    """Which coefficients lie in any of the cues, (F, N) bool.
 
     Args:
-        cues: of one recording.
+        cues: cues of one recording.
         begins: see `beginning`.
         frequencies: (F,) in hertz.
-        times: (N,) in seconds from the start of the frame.
+        times: (N,) in seconds from the start of the clip.
     """
     mask = np.zeros((len(frequencies), len(times)), bool)
     for cue in cues:
         step = float(cue.seconds[1] - cue.seconds[0])
-        frame = np.rint((times + begins - cue.seconds[0]) / step).astype(int)  # the nearest, (N,)
+        frame = np.rint((times + begins - cue.seconds[0]) / step).astype(int)  # the nearest frame, (N,)
         inside = (frame >= 0) & (frame < len(cue.seconds))
         low, high = (
             np.where(inside, bound[frame.clip(0, len(bound) - 1)], np.nan) for bound in (cue.low_hz, cue.high_hz)
         )
-        mask |= (frequencies[:, None] >= low) & (frequencies[:, None] <= high)  # never where they are NaN
+        mask |= (frequencies[:, None] >= low) & (frequencies[:, None] <= high)  # comparisons with NaN are false
     return mask

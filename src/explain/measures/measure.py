@@ -1,7 +1,7 @@
-"""What a measure is: a number per clip, what people need to know to read it, and how it is taken.
+"""What a measure is: a number per clip, the facts that readers need, and the code that takes it.
 
-A new measure is a file here with a subclass of `Measurement`, and its name in `catalogue.MEASUREMENTS`. From there it
-comes into the relevance file, `metrics.json`, the report and leaderboards.
+A new measure is a file here with a subclass of `Measurement`, and its name in `catalogue.MEASUREMENTS`. It then appears
+in the relevance file, `metrics.json`, the report and leaderboards.
 """
 
 from abc import ABC, abstractmethod
@@ -21,11 +21,11 @@ from auscult.explain.domain.explain import Explained
 from auscult.explain.measures.intervals import SHARE, Bounds
 from auscult.modules.model import Model
 
-Row = np.dtype[Any]  # the type of a row of a column
+Row = np.dtype[Any]  # type of one row of a column
 
 
 class Better(StrEnum):
-    """Which values are better, in words. Only of the first two is an attribution best."""
+    """Which values are better, in words. Attributions are ranked by the first two only."""
 
     LOWER = "lower is better"
     HIGHER = "higher is better"
@@ -35,12 +35,12 @@ class Better(StrEnum):
 
 @dataclass(frozen=True)
 class Topic:
-    """What measures ask together.
+    """A question that several measures answer.
 
     Args:
-        name: how their names begin.
-        asks: what they ask, a sentence.
-        place: among the topics of a leaderboard, which stand in this order.
+        name: beginning of the measures' names.
+        asks: the question, a sentence.
+        place: place among the topics of a leaderboard.
     """
 
     name: str
@@ -53,15 +53,15 @@ class Measure:
     """A number per clip.
 
     Args:
-        topic: what it belongs to.
-        name: within the topic. Where a column's name goes on, as in `localisation/mass/confound`, it is the same
-            measure of another place.
-        says: what it is, a clause for people.
-        better: which values are.
-        bounds: the lowest and highest value of a clip; None: there are none.
-        unit: in words; none of shares and correlations.
-        fails_above: an attribution fails whose mean is above.
-        shares_scale: whether it is on a scale that domains share, so that it can be compared across them.
+        topic: topic of the measure.
+        name: name within the topic. The name of a column may go on, as in `localisation/mass/confound`: this is the
+            same measure in another place.
+        says: what the number is, a clause for people.
+        better: which values are better.
+        bounds: the lowest and highest value of a clip; None: no bounds.
+        unit: unit in words; empty for shares and correlations.
+        fails_above: an attribution fails if its mean is above this value.
+        shares_scale: whether all domains share the scale, so that values can be compared across domains.
     """
 
     topic: Topic
@@ -75,17 +75,17 @@ class Measure:
 
     @property
     def column(self) -> str:
-        """Its name in relevance files, `metrics.json` and leaderboards."""
+        """Name of the measure in relevance files, `metrics.json` and leaderboards."""
         return f"{self.topic.name}/{self.name}"
 
     @property
     def sentence(self) -> str:
-        """`Gini: …; higher is better.`"""
+        """Explains the measure: `Gini: …; higher is better.`"""
         name = self.name.replace("_", " ")
         return f"{name[0].upper()}{name[1:]}: {self.says}{self.unit and f', in {self.unit}'}; {self.better}."
 
     def is_in(self, column: str) -> bool:
-        """Whether a column holds its values."""
+        """Whether a column holds values of this measure."""
         return f"{column}/".startswith(f"{self.column}/")
 
 
@@ -94,15 +94,15 @@ Made = TypeVar("Made", bound="Measurement")
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """What is known of a run before it begins.
+    """What is known about a run before it begins.
 
     Args:
-        model: the trained one.
+        model: the trained model.
         domain: where relevance is looked at.
         attribution: the method.
         source: the clips.
-        target: as of `Question`.
-        config: of the explanation.
+        target: target as in `Question`.
+        config: configuration of the explanation.
     """
 
     model: Model
@@ -114,7 +114,7 @@ class Run:
     _made: dict[type, Any] = field(default_factory=dict)
 
     def measurement(self, kind: type[Made]) -> Made | None:
-        """The run's measurement of a kind, made once, so that others can build on it; None: it does not apply."""
+        """The measurement of this kind, made once, so that others can use it; None if it does not apply to the run."""
         if kind not in self._made:
             self._made[kind] = kind.of(self)
         return cast(Made | None, self._made[kind])
@@ -127,8 +127,8 @@ class Clips:
     Args:
         waveform: (B, 1, T).
         label, clip: (B,) class and number of each.
-        rows: (B,) of the source's clips.
-        explained: what was found of them.
+        rows: (B,) rows of the clips in the source.
+        explained: their explanation.
     """
 
     waveform: Tensor
@@ -139,12 +139,12 @@ class Clips:
 
 
 class Measurement(ABC):
-    """Takes measures that come of the same forward passes.
+    """Takes one or more measures that use the same forward passes.
 
     Attributes:
-        measures: all that it can take; of a run, those that apply.
-        summary: names of metrics, shares, that are columns of a multirun's summary.
-        models: other models that it asks, which go to the device of the explained one.
+        measures: all measures that it can take; a run takes those that apply.
+        summary: names of metrics, all shares, that are columns in the summary of a multirun.
+        models: other models that it needs; they are moved to the device of the explained model.
     """
 
     measures: ClassVar[Sequence[Measure]]
@@ -153,30 +153,35 @@ class Measurement(ABC):
 
     @classmethod
     def of(cls, run: Run) -> Self | None:
-        """That of a run; None: it does not apply.
+        """The measurement of a run; None if it does not apply to the run.
 
         Raises:
-            Mistake: the run's options ask for something that it cannot do.
+            Mistake: an option of the run is impossible for this measurement.
         """
         return cls()
 
     @property
     def names(self) -> list[str]:
-        """Columns of a number per clip."""
+        """Names of the columns with a number per clip."""
         return [measure.column for measure in self.measures]
 
     @property
     def columns(self) -> dict[str, Row]:
-        """All columns of the relevance file that it fills, with the type of a row."""
+        """All columns of the relevance file that the measurement fills, with the type of a row."""
         return dict.fromkeys(self.names, np.dtype(np.float32))
 
     @abstractmethod
     def __call__(self, clips: Clips) -> dict[str, Tensor]:
-        """Values (B, ...) for each column; of a number, NaN where there is nothing to measure."""
+        """Values (B, ...) for each column; a number is NaN for clips that have nothing to measure."""
 
     @classmethod
     def values_in(cls, file: h5py.File, config: dict[str, Any]) -> dict[str, np.ndarray]:
-        """Its measures (N,) by name, of a complete relevance file and the configuration that is written there."""
+        """Reads measures (N,) by name from a complete relevance file.
+
+        Args:
+            file: the file.
+            config: the configuration in its attributes.
+        """
         values: dict[str, np.ndarray] = {}
 
         def note(name: str, column: Any) -> None:

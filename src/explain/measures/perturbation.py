@@ -1,22 +1,22 @@
-"""The paper's central test: does the network lose what it knows where the most relevant features are removed?
+"""The paper's central test: does accuracy fall when the most relevant features are removed?
 
-A fraction of an input's features is set to the fill, in some order, and the network is asked again. Relevance that
-found what the network uses makes accuracy fall faster than the controls (after Becker et al., arXiv 1807.03418):
+The first features of an order are replaced by the fill, and the network predicts again. If relevance shows what the
+network uses, accuracy falls faster than with the controls (after Becker et al., arXiv 1807.03418). The orders:
 
     relevance         the most relevant features first
-    least relevant    the least relevant first, which ought to hurt least
-    amplitude         those first that are farthest from silence
-    random            drawn by chance, over several seeds
+    least relevant    the least relevant features first, which should harm least
+    amplitude         the features first that are farthest from silence
+    random            drawn at random, with several seeds
 
-To remove silence removes nothing, and speech fills only part of a clip. An order that spends its share on silence
-cannot be compared with one that does not. There are two definitions, therefore:
+The removal of silence changes nothing, and speech fills only part of a clip. So an order that removes silence cannot be
+compared with an order that does not. Therefore there are two definitions of a fraction:
 
-    sounding    Silent features go last in every order, and fractions are of those that are not silent. Areas under
-                curves are on a logarithmic scale of the fraction, where the small ones count: beyond a tenth, little
-                is left of any clip.
-    paper       Fractions are of all features, and relevance says where silence comes: before whatever speaks against
-                the class. By amplitude and at random it comes last. Areas are on the linear scale. The paper's own
-                random order took silence as well.
+    sounding    Silent features come last in every order. A fraction counts only features that are not silent. Areas
+                under curves are on a logarithmic scale of the fraction, as small fractions matter most: beyond a
+                tenth, little is left of any clip.
+    paper       A fraction counts all features. Relevance decides the place of silence: before the features that speak
+                against the class. By amplitude and at random, silence comes last. Areas are on a linear scale. (The
+                random order of the paper itself also removed silence.)
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,17 +33,17 @@ from torch import Tensor, nn
 from auscult.explain.measures.fill import Fill
 from auscult.explain.measures.intervals import DIFFERENCE, SHARE, SpeakerIntervals
 
-Scores = Mapping[str, Tensor | Sequence[Tensor]]  # order -> (B, ...), or one per seed; the highest goes first
+Scores = Mapping[str, Tensor | Sequence[Tensor]]  # order -> (B, ...), or one per seed; the highest is removed first
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What N clips were taken for: in each of O orders, at each of F fractions.
+    """The predictions for N clips, in each of O orders, at each of F fractions.
 
     Args:
-        orders: (O,) names; one that was drawn with several seeds stands here as often.
+        orders: (O,) names; an order with several seeds is listed once per seed.
         correct: (N, O, F) bool, whether the label's logit is the highest.
-        probability: (N, O, F) float32, of the label.
+        probability: (N, O, F) float32, probability of the label.
     """
 
     orders: tuple[str, ...]
@@ -60,7 +60,7 @@ class Outcome:
         )
 
     def over_seeds(self, values: np.ndarray) -> dict[str, np.ndarray]:
-        """Values (N, O, F) per order, (N, F), the mean over its seeds."""
+        """The mean over the seeds of each order: values (N, O, F) become (N, F) by order."""
         names = np.array(self.orders)
         return {name: values[:, names == name].mean(1, dtype=np.float64) for name in dict.fromkeys(self.orders)}
 
@@ -73,15 +73,15 @@ def scores_of(
     seeds: Sequence[int] = (0, 1, 2),
     definition: str = "sounding",
 ) -> dict[str, Tensor | list[Tensor]]:
-    """What relevance and its controls order the features by; silence scores lowest, see the definitions above.
+    """The scores by which relevance and its controls order the features; for silence, see the definitions above.
 
     Args:
         input: (B, ...).
-        relevance: (B, ...) of it.
-        silence: (1, ...) what the front end makes of digital silence.
-        clip: (B,) number of each clip, which with the seed decides the random order.
-        seeds: of the random orders.
-        definition: one of the two above.
+        relevance: (B, ...), of the input.
+        silence: (1, ...), the front end's output for digital silence.
+        clip: (B,) number of each clip; number and seed determine the random order.
+        seeds: seeds of the random orders.
+        definition: one of the two definitions above.
     """
     level = input - silence.to(input)
     by_relevance = {"relevance": relevance, "least relevant": -relevance}
@@ -95,7 +95,7 @@ def scores_of(
 
 
 def silence_last(scores: Tensor, level: Tensor) -> Tensor:
-    """Scores (B, ...) that are lowest where features are at the level (B, ...) of silence, which is 0."""
+    """Sets scores (B, ...) to the lowest value where the level (B, ...) is 0, the level of silence."""
     return scores.masked_fill(level == 0, -torch.inf)
 
 
@@ -106,7 +106,7 @@ def _random_scores(level: Tensor, clip: Tensor, seed: int) -> Tensor:
 
 
 def counts_of(input: Tensor, silence: Tensor, fractions: Sequence[float], definition: str = "sounding") -> Tensor:
-    """How many features a fraction is, (B, F) int64 of inputs (B, ...): of those that sound, or of all."""
+    """How many features of inputs (B, ...) a fraction is, (B, F) int64: of the sounding ones, or of all."""
     features = input[0].numel()
     sounding = (input != silence.to(input)).flatten(1).sum(1) if definition == "sounding" else features
     of_clips = torch.as_tensor(sounding, device=input.device).expand(len(input)).tolist()
@@ -123,18 +123,18 @@ def perturb(
     fill: Fill,
     logits: Tensor | None = None,
 ) -> Outcome:
-    """Removes the first features in each order and asks the network again.
+    """Removes the first features in each order, and lets the network predict again.
 
-    All passes through the network are of B inputs. The intact inputs pass once for all orders, if they have to.
+    Each forward pass has B inputs. The intact inputs pass at most once, for all orders together.
 
     Args:
         network: in evaluation mode.
         input: (B, ...).
-        label: (B,) int64, the class asked for.
-        scores: of each order; the features with the highest go first, of equal ones that which comes first.
-        counts: (B, F) how many features go, ascending, see `counts_of`.
-        fill: what stands in their place.
-        logits: (B, C) of the intact inputs, where they are known.
+        label: (B,) int64, the class whose probability counts.
+        scores: scores of each order. The highest are removed first; of equal scores, the one with the lower index.
+        counts: (B, F) number of removed features, ascending, see `counts_of`.
+        fill: replaces removed features.
+        logits: (B, C), logits of the intact inputs, if they are known.
     """
     named = [(name, given) for name, of in scores.items() for given in ([of] if isinstance(of, Tensor) else of)]
     counts = counts.to(input.device)
@@ -159,9 +159,9 @@ def perturb(
 
 
 def ranks(scores: Tensor) -> Tensor:
-    """Place of each feature in its clip's order, (B, ...) int32 of scores (B, ...): 0 for the highest.
+    """The place of each feature in the order of its clip, (B, ...) int32, by scores (B, ...): 0 for the highest.
 
-    Of equal features, that with the lower index is first.
+    Of equal features, the one with the lower index is first.
     """
     flat = scores.flatten(1)  # (B, features)
     order = torch.argsort(flat, dim=1, descending=True, stable=True)
@@ -173,13 +173,13 @@ def summarise(outcome: Outcome, fractions: Sequence[float], intervals: SpeakerIn
     """The curves: a row per order and fraction.
 
     Columns: order, fraction, accuracy, low, high, probability, probability_low, probability_high, gap, gap_low,
-    gap_high; accuracy as a share, probability the mean of the label's, and the gap from relevance's accuracy up to the
-    order's, clip by clip, all with the ends of their 95 % intervals over speakers.
+    gap_high. Accuracy is a share. Probability is the mean probability of the label. The gap is the accuracy of the
+    order minus that of relevance, clip by clip. All have the ends of their 95 % intervals over speakers.
 
     Args:
-        outcome: of N clips.
-        fractions: the F it was made with.
-        intervals: over the speakers of the N clips.
+        outcome: the predictions for N clips.
+        fractions: the F fractions of the outcome.
+        intervals: intervals over the speakers of the N clips.
     """
     accuracy, probability = outcome.over_seeds(outcome.correct), outcome.over_seeds(outcome.probability)
     tables = []
@@ -201,8 +201,8 @@ def summarise(outcome: Outcome, fractions: Sequence[float], intervals: SpeakerIn
 def mean_height(curves: np.ndarray, fractions: Sequence[float], definition: str = "sounding") -> np.ndarray:
     """Mean height (N,) of curves (N, F) over their fractions, which ascend: the area under them over its width.
 
-    By the trapezoid rule over the logarithm of the fractions above zero; `paper`: over the fractions, where the wide
-    steps at large fractions weigh most. Where there is one place only, it is the height there.
+    The trapezoid rule is applied over the logarithm of the fractions above zero. With `paper` it is applied over the
+    fractions, where the wide steps at large fractions weigh most. With a single fraction, the mean is the height there.
     """
     places = np.asarray(fractions, float)
     if definition == "sounding":
@@ -215,14 +215,14 @@ def mean_height(curves: np.ndarray, fractions: Sequence[float], definition: str 
 def areas(
     outcome: Outcome, fractions: Sequence[float], intervals: SpeakerIntervals, definition: str = "sounding"
 ) -> dict[str, float]:
-    """The area under each curve, and between each control's and relevance's, as metrics with 95 % intervals.
+    """The area under each curve, and the area between each control and relevance, as metrics with 95 % intervals.
 
-    The area is the curve's `mean_height`, in the unit of accuracy or probability. Lower is better for relevance. The
-    area between is the control's less relevance's: above zero, relevance found more of what the network uses. Its
-    interval is of that difference, clip by clip.
+    The area is the `mean_height` of the curve, in the unit of accuracy or probability. For relevance, lower is better.
+    The area between is that of the control minus that of relevance: above zero, relevance is better than the control at
+    finding what the network uses. Its interval is that of the difference, clip by clip.
 
     Names are `perturbation/area/relevance` and `perturbation/area/random_minus_relevance` for accuracy, and
-    `perturbation/probability_area/…`, each also with `_low` and `_high`. None where there is but one fraction.
+    `perturbation/probability_area/…`, each also with `_low` and `_high`. With a single fraction there are no metrics.
 
     Args: as for `summarise`.
     """
@@ -233,18 +233,18 @@ def areas(
         heights = {
             order: mean_height(curve, fractions, definition) for order, curve in outcome.over_seeds(values).items()
         }
-        for order, height in heights.items():  # (N,) a clip's own area; the mean's area is the areas' mean
+        for order, height in heights.items():  # (N,), area per clip; the area of the mean is the mean of the areas
             names = {order: height}
             if order != "relevance" and "relevance" in heights:
                 names[f"{order}_minus_relevance"] = height - heights["relevance"]
-            for name, of_clips in names.items():
+            for name, clip_areas in names.items():
                 metric = f"perturbation/{kind}/{name.replace(' ', '_')}"
-                metrics |= intervals.described(metric, of_clips, DIFFERENCE if "_minus_" in name else SHARE)
+                metrics |= intervals.described(metric, clip_areas, DIFFERENCE if "_minus_" in name else SHARE)
     return metrics
 
 
 def write_curves(path: Path, table: pd.DataFrame) -> None:
-    """`curves.csv`: what `summarise` returned. A run killed meanwhile keeps the file it had."""
+    """Writes `curves.csv`, the table of `summarise`. If the run is killed meanwhile, an earlier file stays."""
     unfinished = path.with_suffix(".part")
     table.to_csv(unfinished, index=False, float_format="%.6g")
     unfinished.replace(path)

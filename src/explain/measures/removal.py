@@ -1,4 +1,4 @@
-"""Removal of what is relevant, as a measurement of a run: see `perturbation`."""
+"""The removal of relevant features as a measurement of a run, see `perturbation`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,9 +26,9 @@ class Perturbation:
     """How inputs are perturbed.
 
     Args:
-        fractions: of their features that are removed, see `counts_of`.
-        seeds: of the random orders.
-        fill: what stands where they were.
+        fractions: fractions of features that are removed, see `counts_of`.
+        seeds: seeds of the random orders.
+        fill: replaces removed features.
         definition: one of `DEFINITIONS`.
     """
 
@@ -39,23 +39,24 @@ class Perturbation:
 
     @property
     def orders(self) -> tuple[str, ...]:
+        """Names of the orders; the random order is listed once per seed."""
         return ("relevance", "least relevant", "amplitude", *("random" for _ in self.seeds))
 
-    def of(self, features: str) -> str:
-        """What its fractions are of, in words: "sounding samples"."""
+    def counted(self, features: str) -> str:
+        """The features that a fraction counts, in words: "sounding samples"."""
         return f"sounding {features}" if self.definition == "sounding" else features
 
     @property
     def scale(self) -> str:
-        """On which scale areas are, in words."""
+        """The scale of the areas, in words."""
         return f"on a {'logarithmic' if self.definition == 'sounding' else 'linear'} scale"
 
     def __call__(self, network: nn.Module, explained: Explained, label: Tensor, clip: Tensor) -> Outcome:
-        """What B clips are taken for, in every order.
+        """Predictions for B clips, in every order.
 
         Args:
             network: in evaluation mode.
-            explained: the clips.
+            explained: the explanation of the clips.
             label, clip: (B,) class and number of each.
         """
         input, silence = explained.input, self.fill.silence
@@ -65,11 +66,11 @@ class Perturbation:
 
 
 class Removal(Measurement):
-    """Fills the curves, of which `metrics.json` has the areas (`perturbation.areas`), and leaderboards the deletion.
+    """Measures the curves. `metrics.json` has their areas (`perturbation.areas`), leaderboards have the deletion.
 
     Args:
         perturbation: how inputs are perturbed.
-        network: that is asked.
+        network: the network that is explained.
     """
 
     measures = (
@@ -85,23 +86,24 @@ class Removal(Measurement):
 
     @classmethod
     def of(cls, run: Run) -> Self | None:
-        """That of a run whose clips have labels, and of which something is to be removed."""
+        """The measurement of a run; None if its clips have no labels, or nothing is to be removed."""
         if run.config["perturbation"]["fractions"] is None or not (run.source.labels >= 0).all():
             return None
-        config, model, asked = run.config, run.domain.model, run.config["perturbation"]
+        config, model, options = run.config, run.domain.model, run.config["perturbation"]
         passes = partial(inputs_of, model, run.source.dataset, config["data"]["batch_size"])
         fill = build_named(config["fill"], "fill", model.silence(run.source.dataset.length), passes)
-        seeds = [config["seed"] + number for number in range(asked["random_orders"])]
-        made = Perturbation(checked_fractions(asked["fractions"]), seeds, fill, asked["definition"])
+        seeds = [config["seed"] + number for number in range(options["random_orders"])]
+        made = Perturbation(checked_fractions(options["fractions"]), seeds, fill, options["definition"])
         return cls(made, model.network)
 
     @property
     def names(self) -> list[str]:
-        """None: its measures are read off the curves."""
+        """Empty, as the measures are computed from the curves."""
         return []
 
     @property
     def columns(self) -> dict[str, Row]:
+        """See `Measurement.columns`: two curves for each clip and order."""
         curves = (len(self.perturbation.orders), len(self.perturbation.fractions))
         return {
             "perturbation/correct": np.dtype((np.uint8, curves)),
@@ -115,11 +117,11 @@ class Removal(Measurement):
 
     @classmethod
     def values_in(cls, file: h5py.File, config: dict[str, Any]) -> dict[str, np.ndarray]:
-        """The mean height of each clip's curve, the most relevant features first: 1 where nothing is lost."""
+        """The mean height of each clip's curve of the order `relevance`, (N,): 1 if nothing is lost."""
         if "perturbation" not in file:
             return {}
-        asked, values = config["perturbation"], {}
+        options, values = config["perturbation"], {}
         for measure, column in zip(cls.measures, ("correct", "probability"), strict=True):
             curve = file[f"perturbation/{column}"][:, 0].astype(float)  # (N, F)
-            values[measure.column] = mean_height(curve, asked["fractions"], asked.get("definition", "paper"))
+            values[measure.column] = mean_height(curve, options["fractions"], options.get("definition", "paper"))
         return values

@@ -1,4 +1,4 @@
-"""Streams clips through front end, network, attribution and measures into a relevance file."""
+"""Explains and measures clips batch by batch, and writes the results into a relevance file."""
 
 from pathlib import Path
 from typing import Any
@@ -21,30 +21,32 @@ from auscult.modules.model import Model
 
 
 class Explainer(LightningModule):
-    """`trainer.predict` answers the question for the clips that are not done yet, and fills the file's rows.
+    """`trainer.predict` explains the clips that are not done yet, and fills their rows in the file.
 
     Args:
-        model: the trained one, in evaluation mode.
+        model: the trained model, in evaluation mode.
         source: the clips.
-        question: what is asked of them.
-        path: the file, made by `lay_out`.
+        question: how the clips are explained and measured.
+        path: path of the file, made by `lay_out`.
         batch_size: clips per step, over all processes.
     """
 
     def __init__(self, model: Model, source: Source, question: Question, path: Path, batch_size: int) -> None:
         super().__init__()
         self.source, self.question, self.batch_size = source, question, batch_size
-        self.model, self.own = model, question.domain.model  # which Lightning moves
+        self.model, self.own = model, question.domain.model  # as attributes, so that Lightning moves them to the device
         self.others = ModuleList(other for measurement in question.measurements for other in measurement.models)
         self.file = RelevanceFile(path)
         self.row_of = {int(clip): row for row, clip in enumerate(source.dataset.clips)}
 
     def predict_dataloader(self) -> DataLoader[Batch]:
+        """The clips of this process that are not done yet."""
         left = np.flatnonzero(~self.file.done)
         share = left[self.trainer.global_rank :: self.trainer.world_size]
         return loader(self.source.dataset, max(1, self.batch_size // self.trainer.world_size), share.tolist())
 
     def predict_step(self, batch: Batch) -> None:
+        """Explains, measures and changes a batch of clips, and fills their rows."""
         question, waveform, label = self.question, batch["waveform"], batch["label"]  # (B, 1, T), (B,)
         explained = explain(question.domain, question.attribution, waveform, question.target, label)
         rows = np.array([self.row_of[clip] for clip in batch["clip"].tolist()])
@@ -57,11 +59,12 @@ class Explainer(LightningModule):
         self.file.fill(rows, {name: value.cpu().numpy() for name, value in values.items()})
 
     def on_predict_end(self) -> None:
+        """Closes the file."""
         self.file.close()
 
 
 def values_of(explained: Explained) -> dict[str, Tensor]:
-    """What a relevance file has of all clips, by column."""
+    """The values that every relevance file has, by column."""
     logit = explained.logits.gather(1, explained.target[:, None])[:, 0]
     biases = torch.full_like(explained.apart, torch.nan) if explained.biases is None else explained.biases
     return {
@@ -71,17 +74,17 @@ def values_of(explained: Explained) -> dict[str, Tensor]:
 
 
 def changes_of(intervention: Intervention | None) -> dict[str, Change]:
-    """What changes the clips, by column of the logits that come of it: an intervention, and its shams."""
+    """An intervention and its shams, by the columns of the resulting logits."""
     if intervention is None:
         return {}
     return {"intervention": intervention, **{f"sham/{name}": sham for name, sham in intervention.shams().items()}}
 
 
 def lay_out(path: Path, source: Source, question: Question, attributes: dict[str, str]) -> None:
-    """Makes the relevance file of an `Explainer`, with all rows still to be filled.
+    """Makes the relevance file of an `Explainer`. All its rows are still empty.
 
     Raises:
-        OSError: no room.
+        OSError: the disk is full.
     """
     known = {
         "label": source.labels,
@@ -93,7 +96,7 @@ def lay_out(path: Path, source: Source, question: Question, attributes: dict[str
 
 
 def columns_of(source: Source, question: Question) -> dict[str, np.dtype[Any]]:
-    """What an `Explainer` fills: the type of a row of each column."""
+    """The columns that an `Explainer` fills, each with the type of a row."""
     model = question.domain.model
     shape = tuple(model.silence(source.dataset.length).shape[1:])
     logits = np.dtype((np.float32, len(model.classes)))

@@ -2,21 +2,21 @@
 
     relevance     (N, *shape)               float32   of the network's input, or of the coefficients of a domain;
                                                       also linked as `attribution`, ViRelAy's name for it
-    apart         (N,)                      float32   relevance of silence, which no coefficient of the domain carries
+    apart         (N,)                      float32   relevance of silence, which no coefficient of the domain has
     biases        (N,)                      float32   relevance of the network's biases, which are no part of the input;
-                                                      NaN where the attribution does not say (not in early files)
+                                                      NaN if the attribution does not separate it (not in early files)
     prediction    (N, C)                    float32   logits, in the order of the attribute `classes`
-    label         (N,)                      int64     class of the clip; -1 where it is not known
+    label         (N,)                      int64     class of the clip; -1 if it is not known
     target        (N,)                      int64     class whose logit is explained
-    logit         (N,)                      float32   that logit, to which relevance, apart and biases ought to sum
+    logit         (N,)                      float32   that logit, the sum of relevance, apart and biases
     path, speaker (N,)                      strings in UTF-8, all of the longest one's length
     done          (N,)                      uint8     1 for rows that are filled
 
-and whatever else is said per clip, in groups: curves, measures. The attributes of the file are the run's
-configuration, as YAML, and the class names.
+Groups have the other values per clip: curves and measures. The attributes of the file are the configuration of the run,
+as YAML, and the class names.
 
-All rows are laid out when the file is made; from then on only values change, which needs no HDF5. So a run that is
-killed leaves a file that can be read and filled on, and several processes fill it at the same time.
+All rows are laid out when the file is made. From then on only values change, without HDF5. So the file of a killed run
+can be read and continued, and several processes can fill it at the same time.
 """
 
 import errno
@@ -33,14 +33,14 @@ from auscult.plain_data import shown
 
 DONE = "done"
 MOST_NAMES_IN_HEADER = 1000
-MOST_GROUPS = 1000  # a file whose groups hold each other has no last one
+MOST_GROUPS = 1000  # groups that contain each other never end
 
 
 def check_own(path: Path) -> None:
-    """Looks whether a relevance file holds all that it says, rather than what lies in other files.
+    """Checks that a relevance file contains all its data itself. HDF5 can link to other files and keep arrays in them.
 
     Raises:
-        Mistake: it is none, or leads elsewhere: HDF5 can link to any file, and keep its arrays in any.
+        Mistake: it is no relevance file, or it leads to other files.
     """
     try:
         with h5py.File(path, "r") as file:
@@ -49,11 +49,11 @@ def check_own(path: Path) -> None:
                 for name in group:
                     link = group.get(name, getlink=True)
                     if isinstance(link, h5py.SoftLink):
-                        continue  # to a place in the file, which is looked at there
+                        continue  # it leads to an item of this file, which is checked on its own
                     item = group[name] if isinstance(link, h5py.HardLink) else None
                     if item is None or (isinstance(item, h5py.Dataset) and (item.external or item.is_virtual)):
                         raise Mistake(f"{path} leads to other files, which no program of ours writes; remove it.")
-                    if isinstance(item, h5py.Dataset) and item.dtype.hasobject:  # all may be one that is very long
+                    if isinstance(item, h5py.Dataset) and item.dtype.hasobject:  # an object may be very large
                         raise Mistake(f"{path} is of an earlier version of Auscult; remove it to explain anew.")
                     if isinstance(item, h5py.Dataset) and (item.chunks or item.nbytes > path.stat().st_size):
                         raise Mistake(f"{path} holds more than its size, which no program of ours writes; remove it.")
@@ -66,10 +66,10 @@ def check_own(path: Path) -> None:
 
 
 class RelevanceFile:
-    """An open file, for filling rows.
+    """An open relevance file whose rows are filled.
 
     Args:
-        path: of a file that `create` made.
+        path: path of a file that `create` made.
     """
 
     def __init__(self, path: Path) -> None:
@@ -88,20 +88,21 @@ class RelevanceFile:
         known: Mapping[str, Any],
         attributes: Mapping[str, Any],
     ) -> None:
-        """Makes a file with room for all rows, or none at all.
+        """Makes a file with room for all rows. If it fails, there is no file.
 
         Args:
-            columns: type of a row of each column that is still to be filled: `np.dtype((np.float32, (1, 8000)))`.
-            known: (N, ...) arrays, or lists of N strings; N is at least 1.
-            attributes: of the file.
+            path: path of the file.
+            columns: the type of a row for each column to fill, such as `np.dtype((np.float32, (1, 8000)))`.
+            known: columns that are known, (N, ...) arrays or lists of N strings; N is at least 1.
+            attributes: attributes of the file.
 
         Raises:
-            OSError: it cannot be written, or there is no room for all rows.
+            OSError: the file cannot be written, or the disk has no room for all rows.
         """
         unfinished = path.with_name(path.name + ".new")
         rows = len(next(iter(known.values())))
         try:
-            # the header holds 64 KB of attributes, which are four thousand names, unless the format is a newer one
+            # the header holds 64 KB of attributes, about four thousand names; newer formats hold more
             newer = len(attributes.get("classes", ())) > MOST_NAMES_IN_HEADER
             with h5py.File(unfinished, "w", libver="latest" if newer else None) as file:
                 for name, values in known.items():
@@ -117,16 +118,16 @@ class RelevanceFile:
                     file["attribution"] = h5py.SoftLink("/relevance")
                 file.attrs.update(attributes)
             unfinished.replace(path)
-        except RuntimeError as error:  # how h5py says, when it closes a file, that the disk is full
+        except RuntimeError as error:  # h5py raises it on close if the disk is full
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
         finally:
             unfinished.unlink(missing_ok=True)
 
     def fill(self, rows: np.ndarray, values: Mapping[str, np.ndarray]) -> None:
-        """Fills rows and marks them as done; no other process may fill the same ones.
+        """Fills rows and marks them as done. No other process may fill the same rows.
 
         Args:
-            rows: (B,) their numbers.
+            rows: (B,) numbers of the rows.
             values: (B, ...) for each column.
         """
         for name, column in {**values, DONE: np.ones(len(rows))}.items():
@@ -137,6 +138,7 @@ class RelevanceFile:
                 os.pwrite(self.descriptor, value.tobytes(), offset + int(row) * value.nbytes)
 
     def close(self) -> None:
+        """Closes the file."""
         os.close(self.descriptor)
 
     def _note_column(self, name: str, item: Any) -> None:
@@ -145,7 +147,7 @@ class RelevanceFile:
 
 
 def _lay_out(file: h5py.File, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """A column of zeros that are really on the disk, so that a full disk shows now and not after hours."""
+    """Makes a column and writes its zeros to the disk, so that a full disk shows at once, not after hours."""
     properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     properties.set_fill_time(h5py.h5d.FILL_TIME_ALLOC)

@@ -1,4 +1,4 @@
-"""What is asked of every clip: how relevance is found, where it is looked at, and how it is tested."""
+"""How clips are explained: attribution, domain, target, measurements and tests."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,15 +21,15 @@ from auscult.modules.model import Model
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of every clip.
+    """How each clip is explained and measured.
 
     Args:
         attribution: gives the relevance.
-        domain: what it is of.
+        domain: where relevance is looked at.
         target: class whose logit is explained; "predicted" and "true" differ from clip to clip.
-        measurements: take what is measured of the relevance.
-        perturbation: tests the relevance; None where labels are not known, or nothing is to be removed.
-        intervention: changes the clips; None: none does.
+        measurements: measure the relevance.
+        perturbation: tests the relevance; None if labels are not known or no features are removed.
+        intervention: changes the clips; None if there is no intervention.
     """
 
     attribution: Attribution
@@ -41,7 +41,7 @@ class Question:
 
     @property
     def measured(self) -> list[str]:
-        """Names of what is a value per clip."""
+        """Names of the measures, which have a value per clip."""
         return [name for measurement in self.measurements for name in measurement.names]
 
 
@@ -49,20 +49,20 @@ def check_target(target: str, classes: list[str]) -> None:
     """Raises a Mistake if the target is unknown."""
     if target not in ("predicted", "true", *classes):
         close = next((name for name in classes if name.casefold() == target.casefold()), None)
-        choose = f"say target={close}" if close else f"choose predicted, true, or one of {', '.join(classes)}"
+        choose = f"write target={close}" if close else f"choose predicted, true, or one of {', '.join(classes)}"
         raise Mistake(f"target={target} is unknown; {choose}.")
 
 
 def question_of(config: dict[str, Any], model: Model, source: Source) -> Question:
-    """What is asked of every clip.
+    """Makes the question from the configuration of an explanation, and tries it on one clip.
 
     Args:
-        config: of an explanation.
-        model: the trained one.
+        config: the configuration.
+        model: the trained model.
         source: the clips.
 
     Raises:
-        Mistake: an unknown target, or one that needs labels which the clips do not have.
+        Mistake: the target is unknown or needs labels that the clips do not have; or see `try_out`.
     """
     labelled, classes, target = bool((source.labels >= 0).all()), model.classes, config["target"]
     check_target(target, classes)
@@ -87,10 +87,10 @@ def question_of(config: dict[str, Any], model: Model, source: Source) -> Questio
 
 
 def try_out(question: Question, model: Model, source: Source) -> None:
-    """Asks the question of the first clip, so that what this network cannot be asked is known at once.
+    """Explains the first clip, so that mistakes come before the long run.
 
     Raises:
-        Mistake: it cannot be asked, or its answer is of no use.
+        Mistake: the attribution, domain or intervention does not suit the network, or a result is not finite.
     """
     batch = source.dataset.__getitems__([0])
     with torch.no_grad():

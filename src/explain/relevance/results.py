@@ -1,4 +1,4 @@
-"""What a complete relevance file says: metrics, curves, and the clips that are worth showing."""
+"""The results in a complete relevance file: metrics, curves, and the clips that the report shows."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -20,19 +20,19 @@ from auscult.explain.measures.perturbation import Outcome, areas, summarise
 from auscult.explain.relevance.question import Question
 
 CONSERVING = (LRP, GradientXInput, IntegratedGradients)
-KEPT = 2**28  # bytes of relevance that stay in memory; of a larger file it is read again where it is needed again
+KEPT = 2**28  # bytes of relevance that stay in memory; larger relevance is read again when needed
 BATCH = 32  # clips in memory at a time
 
 
 class Results:
-    """The N clips of a relevance file. Relevance itself is read when it is needed.
+    """The results of the N clips of a relevance file. Relevance itself is read when it is needed.
 
     Args:
-        path: of the file.
+        path: path of the file.
         source: the clips.
-        question: what was asked of them.
+        question: how they were explained.
         classes: C names.
-        seed: of the choice of clips.
+        seed: seed of the choice of clips.
     """
 
     def __init__(self, path: Path, source: Source, question: Question, classes: list[str], seed: int) -> None:
@@ -42,37 +42,37 @@ class Results:
             self.label: np.ndarray = file["label"][:]  # (N,)
             self.target: np.ndarray = file["target"][:]  # (N,)
             self.logit: np.ndarray = file["logit"][:]  # (N,)
-            self.apart: np.ndarray = file["apart"][:]  # (N,) relevance that cannot be seen in the domain
+            self.apart: np.ndarray = file["apart"][:]  # (N,) relevance that the domain cannot show
             rows = len(self.label)
-            # (N,) relevance of the network's biases, NaN where it is not known
+            # (N,) relevance of the network's biases, NaN if it is not known
             self.biases: np.ndarray = file["biases"][:] if "biases" in file else np.full(rows, np.nan, np.float32)
             shams = file["sham"].items() if "sham" in file else ()
-            self.shams: dict[str, np.ndarray] = {name: of[:].argmax(1) for name, of in shams}  # (N,) each
+            self.shams: dict[str, np.ndarray] = {name: logits[:].argmax(1) for name, logits in shams}  # (N,) each
             self.changed: np.ndarray | None = file["intervention"][:].argmax(1) if "intervention" in file else None
-            known = [name for name in question.measured if name in file]  # early files lack what is new
+            known = [name for name in question.measured if name in file]  # early files lack newer measures
             self.measured: dict[str, np.ndarray] = {name: file[name][:] for name in known}  # (N,) each
             self.outcome: Outcome | None = None
             if question.perturbation is not None:
                 correct, probability = (file[f"perturbation/{name}"][:] for name in ("correct", "probability"))
                 self.outcome = Outcome(question.perturbation.orders, correct.astype(bool), probability)
             self.is_kept = file["relevance"].nbytes <= KEPT
-            self.shape: tuple[int, ...] = file["relevance"].shape[2:]  # of a clip's relevance
-        self.sums = np.full(rows, np.nan)  # (N,) of the relevance that has been read
+            self.shape: tuple[int, ...] = file["relevance"].shape[2:]  # shape of a clip's relevance
+        self.sums = np.full(rows, np.nan)  # (N,) sums of the relevance that has been read
         self.predicted = self.logits.argmax(1)  # (N,)
         self.labelled = bool((self.label >= 0).all())
         self.intervals = SpeakerIntervals([clip.speaker for clip in source.clips])
 
     @property
     def probabilities(self) -> np.ndarray:
-        """(N, C)."""
+        """(N, C), the softmax of the logits."""
         powers = np.exp(self.logits - self.logits.max(1, keepdims=True))
         return powers / powers.sum(1, keepdims=True)
 
     @property
     def conservation_error(self) -> np.ndarray:
-        """|sum of the relevance and what is kept apart - logit| / |logit|, (N,); NaN where it is not meant to be 0.
+        """|sum of relevance, `apart` and `biases` - logit| / |logit|, (N,). NaN if the attribution does not conserve.
 
-        What biases have got counts as kept apart where it is known, and as missing where not.
+        Relevance of biases counts as 0 if it is not known.
         """
         if not isinstance(self.question.attribution, CONSERVING):
             return np.full(len(self.logit), np.nan)
@@ -80,7 +80,7 @@ class Results:
 
     @property
     def share_of_biases(self) -> np.ndarray:
-        """Relevance of the network's biases / logit, (N,); NaN where it is not known."""
+        """Relevance of the network's biases / logit, (N,). NaN if it is not known."""
         return self.biases / np.copysign(self.magnitude, self.logit)
 
     @property
@@ -98,44 +98,47 @@ class Results:
 
     @cached_property
     def kept(self) -> np.ndarray:
-        """The relevance of all clips, of a file of not more than `KEPT` bytes."""
+        """The relevance of all clips, if it has at most `KEPT` bytes: (N, T) or (N, frequencies, times)."""
         with h5py.File(self.path) as file:
             return file["relevance"][:, 0]
 
     @cached_property
     def curves(self) -> pd.DataFrame | None:
-        """See `perturbation.summarise`."""
+        """The table of `perturbation.summarise`; None if there are no curves."""
         if self.outcome is None or self.question.perturbation is None:
             return None
         return summarise(self.outcome, self.question.perturbation.fractions, self.intervals)
 
     @cached_property
     def metrics(self) -> dict[str, float | int]:
-        """What `metrics.json` is to hold."""
+        """The metrics for `metrics.json`."""
         error = self.conservation_error
-        found: dict[str, float | int] = {"clips/explained": len(self.label), "clips/skipped": len(self.source.skipped)}
+        metrics: dict[str, float | int] = {
+            "clips/explained": len(self.label),
+            "clips/skipped": len(self.source.skipped),
+        }
         if self.labelled:
-            found[f"{self.source.unit}s/explained"] = len({clip.speaker for clip in self.source.clips})
-            found["test/accuracy"] = float((self.predicted == self.label).mean())
-            found["test/balanced_accuracy"] = float(balanced_accuracy_score(self.label, self.predicted))
+            metrics[f"{self.source.unit}s/explained"] = len({clip.speaker for clip in self.source.clips})
+            metrics["test/accuracy"] = float((self.predicted == self.label).mean())
+            metrics["test/balanced_accuracy"] = float(balanced_accuracy_score(self.label, self.predicted))
         if not np.isnan(error).any():
-            found["conservation_error/median"] = float(np.median(error))
-            found["conservation_error/highest"] = float(error.max())
+            metrics["conservation_error/median"] = float(np.median(error))
+            metrics["conservation_error/highest"] = float(error.max())
         if self.apart.any():
-            found["apart/median"] = float(np.median(np.abs(self.apart) / self.magnitude))
+            metrics["apart/median"] = float(np.median(np.abs(self.apart) / self.magnitude))
         if np.nan_to_num(self.biases).any():
-            found["biases/median"] = float(np.nanmedian(np.abs(self.share_of_biases)))
+            metrics["biases/median"] = float(np.nanmedian(np.abs(self.share_of_biases)))
         for name, values in self.measured.items():
-            found |= self.mean(name, values)
+            metrics |= self.mean(name, values)
         if self.outcome is not None and self.question.perturbation is not None:
-            asked = self.question.perturbation
-            found |= areas(self.outcome, asked.fractions, self.intervals, asked.definition)
+            perturbation = self.question.perturbation
+            metrics |= areas(self.outcome, perturbation.fractions, self.intervals, perturbation.definition)
         if self.changed is not None:
-            found |= compare(self.label, self.predicted, self.changed, self.intervals, self.shams)
-        return found
+            metrics |= compare(self.label, self.predicted, self.changed, self.intervals, self.shams)
+        return metrics
 
     def mean(self, name: str, values: np.ndarray) -> dict[str, float]:
-        """Mean of a clip's values (N,) as metrics, without those that are not a number; none where all are."""
+        """The mean of values (N,) as metrics, without clips whose value is NaN. Empty if all values are NaN."""
         kept = ~np.isnan(values)
         if not kept.any():
             return {}
@@ -143,7 +146,7 @@ class Results:
         return SpeakerIntervals(speakers).described(name, values[kept], measure_of(name).bounds)
 
     def relevance(self, row: int) -> np.ndarray:
-        """Of one clip, in the shape of the network's input without its channel: (T,) or (frequencies, times)."""
+        """Relevance of one clip, without the channel: (T,) or (frequencies, times)."""
         return self.relevances(range(row, row + 1))[0].copy()
 
     def batches(self) -> list[range]:
@@ -151,28 +154,28 @@ class Results:
         return [range(start, min(start + BATCH, len(self.label))) for start in range(0, len(self.label), BATCH)]
 
     def relevances(self, rows: range) -> np.ndarray:
-        """Of B clips next to each other, likewise: (B, T) or (B, frequencies, times). Their sums are noted."""
+        """Relevance of B clips in a range of rows, (B, T) or (B, frequencies, times). Also notes their sums."""
         if self.is_kept:
-            found = self.kept[rows.start : rows.stop]
+            values = self.kept[rows.start : rows.stop]
         else:
             with h5py.File(self.path) as file:
-                found = file["relevance"][rows.start : rows.stop, 0]
-        self.sums[rows.start : rows.stop] = found.sum(tuple(range(1, found.ndim)), dtype=float)
-        return found
+                values = file["relevance"][rows.start : rows.stop, 0]
+        self.sums[rows.start : rows.stop] = values.sum(tuple(range(1, values.ndim)), dtype=float)
+        return values
 
     def waveform(self, row: int) -> np.ndarray:
-        """Of one clip, (T,)."""
+        """The waveform of one clip, (T,)."""
         return self.waveforms([row])[0]
 
     def waveforms(self, rows: Sequence[int]) -> np.ndarray:
-        """Of B clips, (B, T)."""
+        """The waveforms of B clips, (B, T)."""
         return self.source.dataset.__getitems__(list(rows))["waveform"][:, 0].numpy()
 
     def chosen(self, count: int) -> list[int]:
-        """Rows of clips that are worth showing: right and wrong ones, spread over classes and speakers.
+        """Rows of clips for the report: right and wrong ones, spread over classes and speakers.
 
-        Each clip is one of the least shown so far, first by whether it is right, then by its class, then by its
-        speaker; chance decides between equals. They are `in_order`.
+        Each next clip is of a kind that was chosen least so far: right or wrong first, then class, then speaker. Chance
+        decides between equals. The rows are `in_order`.
         """
         left = np.random.default_rng(self.seed).permutation(len(self.label)).tolist()
         wrong = self.predicted != self.label
@@ -191,5 +194,5 @@ class Results:
         return self.in_order(rows)
 
     def in_order(self, rows: Iterable[int]) -> list[int]:
-        """Rows in order of their class, the wrong ones last."""
+        """Sorts rows by class, with wrong predictions last."""
         return sorted(rows, key=lambda row: (bool(self.predicted[row] != self.label[row]), self.label[row], row))

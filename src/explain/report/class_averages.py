@@ -1,6 +1,6 @@
-"""Means over the clips of each class, right and wrong predictions apart: what the network was shown, what was relevant.
+"""Means of inputs and relevance over the clips of each class, separately for right and wrong predictions.
 
-A single heatmap shows what one clip was recognised by, their average what the class is.
+The relevance of one clip shows why this clip was recognised. The mean shows why the class is recognised.
 """
 
 from dataclasses import dataclass, replace
@@ -10,24 +10,24 @@ import numpy as np
 from auscult.explain.relevance.results import Results
 from auscult.explain.show.clip import View
 
-LEAD_SECONDS = 0.03  # shown before the onset: windows of the spectrogram reach that far
+LEAD_SECONDS = 0.03  # shown before the onset, as windows of the spectrogram reach that far
 
 
 @dataclass(frozen=True)
 class ClassAverages:
-    """C classes, right before wrong predictions.
+    """Means for C classes; index 0 for right predictions, 1 for wrong ones.
 
     Args:
-        clips: (C, 2), how many these are means of.
-        relevance: (C, 2, T), (C, 2, F) or (C, 2, F, N), mean of what `for_average` returns; zeros where there are no
+        clips: (C, 2), number of clips in each mean.
+        relevance: (C, 2, T), (C, 2, F) or (C, 2, F, N), means of `for_average`; zeros if there are no
             clips.
-        places: (T,) or (N,) of the columns, in seconds from the onset; (F,) of a spectrum, in hertz.
-        onsets: where each of the clips begins, in seconds.
+        places: (T,) or (N,), places of the columns, in seconds from the onset; for a spectrum (F,), in hertz.
+        onsets: onset of each clip, in seconds.
         spectrogram: (C, 2, F, N), mean of the network's inputs, aligned; None for waveforms and spectra.
-        frequencies: (F,) of the rows, in hertz; None for waveforms and spectra.
-        by_row, by_column: (C, F) and (C, N), mean positive relevance of recognised clips, summed over the other axis;
+        frequencies: (F,), frequencies of the rows, in hertz; None for waveforms and spectra.
+        by_row, by_column: (C, F) and (C, N), mean positive relevance of right clips, summed over the other axis;
             None for waveforms and spectra.
-        unit: what relevance is a density over, where it is seen: "ms", "Hz" or, of spectrograms, "bin".
+        unit: relevance is drawn per "ms", "Hz" or, for spectrograms, "bin".
     """
 
     clips: np.ndarray
@@ -42,24 +42,24 @@ class ClassAverages:
 
 
 def onset_of(waveform: np.ndarray, sample_rate: int) -> float:
-    """Where the silence before a clip (T,) ends, in seconds."""
+    """The end of the silence before a clip (T,), in seconds."""
     return int(np.argmax(waveform != 0)) / sample_rate
 
 
 def aligned(
     values: np.ndarray, onset: float, times: np.ndarray | None, outside: float | np.ndarray = 0.0, scale: float = 1.0
 ) -> np.ndarray:
-    """Values of a clip, shifted in time so that its sound begins `LEAD_SECONDS` after the first column.
+    """Shifts the values of a clip in time, so that its sound begins `LEAD_SECONDS` after the first column.
 
-    Clips lie anywhere in the silence around them: without the shift, averages would show where. Clips are not
+    The silence around clips differs. Without the shift, averages would show the places of clips. Clips are not
     stretched to one length: seconds remain seconds.
 
     Args:
         values: (..., N) at `times`.
-        onset: where the sound begins, in seconds.
-        times: (N,), evenly spaced, in seconds; None: there is no time in the values, and nothing is shifted.
-        outside: stands for what would come from beyond the clip's ends.
-        scale: that values are multiplied with.
+        onset: begin of the sound, in seconds.
+        times: (N,), evenly spaced, in seconds; None: the values have no time axis, and nothing is shifted.
+        outside: value for columns from beyond the ends of the clip.
+        scale: factor for the values.
 
     Returns:
         float64, (..., N).
@@ -77,39 +77,45 @@ def aligned(
 
 
 def for_average(relevance: np.ndarray, onset: float, times: np.ndarray | None) -> np.ndarray:
-    """What a clip adds to the average of its class: its relevance, aligned and over its absolute sum.
+    """The relevance of a clip for the mean of its class: aligned, and divided by its absolute sum.
 
-    Over its sum, every clip counts alike, however large its logit or ill conserved its relevance.
+    So every clip counts alike, whatever its logit and the conservation of its relevance are.
     """
     total = float(np.abs(relevance).sum(dtype=float))
     return aligned(relevance, onset, times, scale=1 / total if total else 1.0)
 
 
 class Means:
-    """Means of arrays that come one by one, each into one of several groups; zeros for groups that none comes into."""
+    """Collects arrays in groups and computes the mean of each group; zeros for empty groups.
+
+    Args:
+        groups: shape of the groups.
+        shape: shape of an array.
+    """
 
     def __init__(self, groups: tuple[int, ...], shape: tuple[int, ...]) -> None:
         self.count, self.total = np.zeros(groups, int), np.zeros((*groups, *shape))
 
     def add(self, group: tuple[int, ...], values: np.ndarray) -> None:
+        """Adds values (*shape) to a group."""
         self.count[group] += 1
         self.total[group] += values
 
     def __call__(self) -> np.ndarray:
-        """(*groups, *shape)."""
+        """The means, (*groups, *shape)."""
         count = self.count.reshape(*self.count.shape, *(1 for _ in range(self.total.ndim - self.count.ndim)))
         return self.total / np.maximum(count, 1)
 
 
 class SpectrogramMeans:
-    """What is averaged of spectrograms only: the inputs, and where positive relevance of recognised clips lies."""
+    """Means for spectrograms only: of the inputs, and of positive relevance by row and by column."""
 
     def __init__(self, classes: int, rows: int, columns: int) -> None:
         self.inputs = Means((classes, 2), (rows, columns))
         self.by_row, self.by_column = Means((classes,), (rows,)), Means((classes,), (columns,))
 
     def add(self, label: int, wrong: int, relevance: np.ndarray, input: np.ndarray) -> None:
-        """Both aligned, (F, N)."""
+        """Adds the relevance and the input of a clip, both aligned, (F, N)."""
         self.inputs.add((label, wrong), input)
         if not wrong:
             positive = np.maximum(relevance, 0)
@@ -118,19 +124,19 @@ class SpectrogramMeans:
 
 
 def class_averages(results: Results, view: View) -> ClassAverages:
-    """Averages of all clips, whose labels are known, in one pass; memory does not grow with the number of clips."""
+    """Averages all clips in one pass. Their labels are known. Memory does not grow with the number of clips."""
     samples, classes, shape = results.source.dataset.length, len(results.classes), results.shape
     times = times_of(results, view)
     relevance, onsets = Means((classes, 2), shape), np.zeros(len(results.label))
     more = SpectrogramMeans(classes, *shape) if len(shape) == 2 else None
     silence = view.inputs(np.zeros((1, samples), np.float32))[0]  # (T,), (F,) or (F, N)
     for rows in results.batches():
-        waveforms, found = results.waveforms(rows), results.relevances(rows)
+        waveforms, relevances = results.waveforms(rows), results.relevances(rows)
         inputs = waveforms if more is None else view.inputs(waveforms)
         for place, row in enumerate(rows):
             label, wrong = int(results.label[row]), int(results.predicted[row] != results.label[row])
             onsets[row] = onset_of(waveforms[place], view.sample_rate)
-            added = for_average(found[place], onsets[row], times)
+            added = for_average(relevances[place], onsets[row], times)
             relevance.add((label, wrong), added)
             if more is not None:
                 more.add(label, wrong, added, aligned(inputs[place], onsets[row], times, silence))
@@ -146,7 +152,7 @@ def class_averages(results: Results, view: View) -> ClassAverages:
 
 
 def times_of(results: Results, view: View) -> np.ndarray | None:
-    """Seconds of the relevance's last axis, from the clip's start; None where that is not time."""
+    """Seconds from the start of the clip, for the last axis of relevance; None if that axis is not time."""
     if view.features == "samples":
         return np.arange(results.source.dataset.length) / view.sample_rate
     return view.times

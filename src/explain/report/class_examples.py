@@ -1,4 +1,4 @@
-"""The clips that show best what the network makes of a class: the most typical one, and the most surprising one."""
+"""Examples for each class: its most typical clip and its most surprising clip."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ class Example:
     """A clip that stands out among those of its class.
 
     Args:
-        label: its class.
+        label: class of the clip.
         kind: "typical" or "surprising".
-        row: its number.
-        similarity: cosine between its aligned relevance and the mean of its class's recognised clips; NaN where none
-            was recognised.
+        row: row of the clip.
+        similarity: cosine between its aligned relevance and the mean over recognised clips of its class; NaN if no
+            clip was recognised.
     """
 
     label: int
@@ -31,7 +31,7 @@ class Example:
     similarity: float
 
     def remark(self, results: Results) -> str:
-        """What makes it stand out."""
+        """Says why the clip stands out."""
         said, name = results.predicted[self.row], results.classes[self.label]
         if self.kind == "typical":
             return f"most typical of {name}"
@@ -42,15 +42,15 @@ class Example:
 
 
 def examples(results: Results, view: View, averages: ClassAverages) -> list[Example]:
-    """Up to two of each class.
+    """Chooses up to two examples for each class.
 
-    - typical: the recognised clip whose relevance is most like the mean of those that were recognised.
-    - surprising: of the wrong ones, the one that was taken for another class with the highest probability; where there
-      is none, the recognised clip least like the mean, unless it is the typical one.
+    - typical: the recognised clip whose relevance is most similar to the mean over recognised clips.
+    - surprising: the wrong clip whose prediction has the highest probability. If no clip is wrong, the recognised clip
+      that is least similar to the mean, unless it is the typical one.
     """
     alike, wrong = similarities(results, view, averages), results.predicted != results.label
     confidence = results.probabilities.max(1)
-    found = []
+    chosen = []
     for label in range(len(results.classes)):
         right, mistaken = (np.flatnonzero((results.label == label) & group) for group in (~wrong, wrong))
         rows = {}
@@ -60,15 +60,15 @@ def examples(results: Results, view: View, averages: ClassAverages) -> list[Exam
             rows["surprising"] = mistaken[confidence[mistaken].argmax()]
         elif len(right) and (least := right[alike[right].argmin()]) != rows["typical"]:
             rows["surprising"] = least
-        found += [Example(label, kind, int(row), float(alike[row])) for kind, row in rows.items()]
-    return found
+        chosen += [Example(label, kind, int(row), float(alike[row])) for kind, row in rows.items()]
+    return chosen
 
 
 def similarities(results: Results, view: View, averages: ClassAverages) -> np.ndarray:
-    """Cosine between each clip's aligned relevance and the mean of its class's recognised clips, (N,).
+    """Cosine between the aligned relevance of each clip and the mean over recognised clips of its class, (N,).
 
-    Relevance of samples changes its sign within milliseconds, that of frequencies within a few hertz, so it is compared
-    as it is seen: smoothed.
+    Relevance of samples changes its sign within milliseconds, relevance of frequencies within a few hertz. So both are
+    compared as they are drawn: smoothed.
     """
     times = times_of(results, view)
     extent = float(averages.places[-1] - averages.places[0]) * (1000 if averages.unit == "ms" else 1)
@@ -78,32 +78,32 @@ def similarities(results: Results, view: View, averages: ClassAverages) -> np.nd
         return seen.ravel() / (np.linalg.norm(seen) or 1.0)
 
     means = [direction(mean) for mean in averages.relevance[:, 0]]
-    found = np.full(len(results.label), np.nan)
+    cosines = np.full(len(results.label), np.nan)
     for rows in results.batches():
         for row, relevance in zip(rows, results.relevances(rows), strict=True):
             if averages.clips[results.label[row], 0]:
                 own = direction(aligned(relevance, averages.onsets[row], times))
-                found[row] = own @ means[results.label[row]]
-    return found
+                cosines[row] = own @ means[results.label[row]]
+    return cosines
 
 
-def shown(found: Sequence[Example], results: Results, most: int) -> list[Example]:
-    """Those of the classes with the most mistakes, if there are more classes than `most`."""
+def shown(chosen: Sequence[Example], results: Results, most: int) -> list[Example]:
+    """The examples to show: all, or those of the `most` classes with the most mistakes."""
     wrong = results.predicted != results.label
     mistakes = np.bincount(results.label, wrong, minlength=len(results.classes))
     classes = set(np.argsort(-mistakes, kind="stable")[:most].tolist())
-    return [example for example in found if example.label in classes]
+    return [example for example in chosen if example.label in classes]
 
 
-def write_typical(path: Path, found: Sequence[Example], results: Results) -> None:
-    """`typical.csv`: the clips, what they were taken for with which probability, and how like the mean they are."""
-    rows = [example.row for example in found]
+def write_typical(path: Path, chosen: Sequence[Example], results: Results) -> None:
+    """Writes `typical.csv`: the clips, their predictions and probabilities, and their similarity to the mean."""
+    rows = [example.row for example in chosen]
     table = {
-        "class": [results.classes[example.label] for example in found],
-        "kind": [example.kind for example in found],
+        "class": [results.classes[example.label] for example in chosen],
+        "kind": [example.kind for example in chosen],
         "path": [results.source.clips[row].path for row in rows],
         "prediction": [results.classes[results.predicted[row]] for row in rows],
         "probability": results.probabilities.max(1)[rows],
-        "similarity": [example.similarity for example in found],
+        "similarity": [example.similarity for example in chosen],
     }
     pd.DataFrame(table).to_csv(path, index=False, float_format="%.6g", errors="surrogateescape")

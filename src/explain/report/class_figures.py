@@ -17,22 +17,22 @@ from auscult.explain.report.class_averages import ClassAverages
 from auscult.explain.show import canvas
 from auscult.explain.show.canvas import Extent, cells, name_rows, new_figure
 
-SMOOTHING = 1 / 64  # of a spectrogram's rows and columns, a standard deviation: means of few clips are speckled
-ACROSS = 5  # classes beside each other
+SMOOTHING = 1 / 64  # standard deviation as a share of rows and columns: means of few clips are speckled
+ACROSS = 5  # classes in a row
 VERDICTS = ("right", "wrong")
 BAR_INCHES = 2.0
 WIDE_BAR = (1.035, 0, 0.045, 1)  # a colour bar beside one of three panels
 
 
 def plot_class_averages(averages: ClassAverages, classes: Sequence[str]) -> Figure:
-    """Mean relevance of each class: of the clips that were recognised and, below them, of those that were not.
+    """Draws the mean relevance of each class, for recognised clips and, below, for wrong ones.
 
-    Relevance of spectrograms lies over the mean of what the network was shown. Each panel has a scale of its own: rain
-    spreads its relevance thinly, a bark does not, and both are to be seen.
+    Relevance of spectrograms is drawn over the mean input. Each panel has its own scale, so that the thin relevance of
+    rain is visible as well as that of a bark.
 
     Args:
-        averages: of C classes.
-        classes: their names.
+        averages: averages of C classes.
+        classes: names of the classes.
     """
     across, down = min(len(classes), ACROSS), -(-len(classes) // ACROSS)
     height = 0.75 + 2.7 * down  # inches
@@ -64,10 +64,10 @@ def plot_class_averages(averages: ClassAverages, classes: Sequence[str]) -> Figu
 
 
 def plot_class(averages: ClassAverages, label: int) -> Figure:
-    """One class of spectrograms: the mean of what the network was shown, the mean of its relevance, and both.
+    """Draws one class of spectrograms: the mean input, the mean relevance, and both.
 
     Args:
-        averages: of all classes.
+        averages: averages of all classes.
         label: the class.
     """
     figure = new_figure("", height=5.2)
@@ -92,14 +92,14 @@ def plot_class(averages: ClassAverages, label: int) -> Figure:
 
 
 def draw_none(axes: Axes, averages: ClassAverages) -> None:
-    """There are no clips to average."""
+    """Draws an empty panel: there are no clips to average."""
     left, right, bottom, top = extent_of(averages)
     axes.set(xlim=(left, right), ylim=(bottom, top), facecolor="0.95")
     axes.text(0.5, 0.5, "none", transform=axes.transAxes, ha="center", va="center", fontsize=9, color="0.35")
 
 
 def draw_shown(axes: Axes, averages: ClassAverages, group: tuple[int, int]) -> None:
-    """The mean spectrogram, on one scale for all classes; nothing for waveforms."""
+    """Draws the mean spectrogram, on one scale for all classes; nothing for waveforms."""
     if averages.spectrogram is not None:
         all_means = averages.spectrogram[averages.clips > 0]
         limits = float(all_means.min()), float(all_means.max())
@@ -107,7 +107,7 @@ def draw_shown(axes: Axes, averages: ClassAverages, group: tuple[int, int]) -> N
 
 
 def draw_relevant(axes: Axes, averages: ClassAverages, group: tuple[int, int], relative: bool = False) -> AxesImage:
-    """The mean relevance, smoothed; `relative`: to where its colours end."""
+    """Draws the mean relevance, smoothed; with `relative`, divided by the limit of its colours."""
     mean = averages.relevance[group]
     if mean.ndim == 1:
         step = float(averages.places[1] - averages.places[0]) * (1000 if averages.unit == "ms" else 1)
@@ -120,11 +120,12 @@ def draw_relevant(axes: Axes, averages: ClassAverages, group: tuple[int, int], r
 
 
 def extent_of(averages: ClassAverages) -> Extent:
+    """The extent of a panel: seconds or hertz from left to right, row numbers from bottom to top."""
     return cells(1 if averages.frequencies is None else len(averages.frequencies), averages.places)
 
 
 def draw_ticks(axes: Axes, averages: ClassAverages, left: bool, bottom: bool) -> None:
-    """On the outer axes of a grid. They are not `sharex` and `sharey`: with 150 axes, that takes a minute."""
+    """Labels the outer axes of a grid. `sharex` and `sharey` would take a minute with 150 axes."""
     axes.tick_params(labelsize=8)
     if left and averages.frequencies is not None:
         name_rows(axes, averages.frequencies)
@@ -132,11 +133,12 @@ def draw_ticks(axes: Axes, averages: ClassAverages, left: bool, bottom: bool) ->
         axes.set_yticks([])
     if not bottom:
         axes.set_xticks([])
-    elif averages.unit == "Hz":  # the ends of neighbours would meet
+    elif averages.unit == "Hz":  # labels of neighbours would overlap
         axes.xaxis.set_major_locator(MaxNLocator(4, prune="both"))
 
 
 def name_axes(figure: Figure, averages: ClassAverages) -> None:
+    """Names the axes of the whole figure."""
     if averages.frequencies is not None:
         figure.supylabel("hertz", fontsize=10, x=0.01)
     along = "hertz" if averages.unit == "Hz" else "seconds from the onset"

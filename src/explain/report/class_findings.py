@@ -1,4 +1,4 @@
-"""Where the relevance of each class lies, and what its clips are taken for, in sentences."""
+"""Sentences on where the relevance of each class lies, and on its wrong predictions."""
 
 from collections import Counter
 
@@ -7,17 +7,17 @@ import numpy as np
 from auscult.explain.relevance.results import Results
 from auscult.explain.report.class_averages import LEAD_SECONDS, ClassAverages
 
-SPREAD = 0.4  # of an axis: where the shortest half takes up more, the relevance is all over it
-MOST_NAMED = 5  # classes that a class's clips are taken for
+SPREAD = 0.4  # share of an axis: if the shortest half is longer, relevance is spread over the axis
+MOST_NAMED = 5  # classes named among the wrong predictions of a class
 
 
 def class_findings(averages: ClassAverages, label: int, name: str) -> str:
-    """Where half of the positive relevance of a class's recognised clips lies, if they are shown as spectrograms.
+    """Says where half of the positive relevance of recognised clips lies; empty for waveforms and spectra.
 
     Args:
-        averages: of all classes.
+        averages: averages of all classes.
         label: the class.
-        name: its name.
+        name: name of the class.
     """
     count = averages.clips[label, 0]
     if not count:
@@ -33,7 +33,7 @@ def class_findings(averages: ClassAverages, label: int, name: str) -> str:
 
 
 def confusions(results: Results, label: int) -> str:
-    """What the wrong clips of a class were taken for, the most frequent first."""
+    """Lists the wrong predictions for the clips of a class, the most frequent first."""
     predicted = results.predicted[(results.label == label) & (results.predicted != label)]
     taken = Counter(results.classes[number] for number in predicted).most_common()
     named = [f"{name} ({count})" for name, count in taken[:MOST_NAMED]]
@@ -43,13 +43,13 @@ def confusions(results: Results, label: int) -> str:
 
 
 def shortest_half(mass: np.ndarray) -> tuple[int, int]:
-    """First and last of the fewest neighbours that hold at least half of a mass (N,); of equally few, those with most.
+    """First and last index of the shortest range that holds at least half of a mass (N,); of equals, the fullest.
 
     Raises:
-        ValueError: there is no mass.
+        ValueError: the mass is zero.
     """
     before = np.concatenate(([0.0], np.cumsum(mass)))  # (N + 1,)
-    half = before[-1] / 2 * (1 - 1e-9)  # but for rounding
+    half = before[-1] / 2 * (1 - 1e-9)  # minus a rounding error
     if not half > 0:
         raise ValueError("no mass has no half")
     for length in range(1, len(before)):
@@ -60,7 +60,7 @@ def shortest_half(mass: np.ndarray) -> tuple[int, int]:
 
 
 def band(rows: tuple[int, int], frequencies: np.ndarray) -> str:
-    """Rows from the first to the last, in hertz; a row reaches halfway to the centre of the next one."""
+    """Describes a range of rows in hertz. A row reaches halfway to the centre of the next row."""
     if rows[1] - rows[0] + 1 > SPREAD * len(frequencies):
         return "is spread over all frequencies"
     centres = np.pad(frequencies.astype(float), 1, mode="reflect", reflect_type="odd")
@@ -69,7 +69,7 @@ def band(rows: tuple[int, int], frequencies: np.ndarray) -> str:
 
 
 def interval(columns: tuple[int, int], times: np.ndarray) -> str:
-    """Columns from the first to the last, in seconds from the onset."""
+    """Describes a range of columns in seconds from the onset."""
     if columns[1] - columns[0] + 1 > SPREAD * len(times):
         return "is spread over all the time"
     step = float(times[1] - times[0])

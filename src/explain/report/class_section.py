@@ -1,4 +1,4 @@
-"""What the report says of each class: averages, where relevance lies, and the clips that stand out."""
+"""The section of the report on classes: averages, places of relevance, and examples."""
 
 import re
 from collections import Counter
@@ -16,19 +16,19 @@ from auscult.explain.show import plots
 from auscult.explain.show.clip import View
 from auscult.explain.show.media import Picture
 
-MOST_CLASSES = 10  # whose clips a page has room for: 1.5 MB each, of 4 s at 22 050 Hz
+MOST_CLASSES = 10  # with clips on the page: a clip takes 1.5 MB (4 s at 22 050 Hz)
 RELEVANCE_OF = {"predicted": "the class that the clip was taken for", "true": "the clip's true class"}
 
 
 def class_section(folder: Path, results: Results, view: View) -> tuple[Section, list[Example]]:
-    """The section, and the clips that are to be shown for it.
+    """The section, and the examples that the report shows.
 
-    Writes `figures/class_averages.png`, `figures/classes/` of spectrograms, and `typical.csv`.
+    Writes `figures/class_averages.png`, `typical.csv` and, for spectrograms, `figures/classes/`.
     """
     averages = class_averages(results, view)
-    found = typical.examples(results, view, averages)
-    typical.write_typical(folder / "typical.csv", found, results)
-    shown = typical.shown(found, results, MOST_CLASSES)
+    examples = typical.examples(results, view, averages)
+    typical.write_typical(folder / "typical.csv", examples, results)
+    shown = typical.shown(examples, results, MOST_CLASSES)
     png = plots.png(plot_class_averages(averages, results.classes))
     (folder / "figures/class_averages.png").write_bytes(png)
     overview = Picture(png, "Mean relevance per class")
@@ -38,19 +38,19 @@ def class_section(folder: Path, results: Results, view: View) -> tuple[Section, 
 
 
 def explained(results: Results, averages: ClassAverages) -> list[str]:
-    """How to read the averages."""
+    """Explains how to read the averages."""
     target = results.question.target
     whose = RELEVANCE_OF[target] if isinstance(target, str) else results.classes[target]
     aligned = "" if averages.unit == "Hz" else ", aligned to where their sounds begin"
     text = [
         f"Mean relevance of the clips of each class, right predictions above wrong ones{aligned}."
-        f" Red speaks for {whose}, blue against it, and every clip counts alike. Each panel has a scale of its"
-        " own: compare where relevance lies, not how much of it there is."
+        f" Red speaks for {whose}, blue against it, and every clip counts alike. Each panel has its own scale:"
+        " compare where relevance lies, not how much of it there is."
     ]
     if averages.spectrogram is not None:
         text.append(
-            "What all classes share, such as less relevance towards the edges, is the network's doing rather than a"
-            " sign of any class: look for what tells them apart."
+            "What all classes share, such as less relevance towards the edges, comes from the network and is no sign of"
+            " a class: look for the differences between classes."
         )
         text.append(
             "Grey is the mean spectrogram of the same clips, the darker the louder. Relevance is"
@@ -65,7 +65,7 @@ def explained(results: Results, averages: ClassAverages) -> list[str]:
 
 
 def class_parts(folder: Path, results: Results, averages: ClassAverages, examples: Sequence[Example]) -> list[Part]:
-    """A part for each class that there are clips of."""
+    """One part for each class that has clips."""
     parts = []
     for label, (name, stem) in enumerate(zip(results.classes, file_names(results.classes), strict=True)):
         right, wrong = averages.clips[label]
@@ -88,15 +88,15 @@ def class_parts(folder: Path, results: Results, averages: ClassAverages, example
 
 
 def file_names(classes: Sequence[str]) -> list[str]:
-    """Names for classes' files that any file system takes and tells apart, without an ending."""
+    """Names for the files of classes, without ending. They are valid and distinct on any file system."""
     names = [re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._-")[:100] or "class" for name in classes]
     count = Counter(name.lower() for name in names)
     alone = {name.lower() for name in names if count[name.lower()] == 1}
-    found = []
+    unique = []
     for number, name in enumerate(names):
         if count[name.lower()] > 1:
             name += f"-{number}"
             while name.lower() in alone:
                 name += f"-{number}"
-        found.append(name)
-    return found
+        unique.append(name)
+    return unique

@@ -1,4 +1,4 @@
-"""What perturbation curves say of relevance, in sentences that their intervals allow."""
+"""Sentences on perturbation curves and interventions, as far as their intervals allow."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,8 +10,8 @@ import pandas as pd
 from auscult.explain.intervention.interventions import SHAMS
 
 ENDS = ("low", "high")
-OPPOSITE = "least relevant"  # relevance turned round, no rival of it
-BY = {"random": "at random", OPPOSITE: "with the least relevant first"}  # other orders: by their name
+OPPOSITE = "least relevant"  # the reverse order of relevance, not a rival of it
+BY = {"random": "at random", OPPOSITE: "with the least relevant first"}  # other orders are named "by …"
 
 NO_INTERVAL = ", of too few {unit}s for an interval"
 HOW_TO_READ = (
@@ -28,15 +28,16 @@ def curve_findings(
     unit: str = "speaker",
     scale: str = "on a logarithmic scale",
 ) -> list[str]:
-    """What the perturbation curves say for relevance, what they say against it, and what they leave open.
+    """Says what the perturbation curves show for relevance, what against it, and what they leave open.
 
     Args:
-        curves: as `auscult.explain.measures.perturbation.summarise` returns them.
-        features: what was removed: sounding samples, bins.
-        areas: metrics, among which are those of `perturbation.areas`, if they are to be spoken of.
-        fractions: those to speak of, chosen before any curve was seen; if none was measured, the middle one is.
-        unit: what the intervals are over.
-        scale: of the fractions, by which areas are averaged.
+        curves: the table of `auscult.explain.measures.perturbation.summarise`.
+        features: the removed features, such as "sounding samples".
+        areas: metrics that include those of `perturbation.areas`; None: areas are not mentioned.
+        fractions: the fractions to mention, chosen before any curve was seen. If none of them was measured, the
+            middle measured fraction is mentioned.
+        unit: unit of the intervals, such as "speaker".
+        scale: the scale of fractions over which areas are averaged.
     """
     measured = sorted(fraction for fraction in curves["fraction"].unique() if fraction > 0)
     stated = [fraction for fraction in fractions if fraction in measured] or measured[len(measured) // 2 :][:1]
@@ -53,7 +54,7 @@ def curve_findings(
 
 
 def at_fraction(curves: pd.DataFrame, fraction: float, features: str, unit: str) -> str:
-    """The accuracies at one fraction, and relevance beside the other orders."""
+    """States the accuracies at one fraction, and compares relevance with the other orders."""
     rows: list[Any] = list(curves[curves["fraction"] == fraction].itertuples(index=False))
     values, comparisons = [], []
     for row in rows:
@@ -68,21 +69,30 @@ def at_fraction(curves: pd.DataFrame, fraction: float, features: str, unit: str)
 
 
 def compared(control: str, gap: float, low: float, high: float, unit: str) -> str:
-    """How relevance does beside a control by which accuracy is `gap`, a share within low and high, higher."""
+    """Compares relevance with a control.
+
+    Args:
+        control: name of the control.
+        gap: accuracy of the control minus that of relevance, a share.
+        low, high: interval of the gap; NaN if there is none.
+        unit: unit of the interval.
+    """
     points = round(100 * gap, 1)
     if points == 0:
         return f"as well as {control}"
-    low, high = sorted(math.copysign(1, gap) * end for end in (low, high))  # of the points, as they are said
+    low, high = sorted(math.copysign(1, gap) * end for end in (low, high))  # with the sign of the stated points
     remark = interval(low, high) + (", which include zero" if low <= 0 else "")
     remark = remark or NO_INTERVAL.format(unit=unit)
     return f"{'better' if points > 0 else 'worse'} than {control} by {abs(points):.1f} points{remark}"
 
 
 def percent(share: float) -> str:
+    """A share in percent: `95.0 %`."""
     return f"{100 * share:.1f} %"
 
 
 def interval(low: float, high: float) -> str:
+    """An interval of shares in percent, in brackets; empty if there is none."""
     return "" if math.isnan(low) else f" [{100 * low:.1f}, {100 * high:.1f}]".replace("-", "−")
 
 
@@ -94,32 +104,32 @@ def intervention_findings(
     classes: Sequence[str],
     unit: str = "speaker",
 ) -> list[str]:
-    """What an intervention did, over all clips and to each class.
+    """States the effect of an intervention, over all clips and for each class.
 
     Args:
-        metrics: of `interventions.compare`.
-        label, before, after: (N,) classes, and what the clips were taken for.
+        metrics: the metrics of `effect.compare`.
+        label, before, after: (N,) classes, and predictions before and after the change.
         classes: C names.
-        unit: what the intervals are over.
+        unit: unit of the intervals, such as "speaker".
     """
     values = {}
     for name in ("accuracy_before", "accuracy_after", "flipped"):
         key = f"intervention/{name}"
         values[name] = percent(metrics[key]) + interval(*(metrics.get(f"{key}_{end}", math.nan) for end in ENDS))
-    of_classes = [
+    per_class = [
         f"{name} {percent((before[own] == number).mean())} to {percent((after[own] == number).mean())}"
         for number, name in enumerate(classes)
         if (own := label == number).any()
     ]
     return [
         f"The intervention takes accuracy from {values['accuracy_before']} to {values['accuracy_after']}; it changes"
-        f" {values['flipped']} of the predictions. By class: {'; '.join(of_classes)}.",
+        f" {values['flipped']} of the predictions. By class: {'; '.join(per_class)}.",
         *beside_shams(metrics, unit),
     ]
 
 
 def beside_shams(metrics: Mapping[str, float], unit: str) -> list[str]:
-    """How much further an intervention takes accuracy than its shams, and what follows; nothing where it has none."""
+    """Compares an intervention with its shams, and states the conclusion; empty if it has no shams."""
     shams = {name: f"intervention/{name}/minus_intervention" for name in SHAMS}
     shams = {name: key for name, key in shams.items() if key in metrics}
     if not shams:

@@ -1,4 +1,4 @@
-"""`report.html`: one page that holds everything it shows, opens anywhere and asks nobody for anything."""
+"""`report.html`: one page that contains all it shows. It opens anywhere and loads nothing from elsewhere."""
 
 import base64
 import hashlib
@@ -21,12 +21,12 @@ UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class Part:
-    """What a section says of one thing, such as a class, under a heading that folds it away.
+    """A part of a section, such as a class, under a heading that folds it away.
 
     Args:
         title: the heading.
         text: sentences.
-        links: words, each with the path of a clip whose card they lead to.
+        links: words, each with the path of the clip whose card is the target of the link.
         pictures: figures.
     """
 
@@ -38,11 +38,15 @@ class Part:
 
 @dataclass(frozen=True)
 class Section:
-    """Something about the whole run, such as the curves: sentences, figures, and the numbers behind them.
+    """A section on the whole run, such as the curves.
 
     Args:
-        parts: what there is to say of each class, say.
-        unfolded: show them from the start.
+        title: the heading.
+        text: sentences.
+        pictures: figures.
+        table: the numbers behind the figures; None if there are none.
+        parts: parts, such as one per class.
+        unfolded: whether the parts are open from the start.
     """
 
     title: str
@@ -55,7 +59,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Note:
-    """A sentence that a reader must know of, such as how many recordings were skipped, and a line about each."""
+    """A sentence that a reader must know, such as the number of skipped recordings, and a line for each."""
 
     text: str
     lines: Sequence[str] = ()
@@ -63,17 +67,18 @@ class Note:
 
 @dataclass(frozen=True)
 class ClipPanel:
-    """One clip and what was found of it.
+    """One clip and its explanation.
 
     Args:
-        path, speaker: of the clip; a speaker that is not known is "".
-        label: the true class, None where it is not known.
+        path, speaker: path and speaker of the clip; the speaker is "" if it is not known.
+        label: the true class; None if it is not known.
         prediction, target: the class with the highest probability, and the class that is explained.
-        probabilities: of all classes by name, in the order of the logits.
-        conservation_error: |sum of the relevance and what is kept apart - logit| / |logit|; NaN where the attribution
+        probabilities: probabilities of all classes by name, in the order of the logits.
+        conservation_error: |sum of the relevance and what is kept apart - logit| / |logit|; NaN if the attribution
             does not conserve.
-        biases: relevance of the network's biases as a share of the logit; NaN where it is not known.
-        remarks: why it is shown, if not by chance.
+        biases: relevance of the network's biases as a share of the logit; NaN if it is not known.
+        pictures, sounds: pictures and sounds of the clip.
+        remarks: reasons why the clip is shown, if it was not chosen at random.
     """
 
     path: str
@@ -90,6 +95,7 @@ class ClipPanel:
 
     @property
     def verdict(self) -> str:
+        """Says whether the prediction is right: right, wrong or no label."""
         if self.label is None:
             return "no label"
         return "right" if self.prediction == self.label else "wrong"
@@ -98,7 +104,7 @@ class ClipPanel:
     def bars(self) -> list[tuple[str, float, bool]]:
         """Class, probability, and whether it is the clip's label, prediction or target; in the order of the logits.
 
-        Of many classes, the likeliest are shown.
+        If there are many classes, only the likeliest are listed.
         """
         named = {self.label, self.prediction, self.target}
         likeliest = sorted(self.probabilities, key=lambda name: -self.probabilities[name])[:MOST_BARS]
@@ -121,18 +127,18 @@ def write_report(
     """Writes the page, whole or not at all.
 
     Args:
-        path: of the page.
-        title: its heading.
-        facts: what was explained, by name: checkpoint, network, task and so on.
+        path: path of the page.
+        title: the heading.
+        facts: facts on the run by name: checkpoint, network, task and so on.
         findings: sentences, the most important ones first.
-        sections: curves, class averages, interventions; links of their parts lead to clips of this page.
-        notes: what was skipped or left out, and what to be careful about.
-        guide: how the clips' pictures and sounds are to be read and heard.
-        clips: a card each, in this order.
-        unit: what a clip's `speaker` is called.
+        sections: curves, class averages, interventions. Links of their parts lead to clips of this page.
+        notes: notes on what was skipped or needs care.
+        guide: sentences on how to read the pictures and hear the sounds.
+        clips: clips, one card each, in this order.
+        unit: the name of a `speaker`, such as "speaker" or "recording".
 
     Raises:
-        OSError: the disk is full or read-only; an earlier page at `path` is as it was.
+        OSError: the disk is full or read-only. An earlier page at `path` stays.
     """
     cards = {clip.path: f"clip-{number}" for number, clip in enumerate(clips, start=1)}
     pieces = template("report.html.j2").generate(
@@ -141,7 +147,7 @@ def write_report(
     )  # fmt: skip
     unfinished = path.with_name(path.name + ".part")
     try:
-        with open(unfinished, "w", encoding="utf-8", newline="\n") as file:  # the digests are of these very bytes
+        with open(unfinished, "w", encoding="utf-8", newline="\n") as file:  # the digests hold for these bytes only
             file.writelines(pieces)
         unfinished.replace(path)
     finally:
@@ -149,7 +155,7 @@ def write_report(
 
 
 def template(name: str, folder: Path = Path(__file__).parent) -> jinja2.Template:
-    """A page of a folder, to be filled with values that it escapes."""
+    """Opens the template of a page in a folder. It escapes the values that fill it."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),
         autoescape=True,
@@ -163,21 +169,21 @@ def template(name: str, folder: Path = Path(__file__).parent) -> jinja2.Template
 
 
 def as_text(value: Any) -> Any:
-    """How the page shows any value, before it is escaped.
+    """Converts a value to the text on the page, before it is escaped.
 
-    Bytes of a file name that are no text, and control characters, appear as their Python escapes.
+    Control characters, and bytes of a file name that are no text, become Python escapes.
     """
     if hasattr(value, "__html__"):
         return value  # a piece of the page itself
     if value is None:
         return "–"
     if isinstance(value, str):
-        return UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), value)
+        return UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), value)
     if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral):
         return "–" if math.isnan(value) else f"{float(value):.4g}"
     return value
 
 
 def digest(text: str) -> str:
-    """What a Content-Security-Policy calls a piece of script or style that may run, so that no other may."""
+    """The digest by which a Content-Security-Policy allows this script or style, and no other."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

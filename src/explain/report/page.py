@@ -1,4 +1,4 @@
-"""What an explanation leaves for people: curves, pictures, sounds, and the report that holds them all."""
+"""Writes the results of an explanation for readers: curves, pictures, sounds, and the report with all of them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -21,13 +21,13 @@ from auscult.explain.show.media import Picture
 
 ENDS = ("low", "high")
 GUIDE = (
-    "Red is relevance for the explained class, blue against it. The positive sound is the clip as far as it speaks for"
-    " that class, the negative one as far as it speaks against it; the blend has the quiet original underneath. All"
-    " sounds of a clip are equally loud: compare what is heard, not how much of it there is."
+    "Red is relevance for the explained class, blue against it. The positive sound is the part of the clip that speaks"
+    " for that class, the negative sound the part that speaks against it; the blend has the quiet original underneath."
+    " All sounds of a clip are equally loud: compare what is heard, not how loud it is."
 )
-OF_SPECTRUM = (
-    "Relevance is of the frequencies of the whole clip; it is drawn and heard averaged over a Gaussian of 8 hertz. When"
-    " in the clip the network listens to them it does not say: domain=time_frequency shows that."
+SPECTRUM_GUIDE = (
+    "The figures show the relevance of frequencies over the whole clip. It is drawn and heard averaged over a Gaussian"
+    " of 8 hertz. It does not show when the network listens to them; domain=time_frequency shows that."
 )
 
 
@@ -36,25 +36,25 @@ def write(folder: Path, results: Results, view: View, facts: Callable[[], Mappin
 
     Args:
         folder: the run folder.
-        results: of the run.
-        view: how the network's input lies in time and frequency.
-        facts: says what was explained, by name.
-        clips: how many clips to show, those that stand out in their class first; these are shown in any case.
+        results: results of the run.
+        view: axes of the network's input.
+        facts: gives the facts on the run, by name.
+        clips: number of clips to show, including the examples of each class, which are always shown.
     """
     (folder / "figures").mkdir(exist_ok=True)
     (folder / "audio").mkdir(exist_ok=True)
     sections, findings = [], []
     classes: list[Section] = []
     examples: list[Example] = []
-    if results.labelled:  # first: it goes through all relevance, whose sums the metrics are then made of
+    if results.labelled:  # first, as it reads all relevance and notes the sums for the metrics
         section, examples = class_section(folder, results, view)
         classes.append(section)
     if results.curves is not None:
         write_curves(folder / "curves.csv", results.curves)
-        asked = results.question.perturbation
-        assert asked is not None
-        features, unit = asked.of(view.features), results.source.unit
-        findings += curve_findings(results.curves, features, results.metrics, unit=unit, scale=asked.scale)
+        perturbation = results.question.perturbation
+        assert perturbation is not None
+        features, unit = perturbation.counted(view.features), results.source.unit
+        findings += curve_findings(results.curves, features, results.metrics, unit=unit, scale=perturbation.scale)
         sections.append(curves(folder, results, view))
     if results.measured:
         sections.append(measures(results))
@@ -64,7 +64,7 @@ def write(folder: Path, results: Results, view: View, facts: Callable[[], Mappin
         )
         sections.append(intervention(folder, results))
     standing_out = {example.row for example in examples}
-    chosen = results.chosen(max(1, clips - len(standing_out)) if clips else 0)  # the same of any attribution
+    chosen = results.chosen(max(1, clips - len(standing_out)) if clips else 0)  # the same for any attribution
     rows = results.in_order({*chosen, *standing_out})
     remarks = {row: [example.remark(results) for example in examples if example.row == row] for row in rows}
     console = Console(stderr=True)
@@ -76,61 +76,65 @@ def write(folder: Path, results: Results, view: View, facts: Callable[[], Mappin
         findings=findings,
         sections=[*sections, *classes],
         notes=notes(results),
-        guide=[GUIDE, OF_SPECTRUM] if view.features == "frequencies" else [GUIDE],
+        guide=[GUIDE, SPECTRUM_GUIDE] if view.features == "frequencies" else [GUIDE],
         clips=[panel(folder, results, view, row, remarks[row]) for row in shown],
         unit=results.source.unit,
     )
 
 
 def curves(folder: Path, results: Results, view: View) -> Section:
-    """`curves.png`, the paper's figure, and the numbers behind it."""
-    asked = results.question.perturbation
-    assert results.curves is not None and asked is not None
-    fill, features = type(asked.fill).__name__.lower(), asked.of(view.features)
+    """Writes `curves.png`, the figure of the paper, and makes its section with the numbers behind it."""
+    perturbation = results.question.perturbation
+    assert results.curves is not None and perturbation is not None
+    fill, features = type(perturbation.fill).__name__.lower(), perturbation.counted(view.features)
     chance = 1 / len(results.classes)
     png = plots.png(plots.plot_curves(results.curves, features, chance=chance), dpi=150)
     (folder / "curves.png").write_bytes(png)
     text = (
-        f"A fraction of the {features} is replaced ({fill}), the most relevant first, and the network is asked again."
-        " The sooner accuracy falls, the more of what the network uses was among them. Shaded are 95 % intervals over"
-        f" {results.source.unit}s."
+        f"A fraction of the {features} is replaced ({fill}), the most relevant first, and the network predicts again."
+        " The sooner accuracy falls, the better relevance shows what the network uses. Shaded areas are 95 % intervals"
+        f" over {results.source.unit}s."
     )
-    if asked.definition == "sounding":
-        text += " In every order silence goes last, and no fraction counts it: to remove it removes nothing."
-    if asked.seeds:
-        text += " Random removal spares silence, and is averaged over its seeds."
+    if perturbation.definition == "sounding":
+        text += (
+            " In every order silence comes last, and no fraction counts it, as the removal of silence changes nothing."
+        )
+    if perturbation.seeds:
+        text += " Random removal spares silence; its curve is a mean over several seeds."
     alt = "Accuracy over the fraction of the input that is removed, by relevance and in the control orders"
     return Section("Removing what is relevant", [text], [Picture(png, alt)], results.curves)
 
 
 def measures(results: Results) -> Section:
-    """What was measured of the relevance, a row each."""
+    """The section on measures: a table with a row for each."""
     rows = [
         {"measure": name, "mean": results.metrics[name], **{end: results.metrics.get(f"{name}_{end}") for end in ENDS}}
         for name in results.measured
         if name in results.metrics
     ]
-    text = [f"They compare attributions of one checkpoint. Intervals of 95 % are over {results.source.unit}s."]
+    text = [
+        f"Measures compare attributions of one checkpoint. Intervals are 95 % intervals over {results.source.unit}s."
+    ]
     text += explanations(results.measured)
     return Section("Measures", text, table=pd.DataFrame(rows))
 
 
 def intervention(folder: Path, results: Results) -> Section:
-    """`figures/intervention.png`: what the changed clips were taken for."""
+    """Writes `figures/intervention.png` and makes the section on the intervention."""
     name = type(results.question.intervention).__name__
     paper = paper_of(results.question.intervention, results.classes)
     png = plots.png(plots.plot_intervention({name: results.metrics}, paper=paper, chance=1 / len(results.classes)))
     (folder / "figures/intervention.png").write_bytes(png)
     text = (
-        f"All clips are changed as the hypothesis has it ({name}, see the options above), and the network is asked"
-        " again. Lines are 95 % intervals; those of the paper's figures, where they are shown, are a standard deviation"
-        " over folds. Grey are its controls, which damage clips alike and do not do what the hypothesis has."
+        f"All clips are changed according to the hypothesis ({name}, see the options above), and the network predicts"
+        " again. Lines are 95 % intervals; for the figures of the paper, if shown, they are a standard deviation over"
+        " folds. Grey bars are the controls: they damage clips in the same way, without the change of the hypothesis."
     )
     return Section("Intervention", [text], [Picture(png, f"Accuracy before and after {name}")])
 
 
 def panel(folder: Path, results: Results, view: View, row: int, remarks: Sequence[str]) -> ClipPanel:
-    """One clip's card, with remarks on it; its picture and sounds lie in the run folder, too."""
+    """Makes the card of a clip, with remarks. Also writes its picture and sounds into the run folder."""
     clip, classes = results.source.clips[row], results.classes
     label = classes[results.label[row]] if results.label[row] >= 0 else None
     prediction, target = classes[results.predicted[row]], classes[results.target[row]]
@@ -150,7 +154,7 @@ def panel(folder: Path, results: Results, view: View, row: int, remarks: Sequenc
 
 
 def cut(results: Results, view: View, row: int) -> list[str]:
-    """Which part of its recording the clip is, if the recording is longer."""
+    """Says which part of its recording the clip is; empty if it is the whole recording."""
     dataset = results.source.dataset
     clip, rate = dataset.clips[row], view.sample_rate
     if not dataset.cache.cut[clip]:
@@ -159,12 +163,14 @@ def cut(results: Results, view: View, row: int) -> list[str]:
 
 
 def notes(results: Results) -> list[Note]:
-    """What a reader must know of."""
+    """Notes on skipped recordings and on recordings that are longer than a clip."""
     skipped, dataset = results.source.skipped, results.source.dataset
-    found = []
+    remarks = []
     if skipped:
         lines = [f"{path}: {reason}" for path, reason in skipped]
-        found.append(Note(f"{len(skipped)} recordings could not be used and were skipped.", lines))
+        remarks.append(Note(f"{len(skipped)} recordings could not be used and were skipped.", lines))
     if longer := int(dataset.cache.cut[dataset.clips].sum()):
-        found.append(Note(f"{longer} recordings are longer than a clip: the part with the most energy was explained."))
-    return found
+        remarks.append(
+            Note(f"{longer} recordings are longer than a clip: the part with the most energy was explained.")
+        )
+    return remarks

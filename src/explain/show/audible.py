@@ -1,7 +1,7 @@
-"""Relevance made audible: a clip, sounding where and as far as a network relied on it.
+"""Makes relevance audible: a clip sounds where the network relied on it, and as loud as it relied on it.
 
-The paper's sound is positive relevance times waveform (Becker et al., arXiv 1807.03418). Relevance of samples is
-multiplied with them; relevance of a spectrogram is a gain on the clip's short-time Fourier transform.
+The sound of the paper is positive relevance times waveform (Becker et al., arXiv 1807.03418). Relevance of samples is a
+gain on the samples. Relevance of a spectrogram is a gain on the short-time Fourier transform of the clip.
 """
 
 import io
@@ -18,15 +18,16 @@ from auscult.mistake import Mistake
 from auscult.modules.front_end import FrontEnd
 from auscult.modules.frontends import DecibelSpectrogram
 
-PEAK = 0.97  # of full scale
+PEAK = 0.97  # highest peak, as a share of full scale
 FADE_SECONDS = 0.005
 SMOOTHING_HZ = 8.0
 SMOOTHING_SECONDS = 0.005
-BACKGROUND_DB = -20.0  # the original under the blend, beside the relevance over it
-# A heatmap this quiet beside the clip, at gains of up to 1, holds only what a method that gives no such relevance
-# rounds to, or what lies on near silence. Brought to the clip's loudness, it would be heard as if it meant something.
+BACKGROUND_DB = -20.0  # level of the original in the blend, relative to the positive sound
+# A sound with a peak below this share of the clip's peak is a rounding error, or relevance of near silence. At the
+# loudness of the clip, it would sound as if it meant something.
 NEGLIGIBLE = 1e-4
-BLOCK_SECONDS, GATE = 0.1, 0.1  # loudness is that of blocks this long with this share of the loudest one's power
+# loudness uses blocks of this length, with at least this share of the power of the loudest block
+BLOCK_SECONDS, GATE = 0.1, 0.1
 
 
 def sounds(
@@ -37,40 +38,41 @@ def sounds(
     frequencies: np.ndarray | None = None,
     times: np.ndarray | None = None,
     front_end: FrontEnd | None = None,
-    of_spectrum: bool = False,
+    is_spectrum: bool = False,
 ) -> dict[str, np.ndarray]:
-    """A clip and its audible heatmaps, by name, all equally loud.
+    """A clip and its audible relevance, by name, all equally loud.
 
     - `original`: the clip.
-    - `positive`: what speaks for the target: positive relevance times the waveform, or as a gain on its transform.
-    - `negative`: what speaks against it.
-    - `positive left, negative right`: both at once, each as strong beside the other as it is.
-    - `blend`: `positive`, with the original 20 dB under it.
+    - `positive`: what speaks for the target: the waveform, or its transform, with positive relevance as a gain.
+    - `negative`: what speaks against the target.
+    - `positive left, negative right`: both at once, with their relative strengths.
+    - `blend`: `positive`, with the original 20 dB below it.
 
-    The course of the relevance is heard, not its scale: every sound is brought to the original's `loudness`. Where
-    one of them would then exceed 0.97 of full scale, all of the clip's are made quieter alike (with the published form
-    by 7 dB in the median, 14 dB at most, over 48 clips of AudioMNIST_AZ); none is limited or clipped. All fade in and
-    out over 5 ms. Where there is no relevance of a sign, its sound is silence.
+    One hears the shape of relevance, not its scale: every sound has the `loudness` of the original. If one sound
+    exceeds 0.97 of full scale, all sounds of the clip are made quieter by the same factor (in the published form by
+    7 dB in the median, 14 dB at most, over 48 clips of AudioMNIST_AZ). No sound is limited or clipped. All fade in
+    and out over 5 ms. If there is no relevance of a sign, its sound is silence.
 
     Args:
         waveform: (T,) in [-1, 1].
-        relevance: of the waveform, (T,), of a spectrogram, (F, N), or of its Fourier transform, (T // 2 + 1,).
+        relevance: of the waveform (T,), of a spectrogram (F, N), or of its Fourier transform (T // 2 + 1,).
         sample_rate: in hertz.
-        smoothing: seconds, the standard deviation of a Gaussian over which relevance of samples is averaged before it
-            is heard. 0 is the published form: it jumps from sample to sample, which is heard as crackling at every
-            frequency. 0.005 makes it an envelope, under which speech sounds like speech (over 48 clips, the spectra
-            of what is heard correlate with the clip's at 0.92 instead of 0.59). Relevance of both signs that cancels
-            within that time is not heard. Relevance of spectrograms does not need it and is left as it is.
-        frequencies: (F,) of a spectrogram's rows, in hertz, ascending; None: those of `DecibelSpectrogram`.
-        times: (N,) of its columns, in seconds from the clip's start, ascending; None: as above.
-        front_end: of mel spectrograms and the like, whose bins are made of many of a transform's: relevance is heard
-            through that transform, as `as_gain` has it, instead.
-        of_spectrum: the relevance is of the Fourier transform, and a gain on that, averaged over a Gaussian of 8 Hz:
-            gains that jump from coefficient to coefficient would smear the sound over the whole clip, as it is it
-            stays within 20 ms.
+        smoothing: standard deviation, in seconds, of a Gaussian that smooths relevance of samples. 0 is the published
+            form: relevance jumps from sample to sample, which sounds like crackling. With 0.005 relevance becomes an
+            envelope, and speech sounds like speech: over 48 clips, the spectra of the sounds correlate with those of
+            the clips at 0.92 instead of 0.59. Relevance that cancels within that time is not heard. Relevance of
+            spectrograms is not smoothed.
+        frequencies: (F,), frequencies of a spectrogram's rows, in hertz, ascending; None: those of
+            `DecibelSpectrogram`.
+        times: (N,), times of its columns, in seconds from the start of the clip, ascending; None: as above.
+        front_end: the front end, if each of its bins is a sum over bins of a transform, as in mel spectrograms.
+            Relevance is then a gain on that transform, see `as_gain`.
+        is_spectrum: relevance is that of the Fourier transform, and a gain on it, averaged over a Gaussian of 8 Hz.
+            Without the average, gains would jump from coefficient to coefficient and smear the sound over the whole
+            clip; with it, the smear stays within 20 ms.
 
     Returns:
-        float32, (T,); left and right (T, 2).
+        float32, (T,) each; the one with left and right (T, 2).
 
     Raises:
         Mistake: the relevance is not finite.
@@ -86,12 +88,12 @@ def sounds(
         gain, size, hop = as_gain(gain, front_end), front_end.window, front_end.hop
     elif gain.ndim == 2:
         gain = on_transform(gain, len(clip), sample_rate, frequencies, times)
-    elif of_spectrum:
+    elif is_spectrum:
         gain = gaussian_filter1d(gain, SMOOTHING_HZ * len(clip) / sample_rate)
     elif smoothing > 0:
         gain = gaussian_filter1d(gain, smoothing * sample_rate, mode="nearest")
     gain = gain / np.abs(gain).max(initial=np.finfo(np.float64).tiny)
-    hear = partial(filtered, clip) if of_spectrum else partial(heard, clip, size=size, hop=hop)
+    hear = partial(filtered, clip) if is_spectrum else partial(heard, clip, size=size, hop=hop)
     positive, negative = (hear(np.maximum(part, 0)) for part in (gain, -gain))
     original, target = _faded(clip, sample_rate), loudness(_faded(clip, sample_rate), sample_rate)
     parts = {
@@ -99,25 +101,27 @@ def sounds(
         "negative": negative,
         "positive left, negative right": np.stack([positive, negative], axis=1),
     }
-    found = {name: _at_loudness(_faded(part, sample_rate), target, sample_rate) for name, part in parts.items()}
-    blend = found["positive"] + 10 ** (BACKGROUND_DB / 20) * original
-    # without positive relevance, the original stays in the background
-    found["blend"] = _at_loudness(blend, target, sample_rate) if positive.any() else blend
-    found = {"original": original, **found}
-    peak = max(np.abs(sound).max(initial=PEAK) for sound in found.values())
-    return {name: (PEAK / peak * sound).astype(np.float32) for name, sound in found.items()}
+    parts = {name: _at_loudness(_faded(part, sample_rate), target, sample_rate) for name, part in parts.items()}
+    blend = parts["positive"] + 10 ** (BACKGROUND_DB / 20) * original
+    # without positive relevance, the original stays 20 dB below
+    parts["blend"] = _at_loudness(blend, target, sample_rate) if positive.any() else blend
+    parts = {"original": original, **parts}
+    peak = max(np.abs(sound).max(initial=PEAK) for sound in parts.values())
+    return {name: (PEAK / peak * sound).astype(np.float32) for name, sound in parts.items()}
 
 
 def heard(
     clip: np.ndarray, gain: np.ndarray, size: int = DecibelSpectrogram.window, hop: int = DecibelSpectrogram.hop
 ) -> np.ndarray:
-    """The clip (T,) with gains in 0..1, of its samples (T,) or of its transform (K, frames).
+    """Applies gains from 0 to 1 to a clip (T,): to its samples (T,) or to its short-time transform (K, frames).
 
     Args:
-        size, hop: of the transform, in samples.
+        clip: (T,).
+        gain: (T,) or (K, frames).
+        size, hop: window and hop of the transform, in samples.
 
     Raises:
-        ValueError: the gains are those of another clip.
+        ValueError: the shape of the gains does not fit the clip.
     """
     if gain.ndim == 2:
         sound = _through_transform(clip, gain, size, hop)
@@ -129,12 +133,12 @@ def heard(
 
 
 def filtered(clip: np.ndarray, gain: np.ndarray) -> np.ndarray:
-    """The clip (T,) with gains in 0..1 of the coefficients of its Fourier transform (T // 2 + 1,)."""
+    """Applies gains from 0 to 1 to the Fourier transform (T // 2 + 1,) of a clip (T,)."""
     return audible_beside(clip, np.fft.irfft(np.fft.rfft(clip) * gain, n=len(clip)))
 
 
 def audible_beside(clip: np.ndarray, sound: np.ndarray) -> np.ndarray:
-    """The sound, or silence where it is negligible beside the clip."""
+    """The sound, or silence if the sound is negligible compared with the clip."""
     is_negligible = np.abs(sound).max(initial=0) <= NEGLIGIBLE * np.abs(clip).max(initial=0)
     return np.zeros_like(clip) if is_negligible else sound
 
@@ -142,14 +146,14 @@ def audible_beside(clip: np.ndarray, sound: np.ndarray) -> np.ndarray:
 def on_transform(
     gain: np.ndarray, samples: int, sample_rate: int, frequencies: np.ndarray | None, times: np.ndarray | None
 ) -> np.ndarray:
-    """Values (F, N) at `frequencies` and `times`, on the short-time transform of a clip, (228, frames).
+    """Interpolates values (F, N) at `frequencies` and `times` on the short-time transform of a clip, (228, frames).
 
-    The transform is that of `DecibelSpectrogram`, whose own values stay as they are. Between given values, they are
-    interpolated linearly. What lies outside of them, as the highest frequency and the first frames that
-    `DecibelSpectrogram` crops, gets the value of its nearest neighbour: they hear the same samples.
+    The transform is that of `DecibelSpectrogram`; values on its grid do not change. The interpolation is linear. Bins
+    outside the given values get the value of the nearest bin, which covers the same samples. Such bins are the highest
+    frequency and the first frames, which `DecibelSpectrogram` crops.
 
     Raises:
-        ValueError: so many values are not those of so many frequencies and times, or samples.
+        ValueError: the shape of the values does not fit the frequencies and times, or the number of samples.
     """
     front_end = DecibelSpectrogram(sample_rate)
     if frequencies is None or times is None:
@@ -163,12 +167,12 @@ def on_transform(
 
 
 def as_gain(relevance: np.ndarray, front_end: FrontEnd) -> np.ndarray:
-    """Relevance of a front end's bins as a gain on the transform that they are made of, (K, frames) of (F, N).
+    """Converts relevance of a front end's bins (F, N) to a gain on the bins of its transform, (K, frames).
 
-    What `front_end.spread` gives a bin of the transform is its share of the relevance, the smaller the more bins there
-    are to share with. Wide bands would be heard less than narrow ones of the same relevance; so the gain is that share
-    over what it would be if all bands and times were equally relevant: the mean of those that the bin belongs to.
-    Bins that belong to none are not heard.
+    `front_end.spread` gives each bin of the transform a share of the relevance. In a wide band the shares are smaller,
+    as more bins share the relevance, and the band would sound quieter than a narrow one with the same relevance. So the
+    gain is the share divided by the share under even relevance: the mean relevance of the bands that contain the bin.
+    A bin that no band contains is silent.
     """
     spread, even = (
         front_end.spread(torch.from_numpy(part)).double().numpy() for part in (relevance, np.ones_like(relevance))
@@ -177,11 +181,11 @@ def as_gain(relevance: np.ndarray, front_end: FrontEnd) -> np.ndarray:
 
 
 def loudness(samples: np.ndarray, sample_rate: int) -> float:
-    """K-weighted mean square, after ITU-R BS.1770, of sounds (T,) or (T, channels); 0 for silence.
+    """K-weighted mean square, after ITU-R BS.1770, of a sound (T,) or (T, channels); 0 for silence.
 
-    Words are shorter than the standard's blocks of 400 ms, so these are of 100 ms, every 25 ms, and those more than
-    10 dB under the loudest are left out: silence around a word does not count. Channels are averaged, so that a
-    mono sound, which is played on both sides, is as loud as the same on left and right.
+    Words are shorter than the blocks of the standard, 400 ms. So blocks here last 100 ms and start every 25 ms. Blocks
+    more than 10 dB below the loudest one are left out: silence around a word does not count. Channels are averaged, so
+    that a mono sound is as loud as the same sound on left and right.
     """
     weighted = signal.sosfilt(k_weighting(sample_rate), samples, axis=0) ** 2
     power = weighted.reshape(len(samples), -1).mean(axis=1)
@@ -208,7 +212,7 @@ def k_weighting(sample_rate: int) -> np.ndarray:
     sections = np.array([raised + poles[0], [1.0, -2.0, 1.0] + poles[1]])  # (2, 6)
     sections[0] /= poles[0][0]
     sections[1, 3:] /= poles[1][0]  # the standard leaves the high-pass's numerator as it is
-    return sections if sample_rate > 2 * 1682 else sections[1:]  # else there is nothing to raise
+    return sections if sample_rate > 2 * 1682 else sections[1:]  # at lower rates there is nothing to raise
 
 
 def wav(samples: np.ndarray, sample_rate: int) -> bytes:
@@ -225,7 +229,7 @@ def _through_transform(clip: np.ndarray, gain: np.ndarray, size: int, hop: int) 
 
 
 def _faded(sound: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Rises from an exact zero and falls to one, each over half a period of a cosine."""
+    """Fades a sound in from exact zero and out to exact zero, each over half a period of a cosine."""
     length = min(max(1, round(FADE_SECONDS * sample_rate)), len(sound) // 2)
     envelope = np.ones(len(sound))
     rise = 0.5 - 0.5 * np.cos(np.pi * np.arange(length) / length)

@@ -1,4 +1,4 @@
-"""What is shown of one clip: its picture, its sounds, and what the network said of it."""
+"""The picture and the sounds of one clip."""
 
 import re
 from dataclasses import dataclass
@@ -19,13 +19,14 @@ from auscult.modules.model import Model
 
 @dataclass(frozen=True)
 class View:
-    """How a network's input lies in time and frequency.
+    """The axes of a network's input.
 
     Args:
-        model: whose inputs they are.
-        frequencies: (F,) of a spectrogram's rows or of a spectrum, in hertz; None for waveforms.
-        times: (N,) of a spectrogram's columns, in seconds from the clip's start; None for waveforms and spectra.
-        smoothing: in seconds, of relevance of samples before it is heard; see `sounds`.
+        model: the model with these inputs.
+        frequencies: (F,), of the rows of a spectrogram or of a spectrum, in hertz; None for waveforms.
+        times: (N,), of the columns of a spectrogram, in seconds from the start of the clip; None for waveforms and
+            spectra.
+        smoothing: of relevance of samples before it is heard, in seconds; see `sounds`.
     """
 
     model: Model
@@ -35,14 +36,15 @@ class View:
 
     @classmethod
     def of(cls, model: Model, shape: tuple[int, ...], smoothing: float = SMOOTHING_SECONDS) -> "View":
-        """The view that a model's front end says it gives.
+        """The view of a model's inputs, from the axes of its front end.
 
         Args:
-            shape: of an input, without the batch.
+            model: the model.
+            shape: shape of an input, without the batch.
             smoothing: see `View`.
 
         Raises:
-            Mistake: it is neither a waveform, nor a spectrogram or spectrum whose front end names its axes.
+            Mistake: the input is no waveform, and no spectrogram or spectrum whose front end names its axes.
         """
         front_end = model.front_end
         rows, columns = (
@@ -53,30 +55,31 @@ class View:
         if len(shape) == 3 and shape[0] == 1 and rows is not None and columns is not None:
             return cls(model, rows, columns, smoothing)
         raise Mistake(
-            f"inputs of {front_end.name}, of the shape {shape}, cannot be drawn: they are to be waveforms"
+            f"inputs of {front_end.name}, of the shape {shape}, cannot be drawn; use waveforms"
             " (1, T), or spectrograms (1, F, N) of a front end with `frequencies` and `times`."
         )
 
     @property
     def sample_rate(self) -> int:
-        """Of the waveforms, in hertz."""
+        """Sample rate of the waveforms, in hertz."""
         return self.model.sample_rate
 
     @property
     def features(self) -> str:
+        """The features of an input in a word: samples, frequencies or bins."""
         if self.frequencies is None:
             return "samples"
         return "frequencies" if self.times is None else "bins"
 
     @property
-    def of_coefficients(self) -> bool:
-        """Whether relevance is of a transform's coefficients rather than of what the network is given."""
+    def shows_coefficients(self) -> bool:
+        """Whether relevance is that of coefficients of a transform, not that of the network's own input."""
         return isinstance(self.model.front_end, CoefficientFrontEnd)
 
     def inputs(self, waveforms: np.ndarray) -> np.ndarray:
-        """What the network is given of waveforms (B, T), as it is shown: (B, T), (B, F) or (B, F, N).
+        """The inputs of the network for waveforms (B, T), as they are drawn: (B, T), (B, F) or (B, F, N).
 
-        Of coefficients, the level in decibels below the loudest, down to a floor.
+        Coefficients are drawn as levels in decibels below the loudest one, down to a floor.
         """
         with torch.no_grad():
             batch = torch.from_numpy(waveforms)[:, None].to(self.model.device)  # (B, 1, T)
@@ -85,22 +88,23 @@ class View:
 
 
 def drawn(view: View, waveform: np.ndarray, relevance: np.ndarray, title: str) -> Figure:
-    """The clip's figure.
+    """Draws the figure of a clip.
 
     Args:
+        view: the axes of the relevance.
         waveform: (T,).
         relevance: (T,), (F,) or (F, N).
-        title: of the figure.
+        title: title of the figure.
     """
     if view.frequencies is not None and view.times is None:
         return spectra.plot_spectrum(view.inputs(waveform[None])[0], relevance, view.frequencies, title)
     shown = None if view.frequencies is None else view.inputs(waveform[None])[0]
-    what = "level in decibels" if view.of_coefficients else "the network's input"
+    what = "level in decibels" if view.shows_coefficients else "the network's input"
     return plots.plot_clip(waveform, relevance, view.sample_rate, title, shown, view.frequencies, view.times, what)
 
 
 def picture(view: View, waveform: np.ndarray, relevance: np.ndarray, title: str) -> Picture:
-    """The clip's figure, as a file; see `drawn`."""
+    """The figure of `drawn` as a PNG file."""
     figure = drawn(view, waveform, relevance, title)
     if view.features == "frequencies":
         return Picture(plots.png(figure), f"Spectrum and relevance of its frequencies: {title}")
@@ -109,22 +113,22 @@ def picture(view: View, waveform: np.ndarray, relevance: np.ndarray, title: str)
 
 
 def audible(view: View, waveform: np.ndarray, relevance: np.ndarray) -> list[Sound]:
-    """The clip's sounds, as WAV files."""
+    """The sounds of the clip as WAV files."""
     heard = sounds_of(view, waveform, relevance)
     return [Sound(name, wav(samples, view.sample_rate)) for name, samples in heard.items()]
 
 
 def sounds_of(view: View, waveform: np.ndarray, relevance: np.ndarray) -> dict[str, np.ndarray]:
-    """The clip's sounds by name, see `sounds`."""
+    """The sounds of the clip by name, see `audible.sounds`."""
     grid: dict[str, Any] = {"frequencies": view.frequencies, "times": view.times}
     if view.model.front_end.spreads:
         grid["front_end"] = view.model.front_end
     if view.features == "frequencies":
-        grid = {"of_spectrum": True}
+        grid = {"is_spectrum": True}
     return sounds(waveform, relevance, view.sample_rate, view.smoothing, **grid)
 
 
 def file_name(path: str, sound: str = "") -> str:
-    """A name for a clip's files that any file system takes, without an ending."""
+    """A name for the files of a clip, without ending. It is valid on any file system."""
     stem = str(PurePosixPath(path).with_suffix("")) + (f"-{sound}" if sound else "")
     return re.sub(r"[^A-Za-z0-9._-]+", "_", stem).strip("._")[-100:] or "clip"

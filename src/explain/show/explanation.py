@@ -1,4 +1,4 @@
-"""What is known of one recording that was explained, to be looked at and listened to."""
+"""The explanation of one recording, to look at and to listen to."""
 
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -18,19 +18,19 @@ from auscult.modules.model import Model
 
 @dataclass(frozen=True, repr=False)
 class Explanation:
-    """Why a model says what it says of one recording. Tensors are on the CPU.
+    """The explanation of a model's prediction for one recording. Tensors are on the CPU.
 
     Args:
-        model: what was asked: the model itself, or what its domain has made of it.
-        waveform: (T,) float32, what the model was given.
+        model: the model that was explained; in another domain, the model that the domain makes.
+        waveform: (T,) float32, the waveform that the model was given.
         logits: (C,) float32.
         target: the class whose logit is explained.
         relevance: float32, in the unit of the logit: (T,) of samples, (F,) of frequencies, (F, N) of a spectrogram or a
             short-time Fourier transform, frequency by time; (channels, F, N) of an input of several channels.
-        apart: relevance that cannot be seen in the domain.
-        biases: relevance that the network's biases got; None where the attribution does not tell it apart.
-        shape: of what the relevance is of, without the batch: (1, T), (1, F), (1, F, N) or whatever a network is given.
-        cut: whether the recording is longer than the model's clips, so that only its loudest part was listened to.
+        apart: relevance that the domain cannot show.
+        biases: relevance that the network's biases got; None if the attribution does not separate it.
+        shape: shape of the network's input without the batch: (1, T), (1, F), (1, F, N) or another one.
+        cut: whether the recording is longer than the model's clips, so that only its loudest part was used.
     """
 
     model: Model
@@ -45,12 +45,12 @@ class Explanation:
 
     @property
     def sample_rate(self) -> int:
-        """Of the waveform and the sounds, in hertz."""
+        """Sample rate of the waveform and the sounds, in hertz."""
         return self.model.sample_rate
 
     @property
     def probabilities(self) -> Tensor:
-        """(C,) of the classes, in the order of `model.classes`: the softmax of the logits."""
+        """The softmax of the logits, (C,), in the order of `model.classes`."""
         return self.logits.softmax(0)
 
     @property
@@ -60,9 +60,9 @@ class Explanation:
 
     @property
     def conservation_error(self) -> float:
-        """|sum of the relevance, and of what biases got and what is kept apart - logit| / |logit|.
+        """|sum of `relevance`, `biases` and `apart` - logit| / |logit|.
 
-        It is near 0 where an attribution shares the logit out, as LRP does, and says nothing of those that do not.
+        It is near 0 if the attribution shares the logit out, as LRP does. For other attributions it has no meaning.
         """
         logit = float(self.logits[self.model.classes.index(self.target)])
         total = float(self.relevance.double().sum()) + self.apart + (self.biases or 0.0)
@@ -70,15 +70,15 @@ class Explanation:
 
     @cached_property
     def view(self) -> View:
-        """How the relevance lies in time and frequency: `view.times` in seconds, `view.frequencies` in hertz.
+        """The axes of the relevance: `view.times` in seconds, `view.frequencies` in hertz.
 
         Raises:
-            Mistake: nobody knows.
+            Mistake: the front end does not name the axes.
         """
         return View.of(self.model, self.shape)
 
     def plot(self) -> Figure:
-        """The clip and its relevance, red for the target and blue against it.
+        """Draws the clip and its relevance, red for the target and blue against it.
 
         Raises:
             Mistake: see `view`.
@@ -90,7 +90,7 @@ class Explanation:
 
     @cached_property
     def sounds(self) -> dict[str, np.ndarray]:
-        """The clip and its relevance made audible, by name, see `audible.sounds`: (T,), or left and right (T, 2).
+        """The clip and its audible relevance by name, see `audible.sounds`: (T,), or left and right (T, 2).
 
         Raises:
             Mistake: see `view`.
@@ -107,7 +107,7 @@ class Explanation:
         return [Sound(name, wav(samples, self.sample_rate)) for name, samples in self.sounds.items()]
 
     def listen(self) -> Any:
-        """Players for a notebook, an `IPython.display.HTML`.
+        """Makes players for a notebook, an `IPython.display.HTML`.
 
         Raises:
             Mistake: IPython is not installed; see also `view`.

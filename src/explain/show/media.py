@@ -1,4 +1,4 @@
-"""A picture and a sound, as pages hold them: in the page itself, without a file beside it."""
+"""Pictures and sounds that a page contains itself, without separate files."""
 
 import base64
 import io
@@ -10,14 +10,14 @@ import soundfile
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG and what it shows, in words for those who do not see it.
+    """A PNG, and a description in words for those who do not see it.
 
     Args:
         png: a PNG file's bytes.
         alt: what the picture shows.
-        caption: below the picture; none if empty.
-        time_axis: where the clip starts and where it ends, as fractions of the picture's width; a line moves between
-            them while one of the clip's sounds plays.
+        caption: text below the picture; none if empty.
+        time_axis: start and end of the clip, as shares of the picture's width. A line moves between them while a sound
+            of the clip plays.
     """
 
     png: bytes
@@ -27,29 +27,31 @@ class Picture:
 
     @property
     def uri(self) -> str:
+        """The file as a data URI."""
         return data_uri("image/png", self.png)
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height in pixels: the page keeps the room before it decodes the picture."""
+        """Width and height in pixels. With them, a page reserves the room before it decodes the picture."""
         width, height = struct.unpack(">II", self.png[16:24])  # the header chunk comes first, PNG specification 5.6
         return width, height
 
 
 @dataclass(frozen=True)
 class Sound:
-    """A WAV file's bytes, as long as the clip is, and a name such as "positive relevance"."""
+    """The bytes of a WAV file, as long as the clip, and a name such as "positive"."""
 
     name: str
     wav: bytes
 
     @property
     def uri(self) -> str:
-        """The same samples as FLAC, which takes half the room."""
+        """The same samples as a data URI of FLAC, which takes half the room."""
         samples, rate = soundfile.read(io.BytesIO(self.wav), dtype="int16")
         soundfile.write(file := io.BytesIO(), samples, rate, format="FLAC")
         return data_uri("audio/flac", file.getvalue())
 
 
 def data_uri(kind: str, content: bytes) -> str:
+    """The content of a file as a data URI, given its media type such as `image/png`."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -29,8 +29,8 @@ from auscult.explain.show.spectra import FLOOR_DB
 
 Metrics = Mapping[str, float]
 
-WINDOW_SECONDS = 0.057  # of a waveform's spectrogram: long enough to resolve a voice's harmonics
-LINES = ("#D55E00", "#009E73", "#0072B2", "#000000", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito, but yellow
+WINDOW_SECONDS = 0.057  # window of a waveform's spectrogram; it resolves the harmonics of a voice
+LINES = ("#D55E00", "#009E73", "#0072B2", "#000000", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito, without yellow
 MARKERS = "osD^vPX"
 
 
@@ -44,20 +44,21 @@ def plot_clip(
     times: np.ndarray | None = None,
     shown: str = "the network's input",
 ) -> Figure:
-    """A clip's waveform above its spectrogram, with relevance: what a report shows of any network.
+    """Draws a clip's waveform above its spectrogram, with relevance. Reports use it for any network.
 
-    Relevance of samples colours the waveform; the spectrogram is there for the eye to find its way. Relevance of a
-    spectrogram colours that, and its sum over frequencies the waveform. The spectrogram is then the network's own
-    input, a row as high as any other, whatever range of frequencies it holds: it is what the network was shown.
+    Relevance of samples colours the waveform; the spectrogram is for orientation. Relevance of a spectrogram colours
+    the spectrogram, and its sum over frequencies colours the waveform. The spectrogram is then the network's own input.
+    All its rows are equally high, whatever range of frequencies they have, as the network sees it.
 
     Args:
         waveform: (T,).
         relevance: (T,), or (F, N), frequency by time.
         sample_rate: in hertz.
+        title: title of the figure.
         spectrogram: (F, N), the network's input; for relevance (F, N).
-        frequencies: (F,) of the rows, in hertz, ascending; for relevance (F, N).
-        times: (N,) of the columns, in seconds from the clip's start, evenly spaced; for relevance (F, N).
-        shown: what the spectrogram is.
+        frequencies: (F,), of the rows, in hertz, ascending; for relevance (F, N).
+        times: (N,), of the columns, in seconds from the start of the clip, evenly spaced; for relevance (F, N).
+        shown: name of the spectrogram in the caption.
 
     Raises:
         ValueError: the relevance is (F, N), and one of these is missing.
@@ -86,20 +87,21 @@ def plot_clip(
 
 
 def time_axis(figure: Figure) -> tuple[float, float]:
-    """Where the time axis of `plot_clip` starts and ends, as shares of the figure's width."""
+    """Start and end of the time axis of `plot_clip`, as shares of the figure's width."""
     return figure.axes[0].get_position().x0, figure.axes[0].get_position().x1
 
 
 def plot_curves(
     table: pd.DataFrame, features: str, title: str = "", value: str = "accuracy", chance: float | None = None
 ) -> Figure:
-    """The paper's perturbation figure: accuracy over the share of the features that was removed.
+    """Draws the perturbation figure of the paper: accuracy over the share of removed features.
 
     Args:
-        table: of `perturbation.summarise`.
-        features: what was removed: "samples" or "bins".
+        table: the table of `perturbation.summarise`.
+        features: the removed features: "samples" or "bins".
+        title: title of the figure.
         value: "accuracy", or "probability" for the mean probability of the label.
-        chance: what guessing would reach, 0..1.
+        chance: accuracy of a random guess, from 0 to 1; None: no line.
     """
     figure = new_figure(title, height=4.2)
     axes = figure.subplots()
@@ -109,7 +111,7 @@ def plot_curves(
         axes.plot(curve["fraction"], curve[value], label=literal(str(order)), markersize=5, **style)
         axes.fill_between(curve["fraction"], curve[low], curve[high], color=style["color"], alpha=0.15, linewidth=0)
     fractions = np.unique(table["fraction"])
-    # zero has its place beside the logarithms
+    # a symmetric logarithm has a place for zero
     axes.set_xscale("symlog", linthresh=fractions[fractions > 0].min(initial=1.0), linscale=0.4)
     labels = [f"{100 * fraction:g} %" for fraction in fractions]
     axes.set_xticks(fractions, labels, rotation=90 if len(fractions) > 12 else 0)
@@ -124,13 +126,14 @@ def plot_curves(
 def plot_intervention(
     metrics: Mapping[str, Metrics], title: str = "", paper: Metrics | None = None, chance: float | None = None
 ) -> Figure:
-    """Accuracy before and after an intervention and its shams, with intervals: a set of bars per group, such as a fold.
+    """Draws accuracy before and after an intervention and its shams, with intervals.
 
     Args:
-        metrics: of each group, as `effect.compare` returns them.
-        paper: the same of the paper's figures, as far as known; they stand beside the others, paler. Their ends are a
-            standard deviation over folds away, and no interval's.
-        chance: what guessing would reach, 0..1.
+        metrics: the metrics of `effect.compare`, for each group of bars, such as a fold.
+        title: title of the figure.
+        paper: the metrics of the paper, as far as they are known. Their bars are paler, and their ends are a standard
+            deviation over folds, not an interval.
+        chance: accuracy of a random guess, from 0 to 1; None: no line.
     """
     figure = new_figure(title, height=3.9, bottom=0.95)
     axes = figure.subplots()
@@ -143,7 +146,7 @@ def plot_intervention(
     axes.set_xticks(range(len(groups)), labels, parse_math=False)
     axes.set_ylabel("accuracy")
     _as_shares(axes, chance)
-    figure.subplots_adjust(right=0.85)  # the legend's words are longer than those of a colour bar
+    figure.subplots_adjust(right=0.85)  # the legend needs more room than a colour bar
     axes.legend(frameon=False, bbox_to_anchor=(1, 1), loc="upper left")
     return figure
 
@@ -155,7 +158,7 @@ def png(figure: Figure, dpi: float = 100) -> bytes:
 
 
 def decibels(waveform: np.ndarray, sample_rate: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A waveform's spectrogram (F, N), in decibels below its highest value, and its frequencies (F,) and times (N,)."""
+    """The spectrogram (F, N) of a waveform, in decibels relative to its peak, its frequencies (F,) and times (N,)."""
     window = min(round(WINDOW_SECONDS * sample_rate), len(waveform))
     overlap = window - min(window, max(1, len(waveform) // 230))
     rows, columns, transform = signal.stft(waveform, sample_rate, nperseg=window, noverlap=overlap, padded=False)
@@ -164,7 +167,7 @@ def decibels(waveform: np.ndarray, sample_rate: int) -> tuple[np.ndarray, np.nda
 
 
 def _draw_waveform(axes: Axes, waveform: np.ndarray, rate: int, relevance: np.ndarray, times: np.ndarray) -> None:
-    """The waveform (T,) in front of its relevance (N,) at `times`, per millisecond."""
+    """Draws the waveform (T,) over its relevance (N,) at `times`, per millisecond."""
     start, stop = edges(times)
     peak = max(float(np.abs(waveform).max()), 1e-9)
     seen = density(relevance, 1000 * (stop - start), "ms")
@@ -180,7 +183,7 @@ def _draw_waveform(axes: Axes, waveform: np.ndarray, rate: int, relevance: np.nd
 
 
 def _draw_accuracies(axes: Axes, groups: list[Metrics], with_paper: bool) -> None:
-    """Bars of each group's accuracies, before, after and after shams, if it has them; the last may be the paper."""
+    """Draws the accuracies of each group: before, after, and after each sham. The last group may be the paper."""
     shams = [name for name in SHAMS if any(f"intervention/{name}/accuracy_after" in group for group in groups)]
     bars = {"before": ("accuracy_before", LINES[2]), "after": ("accuracy_after", LINES[0])}
     bars |= {name: (f"{name}/accuracy_after", grey) for name, grey in zip(shams, ("0.45", "0.6", "0.75"), strict=False)}

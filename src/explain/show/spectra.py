@@ -1,4 +1,4 @@
-"""Figures of relevance over frequency alone, and the level of coefficients."""
+"""The figure of relevance over frequency alone, and the level of coefficients."""
 
 import numpy as np
 import torch
@@ -6,12 +6,12 @@ from matplotlib.figure import Figure
 
 from auscult.explain.show.canvas import RELEVANCE_MAP, density, new_figure
 
-FLOOR_DB = -70.0  # below the loudest: where levels are cut off
+FLOOR_DB = -70.0  # lowest level, relative to the loudest
 AGAINST, FOR = RELEVANCE_MAP(0.0), RELEVANCE_MAP(1.0)
 
 
 def level(coefficients: torch.Tensor) -> torch.Tensor:
-    """Decibels (B, ...) of coefficients (B, ...) below each clip's loudest, from `FLOOR_DB` to 0."""
+    """The level of coefficients (B, ...) in decibels relative to the loudest of the clip, from `FLOOR_DB` to 0."""
     amplitude = coefficients.abs()
     loudest = amplitude.flatten(1).amax(1).view(-1, *[1] * (amplitude.dim() - 1))
     share = amplitude / loudest.clamp(min=torch.finfo(amplitude.dtype).tiny)
@@ -19,7 +19,7 @@ def level(coefficients: torch.Tensor) -> torch.Tensor:
 
 
 def plot_spectrum(level: np.ndarray, relevance: np.ndarray, frequencies: np.ndarray, title: str = "") -> Figure:
-    """A clip's level over frequency and, below it, the relevance of its frequencies per hertz.
+    """Draws the level of a clip over frequency and, below, the relevance of its frequencies per hertz.
 
     Args:
         level: (F,) in decibels.

@@ -120,7 +120,7 @@ def test_only_frequencies_can_be_masked():
     waveform, target = torch.randn(2, 1, 400), torch.tensor([0, 1])
     attribution = FreqRISE(masks=5)
     for domain in (Input(model, 400), Time(model, 400)):
-        with pytest.raises(Mistake, match=r"say domain=frequency or domain=time_frequency with it"):
+        with pytest.raises(Mistake, match=r"add domain=frequency or domain=time_frequency"):
             domain.relevance(attribution, waveform, domain.model.front_end(waveform), target)
     for domain in (Frequency(model, 400), TimeFrequency(model, 400, 0.1, 0.025)):
         input = domain.model.front_end(waveform)

@@ -85,7 +85,7 @@ def test_samples_of_amplitudes_equal_the_dense_layer(samples, size, hop):
     view = ShortTimeFourier(samples, hann(size), hop)
     shape = view.transform(waveform).shape
     relevance = torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    found, apart = view.of_samples(waveform, relevance)
+    found, apart = view.to_samples(waveform, relevance)
     window, time = hann(size).numpy(), np.arange(samples)
     for clip in range(2):
         x, expected, silent = waveform[clip, 0].numpy(), np.zeros(samples), 0.0

@@ -53,10 +53,10 @@ def test_its_relevance_is_compared_and_located(source_of):
 def test_it_is_to_be_a_network_of_the_same_kind():
     own = Input(classifier("waveform"), RATE)
     for made, message in (
-        (other(["x", "y", "z"]), "control=… tells x, y, z apart and the checkpoint a, b, c; choose a control"),
+        (other(["x", "y", "z"]), "control=… has the classes x, y, z, but the checkpoint a, b, c; choose a control"),
         (
             classifier("spectrogram"),
-            r"control=… has inputs of the shape \(1, 227, 227\) and the checkpoint of \(1, 8000\)",
+            r"control=… has inputs of the shape \(1, 227, 227\) but the checkpoint of \(1, 8000\)",
         ),
     ):
         with pytest.raises(Mistake, match=message):

@@ -305,7 +305,7 @@ def test_relevance_of_frequencies_is_heard_at_them():
     second = np.where(seconds >= 0.5, np.sin(2 * np.pi * 2000 * seconds), 0)
     relevance = np.zeros(4001)
     relevance[350:450], relevance[1950:2050] = 1, -1
-    found = sounds(0.3 * (first + second), relevance, rate, of_spectrum=True)
+    found = sounds(0.3 * (first + second), relevance, rate, is_spectrum=True)
     middle = slice(500, 3500)
     for name, tone, other in (("positive", first, second), ("negative", second, first)):
         where = middle if name == "positive" else slice(4500, 7500)
