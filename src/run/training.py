@@ -65,11 +65,7 @@ def train(
     memory.keep_freed()
     try_trainer(config["trainer"], folder)
     check_config(config, config["allow"])  # before hours are spent: what no checkpoint may name could not be opened
-    if said := said_of(config):
-        log.info("%s", said)
-    for option, value in IDLE.items():
-        if selected(config, option) == value:
-            log.warning("%s=%g: the network learns nothing.", option, value)
+    say_what_is_unusual(config)
     datamodule = AudioDataModule.from_config(config, division=division)
     classifier = tried_classifier(config, datamodule, try_explanations)
     datamodule.setup()
@@ -100,6 +96,15 @@ def train(
             with printing():
                 show(metrics, folder, f"{datamodule.unit}s")
             return metrics
+
+
+def say_what_is_unusual(config: dict[str, Any]) -> None:
+    """Says how a run departs from its recipe, and which of its values teach the network nothing."""
+    if said := said_of(config):
+        log.info("%s", said)
+    for option, value in IDLE.items():
+        if selected(config, option) == value:
+            log.warning("%s=%g: the network learns nothing.", option, value)
 
 
 def tried_classifier(config: dict[str, Any], datamodule: AudioDataModule, try_explanations: Trial | None) -> Classifier:
