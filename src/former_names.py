@@ -190,9 +190,11 @@ class FormerNames(MetaPathFinder, InspectLoader):
         return spec.loader.get_code(spec.name) if spec and isinstance(spec.loader, InspectLoader) else None
 
     def get_source(self, fullname: str) -> None:
+        """None: the source is that of the current name."""
         return None
 
     def is_package(self, fullname: str) -> bool:
+        """False: each former name is imported by itself."""
         return False
 
 

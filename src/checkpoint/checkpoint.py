@@ -41,6 +41,7 @@ class CheckpointFiles(TorchCheckpointIO):
         self.card = card
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Writes the checkpoint with the card in it; an unfinished one never stands under its name."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as unfinished:

@@ -29,10 +29,12 @@ class KeepBest(ModelCheckpoint):
         )  # fmt: skip
 
     def check_monitor_top_k(self, trainer: Trainer, current: torch.Tensor | None = None) -> bool:
+        """Whether an epoch's score replaces the best one: also where it is equal."""
         higher = super().check_monitor_top_k(trainer, current)
         return higher or (current is not None and bool(current == self.best_model_score))
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes up the best score of the run that is resumed, if its best checkpoint is still there."""
         if not (Path(str(self.dirpath)) / "best.ckpt").exists():
             return  # `require_own` has said so
         score = state_dict["best_model_score"]
@@ -87,9 +89,11 @@ class KeepFinal(KeepBest):
     """
 
     def check_monitor_top_k(self, trainer: Trainer, current: torch.Tensor | None = None) -> bool:
+        """Every epoch's checkpoint replaces the one before."""
         return current is not None
 
     def on_train_end(self, trainer: Trainer, pl_module: Any) -> None:
+        """Keeps the last step, if no epoch ended with it."""
         if trainer.global_step != self._last_global_step_saved:
             self.keep_as_it_is(trainer)
 
@@ -111,7 +115,9 @@ class FirstEpoch(Callback):
     done = has_stepped = False
 
     def on_train_batch_end(self, *_: Any) -> None:
+        """Notes that a step was taken."""
         self.has_stepped = True
 
     def on_train_epoch_end(self, *_: Any) -> None:
+        """Notes that an epoch of this process is complete."""
         self.done = self.has_stepped  # Lightning ends the last epoch of the checkpoint once more

@@ -72,6 +72,7 @@ class AudioMNIST(Corpus):
         return with_sex(clips, self._sexes())
 
     def published_folds(self, task: str) -> list[list[str]] | None:
+        """See `Corpus.published_folds`."""
         return PUBLISHED_FOLDS.get(task)
 
     def _check_archive(self, folder: Path) -> None:

@@ -45,6 +45,7 @@ class Cache:
 
     @property
     def paths(self) -> list[str]:
+        """(N,) paths of the clips that were kept."""
         return [clip.path for clip in self.clips]
 
     def samples(self, i: int) -> np.ndarray:

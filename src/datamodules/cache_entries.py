@@ -59,6 +59,7 @@ def write_skipped(path: Path, skipped: list[tuple[str, str]]) -> None:
 
 
 def line_of(entry: Entry) -> bytes:
+    """The line of an entry, with the line's own checksum."""
     text = json.dumps(entry).encode()
     return b"%s, %d]\n" % (text[:-1], zlib.crc32(text))
 
@@ -76,4 +77,5 @@ def parsed(line: bytes) -> Entry:
 
 
 def ends_of(entries: list[Entry]) -> np.ndarray:
+    """(N,) int64, where each entry's samples end in the file."""
     return np.cumsum([entry.length for entry in entries], dtype=np.int64)

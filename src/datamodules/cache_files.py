@@ -212,6 +212,7 @@ def _remove(path: Path) -> None:
 
 
 def map_samples(home: Path, entries: list[Entry]) -> np.ndarray:
+    """The samples of a cache, mapped into memory, int16 of all lengths together."""
     if not any(entry.length for entry in entries):  # an empty file cannot be mapped
         return np.empty(0, np.int16)
     return np.asarray(np.memmap(home / SAMPLES, dtype="<i2", mode="r"))  # (sum of lengths,)

@@ -65,10 +65,7 @@ class AudioDataModule(LightningDataModule):
 
     @classmethod
     def from_config(
-        cls,
-        config: dict[str, Any],
-        speakers: dict[str, list[str]] | None = None,
-        division: Division | None = None,
+        cls, config: dict[str, Any], speakers: dict[str, list[str]] | None = None, division: Division | None = None
     ) -> "AudioDataModule":
         """Builds the data module that a resolved configuration (plain containers) describes.
 
@@ -95,18 +92,22 @@ class AudioDataModule(LightningDataModule):
 
     @property
     def clips(self) -> list[Clip]:
+        """The clips that have a place in a split, or none."""
         return self.division.clips
 
     @property
     def classes(self) -> list[str]:
+        """Names of the classes, in the order of the logits."""
         return self.division.classes
 
     @property
     def split(self) -> Split:
+        """Positions in `clips` of those that train, validate and test."""
         return self.division.split
 
     @property
     def unit(self) -> str:
+        """What counts as a speaker, see `Corpus.unit`."""
         return self.division.unit
 
     def find(self) -> None:
@@ -167,10 +168,8 @@ class AudioDataModule(LightningDataModule):
         """Says how many clips are tested whose source trains, where clips are drawn whichever source they are of."""
         if not getattr(self.corpus, "random_split", False):
             return
-        train, test = (
-            [self.clips[clip].labels[SOURCE] for clip in part] for part in (self.split.train, self.split.test)
-        )
-        trained = set(train)
+        trained = {self.clips[clip].labels[SOURCE] for clip in self.split.train}
+        test = [self.clips[clip].labels[SOURCE] for clip in self.split.test]
         known = sum(source in trained for source in test)
         log.warning(
             "data.random_split=true: clips of one source stand on both sides. Of %d clips that are tested, %d (%.0f %%)"
@@ -179,6 +178,7 @@ class AudioDataModule(LightningDataModule):
         )  # fmt: skip
 
     def train_dataloader(self) -> DataLoader[Batch]:
+        """Batches of the training clips, in an order that depends on seed and epoch alone."""
         train = self.split.train
         dataset = self.evaluation_dataset(train) if self.is_fixed else self._dataset(train, self._epoch_places)
         if self.shuffle_labels:
@@ -189,9 +189,11 @@ class AudioDataModule(LightningDataModule):
         return self._loader(dataset, sampler)
 
     def val_dataloader(self) -> DataLoader[Batch]:
+        """Batches of the validation clips, each clip at its own place."""
         return self._evaluation_loader(self.split.validation)
 
     def test_dataloader(self) -> DataLoader[Batch]:
+        """Batches of the test clips, each clip at its own place."""
         return self._evaluation_loader(self.split.test)
 
     def counts(self) -> dict[str, int]:

@@ -28,9 +28,11 @@ class ESC50(Excerpts):
         self.name = "ESC-10" if esc10 else "ESC-50"
 
     def folder(self, fold: int) -> str:
+        """Where the recordings of a fold lie: all lie in one folder."""
         return "audio"
 
     def includes(self, row: dict[str, str]) -> bool:
+        """Whether a row of the table belongs: of ESC-10, if that is asked for."""
         return not self.esc10 or row.get("esc10", "").lower() == "true"
 
     def identity(self) -> dict[str, object]:

@@ -225,6 +225,7 @@ def _lies_under(root: Path, path: str) -> bool:
 
 
 def warn_of_left_out(paths: list[str], count: int, why: str) -> None:
+    """Says how many of all recordings are left out, and why."""
     if paths:
         log.warning("%d of %d recordings %s and are left out, such as %s", len(paths), count, why, shortened(paths[0]))
 

@@ -62,6 +62,7 @@ class Recordings(Corpus):
         self.root = path if path.is_dir() else path.parent
 
     def clips(self) -> list[Clip]:
+        """See `Corpus.clips`."""
         paths = audio_files(self.root, "input") if self.path.is_dir() else [self.path.name]
         return [Clip(path, "") for path in paths]
 

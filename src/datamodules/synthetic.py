@@ -75,6 +75,7 @@ class Synthetic(Corpus):
         self.voices = {speaker: self._voice(speaker) for speaker in (f"{i:02d}" for i in range(1, 61))}
 
     def clips(self) -> list[Clip]:
+        """See `Corpus.clips`."""
         return [
             Clip(f"{speaker}/{digit}_{speaker}_{take}.wav", speaker, {"digit": digit, "sex": _sex(speaker)})
             for speaker in self.voices
@@ -83,6 +84,7 @@ class Synthetic(Corpus):
         ]
 
     def published_folds(self, task: str) -> list[list[str]] | None:
+        """See `Corpus.published_folds`."""
         return PUBLISHED_FOLDS.get(task)
 
     def read(self, clip: Clip) -> tuple[np.ndarray, int]:
@@ -114,9 +116,11 @@ class Synthetic(Corpus):
         return [Cue(name, seconds, low, high) for name, (low, high) in bands.items()]
 
     def stamp(self, clip: Clip) -> str:
+        """See `Corpus.stamp`; what is made changes with the version of the voice."""
         return f"version {VERSION}"
 
     def identity(self) -> dict[str, object]:
+        """See `Corpus.identity`."""
         return {
             "corpus": type(self).__qualname__,
             "version": VERSION,

@@ -17,4 +17,5 @@ class UrbanSound8K(Excerpts):
     folds = 10
 
     def folder(self, fold: int) -> str:
+        """Where the recordings of a fold lie."""
         return f"audio/fold{fold}"

@@ -91,11 +91,13 @@ class Classifier(LightningModule):
         return self.network(self.front_end(waveform)).float()
 
     def on_train_epoch_start(self) -> None:
+        """Lets what the epoch draws depend on seed, epoch and process alone."""
         # so that a run that is killed and resumed draws what an uninterrupted one draws
         state = np.random.SeedSequence((self.seed, self.current_epoch, self.global_rank)).generate_state(1)
         torch.manual_seed(int(state[0]))
 
     def training_step(self, batch: Batch) -> Tensor:
+        """The loss of a batch, after augmentation."""
         waveform = self.augmentation(batch["waveform"])
         input = self.front_end(waveform)
         if self.augmentation.masks:
@@ -107,15 +109,18 @@ class Classifier(LightningModule):
         return loss
 
     def validation_step(self, batch: Batch) -> None:
+        """Measures a batch."""
         logits = self(batch["waveform"])
         self._observe("val", logits, batch["label"], self.loss(logits, batch["label"]))
 
     def test_step(self, batch: Batch) -> None:
+        """Measures a batch and keeps its probabilities, see `predictions`."""
         logits = self(batch["waveform"])
         self._observe("test", logits, batch["label"], self.loss(logits, batch["label"]))
         self.outputs.append((batch["clip"].cpu(), batch["label"].cpu(), logits.softmax(1).cpu()))
 
     def on_test_epoch_start(self) -> None:
+        """Forgets the predictions of a test before."""
         self.outputs.clear()
 
     def predictions(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -133,6 +138,7 @@ class Classifier(LightningModule):
         return clips[order], labels[order], probabilities[order]
 
     def configure_optimizers(self) -> Any:
+        """The optimizer, and its schedule step by step."""
         optimizer, scheduler = self.optimization(int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 

@@ -32,6 +32,7 @@ class Colours(nn.Module):
         self.register_buffer("table", table, persistent=False)  # it is no weight, and in no checkpoint
 
     def forward(self, level: Tensor) -> Tensor:
+        """Colours (B, 3, F, N) of levels (B, 1, F, N) within 0 and 1."""
         place = level[:, 0].clamp(0, 1) * (len(self.table) - 1)  # (B, F, N)
         below = place.detach().long().clamp(max=len(self.table) - 2)
         share = (place - below).unsqueeze(-1)

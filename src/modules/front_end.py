@@ -63,25 +63,31 @@ class OtherFrontEnd(FrontEnd):
             self.window, self.hop = (int(getattr(module, name)) for name in ("window", "hop"))
 
     def forward(self, waveform: Tensor) -> Tensor:
+        """What the module gives of waveforms (B, C, T)."""
         return self.module(waveform)
 
     @property
     def name(self) -> str:
+        """The name of the module's class."""
         return type(self.module).__name__
 
     @property
     def frequencies(self) -> Tensor | None:
+        """See `FrontEnd.frequencies`."""
         return as_axis(self.known["frequencies"])
 
     @property
     def times(self) -> Tensor | None:
+        """See `FrontEnd.times`."""
         return as_axis(self.known["times"])
 
     @property
     def spreads(self) -> bool:
+        """See `FrontEnd.spreads`."""
         return self.known["spread"] is not None
 
     def spread(self, relevance: Tensor) -> Tensor:
+        """See `FrontEnd.spread`."""
         handing_back = self.known["spread"]
         return super().spread(relevance) if handing_back is None else handing_back(relevance)
 

@@ -99,6 +99,7 @@ class DecibelSpectrogram(FrontEnd):
 
     @property
     def spreads(self) -> bool:
+        """See `FrontEnd.spreads`."""
         return True
 
     def spread(self, relevance: Tensor) -> Tensor:

@@ -78,6 +78,7 @@ class LogMel(ColumnSpectrogram):
 
     @property
     def spreads(self) -> bool:
+        """See `FrontEnd.spreads`."""
         return True
 
     def spread(self, relevance: Tensor) -> Tensor:

@@ -107,6 +107,7 @@ def goes_on(text: str, word: str) -> bool:
 
 
 def is_bare(word: str) -> bool:
+    """Whether a word could be a name or a path."""
     return re.fullmatch(r"[\w./@]+", word) is not None
 
 

@@ -98,6 +98,7 @@ def refers_to_nothing(match: re.Match[str], overrides: list[str], program: str) 
 
 
 def has_no_value(match: re.Match[str], overrides: list[str], program: str) -> str:
+    """Of an option that has to be given."""
     example = "…/checkpoints/best.ckpt, of a run folder" if match[1] == "checkpoint" else "…"
     return f"{match[1]} has no value; set it with {match[1]}={example}"
 
@@ -149,6 +150,7 @@ def page_of(option: str, program: str) -> str:
 
 
 def chain(error: BaseException | None) -> Iterable[BaseException]:
+    """An error, and what it came from."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__

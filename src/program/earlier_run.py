@@ -72,6 +72,7 @@ def complete_metrics(folder: Path, config: dict[str, Any]) -> dict[str, float | 
 
 
 def has_checkpoints(folder: Path) -> bool:
+    """Whether a folder holds checkpoints of a run."""
     return any(folder.glob("checkpoints/*.ckpt"))
 
 
@@ -84,11 +85,13 @@ def has_saved(folder: Path) -> bool:
 
 
 def holds_a_run(folder: Path) -> str:
+    """The sentence for a folder that another run has."""
     go_on = f"; ckpt_path={folder / LAST} goes on with it" if (folder / LAST).exists() else ""
     return f"{folder} holds a run already; name another folder with hydra.run.dir (hydra.sweep.dir){go_on}."
 
 
 def holds_another(folder: Path, what: str, changed: list[str]) -> str:
+    """The sentence for a folder that the same program has used with other options."""
     return f"{folder} holds {what} with another {', '.join(changed)}; name another folder with hydra.run.dir."
 
 

@@ -63,6 +63,7 @@ class OwnFolder(Callback):
         self.check = check
 
     def on_run_start(self, config: DictConfig, config_name: str | None = None, **kwargs: Any) -> None:
+        """Claims the folder of a run."""
         with said():
             check_mode(config, "hydra.sweep.dir", "hydra.run.dir", "a multirun; say {}, or add -m")
             if (launcher := config.hydra.runtime.choices["hydra/launcher"]) != "basic":
@@ -81,6 +82,7 @@ class OwnFolder(Callback):
             lock(Path(folder), "hydra.run.dir")
 
     def on_multirun_start(self, config: DictConfig, config_name: str | None = None, **kwargs: Any) -> None:
+        """Claims the folder of a multirun."""
         with said():
             check_mode(config, "hydra.run.dir", "hydra.sweep.dir", "a single run; say {}, or leave -m out")
             named = folder = named_folder(config.hydra.sweep.dir, "hydra.sweep.dir")
@@ -149,6 +151,7 @@ def is_resumed(config: DictConfig, folder: str) -> bool:
 
 
 def is_named_after_time(node: DictConfig) -> bool:
+    """Whether the folder's name has the time in it."""
     return "${now:" in str(OmegaConf.to_container(node, resolve=False)["dir"])  # type: ignore[index,call-overload]
 
 

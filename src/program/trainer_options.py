@@ -18,6 +18,7 @@ class Number(NamedTuple):
     nullable: bool = False
 
     def takes(self, value: Any) -> bool:
+        """Whether a value is a number of this kind, of the lowest or more."""
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         return is_number and (self.kind is float or isinstance(value, int)) and self.low <= value < float("inf")
 
@@ -33,6 +34,7 @@ class Batches(NamedTuple):
     time: bool = False  # whether it takes a time
 
     def takes(self, value: Any) -> bool:
+        """Whether a value is a number of batches, a share of them, or a time where that is one."""
         if self.time and Time().takes(value):
             return True
         if not isinstance(value, int | float) or isinstance(value, bool):
@@ -48,6 +50,7 @@ class Time(NamedTuple):
     nullable: bool = True
 
     def takes(self, value: Any) -> bool:
+        """Whether Lightning can read a value as a time."""
         if isinstance(value, dict):
             return bool(value) and all(
                 name in ("days", "hours", "minutes", "seconds") and Number(float, 0).takes(part)
@@ -64,6 +67,7 @@ class Choice(NamedTuple):
     nullable: bool = True
 
     def takes(self, value: Any) -> bool:
+        """Whether a value is one of the choices."""
         return any(value == own and type(value) is type(own) for own in self.values)
 
     def __str__(self) -> str:
@@ -76,6 +80,7 @@ class Anything(NamedTuple):
     nullable: bool = False
 
     def takes(self, value: Any) -> bool:
+        """Lightning decides."""
         return True
 
 

@@ -26,17 +26,21 @@ class EpochTable(Callback):
         self.validated = self.unfinished = False
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Takes up the rows of the run that is resumed."""
         if trainer.is_global_zero and trainer.current_epoch > 0 and self.path.exists():
             self.rows = self._rows_before(trainer.current_epoch)
 
     def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Starts the epoch's clock."""
         self.started = time.monotonic()
         self.validated = False
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Notes that the epoch was validated."""
         self.validated = not trainer.sanity_checking
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Adds the epoch's row, and writes the table."""
         batches = trainer.fit_loop.epoch_loop.batch_progress
         self.unfinished = not batches.is_last_batch
         if not trainer.is_global_zero:

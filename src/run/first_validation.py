@@ -12,6 +12,7 @@ class FirstValidation(Callback):
     """Refuses a run that ends before its first validation, which would leave nothing to choose the best by."""
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Raises a Mistake if the run would end before its first validation."""
         first, end = first_validation(trainer), last_step(trainer)
         if trainer.global_step == 0 and end < first < math.inf:
             raise Mistake(
@@ -37,4 +38,5 @@ def last_step(trainer: Any) -> float:
 
 
 def steps_of(trainer: Any, batches: float) -> float:
+    """Steps of the optimizer in so many batches."""
     return math.ceil(batches / trainer.accumulate_grad_batches) if math.isfinite(batches) else math.inf

@@ -27,15 +27,18 @@ class Connection(H11Protocol):
         self.idle_since = self.read_since = self.loop.time()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Takes a place in the room."""
         super().connection_made(Line(transport, self))  # type: ignore[arg-type]
         self.address = household(self.client[0] if self.client else "")
         self.room.take(self, 1)
 
     def data_received(self, data: bytes) -> None:
+        """Notes that the client is not silent, and reads on."""
         self.room.take(self, 0)  # it is not silent
         super().data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Gives the place in the room back."""
         self.room.forget(self)
         super().connection_lost(exc)
 
@@ -59,9 +62,11 @@ class Connection(H11Protocol):
         return is_made and self.conn.their_state is not h11.SEND_BODY
 
     def may_leave(self) -> bool:
+        """Whether nobody waits for an answer."""
         return not self.is_answered()
 
     def leave(self) -> None:
+        """Ends the connection at once, for another one's sake."""
         self.transport.abort()
 
     def check(self) -> None:
@@ -88,13 +93,16 @@ class Line:
         return getattr(self.transport, name)
 
     def is_closing(self) -> bool:
+        """Whether it is about to end."""
         return self.is_ending or self.transport.is_closing()
 
     def resume_reading(self) -> None:
+        """Reads on, unless it is about to end."""
         if not self.is_ending:
             self.transport.resume_reading()
 
     def close(self) -> None:
+        """Ends the connection, once what was answered is sent."""
         if self.is_closing():
             return
         if self.connection.conn.their_state not in (h11.SEND_BODY, h11.ERROR):

@@ -74,6 +74,7 @@ class Listener:
 
     @property
     def classes(self) -> list[str]:
+        """Names of the classes, in the order of the logits."""
         return self.model.classes
 
     def clip(self, samples: np.ndarray, rate: int) -> tuple[np.ndarray, bool]:

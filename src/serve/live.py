@@ -62,6 +62,7 @@ def application(listener: Listener, names: Sequence[str] = LOOPBACK) -> FastAPI:
 
 
 def check_choice(name: str, value: str, choices: Any) -> None:
+    """Raises BadUpload unless the visitor's choice is one of those that there are."""
     if value not in choices:
         raise BadUpload(f"{name.capitalize()} is to be one of {', '.join(choices)}.")
 

@@ -49,9 +49,11 @@ class Arrival:
         self.deadline = asyncio.timeout(PATIENCE)
 
     def may_leave(self) -> bool:
+        """Whether the upload is not complete yet."""
         return not self.is_complete
 
     def leave(self) -> None:
+        """Ends the upload, for another one's sake."""
         self.was_crowded_out = True
         if not self.deadline.expired():
             self.deadline.reschedule(asyncio.get_running_loop().time())

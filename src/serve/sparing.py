@@ -17,6 +17,7 @@ class Sparing(logging.Filter):
         self.left_out: dict[tuple[object, ...], int] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
+        """Lets a message through, unless the same one was let through a moment ago."""
         error = record.exc_info[1] if record.exc_info else None
         frames = traceback.extract_tb(error.__traceback__)[-1:] if error else []
         same = (str(record.msg).split("\n")[0][:100], type(error), *(frame[:2] for frame in frames))

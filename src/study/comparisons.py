@@ -56,6 +56,7 @@ def tested(counted: pd.DataFrame, comparison: Comparison) -> dict[str, Any]:
 
 
 def described(found: Estimate) -> dict[str, float]:
+    """An estimate as the analysis' table has it."""
     low, high = found.interval
     spread = found.by_participants.std(ddof=1)
     return {

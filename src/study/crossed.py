@@ -28,6 +28,7 @@ class Estimate:
 
     @property
     def t(self) -> float:
+        """Student's t."""
         return self.value / self.error
 
     @property

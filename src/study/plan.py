@@ -36,6 +36,7 @@ class StudyClip:
 
     @property
     def is_right(self) -> bool:
+        """Whether the network is right about the clip."""
         return self.label == self.prediction
 
 
@@ -76,10 +77,12 @@ class Comparison:
 
     @property
     def regardless_of_order(self) -> tuple[frozenset[str], str, str]:
+        """The comparison, whichever condition is named first."""
         return frozenset((self.one, self.other)), self.measure, self.clips
 
     @property
     def words(self) -> str:
+        """The comparison in words."""
         measure = "ratings" if self.measure == "rating" else "correct guesses"
         clips = "of all clips" if self.clips == "all" else f"of clips that the network got {self.clips}"
         return f"{self.one} against {self.other}, by {measure} {clips}"
@@ -160,6 +163,7 @@ class Plan:
         return [Trial(number, *step) for number, step in enumerate(steps)]
 
     def condition(self, turn: int) -> Condition:
+        """The condition of a turn."""
         return self.conditions[turn % len(self.conditions)]
 
     def unlikely(self, clip: int) -> list[str]:

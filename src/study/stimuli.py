@@ -38,12 +38,15 @@ class Stimuli:
     folder: Path
 
     def picture(self, clip: int, attribution: str) -> Path:
+        """The file of a clip's picture by an attribution."""
         return self.folder / f"materials/{clip:03d}-{attribution}.png"
 
     def sound(self, clip: int, attribution: str) -> Path:
+        """The file of a clip's sound by an attribution."""
         return self.folder / f"materials/{clip:03d}-{attribution}.wav"
 
     def signal(self, clip: int) -> Path:
+        """The file of a clip itself."""
         return self.folder / f"materials/{clip:03d}.wav"
 
 

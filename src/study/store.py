@@ -207,6 +207,7 @@ def require_no_journal(path: Path) -> None:
 
 
 def own_description() -> set[tuple[str, ...]]:
+    """What a database of this version looks like."""
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.executescript(TABLES)
         return described(connection)

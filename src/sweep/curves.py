@@ -13,6 +13,7 @@ class CurvesOfSweep(Callback):
     """Ends a multirun with `curves.csv` and `curves.png`: each job's relevance, and the first job's controls."""
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Draws the curves of all jobs into one figure."""
         compare(Path(config.hydra.sweep.dir).absolute())
 
 

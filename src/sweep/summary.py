@@ -51,10 +51,12 @@ class SweepSummary(Callback):
     """Ends a multirun with `summary.csv` and `summary.md`, and with exit status 1 if a job failed."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Says how a multirun that is stopped goes on."""
         folder = Path(config.hydra.sweep.dir).absolute()
         set_way_on(lambda: f"go on by repeating the command with hydra.sweep.dir={folder}")
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Writes the summary."""
         sum_up(Path(config.hydra.sweep.dir).absolute())
 
 
@@ -62,6 +64,7 @@ class FailedJobs(Callback):
     """Ends a multirun that has no summary with exit status 1 if a job failed."""
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Ends the program with an error if a job failed."""
         folder = Path(config.hydra.sweep.dir).absolute()
         failed = len(list(folder.rglob(FAILED)))
         if failed:

@@ -32,6 +32,7 @@ class NotDecoded(Exception):
 
 
 def is_there() -> bool:
+    """Whether PyAV is installed."""
     return av is not None
 
 

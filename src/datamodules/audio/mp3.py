@@ -51,15 +51,18 @@ class Endless:
         self._behind = False  # the end, where a tag is looked for: it is an error there if nothing comes
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Moves to a place, see `io.IOBase`; the file pretends to go on for long."""
         self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: ENDLESS}[whence]
         self._file.seek(min(self._at, self._size))
         self._behind = self._at > self._size
         return self._at
 
     def tell(self) -> int:
+        """The place in bytes."""
         return self._at
 
     def readinto(self, buffer: Any) -> int:
+        """Fills a buffer, see `io.RawIOBase`; behind the end of the file there are zeros."""
         content = memoryview(buffer).cast("B")
         count = self._file.readinto(content)
         if self._at <= self._size or self._behind:  # the last frame need not be whole, as of a recorder switched off
@@ -73,4 +76,5 @@ class Endless:
         return count
 
     def close(self) -> None:
+        """Closes the file."""
         self._file.close()

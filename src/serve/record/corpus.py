@@ -203,5 +203,6 @@ class RecordingFolder:
 
 
 def file_name(session: Session, place: int) -> str:
+    """The name of the recording at a place of a session."""
     word, index = session.order[place]
     return f"{word}_{session.speaker}_{index}.wav"

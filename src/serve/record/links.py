@@ -148,4 +148,5 @@ def encoded(content: bytes) -> str:
 
 
 def hash_of(token: str) -> str:
+    """What is kept of a link's token."""
     return hashlib.sha256(token.encode()).hexdigest()[:32]

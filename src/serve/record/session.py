@@ -42,6 +42,7 @@ class Session:
     order: list[tuple[str, int]]
 
     def to_json(self) -> bytes:
+        """The session as it is kept in a file."""
         return json.dumps(asdict(self), ensure_ascii=False).encode()
 
     @classmethod
@@ -103,6 +104,11 @@ def text(question: str, answer: Any) -> str:
 
 
 def years(answer: str) -> int:
+    """An age in years.
+
+    Raises:
+        BadUpload: it is none.
+    """
     if not (answer.isascii() and answer.isdecimal() and 0 < int(answer) <= OLDEST):
         raise BadUpload(f"The age is to be a whole number from 1 to {OLDEST}, or left out.")
     return int(answer)

@@ -68,6 +68,7 @@ def take(samples: np.ndarray, rate: int) -> Take:
 
 
 def check_rate(rate: int) -> None:
+    """Raises BadUpload if the rate, in hertz, is too low."""
     if rate < LEAST_RATE:
         raise BadUpload(f"This was recorded at {rate} Hz; {LEAST_RATE} Hz or more are needed.")
 
