@@ -18,14 +18,14 @@ from auscult.sweep.summary import cell
 MARKS = {"best": "**{:.3f}**", "tied": "*{:.3f}*", "fails": "{:.3f} ✗", "": "{:.3f}"}
 TIED = (
     "Tied attributions cannot be distinguished from the best. All pairs of a table (one measure, one domain) are"
-    " compared by paired t-tests over speakers, with Holm's correction, so that at most 5 % of tables show a difference between"
-    " equal attributions. With fewer speakers, fewer differences can be shown."
+    " compared by paired t-tests over speakers, with Holm's correction, so that at most 5 % of tables show a difference"
+    " between equal attributions. With fewer speakers, fewer differences can be shown."
 )
 ENERGY = (
     "The network's probability for the clip's own class as more and more of the clip's energy is removed, the most"
     " relevant features first (above), and when only these are left (below). Energy is the same in every domain, so"
-    " these curves can be compared across domains, unlike curves over shares of features. The exception is a spectrogram"
-    " in decibels, the input of some networks. The grey lines are the controls, amplitude and random."
+    " these curves can be compared across domains, unlike curves over shares of features. The exception is a"
+    " spectrogram in decibels, the input of some networks. The grey lines are the controls, amplitude and random."
 )
 CASCADE = (
     "Layers lose what they learnt, from the last to the first: how much does the relevance still resemble that of the"

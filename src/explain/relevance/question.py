@@ -49,7 +49,7 @@ def check_target(target: str, classes: list[str]) -> None:
     """Raises a Mistake if the target is unknown."""
     if target not in ("predicted", "true", *classes):
         close = next((name for name in classes if name.casefold() == target.casefold()), None)
-        choose = f"write target={close}" if close else f"choose predicted, true, or one of {', '.join(classes)}"
+        choose = f"say target={close}" if close else f"choose predicted, true, or one of {', '.join(classes)}"
         raise Mistake(f"target={target} is unknown; {choose}.")
 
 

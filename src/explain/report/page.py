@@ -22,12 +22,12 @@ from auscult.explain.show.media import Picture
 ENDS = ("low", "high")
 GUIDE = (
     "Red is relevance for the explained class, blue against it. The positive sound is the part of the clip that speaks"
-    " for that class, the negative sound the part that speaks against it; the blend has the quiet original underneath. All"
-    " sounds of a clip are equally loud: compare what is heard, not how loud it is."
+    " for that class, the negative sound the part that speaks against it; the blend has the quiet original underneath."
+    " All sounds of a clip are equally loud: compare what is heard, not how loud it is."
 )
 SPECTRUM_GUIDE = (
-    "The figures show the relevance of frequencies over the whole clip. It is drawn and heard averaged over a Gaussian of"
-    " 8 hertz. It does not show when the network listens to them; domain=time_frequency shows that."
+    "The figures show the relevance of frequencies over the whole clip. It is drawn and heard averaged over a"
+    " Gaussian of 8 hertz. It does not show when the network listens to them; domain=time_frequency shows that."
 )
 
 

@@ -49,10 +49,10 @@ def sounds(
     - `positive left, negative right`: both at once, with their relative strengths.
     - `blend`: `positive`, with the original 20 dB below it.
 
-    One hears the shape of relevance, not its scale: every sound has the `loudness` of the original. If one sound exceeds
-    0.97 of full scale, all sounds of the clip are made quieter by the same factor (in the published form by 7 dB in the
-    median, 14 dB at most, over 48 clips of AudioMNIST_AZ). No sound is limited or clipped. All fade in and out
-    over 5 ms. If there is no relevance of a sign, its sound is silence.
+    One hears the shape of relevance, not its scale: every sound has the `loudness` of the original. If one sound
+    exceeds 0.97 of full scale, all sounds of the clip are made quieter by the same factor (in the published form by 7
+    dB in the median, 14 dB at most, over 48 clips of AudioMNIST_AZ). No sound is limited or clipped. All fade in and
+    out over 5 ms. If there is no relevance of a sign, its sound is silence.
 
     Args:
         waveform: (T,) in [-1, 1].

@@ -47,8 +47,8 @@ def plot_clip(
     """Draws a clip's waveform above its spectrogram, with relevance. Reports use it for any network.
 
     Relevance of samples colours the waveform; the spectrogram is for orientation. Relevance of a spectrogram colours
-    the spectrogram, and its sum over frequencies colours the waveform. The spectrogram is then the network's own input. All
-    its rows are equally high, whatever range of frequencies they have, as the network sees it.
+    the spectrogram, and its sum over frequencies colours the waveform. The spectrogram is then the network's own input.
+    All its rows are equally high, whatever range of frequencies they have, as the network sees it.
 
     Args:
         waveform: (T,).
