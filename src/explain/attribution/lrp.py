@@ -163,12 +163,3 @@ def lowest(input: Tensor) -> Tensor:
     inner = tuple(range(1, input.dim()))
     low, high = input.amin(inner, keepdim=True), input.amax(inner, keepdim=True)  # (B, 1, ...)
     return torch.where((low < 0) & (high > 0), torch.minimum(low, -high), low).expand_as(input)
-
-
-def conservation_error(relevance: Tensor, logit: Tensor, biases: Tensor | float = 0.0) -> Tensor:
-    """How far relevance (B, ...) and biases' (B,) are from adding up to the logits (B,), as a share of them: (B,).
-
-    Logits nearer to 0 than the rounding of 1 count as that.
-    """
-    total = relevance.flatten(1).sum(1) + biases
-    return (total - logit).abs() / logit.abs().clamp(min=torch.finfo(logit.dtype).eps)

@@ -50,15 +50,6 @@ class Outcome:
     correct: np.ndarray
     probability: np.ndarray
 
-    @classmethod
-    def joined(cls, outcomes: Sequence["Outcome"]) -> "Outcome":
-        """The clips of one or more outcomes, of the same orders and fractions, after each other."""
-        return cls(
-            outcomes[0].orders,
-            np.concatenate([outcome.correct for outcome in outcomes]),
-            np.concatenate([outcome.probability for outcome in outcomes]),
-        )
-
     def over_seeds(self, values: np.ndarray) -> dict[str, np.ndarray]:
         """The mean over the seeds of each order: values (N, O, F) become (N, F) by order."""
         names = np.array(self.orders)

@@ -294,10 +294,11 @@ def test_batches_join_to_the_whole():
         scores = scores_of(input[of], relevance[of], fill.silence, clips[of])
         return perturb(network, input[of], label[of], scores, counts_of(input[of], fill.silence, GRID), fill)
 
-    whole, joined = part(slice(None)), Outcome.joined([part(slice(0, 4)), part(slice(4, 6))])
-    assert joined.orders == whole.orders
-    assert np.array_equal(joined.correct, whole.correct)
-    np.testing.assert_allclose(joined.probability, whole.probability, rtol=1e-5)
+    whole, parts = part(slice(None)), [part(slice(0, 4)), part(slice(4, 6))]
+    assert all(each.orders == whole.orders for each in parts)
+    assert np.array_equal(np.concatenate([each.correct for each in parts]), whole.correct)
+    probability = np.concatenate([each.probability for each in parts])
+    np.testing.assert_allclose(probability, whole.probability, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
