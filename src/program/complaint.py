@@ -68,7 +68,7 @@ def no_such_choice(match: re.Match[str], overrides: list[str], program: str) -> 
         if group == "hydra/launcher" and name in EXTRA:
             return "hydra/launcher needs an extra that is not installed; pip install '.[cluster]' in the checkout."
         if choices := choices_of(group):
-            return f"{group}={name} is unknown; choose one of {', '.join(choices)}."
+            return f"{group}={match[1][len(group) + 1 :]} is unknown; choose one of {', '.join(choices)}."
     return None
 
 

@@ -126,7 +126,8 @@ def check_mode(config: DictConfig, option: str, meant: str, of: str) -> None:
         meant: with the effect that is wanted.
         of: what `option` is for, and the way out with a place for `meant`.
     """
-    named = dict(str(override).lstrip("+").partition("=")[::2] for override in config.hydra.overrides.hydra)
+    overrides: Any = OmegaConf.to_container(config.hydra.overrides.hydra, resolve=False)
+    named = dict(override.lstrip("+").partition("=")[::2] for override in overrides)
     if option in named and meant not in named:
         raise Mistake(f"{option} is the folder of {of.format(f'{meant}={named[option]}')}.")
 

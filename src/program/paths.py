@@ -23,7 +23,11 @@ def absolute(option: str, value: Any) -> str:
         Mistake: it is none.
     """
     if isinstance(value, bool | list | dict) or "\0" in str(value):
-        several = "; name one, or several after -m, with commas and without brackets" if isinstance(value, list) else ""
+        several = (
+            "; name one, or several after -m, with commas and without brackets"
+            if isinstance(value, list) and option == "checkpoint"
+            else ""
+        )
         raise Mistake(f"{option}={shown(value)} is no path{several}.")
     try:
         return str(Path(str(value)).expanduser().absolute())

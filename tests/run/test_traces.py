@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from auscult.explain.explanation import make_room
+from auscult.explain.at_end import make_room
 
 
 def test_a_refused_run_leaves_no_folder(train_here, tmp_path):
