@@ -65,7 +65,7 @@ def test_it_is_installed_and_explains_from_any_folder(tmp_path):
     (own / "dependencies.pth").write_text(sysconfig.get_path("purelib"))  # which take minutes to install
     subprocess.run([*pip, "--python", python, "install", "--no-deps", "--no-index", wheel], check=True)
     elsewhere.mkdir()
-    done = subprocess.run([python, "-c", EXPLAINS], cwd=elsewhere, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run([python, "-I", "-c", EXPLAINS], cwd=elsewhere, stdout=subprocess.PIPE, text=True, check=True)
     told = json.loads(done.stdout)
     assert Path(told["place"]).parent == own / "auscult" and told["is_light"]
     assert told["error"] < 1e-3 and (elsewhere / "clip.png").stat().st_size > 1000
