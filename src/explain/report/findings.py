@@ -81,7 +81,7 @@ def compared(control: str, gap: float, low: float, high: float, unit: str) -> st
     if points == 0:
         return f"as well as {control}"
     low, high = sorted(math.copysign(1, gap) * end for end in (low, high))  # with the sign of the stated points
-    remark = interval(low, high) + (", which include zero" if low <= 0 else "")
+    remark = interval(low, high) + (", which includes zero" if low <= 0 else "")
     remark = remark or NO_INTERVAL.format(unit=unit)
     return f"{'better' if points > 0 else 'worse'} than {control} by {abs(points):.1f} points{remark}"
 

@@ -23,9 +23,9 @@ def curves(relevance: float, amplitude: float, margin: float, fraction: float = 
     ("relevance", "amplitude", "margin", "said"),
     [
         (0.70, 0.80, 0.04, "better than amplitude by 10.0 points [6.0, 14.0]"),
-        (0.78, 0.80, 0.04, "better than amplitude by 2.0 points [−2.0, 6.0], which include zero"),
+        (0.78, 0.80, 0.04, "better than amplitude by 2.0 points [−2.0, 6.0], which includes zero"),
         (0.80, 0.73, 0.03, "worse than amplitude by 7.0 points [4.0, 10.0]"),
-        (0.80, 0.78, 0.04, "worse than amplitude by 2.0 points [−2.0, 6.0], which include zero"),
+        (0.80, 0.78, 0.04, "worse than amplitude by 2.0 points [−2.0, 6.0], which includes zero"),
         (0.70, 0.80, math.nan, "better than amplitude by 10.0 points, of too few speakers for an interval"),
         (0.80, 0.80, 0.03, "as well as amplitude"),
     ],
@@ -52,7 +52,7 @@ def test_findings_of_a_perturbation_by_hand():
         "With 1 % of the samples removed, accuracy is 0.0 % [0.0, 98.8] by relevance, 100.0 % [1.2, 100.0] with the"
         " least relevant first, 50.0 % by amplitude, 87.5 % [0.0, 100.0] at random; with none removed, 100.0 %. Here"
         " relevance does better than amplitude by 50.0 points, of too few speakers for an interval; better than random"
-        " by 87.5 points [−100.0, 100.0], which include zero.",
+        " by 87.5 points [−100.0, 100.0], which includes zero.",
         "Averaged over the fractions removed, on a logarithmic scale, relevance does better than amplitude by 50.0"
         " points, of too few speakers for an interval; better than random by 87.5 points [−100.0, 100.0], which include"
         " zero.",
