@@ -54,7 +54,7 @@ def test_findings_of_a_perturbation_by_hand():
         " relevance does better than amplitude by 50.0 points, of too few speakers for an interval; better than random"
         " by 87.5 points [−100.0, 100.0], which includes zero.",
         "Averaged over the fractions removed, on a logarithmic scale, relevance does better than amplitude by 50.0"
-        " points, of too few speakers for an interval; better than random by 87.5 points [−100.0, 100.0], which include"
+        " points, of too few speakers for an interval; better than random by 87.5 points [−100.0, 100.0], which includes"
         " zero.",
     ]
     elsewhere = curve_findings(table.replace({"fraction": {0.01: 0.2}}), "bins")
