@@ -184,14 +184,14 @@ def compare(case: Case, comparison: Comparison, rounds: int) -> tuple[list[float
     sides = (comparison.ours, comparison.others)
     rates: tuple[list[float], list[float]] = ([], [])
     for turn in range(rounds + 1):
-        found: list[np.ndarray | None] = [None, None]
+        answers: list[np.ndarray | None] = [None, None]
         for side in (0, 1) if turn % 2 else (1, 0):
             case.model.to(case.device)  # from where Lightning takes it
             started = now()
-            found[side] = sides[side]()
+            answers[side] = sides[side]()
             if turn > 0:  # the first imports, and claims memory
                 rates[side].append(comparison.clips / (now() - started))
-        ours, others = found
+        ours, others = answers
         if ours is not None and others is not None:
             np.testing.assert_allclose(ours, others, atol=1e-3 * np.abs(others).max())
     return rates

@@ -37,19 +37,19 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="of PyTorch")
     options = parser.parse_args()
     sides = [partial(measure, side, options) for side in (fast, dense)]
-    found: list[list[tuple[list[float], Tensor]]] = [[], []]
+    measured: list[list[tuple[list[float], Tensor]]] = [[], []]
     for turn in range(options.rounds):
         for side in (0, 1) if turn % 2 else (1, 0):
             with ProcessPoolExecutor(1, get_context("spawn")) as process:
-                found[side].append(process.submit(sides[side]).result())
+                measured[side].append(process.submit(sides[side]).result())
     table = Table("", "FFT", "matrix", "ratio (least to most)", box=None)
     for column, name in enumerate(("setting up, CPU seconds", "a batch, CPU seconds", "memory at most, MB")):
-        ours, others = ([values[0][column] for values in side] for side in found)
+        ours, others = ([values[0][column] for values in side] for side in measured)
         ratios = [b / max(a, 1e-4) for a, b in zip(ours, others, strict=True)]
         spread = f"{median(ratios):.3g} ({min(ratios):.3g} to {max(ratios):.3g})"
         table.add_row(name, f"{median(ours):.3g}", f"{median(others):.3g}", spread)
     Console(width=110).print(table)
-    fast_one, dense_one = found[0][0][1], found[1][0][1]
+    fast_one, dense_one = measured[0][0][1], measured[1][0][1]
     difference = (fast_one - dense_one).abs().max() / dense_one.abs().max()
     print(f"largest difference: {difference:.1e} of the largest relevance")
 
@@ -65,14 +65,14 @@ def measure(side: Callable[[int], Ask], options: argparse.Namespace) -> tuple[li
     before = peak_megabytes()
     started = time.process_time()
     ask = side(options.samples)
-    found = ask(waveform, relevance)
+    answer = ask(waveform, relevance)
     first = time.process_time() - started
     seconds = []
     for _ in range(5):
         started = time.process_time()
         ask(waveform, relevance)
         seconds.append(time.process_time() - started)
-    return [max(first - median(seconds), 0.0), median(seconds), peak_megabytes() - before], found
+    return [max(first - median(seconds), 0.0), median(seconds), peak_megabytes() - before], answer
 
 
 def peak_megabytes() -> float:

@@ -91,8 +91,8 @@ def open_once(folder: Path) -> dict[str, float]:
 def memory(name: str) -> float:
     """Megabytes now (VmRSS) or at most so far (VmHWM) in memory."""
     status = Path("/proc/self/status").read_text()
-    found = re.search(rf"{name}:\s*(\d+) kB", status)
-    return int(found[1]) / 1024 if found else float("nan")
+    match = re.search(rf"{name}:\s*(\d+) kB", status)
+    return int(match[1]) / 1024 if match else float("nan")
 
 
 if __name__ == "__main__":

@@ -116,7 +116,7 @@ def trained_config(card: dict[str, Any], data: dict[str, Any], path: str, reads_
     task = {**config["task"], "classes": card["classes"]}
     config = {**config, "data": {**own, **places, **kept}, "task": task}
     if reads_corpus:
-        check_places(config, given, path, "; or explain recordings of your own with input=…")
+        check_places(config, given, path, "; or say input=… to explain recordings of your own")
     return config
 
 
@@ -162,7 +162,7 @@ def check_places(config: dict[str, Any], given: Collection[str], path: str, way_
         options = " ".join(quote(f"data.{name}={shown(data[name], 200)}") for name in unknown)
         raise Mistake(
             f"the checkpoint {path} says that its recordings lie where this machine has read none before, and no file"
-            f" decides what is read: if they do lie there, say so with {said}{options}{way_out or '.'}"
+            f" decides what is read: if they do lie there, say so with {said}{options}{way_out}."
         )
 
 

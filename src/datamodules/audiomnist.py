@@ -67,7 +67,7 @@ class AudioMNIST(Corpus):
             raise Mistake(
                 f"no AudioMNIST recordings under data.root={self.root}: point data.root to a copy of "
                 "github.com/soerenab/AudioMNIST, or set data.download=true to fetch one (about 1 GB); "
-                f"{OTHERS}"
+                f"{OTHERS}."
             )
         return with_sex(clips, self._sexes())
 
@@ -81,10 +81,10 @@ class AudioMNIST(Corpus):
         if self.url == URL and (len(clips), len(speakers)) != (CLIPS, SPEAKERS):
             raise Mistake(
                 f"the archive at data.url={self.url} holds {len(clips)} recordings of {len(speakers)} speakers "
-                f"instead of {CLIPS} of {SPEAKERS}: fetch AudioMNIST by hand and point data.root to it"
+                f"instead of {CLIPS} of {SPEAKERS}: fetch AudioMNIST by hand and point data.root to it."
             )
         if not clips:
-            raise Mistake(f"the archive at data.url={self.url} holds no recordings in AudioMNIST's layout")
+            raise Mistake(f"the archive at data.url={self.url} holds no recordings in AudioMNIST's layout.")
 
     def _sexes(self) -> dict[str, str]:
         """Speaker -> male or female, as far as the metadata file says."""
@@ -101,7 +101,7 @@ class AudioMNIST(Corpus):
             except (ValueError, TypeError, AttributeError, RecursionError) as error:
                 raise Mistake(
                     f"{path} is not the JSON file of AudioMNIST: fetch it again, or remove it to train tasks that need "
-                    "no metadata"
+                    "no metadata."
                 ) from error
         log.warning("there is no readable audioMNIST_meta.txt under %s: the sex of its speakers is unknown", self.root)
         return {}
@@ -116,21 +116,21 @@ def spoken_digits(root: Path) -> list[Clip]:
         Mistake: `root` cannot be read, or is a file.
     """
     if root.exists() and not root.is_dir():
-        raise Mistake(f"data.root={root} is not a folder: point it to the folder of the recordings")
+        raise Mistake(f"data.root={root} is not a folder: point it to the folder of the recordings.")
     named = re.compile(r"(?P<digit>\d)_(?P<speaker>[^_]+)_(?P<number>\d+)\.(wav|flac)", re.IGNORECASE)
-    found: list[tuple[str, str, int, str]] = []
+    recordings: list[tuple[str, str, int, str]] = []
     try:
         for data in (root / "data", root):
             for folder in [entry for entry in os.scandir(data) if entry.is_dir()] if data.is_dir() else []:
                 within = (data / folder.name).relative_to(root).as_posix()
                 for name in os.listdir(folder):
                     if match := named.fullmatch(name):
-                        found.append((match["speaker"], match["digit"], int(match["number"]), f"{within}/{name}"))
-            if found:
+                        recordings.append((match["speaker"], match["digit"], int(match["number"]), f"{within}/{name}"))
+            if recordings:
                 break
     except OSError as error:
-        raise Mistake(f"data.root={root} cannot be read ({error.strerror}): check its permissions") from error
-    return [Clip(path, speaker, {"digit": digit}) for speaker, digit, _, path in sorted(found)]
+        raise Mistake(f"data.root={root} cannot be read ({error.strerror}): check its permissions.") from error
+    return [Clip(path, speaker, {"digit": digit}) for speaker, digit, _, path in sorted(recordings)]
 
 
 def with_sex(clips: list[Clip], sexes: Mapping[str, str]) -> list[Clip]:

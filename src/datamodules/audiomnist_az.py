@@ -32,7 +32,7 @@ class AudioMNISTAz(Corpus):
         if not clips:
             raise Mistake(
                 f"no AudioMNIST_AZ recordings under data.root={self.root}: point data.root to a copy of "
-                f"github.com/Natavan-A/AudioMNIST_AZ; {OTHERS}"
+                f"github.com/Natavan-A/AudioMNIST_AZ; {OTHERS}."
             )
         return with_sex(clips, self._sexes())
 
@@ -48,5 +48,5 @@ class AudioMNISTAz(Corpus):
         except (KeyError, AttributeError, ValueError, csv.Error) as error:
             raise Mistake(
                 f"{path} is not the CSV file of AudioMNIST_AZ, with columns 'SPK ID' and 'Gender' (M or F): fetch it "
-                "again, or remove it to train tasks that need no metadata"
+                "again, or remove it to train tasks that need no metadata."
             ) from error

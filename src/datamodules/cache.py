@@ -68,9 +68,9 @@ class Cache:
             (self.folder / INDEX).unlink(missing_ok=True)
         except OSError as error:
             return Mistake(
-                f"{damage}, and it cannot be removed ({error.strerror}): set data.cache_dir to another folder"
+                f"{damage}, and it cannot be removed ({error.strerror}): set data.cache_dir to another folder."
             )
-        return Mistake(f"{damage}; start again, and it is built again")
+        return Mistake(f"{damage}; start again, and it is built again.")
 
 
 def open_cache(
@@ -98,11 +98,11 @@ def open_cache(
             memory = map_samples(home, entries)
         _remember(corpus, settings, folder)
     except OSError as error:
-        if found := _shared(home, clips, stamps):
-            return _report(found, option)
+        if shared := _shared(home, clips, stamps):
+            return _report(shared, option)
         raise Mistake(
             f"data.cache_dir={folder} cannot hold the prepared recordings ({error.strerror or error}): make room "
-            "there, or set data.cache_dir to a folder that can be written"
+            "there, or set data.cache_dir to a folder that can be written."
         ) from error
     return _report(_assemble(home, clips, entries, memory), option)
 
@@ -206,7 +206,7 @@ def _report(cache: Cache, option: str) -> Cache:
             way_out = "lower data.clip.min_seconds"
         raise Mistake(
             f"none of the {count} recordings under {option} can be used ({path}: {reason}): see all reasons in "
-            f"{cache.folder / SKIPPED}, and {way_out}"
+            f"{cache.folder / SKIPPED}, and {way_out}."
         )
     if cache.skipped:
         log.warning(

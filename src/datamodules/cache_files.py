@@ -125,7 +125,7 @@ def _prepare(
         return Entry(clip.path, stamp, 0, 0, False, str(bad), 0), np.empty(0, np.int16)
     except MemoryError as error:  # no fault of the recording: blocks are small
         raise Mistake(
-            f"there is no memory left to prepare {clip.path}: end other programs, then start again"
+            f"there is no memory left to prepare {clip.path}: end other programs, then start again."
         ) from error
     except Mistake:
         raise

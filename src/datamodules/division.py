@@ -149,16 +149,16 @@ class Division:
             way = self.corpus.where_classes_are_left_out(self.label, error.few)
             if not way or len(set(self.classes) - set(error.few)) < 2:
                 raise
-            raise Mistake(f"{error}, or {way}") from error
+            raise Mistake(f"{str(error).rstrip('.')}, or {way}.") from error
 
     def _classes(self) -> list[str]:
-        found = {clip.labels[self.label]: clip.path for clip in self.clips if self.label in clip.labels}
+        path_of = {clip.labels[self.label]: clip.path for clip in self.clips if self.label in clip.labels}
         if self.task["classes"] is None:
-            return sorted(found)
+            return sorted(path_of)
         classes = [str(name) for name in self.task["classes"]]
-        for name in sorted(found.keys() - set(classes)):
+        for name in sorted(path_of.keys() - set(classes)):
             raise Mistake(
-                f"task={self.task['name']} has the classes {', '.join(classes)}, but {found[name]} is labelled"
+                f"task={self.task['name']} has the classes {', '.join(classes)}, but {path_of[name]} is labelled"
                 f" '{name}'; mend the label (data.pattern or the table of labels) or name it in task.classes."
             )
         return classes

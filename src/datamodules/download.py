@@ -63,7 +63,7 @@ def fetch(url: str, folder: Path, check: Callable[[Path], None]) -> None:
     except OSError as error:
         raise Mistake(
             f"the download cannot be stored in data.root={folder} ({error.strerror or error}): make room there, or "
-            "set data.root to another folder"
+            "set data.root to another folder."
         ) from error
 
 
@@ -74,7 +74,7 @@ def _already_there(folder: Path, check: Callable[[Path], None]) -> None:
     except Mistake as error:
         raise Mistake(
             f"data.root={folder} is not empty and holds no such recordings: set data.root to another folder for "
-            "data.download=true"
+            "data.download=true."
         ) from error
 
 
@@ -86,7 +86,7 @@ def _retrieve(url: str, work: Path) -> Path:
     except requests.RequestException as error:
         raise Mistake(
             f"the download from data.url={url} broke off ({_reason(error)}): repeat the command to continue it, or "
-            "fetch the recordings by hand and point data.root to them"
+            "fetch the recordings by hand and point data.root to them."
         ) from error
 
 
@@ -146,14 +146,14 @@ def _unpack(archive: Path, folder: Path, url: str) -> Path:
                 if name.is_absolute() or ".." in name.parts or link:
                     raise Mistake(
                         f"the archive at data.url={url} wants to write outside its folder ({member.filename}), and is "
-                        "not unpacked: fetch the recordings from a source you trust"
+                        "not unpacked: fetch the recordings from a source you trust."
                     )
             members.extractall(folder)  # checks each member's own checksum
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # the last: encrypted, or unknown packing
         raise Mistake(
-            f"the archive from data.url={url} is damaged ({error}): repeat the command to fetch it anew"
+            f"the archive from data.url={url} is damaged ({error}): repeat the command to fetch it anew."
         ) from error
     tops = [path for path in folder.iterdir() if path.is_dir()]
     if len(tops) != 1:
-        raise Mistake(f"the archive at data.url={url} must hold one folder with the recordings, and holds {len(tops)}")
+        raise Mistake(f"the archive at data.url={url} must hold one folder with the recordings, and holds {len(tops)}.")
     return tops[0]

@@ -110,50 +110,50 @@ class Excerpts(Corpus):
         if not os.path.isfile(self.root / self.table):
             raise Mistake(
                 f"there is no readable {self.table} under data.root={self.root}: point data.root to {self.home}; "
-                f"{OTHERS}"
+                f"{OTHERS}."
             )
         name = f"{self.table} under data.root={self.root}"
         columns, rows = read_table(self.root / self.table, name)
         if lacking := [column for column in self.columns if column not in columns]:
             there = names_of(columns) if columns else "an empty line"
-            raise Mistake(f"{name} has no column '{lacking[0]}', only {there}: fetch it again")
+            raise Mistake(f"{name} has no column '{lacking[0]}', only {there}: fetch it again.")
         excerpts = [self._excerpt(row, f"row {number} of {name}") for number, row in enumerate(rows, 1)]
         wanted = [self.includes(row) for row in rows]
         if not any(wanted):
-            raise Mistake(f"{name} names no recordings of {self.name}: fetch it again")
+            raise Mistake(f"{name} names no recordings of {self.name}: fetch it again.")
         _check(excerpts, name)
         return list(compress(excerpts, wanted)), list(compress(excerpts, map(not_, wanted)))
 
     def _excerpt(self, row: dict[str, str], name: str) -> Excerpt:
         if empty := [column for column in self.columns if not row[column]]:
-            raise Mistake(f"{name} has no {empty[0]}: mend the row, or fetch the table again")
+            raise Mistake(f"{name} has no {empty[0]}: mend the row, or fetch the table again.")
         file, source, fold, label = (row[column] for column in self.columns)
         if not fold.isdecimal() or not 1 <= int(fold) <= self.folds:
             raise Mistake(
                 f"{name} has the {self.columns[2]} '{shortened(fold)}', which is not a whole number from 1 to "
-                f"{self.folds}: mend the row, or fetch the table again"
+                f"{self.folds}: mend the row, or fetch the table again."
             )
         return Excerpt(f"{self.folder(int(fold))}/{file}", source, int(fold), label)
 
     def _files(self) -> list[str]:
         """Paths of all recordings, sorted, relative to `root`."""
         folders = sorted({self.folder(fold) for fold in range(1, self.folds + 1)})
-        found = []
+        files = []
         for folder in folders:
             try:
                 names = os.listdir(self.root / folder)
             except FileNotFoundError:
                 continue  # somebody kept some of the folds
             except OSError as error:
-                raise Mistake(f"data.root={self.root} cannot be read: {folder}: {error.strerror}") from error
+                raise Mistake(f"data.root={self.root} cannot be read: {folder}: {error.strerror}.") from error
             recordings = [n for n in names if not n.startswith(".") and os.path.splitext(n)[1].lower() in ENDINGS]
-            found += [f"{folder}/{name}" for name in recordings]
-        if not found:
+            files += [f"{folder}/{name}" for name in recordings]
+        if not files:
             raise Mistake(
                 f"there are no recordings in {folders[0]} under data.root={self.root}: point data.root to {self.home}; "
-                f"{OTHERS}"
+                f"{OTHERS}."
             )
-        return sorted(found)
+        return sorted(files)
 
 
 def _stem(path: str) -> str:
@@ -173,6 +173,7 @@ def _check(excerpts: list[Excerpt], name: str) -> None:
     for excerpt in excerpts:
         if _stem(excerpt.path) in stems:
             raise Mistake(
-                f"{name} names {shortened(excerpt.path)} more than once: keep one of its rows, or fetch the table again"
+                f"{name} names {shortened(excerpt.path)} more than once: keep one of its rows, or fetch the table"
+                " again."
             )
         stems.add(_stem(excerpt.path))

@@ -91,7 +91,7 @@ class Folder(Corpus):
     def clips(self) -> list[Clip]:
         """See `Corpus.clips`; sorted by path."""
         if self.pattern is not None and self.csv is not None:
-            raise Mistake("data.pattern and data.csv are both set: keep one of them")
+            raise Mistake("data.pattern and data.csv are both set: keep one of them.")
         files = audio_files(self.root, self.option)
         if self.csv is not None:
             rows = self._from_table(files)
@@ -125,7 +125,7 @@ class Folder(Corpus):
             raise Mistake(
                 f"data.speakers={self.speakers} knows none of the recordings' {len(named)} speakers: it calls them "
                 f"{there or 'nothing'}, and the recordings {here}; write them alike, there or in what data.pattern or "
-                "data.csv takes for the speaker"
+                "data.csv takes for the speaker."
             )
         if unknown:
             examples = ", ".join(map(shortened, unknown[:20])) + (", …" if len(unknown) > 20 else "")
@@ -139,12 +139,12 @@ class Folder(Corpus):
                 matches = {path: match for path in files if (match := pattern.search(composed(path)))}
         except TooMuch:
             raise Mistake(
-                f"data.pattern={shown(pattern.pattern, 200)} takes for ever to search: repeat nothing that repeats"
+                f"data.pattern={shown(pattern.pattern, 200)} takes for ever to search: repeat nothing that repeats."
             ) from None
         if not matches:
             raise Mistake(
                 f"data.pattern={pattern.pattern} matches none of the {len(files)} recordings under "
-                f"{self.option}={self.root}, such as {files[0]}"
+                f"{self.option}={self.root}, such as {files[0]}."
             )
         warn_of_left_out([path for path in files if path not in matches], len(files), "do not match data.pattern")
         rows = {path: {k: v for k, v in match.groupdict().items() if v} for path, match in matches.items()}
@@ -162,7 +162,7 @@ class Folder(Corpus):
         """Path -> label -> value, of the files that the table names."""
         rows: dict[str, dict[str, str]] = {}
         repeated = []
-        found = {composed(path): path for path in sorted(files, key=lambda path: path == composed(path))}
+        path_of = {composed(path): path for path in sorted(files, key=lambda path: path == composed(path))}
         roots = [composed(f"{place(self.root)}/") for place in (os.path.abspath, os.path.realpath)]
         for row in self._rows(self._table_path(self.csv)):
             if not row["path"]:
@@ -170,24 +170,24 @@ class Folder(Corpus):
             self.blank |= {name for name, value in row.items() if not value}
             path = normpath(row.pop("path").replace("\\", "/"))
             path = next((path.removeprefix(root) for root in roots if path.startswith(root)), path)
-            path = found.get(path, path)
+            path = path_of.get(path, path)
             repeated += [path] if path in rows else []
             rows[path] = {name: value for name, value in row.items() if value}
         if repeated:
             way_out = f": {NO_PARTS}" if self._names_parts else ""
             raise Mistake(
                 f"data.csv={self.csv} names {len(repeated)} paths more than once, such as {shortened(repeated[0])}"
-                f"{way_out}"
+                f"{way_out}."
             )
         known = set(files) | {path for path in rows.keys() - set(files) if _lies_under(self.root, path)}
         missing = sorted(rows.keys() - known)
         if len(missing) == len(rows):
             if not rows:
-                raise Mistake(f"data.csv={self.csv} has no rows below its first line")
+                raise Mistake(f"data.csv={self.csv} has no rows below its first line.")
             way_out = way_to(self.root, self.option, files, missing)
             raise Mistake(
                 f"none of the {len(rows)} paths in data.csv={self.csv}, such as {shortened(missing[0])}, is a "
-                f"recording under {self.option}={self.root}: {way_out}"
+                f"recording under {self.option}={self.root}: {way_out}."
             )
         warn_of_left_out(missing, len(rows), "in data.csv are not there")
         warn_of_left_out([path for path in files if path not in rows], len(files), "are not in data.csv")
@@ -199,13 +199,13 @@ class Folder(Corpus):
         named = path_column(columns)
         self._names_parts = names_parts(columns)
         if named is None and self._names_parts:
-            raise Mistake(f"data.csv={path} names beginnings and ends and no column 'path': {NO_PARTS}")
+            raise Mistake(f"data.csv={path} names beginnings and ends and no column 'path': {NO_PARTS}.")
         if named is None or len(columns) < 2:
-            raise Mistake(f"data.csv={path} needs a column 'path' and a column per label; it has {names_of(columns)}")
+            raise Mistake(f"data.csv={path} needs a column 'path' and a column per label; it has {names_of(columns)}.")
         speaker = next((name for name in SPEAKER_COLUMNS if name in columns), "speaker")
         self.repeated = {name for name in columns if name and columns.count(name) > 1}
         for name in sorted(self.repeated & {named, speaker}):
-            raise Mistake(f"data.csv={path} has several columns {name}: keep one of them")
+            raise Mistake(f"data.csv={path} has several columns {name}: keep one of them.")
         if named != "path":
             log.info("the column %s of data.csv=%s is taken for the path", named, path)
             rows = [{"path": row[named], **{name: cell for name, cell in row.items() if name != named}} for row in rows]

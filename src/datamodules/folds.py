@@ -58,7 +58,7 @@ def split(
         last = (_possible_folds(pool, label, folds, unit) if published is None else len(published)) - 1
     if not 0 <= fold <= last:
         known_as = f", which are the published {first_fold} to {first_fold + last}" if first_fold else ""
-        raise NoSuchFold(f"fold={fold} does not exist: there are folds 0 to {last}{known_as}")
+        raise NoSuchFold(f"fold={fold} does not exist: there are folds 0 to {last}{known_as}.")
     groups = speaker_groups(clips, label, folds, published, balance, seed, unit)
     validation_fold = (fold + validates) % len(groups)
     group_of = {speaker: number for number, group in enumerate(groups) for speaker in group}
@@ -167,16 +167,16 @@ def _possible_folds(pool: list[Clip], label: str, folds: int, unit: str) -> int:
     for clip in pool:
         speakers_of[clip.labels[label]].add(clip.speaker)
     if folds < LEAST_SPEAKERS:
-        raise Mistake(f"task.folds={folds} must be 3 or more: one each to train, validate and test")
+        raise Mistake(f"task.folds={folds} must be 3 or more: one each to train, validate and test.")
     if len(speakers_of) < 2:
-        found = f"only the class '{next(iter(speakers_of))}'" if speakers_of else "no class"
-        raise Mistake(f"the recordings under data.root show {found} of the label '{label}': choose another task")
+        classes = f"only the class '{next(iter(speakers_of))}'" if speakers_of else "no class"
+        raise Mistake(f"the recordings under data.root show {classes} of the label '{label}': choose another task.")
     rarest = min(sorted(speakers_of), key=lambda name: len(speakers_of[name]))
     fewest = len(speakers_of[rarest])
     if fewest < LEAST_SPEAKERS:
         raise TooFewSpeakers(
             f"the recordings under data.root have too few {unit}s for folds: {label} '{rarest}' comes from {fewest}, "
-            f"and 3 are needed (one each to train, validate and test); add {unit}s or choose another task",
+            f"and 3 are needed (one each to train, validate and test); add {unit}s or choose another task.",
             sorted(name for name, speakers in speakers_of.items() if len(speakers) < LEAST_SPEAKERS),
         )
     if fewest < folds:
@@ -210,13 +210,13 @@ def _check_published(group: np.ndarray, count: int, fold: int, validation_fold: 
         log.info("fold=%d tests on the published fold %d, validates on %d", fold, test, validation)
     missing = [number + first_fold for number in range(count) if not (group == number).any()]
     if len(missing) == count:
-        raise Mistake(f"none of the published folds' recordings is under data.root, but others are: {OTHERS}")
+        raise Mistake(f"none of the published folds' recordings is under data.root, but others are: {OTHERS}.")
     named = f"fold{'s' if len(missing) > 1 else ''} {', '.join(map(str, missing))}"
     if test in missing or validation in missing:
         raise Mistake(
             f"too few clips are left for fold={fold}: it tests on the published fold {test} and validates on "
             f"{validation}, and under data.root is nothing of the published {named}; fetch the rest of the corpus, or "
-            "choose another fold"
+            "choose another fold."
         )
     if missing:
         log.warning("nothing of the published %s is under data.root: training goes without", named)
@@ -232,7 +232,7 @@ def _check(result: Split, clips: Sequence[Clip], label: str, fold: int) -> None:
             lack = "no clips" if len(part) == 0 else f"no clips of {label} {', '.join(missing)}"
             raise Mistake(
                 f"too few clips are left for fold={fold}: {name} has {lack}; add recordings under data.root, or "
-                "choose another fold or task"
+                "choose another fold or task."
             )
         if missing:
             log.warning("fold %d: %s has no clips of %s %s", fold, name, label, ", ".join(missing))

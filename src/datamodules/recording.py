@@ -44,33 +44,34 @@ class ClipSettings:
 
     def __post_init__(self) -> None:
         if self.sample_rate < 100:
-            raise Mistake(f"data.clip.sample_rate={self.sample_rate} is in hertz and must be 100 or more")
+            raise Mistake(f"data.clip.sample_rate={self.sample_rate} is in hertz and must be 100 or more.")
         if not self.seconds > 0:
-            raise Mistake(f"data.clip.seconds={self.seconds} must be above 0")
+            raise Mistake(f"data.clip.seconds={self.seconds} must be above 0.")
         if self.seconds * self.sample_rate > MOST_SAMPLES:
             raise Mistake(
                 f"data.clip.seconds={self.seconds:g} at data.clip.sample_rate={self.sample_rate} are more than"
-                f" {MOST_SAMPLES:g} samples: choose shorter clips; recordings themselves may be of any length"
+                f" {MOST_SAMPLES:g} samples: choose shorter clips; recordings themselves may be of any length."
             )
         if not 0 <= self.min_seconds <= self.seconds:
             raise Mistake(
-                f"data.clip.min_seconds={self.min_seconds} must lie between 0 and data.clip.seconds={self.seconds}"
+                f"data.clip.min_seconds={self.min_seconds} must lie between 0 and data.clip.seconds={self.seconds}."
             )
         if self.highpass_hz is not None and not 0 < self.highpass_hz < self.sample_rate / 2:
             raise Mistake(
                 f"data.clip.highpass_hz={self.highpass_hz} must lie between 0 and half of "
-                f"data.clip.sample_rate={self.sample_rate}, or be null"
+                f"data.clip.sample_rate={self.sample_rate}, or be null."
             )
         if self.trim_db is not None and not self.trim_db > 0:
-            raise Mistake(f"data.clip.trim_db={self.trim_db} must be above 0 decibels, or null")
+            raise Mistake(f"data.clip.trim_db={self.trim_db} must be above 0 decibels, or null.")
         if self.preparation == "published" and (self.highpass_hz, self.trim_db, self.short) != (None, None, "pad"):
             raise Mistake(
                 "data.clip.preparation=published neither filters nor trims nor repeats clips: say"
-                " data.clip.highpass_hz=null data.clip.trim_db=null data.clip.short=pad with it"
+                " data.clip.highpass_hz=null data.clip.trim_db=null data.clip.short=pad with it."
             )
         if self.short not in ("pad", "repeat"):
             raise Mistake(
-                f"data.clip.short={self.short} must be pad (silence around short clips) or repeat (until they are full)"
+                f"data.clip.short={self.short} must be pad (silence around short clips) or repeat (until they are"
+                " full)."
             )
 
 
@@ -99,7 +100,7 @@ def load(corpus: Corpus, clip: Clip, settings: ClipSettings, stopped: Event | No
     except TooLong as error:
         raise Mistake(
             f"data.clip.preparation=published ends where a recording is longer than a clip, and {clip.path} is"
-            f" ({error} s): shorten it or leave it out, or choose data.clip.preparation=cleaned, which cuts it"
+            f" ({error} s): shorten it or leave it out, or choose data.clip.preparation=cleaned, which cuts it."
         ) from error
 
 

@@ -128,8 +128,8 @@ def _say_what_labels(clips: list[Clip], label: str, classes: list[str]) -> None:
     if not label.isidentifier():
         return
     for pattern in (INNERMOST.format(label), f"^{FOLDER.format(label)}"):
-        found = [match for clip in clips if (match := re.search(pattern, composed(clip.path)))]
-        named = [SEXES.get(match[1].lower(), match[1]) if label == "sex" else match[1] for match in found]
+        matches = [match for clip in clips if (match := re.search(pattern, composed(clip.path)))]
+        named = [SEXES.get(match[1].lower(), match[1]) if label == "sex" else match[1] for match in matches]
         if 2 * sum(name in classes for name in named) > len(clips):
             log.warning(
                 "the folders of the recordings are called as the checkpoint's classes, and nothing is tested:"
@@ -194,13 +194,13 @@ def test_clips(config: dict[str, Any], speakers: dict[str, list[str]], limit: in
     except Mistake as mistake:
         raise Mistake(
             f"{str(mistake).rstrip('.')}; the checkpoint's corpus is wanted for its test clips:"
-            " say where it lies with data.root=…, or explain recordings of your own with input=…"
+            " say where it lies with data.root=…, or say input=… to explain recordings of your own."
         ) from mistake
     members, unit = datamodule.split.test, datamodule.unit
     if not len(members):
         raise Mistake(
             f"none of the checkpoint's test {unit}s ({', '.join(speakers['test'][:5])}, …) is in its corpus now;"
-            " restore the recordings, or explain recordings of your own with input=…"
+            " restore the recordings, or say input=… to explain recordings of your own."
         )
     missing = set(speakers["test"]) - {datamodule.clips[i].speaker for i in members}
     if missing:

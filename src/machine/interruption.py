@@ -160,10 +160,10 @@ def descendants() -> list[int]:
             continue
         if state != "Z" and b"resource_tracker" not in command:  # Python's own, which tidies up after this process
             parents[int(path.parent.name)] = int(parent)
-    found = [os.getpid()]
-    for pid in found:
-        found += [child for child, parent in parents.items() if parent == pid]
-    return found[1:]
+    pids = [os.getpid()]
+    for pid in pids:
+        pids += [child for child, parent in parents.items() if parent == pid]
+    return pids[1:]
 
 
 def _raise(number: int, frame: FrameType | None) -> None:

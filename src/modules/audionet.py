@@ -71,6 +71,6 @@ class AudioNet(nn.Module):
         if waveform.shape[-1] != self.samples:
             raise Mistake(
                 f"AudioNet was built for clips of {self.samples} samples, not {waveform.shape[-1]}: "
-                f"choose model.network.samples={waveform.shape[-1]}, or another data.clip.seconds"
+                f"choose model.network.samples={waveform.shape[-1]}, or another data.clip.seconds."
             )
         return self.layers(waveform)

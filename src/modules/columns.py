@@ -80,7 +80,7 @@ class ColumnSpectrogram(FrontEnd, ABC):
         if waveform.shape[-1] != self.samples:
             raise Mistake(
                 f"the spectrogram was built for clips of {self.samples} samples, not {waveform.shape[-1]}: choose"
-                " model.front_end.seconds as long as data.clip.seconds"
+                " model.front_end.seconds as long as data.clip.seconds."
             )
         with torch.autocast(waveform.device.type, enabled=False):
             return self.scaled(self.power(waveform.float())).unsqueeze(1).to(waveform.dtype)

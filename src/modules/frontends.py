@@ -88,7 +88,7 @@ class DecibelSpectrogram(FrontEnd):
         if waveform.shape[-1] != self.samples:
             raise Mistake(
                 f"the spectrogram takes clips of {self.samples} samples, not {waveform.shape[-1]}: "
-                "choose data.clip.sample_rate and data.clip.seconds whose product is that"
+                "choose data.clip.sample_rate and data.clip.seconds whose product is that."
             )
         with torch.autocast(waveform.device.type, enabled=False):
             magnitude = self._magnitude(waveform)  # (B, 1, 227, 227)

@@ -225,4 +225,4 @@ def readable(override: str) -> str:
 
 def quoted(text: str) -> str:
     """As Hydra reads it on a command line: it wants backslashes doubled in front of a quote, and nowhere else."""
-    return '"' + re.sub(r'(\\*)("|$)', lambda found: 2 * found[1] + ('\\"' if found[2] else ""), text) + '"'
+    return '"' + re.sub(r'(\\*)("|$)', lambda match: 2 * match[1] + ('\\"' if match[2] else ""), text) + '"'

@@ -99,8 +99,9 @@ def refers_to_nothing(match: re.Match[str], overrides: list[str], program: str) 
 
 def has_no_value(match: re.Match[str], overrides: list[str], program: str) -> str:
     """Of an option that has to be given."""
-    example = "…/checkpoints/best.ckpt, of a run folder" if match[1] == "checkpoint" else "…"
-    return f"{match[1]} has no value; set it with {match[1]}={example}"
+    if match[1] == "checkpoint":
+        return "checkpoint has no value; set it with checkpoint=…/checkpoints/best.ckpt, of a run folder."
+    return f"{match[1]} has no value; say {match[1]}=… to set it."
 
 
 def unreadable(override: str) -> str:

@@ -118,14 +118,14 @@ def read(folder: Path) -> dict[str, Any]:
 
 def differences(held: dict[str, Any], config: dict[str, Any], within: str = "") -> list[str]:
     """Options in which two configurations differ, the first few."""
-    found: list[str] = []
+    differing: list[str] = []
     for name in dict.fromkeys([*held, *config]):
         old, new = held.get(name), config.get(name)
         if isinstance(old, dict) and isinstance(new, dict) and old.get("name") == new.get("name"):
-            found += differences(old, new, f"{within}{name}.")
+            differing += differences(old, new, f"{within}{name}.")
         elif old != new:
-            found.append(within + name)
-    return found[:MOST_NAMED]
+            differing.append(within + name)
+    return differing[:MOST_NAMED]
 
 
 def check(cfg: DictConfig) -> dict[str, Any]:
@@ -150,7 +150,7 @@ def check(cfg: DictConfig) -> dict[str, Any]:
     check_training(config["trainer"])
     check_devices(config["trainer"])
     if config["data"].get("cache_dir") in (None, ""):
-        raise Mistake("data.cache_dir has no value; set it with data.cache_dir=…")
+        raise Mistake("data.cache_dir has no value; say data.cache_dir=… to set it.")
     for option in ("root", "csv", "speakers", "cache_dir"):
         if path := config["data"].get(option):
             is_table = option in ("csv", "speakers")  # which may also lie in the root

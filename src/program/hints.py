@@ -172,7 +172,7 @@ def closest(option: str, options: Iterable[str]) -> str:
     names = {name.lower(): name for name in options}
     within = {name.rpartition(".")[2]: name for name in names if name.rpartition(".")[0] == group}
     if group and within:
-        found = difflib.get_close_matches(last, within, n=1, cutoff=0.7)
-        return names[within[found[0]]] if found else ""
-    found = difflib.get_close_matches(option.lower(), names, n=1, cutoff=0.7)
-    return names[found[0]] if found else ""
+        close = difflib.get_close_matches(last, within, n=1, cutoff=0.7)
+        return names[within[close[0]]] if close else ""
+    close = difflib.get_close_matches(option.lower(), names, n=1, cutoff=0.7)
+    return names[close[0]] if close else ""

@@ -39,11 +39,11 @@ def check_changed(overrides: Iterable[str], program: str) -> None:
     words = list(overrides)
     groups = groups_of(content_of(program)) - set(MERGED)
     for word in words:
-        if (found := re.fullmatch(r"([\w/]+)=\[(.*)\]", word)) and found.group(1) in groups:
-            if found.group(1) == "logger":
+        if (match := re.fullmatch(r"([\w/]+)=\[(.*)\]", word)) and match.group(1) in groups:
+            if match.group(1) == "logger":
                 raise Mistake(f"{word} is a list, and one is to be chosen; say logger=wandb: metrics.csv comes anyway.")
-            chosen = found.group(2) if "," not in found.group(2) else f"{found.group(2)} with -m"
-            raise Mistake(f"{word} is a list, and one is to be chosen; say {found.group(1)}={chosen}.")
+            chosen = match.group(2) if "," not in match.group(2) else f"{match.group(2)} with -m"
+            raise Mistake(f"{word} is a list, and one is to be chosen; say {match.group(1)}={chosen}.")
         refuse_label(word, groups)
         refuse_bare_value(word, groups)
         refuse_value_of_group(word, groups, program)
@@ -131,9 +131,9 @@ def check_experiment(overrides: Iterable[str], program: str) -> None:
 def check_ranges(overrides: Iterable[str], program: str) -> None:
     """Raises a Mistake if the command line gives several values as other programs write them, as fold=0..4."""
     for word in overrides:
-        found = re.fullmatch(r"([\w.]+)=(\d{1,4})(?:\.\.|-|:)(\d{1,4})", word)
-        if found and isinstance(default(found.group(1), overrides, program), int):
-            option, first, last = found.group(1), int(found.group(2)), int(found.group(3))
+        match = re.fullmatch(r"([\w.]+)=(\d{1,4})(?:\.\.|-|:)(\d{1,4})", word)
+        if match and isinstance(default(match.group(1), overrides, program), int):
+            option, first, last = match.group(1), int(match.group(2)), int(match.group(3))
             values = range(first, last + 1)
             several = ",".join(map(str, values)) if 0 < len(values) <= 10 else f"range({first},{last + 1})"
             raise Mistake(f"{word} is not one value; say -m {option}={several} to run with each.")
@@ -149,11 +149,11 @@ def check_sweep(overrides: Iterable[str], program: str) -> None:
             raise Mistake(
                 f"{word} makes a leaderboard for each; say {several[1]}s=[{several[2]}], without -m, for one."
             )
-        found = re.fullmatch(r"([\w.]+)=\[([^\[\]{}]*,[^\[\]{}]*)\]", word)
-        if not found or found.group(1) in TAKE_LISTS:
+        match = re.fullmatch(r"([\w.]+)=\[([^\[\]{}]*,[^\[\]{}]*)\]", word)
+        if not match or match.group(1) in TAKE_LISTS:
             continue
-        if isinstance(default(found.group(1), overrides, program), int | float):
-            raise Mistake(f"{word} is a list, and as such one value; say -m {found.group(1)}={found.group(2)}.")
+        if isinstance(default(match.group(1), overrides, program), int | float):
+            raise Mistake(f"{word} is a list, and as such one value; say -m {match.group(1)}={match.group(2)}.")
 
 
 def is_open(option: str, overrides: Iterable[str], program: str) -> bool:

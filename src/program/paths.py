@@ -45,7 +45,7 @@ def make_absolute(node: dict[str, Any], names: Iterable[str], within: str = "") 
         if node[name] not in (None, ""):
             node[name] = absolute(f"{within}{name}", node[name])
         elif name == "cache_dir":
-            raise Mistake(f"{within}{name} has no value; set it with {within}{name}=…")
+            raise Mistake(f"{within}{name} has no value; say {within}{name}=… to set it.")
 
 
 def checkpoint_at(option: str, value: Any, name: str = BEST) -> str:
@@ -61,7 +61,7 @@ def checkpoint_at(option: str, value: Any, name: str = BEST) -> str:
         Mistake: there is no such file.
     """
     if value in (None, ""):
-        raise Mistake(f"{option} has no value; set it with {option}=…/checkpoints/{name}, of a run folder")
+        raise Mistake(f"{option} has no value; set it with {option}=…/checkpoints/{name}, of a run folder.")
     path = Path(absolute(option, value))
     try:
         if path.is_file():
@@ -70,14 +70,14 @@ def checkpoint_at(option: str, value: Any, name: str = BEST) -> str:
         if not path.is_dir():
             beside = path.with_name(name)
             if path.name != name and beside.is_file():
-                raise Mistake(f"{option}={value} is not there, but {name} beside it is; say {option}={beside}")
+                raise Mistake(f"{option}={value} is not there, but {name} beside it is; say {option}={beside}.")
             raise Mistake(f"{option}={value} is not a file; name the checkpoints/{name} of a run folder.")
         for place in (path / "checkpoints" / name, path / name):
             if place.is_file():
                 return str(place)
         newest = max(
-            (found for depth in ("*", "*/*", "*/*/*") for found in path.glob(f"{depth}/checkpoints/{name}")),
-            key=lambda found: found.stat().st_mtime,
+            (file for depth in ("*", "*/*", "*/*/*") for file in path.glob(f"{depth}/checkpoints/{name}")),
+            key=lambda file: file.stat().st_mtime,
             default=None,
         )
     except OSError as error:

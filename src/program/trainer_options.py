@@ -47,6 +47,8 @@ class Batches(NamedTuple):
 
 
 class Time(NamedTuple):
+    """A time, as text "days:hours:minutes:seconds" or a mapping of these names to numbers of 0 or more."""
+
     nullable: bool = True
 
     def takes(self, value: Any) -> bool:
@@ -63,6 +65,8 @@ class Time(NamedTuple):
 
 
 class Choice(NamedTuple):
+    """One of some values, of the same type as given: 1 is not True."""
+
     values: tuple[Any, ...]
     nullable: bool = True
 

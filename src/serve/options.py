@@ -48,7 +48,7 @@ def check(cfg: DictConfig) -> dict[str, Any]:
         check_study(config)
     for option in NEEDED[page]:
         if not selected(config, option):
-            raise Mistake(f"{option} has no value; set it with {option}=…")
+            raise Mistake(f"{option} has no value; say {option}=… to set it.")
     if page == "record" and config["checkpoint"] not in (None, ""):
         raise Mistake("page=record asks no network; leave checkpoint out, or leave page out for the live page.")
     config["allow"] = packages(config)

@@ -113,8 +113,8 @@ def summarise(counted: pd.DataFrame) -> pd.DataFrame:
         row |= {"answers": len(part), "seconds": part["seconds"].median()}
         for measure, scale in MEASURES.items():
             known = part.dropna(subset=[measure])
-            found = estimate(*(known[name].to_numpy() for name in (measure, "participant", "clip")))
-            low, high = np.clip(found.interval, *scale)
-            row |= {measure: found.value, f"{measure}_low": low, f"{measure}_high": high}
+            estimated = estimate(*(known[name].to_numpy() for name in (measure, "participant", "clip")))
+            low, high = np.clip(estimated.interval, *scale)
+            row |= {measure: estimated.value, f"{measure}_low": low, f"{measure}_high": high}
         rows.append(row)
     return pd.DataFrame(rows)

@@ -46,23 +46,24 @@ def tested(counted: pd.DataFrame, comparison: Comparison) -> dict[str, Any]:
     is_of = counted["condition"].isin([comparison.one, comparison.other]) & counted[comparison.measure].notna()
     part = counted[is_of & ((comparison.clips == "all") | (counted["clips"] == comparison.clips))]
     values, people, clips = (part[name].to_numpy() for name in (comparison.measure, "participant", "clip"))
-    found = estimate(values, people, clips, (part["condition"] == comparison.other).to_numpy())
-    if len(found.by_participants) < 2:
+    estimated = estimate(values, people, clips, (part["condition"] == comparison.other).to_numpy())
+    if len(estimated.by_participants) < 2:
         return {}
     return {
         "measure": comparison.measure, "clips": comparison.clips, "one": comparison.one, "other": comparison.other,
-        "participants": len(found.by_participants), "recordings": len(found.by_clips), **described(found),
+        "participants": len(estimated.by_participants), "recordings": len(estimated.by_clips), **described(estimated),
     }  # fmt: skip
 
 
-def described(found: Estimate) -> dict[str, float]:
+def described(estimated: Estimate) -> dict[str, float]:
     """An estimate as the analysis' table has it."""
-    low, high = found.interval
-    spread = found.by_participants.std(ddof=1)
+    low, high = estimated.interval
+    spread = estimated.by_participants.std(ddof=1)
     return {
-        "difference": found.value, "low": low, "high": high, "d_z": found.value / spread if spread > EQUAL else np.nan,
-        "t": found.t, "df": found.freedom, "p": found.p, "p_by_participants": paired(found.by_participants),
-        "p_by_clips": paired(found.by_clips),
+        "difference": estimated.value, "low": low, "high": high,
+        "d_z": estimated.value / spread if spread > EQUAL else np.nan,
+        "t": estimated.t, "df": estimated.freedom, "p": estimated.p,
+        "p_by_participants": paired(estimated.by_participants), "p_by_clips": paired(estimated.by_clips),
     }  # fmt: skip
 
 

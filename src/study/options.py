@@ -28,7 +28,7 @@ def check(cfg: DictConfig) -> dict[str, Any]:
     if config["effect"] is not None and config["results"]:
         raise Mistake("results=… analyses a study, and effect=… plans one; give one of the two.")
     if config["effect"] is None and not config["results"]:
-        raise Mistake("results has no value; set it with results=…, or plan a study with effect=0.5")
+        raise Mistake("results has no value; set it with results=…, or plan a study with effect=0.5.")
     if config["results"]:
         config["results"] = absolute("results", config["results"])
         check_links(Path(config["results"]))

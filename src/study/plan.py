@@ -55,6 +55,7 @@ class Condition:
 
     @property
     def name(self) -> str:
+        """As `study.conditions` writes it: "none", or form/attribution, such as visual/lrp_epsilon_plus."""
         return self.form if self.form == "none" else f"{self.form}/{self.attribution}"
 
 
@@ -70,10 +71,15 @@ class Comparison:
     @classmethod
     def of(cls, row: dict[str, Any]) -> "Comparison":
         """That which `study.json` has; raises ValueError, KeyError or TypeError where it is none."""
-        found = cls(*(str(row[name]) for name in ("one", "other", "measure", "clips")))
-        if len(row) != 4 or found.one == found.other or found.measure not in MEASURES or found.clips not in CLIPS:
+        comparison = cls(*(str(row[name]) for name in ("one", "other", "measure", "clips")))
+        if (
+            len(row) != 4
+            or comparison.one == comparison.other
+            or comparison.measure not in MEASURES
+            or comparison.clips not in CLIPS
+        ):
             raise ValueError("a primary comparison is not as it was written")
-        return found
+        return comparison
 
     @property
     def regardless_of_order(self) -> tuple[frozenset[str], str, str]:
@@ -167,6 +173,9 @@ class Plan:
         return self.conditions[turn % len(self.conditions)]
 
     def unlikely(self, clip: int) -> list[str]:
-        """Classes that are named by who has read it only: not the prediction nor, where there is another, the label."""
+        """Classes that a participant names only after they have read the question.
+
+        They are neither the prediction nor the label; the label stays where no other class is left.
+        """
         others = [name for name in self.classes if name != self.clips[clip].prediction]
         return [name for name in others if name != self.clips[clip].label] or others

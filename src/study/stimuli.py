@@ -128,8 +128,8 @@ def warn_of_few(order: list[tuple[Listened, int]], count: int, training: int) ->
 def show(stimuli: Stimuli, number: int, network: Listened, row: int, methods: dict[str, Any]) -> StudyClip:
     """Draws and sounds one clip under each attribution.
 
-    All that is heard of a clip is equally loud, under all conditions: `sounds` makes an attribution's quieter alike
-    where one of them needs it, which here is done to all.
+    A clip sounds equally loud under all conditions. `sounds` makes the sounds of one attribution quieter where one of
+    them would clip; this function makes all sounds of the clip as quiet as the quietest.
 
     Args:
         number: of the clip in the study.

@@ -115,8 +115,8 @@ class Store:
     def participant(self, token: str) -> int | None:
         """The number of the participant with this token, if there is one."""
         with self._connection() as connection:
-            found = connection.execute("SELECT number FROM participants WHERE token = ?", (token,)).fetchone()
-        return None if found is None else int(found[0])
+            row = connection.execute("SELECT number FROM participants WHERE token = ?", (token,)).fetchone()
+        return None if row is None else int(row[0])
 
     def turn(self, participant: int, turns: int) -> int:
         """Which of so many turns is theirs: when first asked for, the one that the fewest participants have.
@@ -218,6 +218,6 @@ def described(connection: sqlite3.Connection) -> set[tuple[str, ...]]:
 
     An expression of a table, such as that of a column which is generated, is computed whenever the table is read.
     """
-    found = connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
-    bare = [(kind, name, re.sub(r"--[^\n]*", "", sql or "")) for kind, name, sql in found]
+    rows = connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
+    bare = [(kind, name, re.sub(r"--[^\n]*", "", sql or "")) for kind, name, sql in rows]
     return {(kind, name, *text.split()) for kind, name, text in bare}

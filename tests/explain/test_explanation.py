@@ -421,7 +421,7 @@ def test_weights_that_are_not_finite(explain_here: Here, trained: Trained, tmp_p
 
 
 def test_without_a_checkpoint(explain_here: Here) -> None:
-    assert explain_here() == "checkpoint has no value; set it with checkpoint=…/checkpoints/best.ckpt, of a run folder"
+    assert explain_here() == "checkpoint has no value; set it with checkpoint=…/checkpoints/best.ckpt, of a run folder."
 
 
 def test_a_corpus_that_is_not_there(explain_here: Here, trained: Trained, tmp_path: Path) -> None:

@@ -141,5 +141,5 @@ def test_all_that_is_asked_of_an_attribution(benchmark_here: Here, trained: Trai
 
 def test_a_checkpoint_is_asked_for(benchmark_here: Here) -> None:
     assert (
-        benchmark_here() == "checkpoint has no value; set it with checkpoint=…/checkpoints/best.ckpt, of a run folder"
+        benchmark_here() == "checkpoint has no value; set it with checkpoint=…/checkpoints/best.ckpt, of a run folder."
     )

@@ -105,7 +105,7 @@ def test_wrong_values_are_named(override, says):
 
 
 def test_a_missing_value_is_named():
-    with pytest.raises(Mistake, match=r"data\.root has no value; set it with data\.root=…"):
+    with pytest.raises(Mistake, match=r"data\.root has no value; say data\.root=… to set it"):
         config.check(composed("data=folder"))
 
 

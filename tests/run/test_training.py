@@ -187,7 +187,7 @@ def test_table1_leaves_out_folds_that_sex_does_not_have(train_here, tmp_path):
         (["seed=nan"], "seed=nan is not a whole number"),
         (["hydra.run.dir=/proc/run"], "hydra.run.dir"),
         (["ckpt_path=occupied"], "occupied is no checkpoint; name a run folder"),
-        (["data=folder", SPOKEN_PATTERN], "data.root has no value; set it with data.root=…"),
+        (["data=folder", SPOKEN_PATTERN], "data.root has no value; say data.root=… to set it."),
         (["data=folder", "data.root=nowhere", SPOKEN_PATTERN], "nowhere"),
         (["data=folder", "data.root=empty", SPOKEN_PATTERN], "empty"),
         (["data=folder", "data.root={spoken}"], "data.pattern"),

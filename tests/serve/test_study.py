@@ -173,7 +173,7 @@ def test_a_full_disk_loses_no_earlier_answer(visitor, study):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "study.name has no value; set it with study.name=…"),
+        ([], "study.name has no value; say study.name=… to set it."),
         (["study.name=../up"], "study.name=../up is not made of letters, digits, hyphens and underscores."),
         (
             ["study.name=pilot", "study.conditions=[visual/magic]"],

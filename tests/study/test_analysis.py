@@ -185,7 +185,7 @@ def test_the_program_writes_tables_a_figure_and_a_page(tmp_path, monkeypatch, ca
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "results has no value; set it with results=…, or plan a study with effect=0.5"),
+        ([], "results has no value; set it with results=…, or plan a study with effect=0.5."),
         (["results=nowhere"], "nowhere is not there, or no folder; name that of a study"),
         (["effect=0"], "effect=0 is not a number from 0.001 to 100"),
         (["effect=0.5", "results=pilot"], "results=… analyses a study, and effect=… plans one; give one of the two."),

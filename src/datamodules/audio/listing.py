@@ -26,11 +26,11 @@ def audio_files(root: Path, option: str = "data.root") -> list[str]:
         Mistake: there are none, or a folder cannot be read; names the option.
     """
     if not root.exists():
-        raise Mistake(f"{option}={root} does not exist: point it to the folder of your recordings")
+        raise Mistake(f"{option}={root} does not exist: point it to the folder of your recordings.")
     if not root.is_dir():
-        raise Mistake(f"{option}={root} is not a folder: point it to the folder of your recordings")
+        raise Mistake(f"{option}={root} is not a folder: point it to the folder of your recordings.")
     unreadable: list[OSError] = []
-    found = []
+    recordings = []
     others: Counter[str] = Counter()
     walked: set[str] = set()  # a link may lead to a folder above it
     for folder, below, names in os.walk(root, onerror=unreadable.append, followlinks=True):
@@ -45,18 +45,18 @@ def audio_files(root: Path, option: str = "data.root") -> list[str]:
             if name.startswith("."):
                 continue
             if ending in ENDINGS:
-                found.append((relative / name).as_posix())
+                recordings.append((relative / name).as_posix())
             else:
                 others[ending or "no ending"] += 1
     if unreadable:
         raise Mistake(
             f"{unreadable[0].filename} under {option}={root} cannot be read ({unreadable[0].strerror}): check its "
-            "permissions"
+            "permissions."
         )
-    if not found:
+    if not recordings:
         there = f"{others.total()} other files, of {', '.join(others)}" if others else "no files"
-        raise Mistake(f"{option}={root} holds no recordings, such as .wav, .flac, .mp3 or .m4a (it has {there[:200]})")
+        raise Mistake(f"{option}={root} holds no recordings, such as .wav, .flac, .mp3 or .m4a (it has {there[:200]}).")
     if others:
         named = ", ".join(f"{count} {ending}" for ending, count in others.most_common(5))
         log.info("other files than recordings are not looked at (%s)", named)
-    return sorted(found)
+    return sorted(recordings)

@@ -36,12 +36,12 @@ def labels_of_folders(files: list[str]) -> dict[str, dict[str, str]]:
     if labels and {name.lower() for name in labels} <= PARTS:
         raise Mistake(
             f"the recordings lie in {' and '.join(sorted(labels))}, which are parts of a corpus and no classes: "
-            "name their labels by data.pattern or data.csv"
+            "name their labels by data.pattern or data.csv."
         )
     if len(labels) < 2:
         raise Mistake(
             "data.pattern and data.csv are not set, and the recordings do not lie in a folder for each class: one "
-            f"of the three has to name the labels{_example(files)}"
+            f"of the three has to name the labels{_example(files)}."
         )
     _require_one_depth({os.path.dirname(path) for path in rows})
     return rows
@@ -51,8 +51,8 @@ def _example(files: list[str]) -> str:
     """A pattern that takes a label from the name of one of the files, for a message; empty where none is so simple."""
     for pattern in EXAMPLES:
         for path in files[:100]:
-            if found := re.search(pattern, path):
-                label = shortened(found["label"])
+            if match := re.search(pattern, path):
+                label = shortened(match["label"])
                 return f", such as 'data.pattern={pattern}', which takes {label} from {shortened(path)}"
     return ""
 
@@ -73,11 +73,11 @@ def _require_one_depth(folders: set[str]) -> None:
             holder = shortened(outer)
             within = f"the folder {shortened(inner)} of a class lies within {holder}, which holds recordings, too"
             if outer_name.lower() in PARTS:
-                raise Mistake(f"{within}: move those of {holder} to the folders of their classes")
+                raise Mistake(f"{within}: move those of {holder} to the folders of their classes.")
             pattern = f"^{'[^/]+/' * outer.count('/')}{FOLDER.format('label')}"
             raise Mistake(
                 f"{within}: 'data.pattern={pattern}' takes {shortened(outer_name)} for the class of both, and"
-                f" 'data.pattern={INNERMOST.format('label')}' takes the innermost folders"
+                f" 'data.pattern={INNERMOST.format('label')}' takes the innermost folders."
             )
 
 

@@ -29,10 +29,10 @@ def compiled(pattern: str, has_labels: bool) -> re.Pattern[str]:
             way_out = "it is a shell's pattern; write what names look like, such as (?P<digit>\\d)_(?P<speaker>[^_]+)"
         elif re.search(r"\(\?<[^\W\d]", pattern):
             way_out = "names of groups are written (?P<digit>…), with a P"
-        raise Mistake(f"data.pattern={shown(pattern, 200)} is not a regular expression: {way_out}") from error
+        raise Mistake(f"data.pattern={shown(pattern, 200)} is not a regular expression: {way_out}.") from error
     if not (has_labels or result.groupindex):
         raise Mistake(
-            f"data.pattern={pattern} names no label: give its groups names, such as (?P<digit>\\d) or (?P<sex>[mf])"
+            f"data.pattern={pattern} names no label: give its groups names, such as (?P<digit>\\d) or (?P<sex>[mf])."
         )
     return result
 

@@ -23,7 +23,7 @@ def labels_of_speakers(path: Path, option: str) -> dict[str, dict[str, str]]:
         require_table(path)
         is_json = path.read_bytes().lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"["))
     except OSError as error:
-        raise Mistake(f"{option}={path} cannot be read: {error.strerror}") from error
+        raise Mistake(f"{option}={path} cannot be read: {error.strerror}.") from error
     people = _from_json(path, option) if is_json else _from_table(path, option)
     return {
         speaker: {"sex" if name == "gender" else name: value for name, value in labels.items() if value}
@@ -42,14 +42,14 @@ def _from_json(path: Path, option: str) -> dict[str, dict[str, str]]:
         where = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
         raise Mistake(
             f"{option}={path} is not a JSON object of speakers and what is known of them{where}, such as"
-            ' {"spk0": {"sex": "female"}}'
+            ' {"spk0": {"sex": "female"}}.'
         ) from error
 
 
 def _from_table(path: Path, option: str) -> dict[str, dict[str, str]]:
     columns, rows = read_table(path, f"{option}={path}")
     if "speaker" not in columns or len(columns) < 2:
-        raise Mistake(f"{option}={path} needs a column 'speaker' and a column per label; it has {names_of(columns)}")
+        raise Mistake(f"{option}={path} needs a column 'speaker' and a column per label; it has {names_of(columns)}.")
     people = {row["speaker"]: {name: value for name, value in row.items() if name != "speaker"} for row in rows}
     repeated = sorted(name for name, count in Counter(row["speaker"] for row in rows).items() if count > 1)
     if repeated:

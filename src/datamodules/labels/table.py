@@ -41,23 +41,23 @@ def read_table(path: Path, name: str) -> tuple[list[str], list[dict[str, str]]]:
         with open(path, newline="", encoding=_encoding(path)) as file:
             start = file.read(LONGEST_LINE)
             if max(map(start.count, ",;\t|")) > MOST_COLUMNS and not re.search(r"[\r\n]", start):
-                raise Mistake(f"{name} is not a CSV table: its first line has no end; {_way_out(path)}")
+                raise Mistake(f"{name} is not a CSV table: its first line has no end; {_way_out(path)}.")
             content = composed(start + file.read())
         columns, *rows = [row for row in _cells(content) if row] or [[]]
     except FileNotFoundError as error:
-        raise Mistake(f"{name} does not exist: name the table in full, or as seen from where you are") from error
+        raise Mistake(f"{name} does not exist: name the table in full, or as seen from where you are.") from error
     except OSError as error:
-        raise Mistake(f"{name} cannot be read: {error.strerror}") from error
+        raise Mistake(f"{name} cannot be read: {error.strerror}.") from error
     except UnicodeError as error:
         where = f": byte {error.start} is no part of a letter" if isinstance(error, UnicodeDecodeError) else ""
-        raise Mistake(f"{name} is not a CSV table in UTF-8{where}; {_way_out(path)}") from None
+        raise Mistake(f"{name} is not a CSV table in UTF-8{where}; {_way_out(path)}.") from None
     except csv.Error as error:
-        raise Mistake(f"{name} is not a CSV table in UTF-8: {error}; {_way_out(path)}") from error
+        raise Mistake(f"{name} is not a CSV table in UTF-8: {error}; {_way_out(path)}.") from error
     if columns and re.match(r"\{|\[\s*([{\[\"]|$)", columns[0]):
-        raise Mistake(f"{name} is not a CSV table: {JSON}")
+        raise Mistake(f"{name} is not a CSV table: {JSON}.")
     for number, row in enumerate(rows, 1):
         if len(row) != len(columns):
-            raise Mistake(f"{name} is not a CSV table: row {number} does not have {len(columns)} cells")
+            raise Mistake(f"{name} is not a CSV table: row {number} does not have {len(columns)} cells.")
     return columns, [dict(zip(columns, row, strict=True)) for row in rows]
 
 

@@ -136,10 +136,10 @@ def chosen(content: bytes, piece: int | None) -> Take:
     """The word of a recording, or one of several words."""
     if piece is None:
         return take(*decode(content))
-    found = pieces(*decode(content))
-    if not 0 <= piece < len(found):
+    takes = pieces(*decode(content))
+    if not 0 <= piece < len(takes):
         raise BadUpload(f"This recording has no piece {piece}.")
-    return found[piece]
+    return takes[piece]
 
 
 def as_json(cut: Take) -> dict[str, Any]:

@@ -23,16 +23,16 @@ def pieces(samples: np.ndarray, rate: int) -> list[Take]:
         BadUpload: there are no words in it.
     """
     check_rate(rate)
-    found = words(samples.mean(axis=1, dtype=np.float64), rate)
-    if not found:
+    spans = words(samples.mean(axis=1, dtype=np.float64), rate)
+    if not spans:
         raise BadUpload("No words were found; say them again, louder or closer, with pauses between them.")
-    stops, starts = [0] + [stop for _, stop in found], [start for start, _ in found] + [len(samples)]
+    stops, starts = [0] + [stop for _, stop in spans], [start for start, _ in spans] + [len(samples)]
     middles = [(stop + start) // 2 for stop, start in zip(stops, starts, strict=True)]
     middles[0], middles[-1] = 0, len(samples)
     around = round(AROUND_SECONDS * rate)
     return [
         take(samples[max(before, start - around) : min(after, stop + around)], rate)
-        for (start, stop), before, after in zip(found, middles, middles[1:], strict=False)
+        for (start, stop), before, after in zip(spans, middles, middles[1:], strict=False)
     ]
 
 

@@ -449,7 +449,7 @@ def test_metadata_one_folder_up_are_added_to(root):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "record.root has no value; set it with record.root=…"),
+        ([], "record.root has no value; say record.root=… to set it."),
         (["record.root=file"], "file is not a folder; name another one."),
         (["record.root=/proc/corpus"], "record.root=/proc/corpus cannot be written to (No such file or directory)"),
         (["record.root=c", "record.repetitions=0"], "record.repetitions=0 is not a whole number from 1 to 999."),
@@ -458,7 +458,7 @@ def test_metadata_one_folder_up_are_added_to(root):
         (["record.root=c", "record.words=[a_b]"], "record.words has a_b, which is not made of up to 40 letters"),
         (["record.root=c", "record.words=['../x']"], "record.words has ../x, which is not made of"),
         (["record=5"], "record"),
-        (["page=live"], "checkpoint has no value; set it with checkpoint=…"),
+        (["page=live"], "checkpoint has no value; say checkpoint=… to set it."),
     ],
 )
 def test_mistakes_end_in_a_sentence(options, message, serve_here, tmp_path):
