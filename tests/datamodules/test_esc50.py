@@ -71,7 +71,7 @@ def test_esc10_is_a_part_with_a_cache_of_its_own(root: Path, caplog: pytest.LogC
 
 def test_a_fold_that_does_not_exist(root: Path) -> None:
     with pytest.raises(
-        Mistake, match=r"fold=5 does not exist: there are folds 0 to 4, which are the published 1 to 5$"
+        Mistake, match=r"fold=5 does not exist: there are folds 0 to 4, which are the published 1 to 5\.$"
     ):
         opened(root, "fold=5")
 

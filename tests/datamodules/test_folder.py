@@ -264,7 +264,7 @@ def test_a_column_path_wins(root: Path, caplog: pytest.LogCaptureFixture) -> Non
 def test_where_a_table_s_paths_are_seen_from(tmp_path: Path, given: str, paths: list[str], way_out: str) -> None:
     record(tmp_path / "corpus", "audio/1.wav", "audio/2.wav", "more/3.wav", "more/4.wav")
     csv = table(tmp_path / "labels.csv", "path,digit\n" + "".join(f"{path},1\n" for path in paths))
-    assert mistake(Folder(tmp_path / given, csv=csv)).endswith(": " + way_out.format(tmp_path))
+    assert mistake(Folder(tmp_path / given, csv=csv)).endswith(": " + way_out.format(tmp_path) + ".")
 
 
 def test_what_a_table_says_does_not_move_a_terminal(root: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -115,21 +115,21 @@ def test_a_class_of_few_recordings_may_be_left_out(tmp_path: Path) -> None:
         Division(Folder(tmp_path), TASK, 0)
     message = str(caught.value)
     assert "add speakers or choose another task, or leave them out by 'data.pattern=" in message
-    [option] = shlex.split(message[message.index("'data.pattern") :])
+    [option] = shlex.split(message[message.index("'data.pattern") :].removesuffix("."))
     pattern = option.removeprefix("data.pattern=")
     division = Division(Folder(tmp_path, pattern), TASK, 0)
     assert division.classes == ["jay", "owl"] and len(division.clips) == 6
-    with pytest.raises(Mistake, match=r"let data\.pattern match no recording of label _background noise_, owl's$"):
+    with pytest.raises(Mistake, match=r"let data\.pattern match no recording of label _background noise_, owl's\.$"):
         Division(Folder(tmp_path, "(?P<label>[^/]+)/"), TASK, 0)
     rows = [f"{path},{path.split('/')[0]}" for path in labelled(tmp_path)]
     (tmp_path / "labels.csv").write_text("\n".join(["path,label", *rows]))
-    with pytest.raises(Mistake, match=r"remove the rows of .* _background noise_, owl's from data\.csv$"):
+    with pytest.raises(Mistake, match=r"remove the rows of .* _background noise_, owl's from data\.csv\.$"):
         Division(Folder(tmp_path, csv="labels.csv"), TASK, 0)
 
 
 def test_two_classes_are_needed(tmp_path: Path) -> None:
     record(tmp_path, "owl/0.wav", "owl/1.wav", "owl/2.wav", "jay/0.wav")
-    with pytest.raises(Mistake, match=r"add speakers or choose another task$"):
+    with pytest.raises(Mistake, match=r"add speakers or choose another task\.$"):
         Division(Folder(tmp_path), TASK, 0)
 
 
