@@ -129,7 +129,7 @@ def writing_to(folder: Path, way_on: WayOn) -> Iterator[None]:
         if full := full_disk(error):
             number, place = full
             raise Mistake(
-                f"Cannot write to {place or folder} ({os.strerror(number)}); make room, then {way_on(folder)}."
+                f"Cannot write to {place or folder} ({os.strerror(number)}); make room, then {way_on(folder)}"
             ) from error
         if isinstance(error, OSError) and error.errno in CLOSED:
             raise Mistake(
