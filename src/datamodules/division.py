@@ -27,9 +27,6 @@ SHARED_OPTIONS = (
 )  # fmt: skip
 
 
-MOST_NUMBERS = 12  # as classes
-
-
 def is_decimal(name: str) -> bool:
     """Whether a class is called as a number."""
     return re.fullmatch(r"[+-]?\d+([.,]\d+)?", name) is not None
@@ -141,7 +138,8 @@ class Division:
                 undivided=self.corpus.undivided,
             )
         except TooFewSpeakers as error:
-            if len(self.classes) > MOST_NUMBERS and all(map(is_decimal, self.classes)):
+            labelled = sum(self.label in clip.labels for clip in self.clips)
+            if 2 * len(self.classes) > labelled and all(map(is_decimal, self.classes)):
                 raise Mistake(
                     f"task.label={self.label} has {len(self.classes)} different numbers: classes are learnt, and no"
                     " numbers; write into another column which class each belongs to, such as under 30 and over."

@@ -14,7 +14,7 @@ from auscult.explain.relevance.file import check_own
 from auscult.explain.relevance.question import Question
 from auscult.mistake import Mistake, Occupied
 from auscult.program.config import differences, read
-from auscult.program.earlier_run import holds_another
+from auscult.program.earlier_run import add_what_was_no_option, holds_another
 from auscult.run import folder as run_folder
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ def prepare(folder: Path, config: dict[str, Any], source: Source, question: Ques
     now, before = digest(config, source), digest_in(folder)
     held = read(folder) if (folder / "config.yaml").exists() else None
     if held is not None:
-        held.setdefault("smoothing", config["smoothing"])  # no option before; relevance does not depend on it
+        add_what_was_no_option(held, config)
     if held is not None and "attribution" in held and (changed := differences(held, config)):
         raise Occupied(holds_another(folder, "an explanation", changed))
     if before is not None and before != now:

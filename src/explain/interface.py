@@ -24,8 +24,9 @@ from auscult.datamodules.recording import ClipSettings
 from auscult.explain.attribution.base import Attribution, as_attribution, attribution_of
 from auscult.explain.domain.domains import Domain
 from auscult.explain.domain.explain import explain as explain_clips
-from auscult.explain.recording import waveform_of
+from auscult.explain.show.audible import SMOOTHING_SECONDS
 from auscult.explain.show.explanation import Explanation
+from auscult.explain.waveform import waveform_of
 from auscult.mistake import Mistake
 from auscult.modules.model import Model
 from auscult.plain_data import shown
@@ -73,6 +74,7 @@ def explain(
     attribution: str | Mapping[str, Any] | Callable[..., Tensor] = "lrp_epsilon_plus",
     domain: str | Mapping[str, Any] | Domain | Callable[[Model, int], Domain] = "input",
     target: str | int | None = None,
+    smoothing: float = SMOOTHING_SECONDS,
 ) -> Explanation:
     """Explains the prediction of a model for one recording.
 
@@ -89,11 +91,14 @@ def explain(
         domain: where relevance is looked at: a name in conf/domain, a name with options, a `Domain`, or a callable
             `(model, samples) -> Domain`.
         target: the class whose logit is explained, by name or number; None: the likeliest class.
+        smoothing: of relevance of samples before it is heard, in seconds, see `audible.sounds`; 0: as published.
 
     Raises:
         Mistake: the recording cannot be used, the attribution, domain or class is unknown, or the model cannot be
             explained in this way.
     """
+    if isinstance(model, str | Path):
+        raise Mistake("explain(model, recording) takes a model first; auscult.load(…) gives that of a checkpoint.")
     if not isinstance(model, Model):
         raise Mistake(f"a {type(model).__name__} is no model; wrap it: Model(network, classes=[…], sample_rate=…).")
     settings = model.settings if isinstance(model, TrainedModel) else None
@@ -115,6 +120,7 @@ def explain(
         biases=None if explained.biases is None else float(explained.biases),
         shape=shape,
         cut=cut,
+        smoothing=smoothing,
     )
 
 

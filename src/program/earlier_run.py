@@ -15,6 +15,7 @@ METRICS, LAST = "metrics.json", "checkpoints/last.ckpt"
 FAILED, LEFT_OUT = "error.txt", "left_out.txt"  # why a job of a multirun has no metrics.json
 # what runs did from before these were options: a stopped one is the same still
 BEFORE: dict[str, Any] = {
+    "smoothing": 0.005,  # of explanations, whose relevance does not depend on it
     "weights": "best",
     "data.placement": "each_epoch",
     "data.clip.preparation": "cleaned",

@@ -29,6 +29,7 @@ from auscult.program.earlier_run import (
     METRICS,
     RUN,
     SWEEP,
+    add_what_was_no_option,
     complete_metrics,
     has_checkpoints,
     held_in,
@@ -196,7 +197,8 @@ def check_run(folder: Path, config: DictConfig, program: str, check: Callable[[D
         raise Occupied(holds_a_run(folder))
     if program == "explain":
         checked = check(asked)
-        if changed := differences({"smoothing": checked["smoothing"], **held}, checked):  # earlier versions have none
+        add_what_was_no_option(held, checked)
+        if changed := differences(held, checked):
             raise Occupied(holds_another(folder, "an explanation", changed))
     if program == "benchmark" and held:
         asked_now = plain(asked)

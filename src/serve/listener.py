@@ -11,9 +11,10 @@ import torch
 
 from auscult.datamodules.audio.audio_file import BadRecording
 from auscult.explain.interface import attribution_from, domain_from, explain, load
-from auscult.explain.recording import clip_of
+from auscult.explain.show.audible import SMOOTHING_SECONDS
 from auscult.explain.show.clip import picture
 from auscult.explain.show.media import Picture, Sound
+from auscult.explain.waveform import clip_of
 from auscult.mistake import Mistake
 from auscult.serve.upload import BadUpload
 
@@ -48,6 +49,7 @@ class Listener:
         attributions, domains: names that visitors can choose from.
         device: where the network runs.
         allow: packages of the user's own that the network may come from.
+        smoothing: of relevance of samples before it is heard, in seconds.
 
     Raises:
         Mistake: the checkpoint cannot be read, or cannot be asked one of the choices.
@@ -60,7 +62,9 @@ class Listener:
         domains: list[str],
         device: torch.device,
         allow: Sequence[str] = (),
+        smoothing: float = SMOOTHING_SECONDS,
     ) -> None:
+        self.smoothing = smoothing
         self.model = load(checkpoint, allow).to(device)
         self.trained: dict[str, Any] = self.model.config
         settings = self.model.settings
@@ -108,7 +112,9 @@ class Listener:
         with self.turn:
             method, place = self.attributions[attribution], self.domains[domain]
             try:
-                explained = explain(self.model, clip, attribution=method, domain=place, target=asked)
+                explained = explain(
+                    self.model, clip, attribution=method, domain=place, target=asked, smoothing=self.smoothing
+                )
             except Mistake as mistake:
                 raise BadUpload(f"{str(mistake)[:1].upper()}{str(mistake)[1:]}") from mistake
             relevance = explained.relevance.numpy()

@@ -26,7 +26,8 @@ def page(config: dict[str, Any]) -> FastAPI:
     """
     hush()
     device = trainer_of(**config["trainer"], devices=1, logger=False, enable_checkpointing=False).strategy.root_device
-    listener = Listener(config["checkpoint"], config["attributions"], config["domains"], device, config["allow"])
+    choices = config["attributions"], config["domains"]
+    listener = Listener(config["checkpoint"], *choices, device, config["allow"], config["smoothing"])
     return application(listener, config["names"])
 
 

@@ -59,6 +59,7 @@ def check(cfg: DictConfig) -> dict[str, Any]:
         if config.get("checkpoint_2") not in (None, ""):
             config["checkpoint_2"] = other_checkpoint("checkpoint_2", config["checkpoint_2"], config["checkpoint"])
     if page == "live":
+        check_number(config, "smoothing", float, 0, 1, False)
         for option, group in (("attributions", "attribution"), ("domains", "domain")):
             config[option] = listed(config, option, group)
     for group, names in PATHS.items():
@@ -95,6 +96,7 @@ def check_study(config: dict[str, Any]) -> None:
     study = config["study"]
     for option, low in (("clips", 2), ("training", 0), ("attention", 0), ("seed", 0)):
         check_number(config, f"study.{option}", int, low, 10**6, False)
+    check_number(config, "study.smoothing", float, 0, 1, False)
     if study["name"] is not None and not re.fullmatch(r"[^\W_][\w-]*", str(study["name"])):
         raise Mistake(f"study.name={study['name']} is not made of letters, digits, hyphens and underscores.")
     if study["name"] is not None:

@@ -34,7 +34,7 @@ def page(config: dict[str, Any]) -> FastAPI:
     folder = Path(asked["root"]) / asked["name"]
     conditions = [Condition.of(name) for name in asked["conditions"]]
     checkpoints = [path for path in (config["checkpoint"], config["checkpoint_2"]) if path]
-    options = {name: asked[name] for name in ("clips", "training", "attention", "seed", "primary")}
+    options = {name: asked[name] for name in ("clips", "training", "attention", "seed", "primary", "smoothing")}
     materials = prepared(folder, checkpoints, conditions, options, config["data"], config["allow"])
     study = Study(materials, conditions, options["training"], options["attention"], options["seed"])
     return application(study, config["names"])
@@ -56,6 +56,7 @@ class Study:
         self.materials = materials
         self.plan = Plan(materials.clips, conditions, materials.classes, training, attention, seed)
         self.store = Store(materials.folder / "answers.sqlite")
+        self.store.require_conditions([condition.name for condition in conditions])
 
     @property
     def length(self) -> int:

@@ -54,6 +54,8 @@ def read(folder: Path) -> Answers:
     manifest = manifest_of(folder)
     clips = pd.DataFrame(manifest["chosen"])
     store = Store(folder / "answers.sqlite")
+    if "conditions" in manifest["asked"]:
+        store.require_conditions(map(str, manifest["asked"]["conditions"]))
     table = store.answers()
     if table.empty:
         raise Mistake(f"results={folder} has no answers yet; come back when somebody has taken part.")

@@ -83,9 +83,10 @@ def prepared(
         folder: the study's.
         checkpoints: whose networks are explained; each brings its share of the clips.
         conditions: to be compared.
-        options: `{clips, training, attention, seed, primary}` of the plan. Of all clips, to judge and to practise with,
-            half are such that a network got wrong, or as many as there are. `primary` are the comparisons that the
-            study is for, as `Comparison.of` takes them; a study that has begun without keeps none.
+        options: `{clips, training, attention, seed, primary, smoothing}` of the plan. Of all clips, to judge and to
+            practise with, half are such that a network got wrong, or as many as there are. `primary` are the
+            comparisons that the study is for, as `Comparison.of` takes them; a study that has begun without keeps
+            none.
         data: `{root, csv, speakers, cache_dir}`, where the recordings lie now.
         allow: packages of the user's own that networks may come from.
 
@@ -119,6 +120,8 @@ def prepared(
     if "primary" not in held["asked"]:  # nobody can name it any more before anybody answers
         log.warning("%s is of an earlier version and names no primary comparison: all that it finds explores.", folder)
         asked.pop("primary", None)
+    if "smoothing" not in held["asked"]:  # its sounds are as published
+        asked.pop("smoothing", None)
     if changed := [name for name, value in asked.items() if held["asked"].get(name) != value]:
         raise Mistake(f"{folder} holds a study with other {', '.join(changed)}; choose another study.name.")
     for comparison in held["primary"]:

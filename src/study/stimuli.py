@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from hydra import compose
 from rich.console import Console
 from rich.progress import track
 
@@ -23,7 +22,7 @@ from auscult.explain.show.audible import wav
 from auscult.explain.show.clip import View, picture, sounds_of
 from auscult.mistake import Mistake
 from auscult.modules.model import Model
-from auscult.program.config import plain
+from auscult.program.conf import choice
 from auscult.study.plan import Condition, StudyClip
 
 log = logging.getLogger(__name__)
@@ -101,11 +100,11 @@ def made(
     order = [each for each in chain.from_iterable(zip_longest(*parts)) if each is not None]
     warn_of_few(order, count, options["training"])
     attributions = sorted({condition.attribution for condition in conditions if condition.form != "none"})
-    nodes = {each: plain(compose("explain", [f"attribution={each}"]).attribution) for each in attributions}
-    methods = {each: attribution_of(node) for each, node in nodes.items()}
+    methods = {each: attribution_of(choice("attribution", each)) for each in attributions}
     console = Console(stderr=True)
     shown = track(order, "explaining clips", console=console, disable=not console.is_terminal, transient=True)
-    return [show(stimuli, number, network, row, methods) for number, (network, row) in enumerate(shown)]
+    how = methods, options["smoothing"]
+    return [show(stimuli, number, network, row, *how) for number, (network, row) in enumerate(shown)]
 
 
 def warn_of_few(order: list[tuple[Listened, int]], count: int, training: int) -> None:
@@ -125,7 +124,9 @@ def warn_of_few(order: list[tuple[Listened, int]], count: int, training: int) ->
         )
 
 
-def show(stimuli: Stimuli, number: int, network: Listened, row: int, methods: dict[str, Any]) -> StudyClip:
+def show(
+    stimuli: Stimuli, number: int, network: Listened, row: int, methods: dict[str, Any], smoothing: float
+) -> StudyClip:
     """Draws and sounds one clip under each attribution.
 
     A clip sounds equally loud under all conditions. `sounds` makes the sounds of one attribution quieter where one of
@@ -135,11 +136,12 @@ def show(stimuli: Stimuli, number: int, network: Listened, row: int, methods: di
         number: of the clip in the study.
         row: of the clip in the network's source.
         methods: attribution -> what computes it.
+        smoothing: of relevance of samples before it is heard, in seconds.
     """
     source, model, predicted = network.source, network.model, int(network.predicted[row])
     batch = source.dataset.__getitems__([row])["waveform"]  # (1, 1, T)
     domain, waveform = Input(model, batch.shape[-1]), batch[0, 0].numpy()  # (T,)
-    view = View.of(domain.model, tuple(domain.model.silence(batch.shape[-1]).shape[1:]))
+    view = View.of(domain.model, tuple(domain.model.silence(batch.shape[-1]).shape[1:]), smoothing)
     heard: dict[str, dict[str, np.ndarray]] = {}
     axes: dict[str, list[float]] = {}
     for each, method in methods.items():

@@ -5,7 +5,7 @@ import re
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from auscult.mistake import Mistake
+from auscult.plain_data import shown
 from auscult.study.plan import Trial
 
 TABLES = """
@@ -170,6 +171,16 @@ class Store:
             if not all(isinstance(value, str) and len(value) <= LONGEST for value in table[name]):
                 raise Mistake(f"{self.path} holds a {name} that is no short text, as of no study; restore it.")
         return table
+
+    def require_conditions(self, names: Iterable[str]) -> None:
+        """Raises a Mistake if an answer is under another condition, as where the file is of another study."""
+        with self._connection() as connection:
+            answered = {str(row[0]) for row in connection.execute("SELECT DISTINCT condition FROM answers")}
+        if unknown := sorted(answered - set(names)):
+            raise Mistake(
+                f"{self.path} has answers under {shown(unknown[0])}, which the study.json beside it does not name: it"
+                " is of another study; put this one's own back."
+            )
 
     def handed_out(self) -> pd.DataFrame:
         """When each trial was first handed out: participant, trial, moment. Studies from before it was kept have none.

@@ -17,7 +17,14 @@ TRIALS = TRAINING + ATTENTION + CLIPS
 
 
 def make(folder: Path, checkpoints: list[Path], cache: Path, **changed: Any) -> Materials:
-    plan = {"clips": CLIPS, "training": TRAINING, "attention": ATTENTION, "seed": 0, "primary": PRIMARY}
+    plan = {
+        "clips": CLIPS,
+        "training": TRAINING,
+        "attention": ATTENTION,
+        "seed": 0,
+        "primary": PRIMARY,
+        "smoothing": 0.005,
+    }
     conditions = changed.pop("conditions", CONDITIONS)
     data = {"root": None, "cache_dir": str(cache)}
     with initialize_config_dir(str(CONF), version_base="1.3"):

@@ -226,3 +226,16 @@ def test_a_study_that_nobody_took_part_in_is_no_result(tmp_path):
     folder = simulated(tmp_path / "pilot", {}, people=0)
     with pytest.raises(Mistake, match="has no answers yet"):
         read(folder)
+
+
+def test_answers_of_another_study_are_not_analysed(tmp_path):
+    folder = simulated(tmp_path / "study", {"visual": 0.5, "audible": 0.5, "none": 0.5}, people=2)
+    manifest = json.loads((folder / "study.json").read_text())
+    for conditions, is_own in (([condition.name for condition in CONDITIONS], True), (["visual/lrp", "none"], False)):
+        manifest["asked"]["conditions"] = conditions
+        (folder / "study.json").write_text(json.dumps(manifest))
+        if is_own:
+            assert not read(folder).table.empty
+            continue
+        with pytest.raises(Mistake, match=r"has answers under audible/lrp, which the study\.json .*another study"):
+            read(folder)

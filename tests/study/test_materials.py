@@ -37,6 +37,7 @@ def test_materials_are_made_once_and_kept(materials, trained, cache_dir):
         {"seed": 1},
         {"attention": 2},
         {"training": 1},
+        {"smoothing": 0.0},
     ):
         with pytest.raises(Mistake, match=f"holds a study with other {next(iter(changed))}; choose another study.name"):
             make(materials.folder, [trained("audionet", "sex")], cache_dir, **changed)
@@ -48,7 +49,7 @@ def test_a_study_that_has_begun_without_a_primary_comparison_goes_on_without(
     folder = tmp_path / "pilot"
     shutil.copytree(materials.folder, folder)
     held = json.loads((folder / MANIFEST).read_text())
-    del held["asked"]["primary"]
+    del held["asked"]["primary"], held["asked"]["smoothing"]
     (folder / MANIFEST).write_text(before := json.dumps(held))
     assert make(folder, [trained("audionet", "sex")], cache_dir).clips == materials.clips
     assert "names no primary comparison: all that it finds explores." in caplog.text
@@ -104,7 +105,7 @@ def test_two_servers_that_begin_a_study_show_the_same(trained, cache_dir, tmp_pa
 
     def begin(seed: int) -> Materials | str:
         try:
-            plan = {"clips": CLIPS, "training": TRAINING, "attention": 0, "seed": seed}
+            plan = {"clips": CLIPS, "training": TRAINING, "attention": 0, "seed": seed, "smoothing": 0.005}
             return prepared(tmp_path, checkpoint, CONDITIONS[:1], plan, data)
         except Mistake as mistake:
             return str(mistake)

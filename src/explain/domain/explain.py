@@ -1,7 +1,9 @@
 """The one way from clips to relevance: front end, logits, target, relevance."""
 
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -72,3 +74,8 @@ def target_of(target: Target, logits: Tensor, label: Tensor | None = None) -> Te
         assert label is not None
         return label
     return torch.full((len(logits),), int(target), dtype=torch.int64, device=logits.device)
+
+
+def relative_to_logit(relevance: Any, logit: Any) -> np.ndarray:
+    """Relevance as a share of |logit|, for numbers or arrays (N,); a logit of 0 counts as the least above it."""
+    return np.asarray(relevance / np.maximum(np.abs(logit), np.finfo(np.float32).tiny))

@@ -13,6 +13,7 @@ from sklearn.metrics import balanced_accuracy_score
 from auscult.datamodules.source import Source
 from auscult.explain.attribution.gradients import GradientXInput, IntegratedGradients
 from auscult.explain.attribution.lrp import LRP
+from auscult.explain.domain.explain import relative_to_logit
 from auscult.explain.intervention.effect import compare
 from auscult.explain.measures.catalogue import measure_of
 from auscult.explain.measures.intervals import SpeakerIntervals
@@ -76,17 +77,13 @@ class Results:
         """
         if not isinstance(self.question.attribution, CONSERVING):
             return np.full(len(self.logit), np.nan)
-        return np.abs(self.total + self.apart + np.nan_to_num(self.biases) - self.logit) / self.magnitude
+        missing = np.abs(self.total + self.apart + np.nan_to_num(self.biases) - self.logit)
+        return relative_to_logit(missing, self.logit)
 
     @property
     def share_of_biases(self) -> np.ndarray:
         """Relevance of the network's biases / logit, (N,). NaN if it is not known."""
-        return self.biases / np.copysign(self.magnitude, self.logit)
-
-    @property
-    def magnitude(self) -> np.ndarray:
-        """|logit|, (N,), above zero."""
-        return np.maximum(np.abs(self.logit), np.finfo(np.float32).tiny)
+        return relative_to_logit(self.biases, self.logit) * np.copysign(1, self.logit)
 
     @cached_property
     def total(self) -> np.ndarray:
@@ -125,7 +122,7 @@ class Results:
             metrics["conservation_error/median"] = float(np.median(error))
             metrics["conservation_error/highest"] = float(error.max())
         if self.apart.any():
-            metrics["apart/median"] = float(np.median(np.abs(self.apart) / self.magnitude))
+            metrics["apart/median"] = float(np.median(relative_to_logit(np.abs(self.apart), self.logit)))
         if np.nan_to_num(self.biases).any():
             metrics["biases/median"] = float(np.nanmedian(np.abs(self.share_of_biases)))
         for name, values in self.measured.items():

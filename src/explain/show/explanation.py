@@ -8,8 +8,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from auscult.explain.domain.explain import relative_to_logit
 from auscult.explain.show import plots
-from auscult.explain.show.audible import wav
+from auscult.explain.show.audible import SMOOTHING_SECONDS, wav
 from auscult.explain.show.clip import View, drawn, sounds_of
 from auscult.explain.show.media import Sound
 from auscult.mistake import Mistake
@@ -31,6 +32,7 @@ class Explanation:
         biases: relevance that the network's biases got; None if the attribution does not separate it.
         shape: shape of the network's input without the batch: (1, T), (1, F), (1, F, N) or another one.
         cut: whether the recording is longer than the model's clips, so that only its loudest part was used.
+        smoothing: of relevance of samples before it is heard, in seconds.
     """
 
     model: Model
@@ -42,6 +44,7 @@ class Explanation:
     biases: float | None
     shape: tuple[int, ...]
     cut: bool
+    smoothing: float = SMOOTHING_SECONDS
 
     @property
     def sample_rate(self) -> int:
@@ -66,7 +69,7 @@ class Explanation:
         """
         logit = float(self.logits[self.model.classes.index(self.target)])
         total = float(self.relevance.double().sum()) + self.apart + (self.biases or 0.0)
-        return abs(total - logit) / max(abs(logit), float(np.finfo(np.float32).tiny))
+        return float(relative_to_logit(abs(total - logit), logit))
 
     @cached_property
     def view(self) -> View:
@@ -75,7 +78,7 @@ class Explanation:
         Raises:
             Mistake: the front end does not name the axes.
         """
-        return View.of(self.model, self.shape)
+        return View.of(self.model, self.shape, self.smoothing)
 
     def plot(self) -> Figure:
         """Draws the clip and its relevance, red for the target and blue against it.
