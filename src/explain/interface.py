@@ -101,6 +101,8 @@ def explain(
         raise Mistake("explain(model, recording) takes a model first; auscult.load(…) gives that of a checkpoint.")
     if not isinstance(model, Model):
         raise Mistake(f"a {type(model).__name__} is no model; wrap it: Model(network, classes=[…], sample_rate=…).")
+    if not isinstance(smoothing, int | float) or isinstance(smoothing, bool) or not 0 <= smoothing <= 1:
+        raise Mistake(f"smoothing={shown(smoothing)} is no number from 0 to 1 second.")
     settings = model.settings if isinstance(model, TrainedModel) else None
     waveform, cut = waveform_of(recording, sample_rate, model.sample_rate, settings)
     method, number = attribution_from(attribution), class_of(target, model.classes)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from scipy.ndimage import gaussian_filter1d
 from torch import nn
 
 import auscult
@@ -120,6 +121,24 @@ def test_what_is_asked_has_a_name_or_options_or_is_an_object():
     torch.testing.assert_close(few, many)  # of a linear network, the gradient is the same everywhere
 
 
+def test_relevance_is_heard_smoothed_or_as_published():
+    smoothed, published, by_default = (
+        auscult.explain(linear(), tone(), **how) for how in ({"smoothing": 0.005}, {"smoothing": 0}, {})
+    )
+    relevance = published.relevance.numpy()
+    torch.testing.assert_close(smoothed.relevance, published.relevance, rtol=0, atol=0)
+    for explanation, gain in (
+        (published, relevance),
+        (smoothed, gaussian_filter1d(relevance, 40, mode="nearest")),  # 5 ms at 8 kHz
+        (by_default, gaussian_filter1d(relevance, 40, mode="nearest")),
+    ):
+        heard, expected = (
+            explanation.sounds["positive"][100:-100],
+            (gain.clip(0) * tone().numpy())[100:-100],
+        )  # no fades
+        np.testing.assert_allclose(heard / np.abs(heard).max(), expected / np.abs(expected).max(), atol=1e-5)
+
+
 def test_a_model_is_left_as_it_was():
     model = linear()
     model.network.append(nn.Dropout(0.9))
@@ -194,7 +213,7 @@ def test_a_notebook_shows_a_mistake_as_a_sentence():
         ({"recording": torch.zeros(800), "sample_rate": 8000}, "the recording cannot be listened to (silent)"),
         ({"recording": tone(80)}, "the model cannot be given 80 samples (0.01 s at 8000 Hz): RuntimeError: mat1"),
         ({"model": nn.Identity()}, "a Identity is no model; wrap it"),
-        ({"model": "dog.wav"}, "takes a model first; auscult.load(…) gives that of a checkpoint."),
+        ({"model": "dog.wav"}, "explain(model, recording) takes a model first; auscult.load(…) gives"),
         ({"attribution": "gradcam"}, "attribution=gradcam is unknown; choose one of amplitude, "),
         ({"attribution": "lrp"}, "attribution=lrp is unknown; choose one of amplitude, "),
         ({"attribution": "lrp_epsilonplus"}, "attribution=lrp_epsilonplus is unknown; choose one of lrp_epsilon_plus,"),
@@ -207,6 +226,8 @@ def test_a_notebook_shows_a_mistake_as_a_sentence():
         ({"domain": "frequency", "attribution": "gradient"}, "Gradient says how the logit changes with the input"),
         ({"target": "hihg"}, "target=hihg is no class of the model; choose high."),
         ({"target": 2}, "target=2 is no class of the model; name one, or a number under 2."),
+        ({"smoothing": -0.005}, "smoothing=-0.005 is no number from 0 to 1 second."),
+        ({"smoothing": "5 ms"}, "smoothing=5 ms is no number from 0 to 1 second."),
     ],
 )  # fmt: skip
 def test_a_mistake_is_said_in_a_sentence(options, sentence):

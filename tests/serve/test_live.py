@@ -147,7 +147,7 @@ def test_the_names_it_may_be_called_by(options, names, tmp_path):
 @pytest.mark.parametrize(
     ("page", "own"),
     [
-        ("live", {"attributions", "domains"}),
+        ("live", {"attributions", "domains", "smoothing"}),
         ("record", {"record.root", "record.words", "record.repetitions"}),
         ("study", {"checkpoint_2", "data.root", "data.cache_dir", "study.name", "study.root", "study.primary.pairs"}),
     ],
