@@ -2,11 +2,13 @@
 
     python -m results                      the rows, and which have been measured
     python -m results make alexnet-sex     runs a row, from where it was stopped, and notes its figures
+    python -m results make alexnet-sex fold=2,3 seed=1      a part of a row, with options of its own
     python -m results check alexnet-sex    runs it anew: does it lie within its spread?
     python -m results write                writes the tables of RESULTS.md from what was noted
 
 `rows.yaml` has the rows, and `noted.csv` what they gave: a line per run and figure, with the version that was run,
-and the date. A row that explains needs the networks of the row that trains them, in the same folder.
+and the date. A run is noted within a minute of its end. A row that explains needs the networks of the row that trains
+them, in the same folder.
 
 The spread of a row that trains is what another seed may change: two standard errors of the difference between two runs
 of the row. How far seeds spread is measured on the row that was run with several, fold by fold, and taken for the
@@ -16,6 +18,8 @@ others. The spread of what explanations give is the interval over speakers that 
 import argparse
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -36,6 +40,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="?", choices=("list", "make", "check", "write"), default="list")
     parser.add_argument("row", nargs="?", help="of results/rows.yaml")
+    parser.add_argument("part", nargs="*", help="options in the place of the row's own: fold=2,3")
     parser.add_argument("--az", default="../shared/data/audiomnist_az", help="where AudioMNIST_AZ lies")
     parser.add_argument("--esc10", default="../shared/data/esc10", help="where ESC-10 lies, or ESC-50")
     parser.add_argument("--folder", type=Path, default=ROOT / "multirun/results", help="of the runs")
@@ -44,11 +49,14 @@ def main() -> None:
     if options.what in ("make", "check") and options.row not in rows:
         parser.error(f"{options.row} is no row; name one of {', '.join(rows)}")
     places = {"az": options.az, "esc10": options.esc10, "runs": str(options.folder.absolute())}
+    if options.what in ("make", "check"):
+        row, name = part_of(rows[options.row], options.part), "-".join([options.row, *options.part])
     if options.what == "make":
-        note(run(options.row, rows[options.row], places, options.folder / options.row))
+        for runs in run(options.row, row, places, options.folder / name):
+            note(runs)
     if options.what == "check":
-        again = options.folder / f"{options.row}-{date.today()}"
-        sys.exit(0 if holds(noted(), run(options.row, rows[options.row], places, again)) else 1)
+        *_, again = run(options.row, row, places, options.folder / f"{name}-{date.today()}")
+        sys.exit(0 if holds(noted(), again) else 1)
     if options.what == "write":
         write(rows, noted())
     if options.what == "list":
@@ -56,15 +64,32 @@ def main() -> None:
         print("\n".join(f"{name:32} {measured.get(name, 'not measured')}" for name in rows))
 
 
-def run(name: str, row: dict[str, Any], places: dict[str, str], folder: Path) -> pd.DataFrame:
-    """Runs what the row has, and reads what came of it, in `COLUMNS`.
+def part_of(row: dict[str, Any], part: list[str]) -> dict[str, Any]:
+    """The row with other options, `name=value`, in the place of its own of the same name."""
+    names = {option.partition("=")[0] for option in part}
+    kept = [option for option in row["options"] if str(option).partition("=")[0] not in names]
+    return {**row, "options": [*kept, *part]}
+
+
+def run(name: str, row: dict[str, Any], places: dict[str, str], folder: Path) -> Iterator[pd.DataFrame]:
+    """Runs what the row has, and reads again and again what came of it, in `COLUMNS`.
 
     Args:
         places: what stands for the words in braces in the row's options.
+
+    Raises:
+        subprocess.CalledProcessError: the program failed.
     """
     version = begin(folder)
-    subprocess.run([*command_of(row, places), f"hydra.sweep.dir={folder}"], cwd=ROOT, check=True)
-    return figures_in(folder, name, row).assign(version=version, date=str(date.today()))
+    command = [*command_of(row, places), f"hydra.sweep.dir={folder}"]
+    with subprocess.Popen(command, cwd=ROOT) as program:
+        status = None
+        while status is None:
+            with suppress(subprocess.TimeoutExpired):
+                status = program.wait(60)
+            yield figures_in(folder, name, row).assign(version=version, date=str(date.today()))
+    if status:
+        raise subprocess.CalledProcessError(status, command)
 
 
 def command_of(row: dict[str, Any], places: dict[str, str]) -> list[str]:

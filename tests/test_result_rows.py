@@ -74,6 +74,26 @@ def test_a_row_is_of_one_version(tmp_path):
         rows.begin(tmp_path / "rows/a")
 
 
+def test_a_part_of_a_row_has_options_of_its_own():
+    row = {"says": "A | x", "options": ["model=a", "fold=0,1,2,3", "seed=0,1", "data.root={az}"]}
+    part = rows.part_of(row, ["fold=2", "seed=1"])
+    assert part == {"says": "A | x", "options": ["model=a", "data.root={az}", "fold=2", "seed=1"]}
+    assert rows.part_of(row, []) == row
+
+
+def test_runs_are_noted_as_they_end(tmp_path, monkeypatch):
+    """A program that fails after its first run loses none of it."""
+    code = "import os, sys; os.makedirs('0/.hydra'); open('0/.hydra/overrides.yaml', 'w').write('[fold=2]');"
+    code += """open('0/metrics.json', 'w').write('{"test/accuracy": 0.9}'); sys.exit(3)"""
+    monkeypatch.setattr(rows, "ROOT", tmp_path)
+    monkeypatch.setattr(rows, "begin", lambda folder: "abc123")
+    monkeypatch.setattr(rows, "command_of", lambda row, places: [rows.sys.executable, "-c", code])
+    runs = rows.run("a", {}, {}, tmp_path)
+    assert next(runs)[["row", "fold", "value", "version"]].to_numpy().tolist() == [["a", 2, 0.9, "abc123"]]
+    with pytest.raises(rows.subprocess.CalledProcessError):
+        next(runs)
+
+
 def job(folder, *overrides: str):
     """The folder of a job of a multirun."""
     (folder / ".hydra").mkdir(parents=True)
