@@ -20,7 +20,7 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from auscult.explain.options import check_benchmark
+from auscult.explain.options import check_benchmark, look_at_checkpoints
 from auscult.program import command_line
 from auscult.program.conf import CONF
 
@@ -32,7 +32,7 @@ def main(cfg: DictConfig) -> float | None:
 
 def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str]) -> float | None:
     """Explains by every attribution, and writes the leaderboard."""
-    check_benchmark(cfg)
+    look_at_checkpoints(check_benchmark(cfg))
     from auscult.leaderboard import (
         compare as leaderboard,  # only now: it takes seconds to import, and --help should not wait
     )

@@ -20,6 +20,7 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
+from auscult.explain.options import look_at_checkpoints
 from auscult.mistake import Mistake
 from auscult.program import command_line
 from auscult.program.conf import CONF
@@ -34,6 +35,7 @@ def main(cfg: DictConfig) -> float | None:
 def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str]) -> float | None:
     """Serves until it is interrupted."""
     checked = options.check(cfg)
+    look_at_checkpoints(checked)
     try:
         # only now: it takes seconds to import, and wrong options should not wait
         server, page = import_module("auscult.serve.server"), import_module(options.PAGES[checked["page"]])

@@ -26,6 +26,7 @@ from auscult.machine.processes import folder_of_first_process
 from auscult.program import command_line, config, earlier_run, paths
 from auscult.program.conf import CONF
 from auscult.program.explain_by import explanations_of
+from auscult.run.changes import check_changes
 
 SAID_AGAIN = ("logger", "trainer.accelerator", "trainer.devices", "trainer.strategy", "data.cache_dir", "allow")
 
@@ -42,6 +43,7 @@ def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str])
         checked["ckpt_path"] = paths.checkpoint_to_go_on_with(checked["ckpt_path"])
     division = None
     if checked["ckpt_path"]:
+        check_changes(checked, overrides)
         from auscult.run.resume import resumed
 
         checked = resumed(checked, overrides)

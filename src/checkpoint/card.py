@@ -21,11 +21,10 @@ from auscult.modules.classifier import optimizer_options
 from auscult.parts import build_part, class_of
 from auscult.plain_data import NotPlain, plain_data, shown
 from auscult.program.config import check_values
+from auscult.program.paths import DOWNLOADS, PLACES
 
 SPLITS = ("train", "validation", "test")
 LONGEST_NAME = 1000  # characters, of a class or a speaker: a recording without one is named by its path
-DOWNLOADS = ("download", "url")  # left out of a card
-PLACES = ("root", "csv", "speakers")  # of recordings and tables, among a corpus's options
 
 
 def checked_card(card: Any, allow: Sequence[str] = ()) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from auscult.checkpoint.card import checked_card
 from auscult.checkpoint.file import Foreign, look_through
+from auscult.checkpoint.look import KEY, card_in, opening
 from auscult.files import replacing
 from auscult.machine.limits import TooMuch, bytes_at_most, seconds_at_most
 from auscult.mistake import Mistake
@@ -27,7 +28,6 @@ from auscult.plain_data import DEEPEST, MOST_VALUES, shown
 
 log = logging.getLogger(__name__)
 
-KEY = "auscult"
 MOST_SECONDS, MOST_BYTES = 7.0, 2**30  # to build a network, beside several times the size of its file
 
 
@@ -66,28 +66,11 @@ def open_checkpoint(path: str | Path, option: str = "ckpt_path", allow: Sequence
         Mistake: no such file, not a whole checkpoint, not one of this program, or one that wants to run code.
     """
     path = Path(path).expanduser()
-    if not path.is_file():
-        raise Mistake(f"{option}={path} is not a file; name a checkpoints/last.ckpt or best.ckpt of a run folder.")
-    in_run = path.parent.name == "checkpoints"  # elsewhere, what lies beside it may be anything
-    others = [other for other in sorted(path.parent.glob("*.ckpt")) if in_run and other.name != path.name]
-    way_out = f"copy it again, or use {others[0]}" if others else "copy it again, or train again"
-    damaged = f"{option}={path} cannot be read (truncated, damaged or not a checkpoint); {way_out}."
-    try:
+    with opening(path, option):
         look_through(path)
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         check_content(checkpoint)
-    except Foreign as error:
-        raise Mistake(
-            f"{option}={path} is not safe to open: it holds {shown(error)}, where train.py writes plain values and"
-            " tensors; use a checkpoint that train.py wrote."
-        ) from error
-    except OSError as error:
-        raise Mistake(f"{option}={path} cannot be read ({error.strerror}); check its permissions.") from error
-    except Exception as error:  # bytes that are no checkpoint make the reader stumble in any way
-        raise Mistake(damaged) from error
-    card = checkpoint.get(KEY) if isinstance(checkpoint, dict) else None
-    if not isinstance(card, dict) or not {"config", "classes", "speakers"} <= card.keys():
-        raise Mistake(f"{option}={path} was not written by train.py; use a checkpoint of a run folder.")
+    card = card_in(checkpoint, path, option)
     try:
         checkpoint[KEY] = checked_card(card, allow)
     except Mistake as mistake:

@@ -7,7 +7,11 @@ from typing import Any
 from hydra import compose
 from omegaconf import DictConfig, OmegaConf
 
+from auscult.checkpoint.look import card_of
+from auscult.explain.attribution.options import BOUNDS, check_option
+from auscult.explain.intervention.bounds import check_band, checked_factors
 from auscult.explain.measures.fractions import check_definition, checked_fractions
+from auscult.explain.relevance.target import check_target
 from auscult.machine.hardware import check_devices
 from auscult.mistake import Mistake
 from auscult.program.conf import choices_of
@@ -46,6 +50,25 @@ def check_explanation(cfg: DictConfig) -> dict[str, Any]:
     return config
 
 
+def look_at_checkpoints(config: dict[str, Any]) -> None:
+    """Looks at the checkpoints that a checked configuration names, before PyTorch is imported to open them.
+
+    Raises:
+        Mistake: one of them cannot be read or is none of `train.py`, or the target is no class of the first.
+    """
+    for option in ("checkpoint", "checkpoint_2", "control"):
+        if config.get(option) in (None, ""):
+            continue
+        classes = card_of(config[option], option)["classes"]
+        if option == "checkpoint" and "target" in config and is_names(classes):
+            check_target(config["target"], classes)
+
+
+def is_names(value: Any) -> bool:
+    """Whether a value out of a file is a list of names. One that is not is named when the checkpoint is opened."""
+    return isinstance(value, list) and len(value) < 1000 and all(isinstance(name, str) for name in value)
+
+
 def check_question(cfg: DictConfig) -> dict[str, Any]:
     """Checks all options but the files, as `check_explanation` does.
 
@@ -56,6 +79,7 @@ def check_question(cfg: DictConfig) -> dict[str, Any]:
     for option, kind, low, high, nullable in NUMBERS:
         check_number(config, option, kind, low, high, nullable)
     check_perturbation(config)
+    check_parts(config)
     config["allow"] = packages(config)
     config["trainer"] = check_trainer(config.get("trainer"), explaining=True)
     check_devices(config["trainer"])
@@ -116,6 +140,23 @@ def check_input(config: dict[str, Any]) -> None:
             data[option] = beside if os.path.exists(beside) else data[option]
 
 
+def check_parts(config: dict[str, Any]) -> None:
+    """Checks what needs no network of the attribution's and the intervention's options; the rest when they are built.
+
+    Raises:
+        Mistake: the first that is wrong.
+    """
+    attribution, intervention = config.get("attribution") or {}, config.get("intervention") or {}
+    if str(attribution.get("_target_")).startswith("auscult."):
+        for option in sorted(BOUNDS.keys() & attribution.keys()):
+            check_option(option, attribution[option], several=True)
+    if str(intervention.get("_target_")).startswith("auscult."):
+        if "factors" in intervention:
+            checked_factors(intervention["factors"])
+        if "low_hz" in intervention:
+            check_band(intervention["low_hz"], intervention.get("high_hz"), intervention.get("edge_hz", 50))
+
+
 def check_perturbation(config: dict[str, Any]) -> None:
     """Raises a Mistake if the fractions of features or of energy are no fractions, or their definition is unknown."""
     check_definition("perturbation.definition", config["perturbation"]["definition"])
@@ -134,9 +175,9 @@ def check_benchmark(cfg: DictConfig) -> dict[str, Any]:
     config = check_question(cfg)
     checked_fractions(config["perturbation"]["fractions"])
     listed(config, "attributions", "attribution"), listed(config, "domains", "domain")
-    checkpoint = checkpoint_at("checkpoint", config["checkpoint"])
+    config["checkpoint"] = checkpoint_at("checkpoint", config["checkpoint"])
     if config["control"] not in (None, ""):
-        other_checkpoint("control", config["control"], checkpoint)
+        config["control"] = other_checkpoint("control", config["control"], config["checkpoint"])
     return config
 
 

@@ -27,7 +27,7 @@ from auscult.explain.measures.control import check_classes
 from auscult.explain.measures.energy import CURVES
 from auscult.explain.measures.stability import CASCADE
 from auscult.explain.options import check_explanation, listed, target_of
-from auscult.explain.relevance.question import check_target
+from auscult.explain.relevance.target import check_target
 from auscult.leaderboard.page import write
 from auscult.leaderboard.ranking import Entry
 from auscult.mistake import Mistake

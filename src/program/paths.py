@@ -12,6 +12,8 @@ from auscult.plain_data import shown
 
 CHECKPOINTS = (b"PK\x03\x04", b"\x80")  # PyTorch's formats of today and before
 RECORDINGS = (b"RIFF", b"fLaC", b"OggS", b"ID3", b"FORM", b"\xff\xfb", b"\x00\x00\x00\x20ftyp")
+DOWNLOADS = ("download", "url")  # of a corpus: not for a file to say
+PLACES = ("root", "csv", "speakers")  # of recordings and tables, among a corpus's options
 MOST_COMPARED = 2**31  # bytes
 BEST, LAST = "best.ckpt", "last.ckpt"
 

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from auscult.checkpoint.card import DOWNLOADS, PLACES, check_places
+from auscult.checkpoint.card import check_places
 from auscult.checkpoint.checkpoint import KEY, open_checkpoint
 from auscult.mistake import Mistake
 from auscult.parts import holds_parts, is_allowed
@@ -19,15 +18,12 @@ from auscult.plain_data import shown
 from auscult.program.conf import CONF, selected
 from auscult.program.config import check_values
 from auscult.program.explain_by import explains, explanations_of
+from auscult.program.paths import DOWNLOADS, PLACES
 from auscult.program.trainer_options import check_trainer, check_training
+from auscult.run.changes import changes
 
 log = logging.getLogger(__name__)
 
-GROUPS = ("data", "task", "model", "optimizer")  # what a checkpoint is bound to
-# what decides how many steps a run takes
-STEPS = tuple(
-    f"trainer.{name}" for name in ("max_epochs", "max_steps", "accumulate_grad_batches", "limit_train_batches")
-)
 # of `trainer`, what decides which numbers come out: all else says where and how to compute them
 COMPUTING = (
     "precision", "max_epochs", "min_epochs", "max_steps", "min_steps", "max_time", "gradient_clip_val",
@@ -36,17 +32,6 @@ COMPUTING = (
     "deterministic", "benchmark", "sync_batchnorm",
 )  # fmt: skip
 RUNNING = ("accelerator", "devices", "strategy")
-# what may be said anew
-FREE = (
-    "trainer.",
-    "logger",
-    "callbacks",
-    "allow",
-    "keep_last",
-    "ckpt_path",
-    "data.cache_dir",
-    *(f"data.{name}" for name in (*PLACES, *DOWNLOADS)),
-)
 # Lightning's callbacks that neither take functions nor say where to write
 LIGHTNINGS = (
     "BackboneFinetuning", "DeviceStatsMonitor", "EarlyStopping", "GradientAccumulationScheduler",
@@ -112,35 +97,6 @@ def check_length(trainer: dict[str, Any], checkpoint: dict[str, Any], path: str)
                 f"trainer.{name}={most} is less than the {count} that ckpt_path={path} has behind it; say {count} to"
                 " test the run as it is, or more to go on with it."
             )
-
-
-def changes(own: dict[str, Any], given: dict[str, Any], overrides: list[str]) -> list[str]:
-    """The options that the command line says anew.
-
-    Raises:
-        Mistake: one of them that the checkpoint is bound to.
-    """
-    path, said = given["ckpt_path"], []
-    for override in OverridesParser.create().parse_overrides(overrides):
-        name = override.key_or_group
-        value, chosen = selected(given, name), selected(own, name)
-        if name in GROUPS:
-            value, chosen = override.value(), own[name].get("name")
-        elif value is None:  # no option of a configuration, as experiment=…
-            value = override.value()
-        if name.startswith(FREE):
-            said.append(name)
-        elif value != chosen:
-            raise Mistake(
-                f"ckpt_path={path} was trained with {name}={shown(chosen)}, not {value}; leave {name} out to resume"
-                " that run, or leave ckpt_path out to start another."
-            )
-        if name in STEPS and value != chosen and "total_steps" in own["optimizer"]["schedule"]:
-            raise Mistake(
-                f"{name}={value} cannot change when resuming: the run's one-cycle schedule ends with its"
-                f" {shown(chosen)}; leave {name} out, or start another run."
-            )
-    return said
 
 
 def logger_of(own: dict[str, Any], given: dict[str, Any], said: list[str]) -> dict[str, Any]:

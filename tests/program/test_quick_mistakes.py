@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from tests.conftest import ROOT, SPOKEN_PATTERN
 
@@ -42,3 +43,34 @@ def test_it_is_named_without_pytorch(program, words, says, spoken_folder, tmp_pa
     sentence = said(program, *(word.replace("{spoken}", str(spoken_folder)) for word in words), cwd=tmp_path)
     assert says in sentence and sentence.count("\n") == 1
     assert not list(tmp_path.glob("*/*/*/config.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("program", "words", "says"),
+    [
+        ("explain", ["target=woman"], "target=woman is unknown; choose predicted, true, or one of 0, 1, 2"),
+        ("explain", ["attribution=integrated_gradients", "attribution.steps=0"], "attribution.steps=0 is not a whole"),
+        ("explain", ["attribution=rise", "attribution.cells=[5,0]"], "attribution.cells=0 is not a whole number of 1"),
+        ("explain", ["attribution=freqrise", "attribution.keep=50"], "attribution.keep=50 is not a number from 0 to 1"),
+        ("explain", ["intervention=keep_band", "intervention.low_hz=4e3"], "4000.0 is not below intervention.high_hz"),
+        ("explain", ["intervention=scale_waveform", "intervention.factors.male=0"], "factors.male=0 is not a number"),
+        ("explain", ["checkpoint={cut}"], "cut.ckpt cannot be read (truncated, damaged or not a checkpoint)"),
+        ("explain", ["checkpoint={other}"], "other.ckpt was not written by train.py"),
+        ("explain", ["control={other}"], "control={other} was not written by train.py"),
+        ("benchmark", ["target=Predicted"], "target=Predicted is unknown; choose predicted, true"),
+        ("serve", ["checkpoint={cut}"], "cut.ckpt cannot be read"),
+        ("serve", ["page=study", "study.name=a", "checkpoint_2={other}"], "checkpoint_2={other} was not written by"),
+        ("train", ["ckpt_path={copy}", "model=alexnet"], "was trained with model=melcnn, not alexnet"),
+        ("train", ["ckpt_path={cut}"], "cut.ckpt cannot be read"),
+    ],
+)
+def test_what_is_wrong_with_a_checkpoint_is_named_without_pytorch(program, words, says, trained, tmp_path):
+    checkpoint = trained("melcnn", "digit")
+    places = {name: tmp_path / f"{name}.ckpt" for name in ("copy", "cut", "other")}
+    places["copy"].write_bytes(checkpoint.read_bytes())
+    places["cut"].write_bytes(checkpoint.read_bytes()[:-100])
+    torch.save({"state_dict": {"a": torch.zeros(2)}}, places["other"])
+    if program != "train" and not any(word.startswith("checkpoint=") for word in words):
+        words = [f"checkpoint={checkpoint}", *words]
+    sentence = said(program, *(word.format(**places) for word in words), cwd=tmp_path)
+    assert says.format(**places) in sentence and sentence.count("\n") == 1

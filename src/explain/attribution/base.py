@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from auscult.build import build_named
 from auscult.mistake import Mistake
-from auscult.program.numbers import check_number
 
 
 class Attribution(ABC):
@@ -143,8 +142,3 @@ def baseline_of(baseline: float | None, silence: Tensor | None, input: Tensor) -
     if baseline is None and silence is not None:
         return silence.to(input)
     return torch.full_like(input[:1], 0.0 if baseline is None else baseline)
-
-
-def check_option(option: str, value: Any, kind: type, low: float = -1e9, nullable: bool = False) -> None:
-    """Raises a Mistake unless an option of an attribution is a number of this type, not below `low`."""
-    check_number({"attribution": {option: value}}, f"attribution.{option}", kind, low, 1e9, nullable)

@@ -5,7 +5,8 @@ import zlib
 import torch
 from torch import Tensor, nn
 
-from auscult.explain.attribution.base import Attribution, baseline_of, check_option, explaining
+from auscult.explain.attribution.base import Attribution, baseline_of, explaining
+from auscult.explain.attribution.options import check_option
 
 
 class Amplitude(Attribution):
@@ -18,7 +19,7 @@ class Amplitude(Attribution):
     asks_logits_only = starts_from_silence = True
 
     def __init__(self, baseline: float | None = None) -> None:
-        check_option("baseline", baseline, float, nullable=True)
+        check_option("baseline", baseline)
         self.baseline = baseline
 
     def __call__(self, network: nn.Module, input: Tensor, target: Tensor, silence: Tensor | None = None) -> Tensor:
@@ -36,7 +37,7 @@ class Random(Attribution):
     asks_logits_only = True
 
     def __init__(self, seed: int = 0) -> None:
-        check_option("seed", seed, int, low=0)
+        check_option("seed", seed)
         self.seed = seed
 
     def __call__(self, network: nn.Module, input: Tensor, target: Tensor) -> Tensor:

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad
 
-from auscult.explain.attribution.base import Attribution, check_option, explaining
+from auscult.explain.attribution.base import Attribution, explaining
+from auscult.explain.attribution.options import check_option
 from auscult.mistake import Mistake
 
 SCORES = ("logit", "probability")
@@ -41,14 +42,14 @@ class FreqRISE(Attribution):
     def __init__(
         self, masks: int = 3000, cells: int = 200, keep: float = 0.5, score: str = "logit", seed: int = 0
     ) -> None:
-        check_option("masks", masks, int, low=1)
-        check_option("cells", cells, int, low=1)
-        check_option("keep", keep, float, low=0)
-        if not 0 < keep <= 1:
-            raise Mistake(f"attribution.keep={keep} must be above 0, and not above 1.")
+        check_option("masks", masks)
+        check_option("cells", cells)
+        check_option("keep", keep)
+        if keep == 0:
+            raise Mistake(f"attribution.keep={keep} must be above 0.")
         if score not in SCORES:
             raise Mistake(f"attribution.score={score} is unknown; choose {' or '.join(SCORES)}.")
-        check_option("seed", seed, int, low=0)
+        check_option("seed", seed)
         self.masks, self.cells, self.keep, self.score, self.seed = masks, cells, keep, score, seed
 
     def __call__(self, network: nn.Module, input: Tensor, target: Tensor) -> Tensor:

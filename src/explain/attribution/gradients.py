@@ -5,7 +5,8 @@ import itertools
 import torch
 from torch import Tensor, nn
 
-from auscult.explain.attribution.base import Attribution, baseline_of, check_option, explaining, input_gradient
+from auscult.explain.attribution.base import Attribution, baseline_of, explaining, input_gradient
+from auscult.explain.attribution.options import check_option
 
 
 class Gradient(Attribution):
@@ -42,8 +43,8 @@ class IntegratedGradients(Attribution):
     starts_from_silence = True
 
     def __init__(self, steps: int = 32, baseline: float | None = None) -> None:
-        check_option("steps", steps, int, low=1)
-        check_option("baseline", baseline, float, nullable=True)
+        check_option("steps", steps)
+        check_option("baseline", baseline)
         self.steps, self.baseline = steps, baseline
 
     def __call__(self, network: nn.Module, input: Tensor, target: Tensor, silence: Tensor | None = None) -> Tensor:
@@ -71,9 +72,9 @@ class SmoothGrad(Attribution):
     is_slope = True
 
     def __init__(self, noise: float = 0.1, samples: int = 25, seed: int = 0) -> None:
-        check_option("noise", noise, float, low=0)
-        check_option("samples", samples, int, low=1)
-        check_option("seed", seed, int, low=0)
+        check_option("noise", noise)
+        check_option("samples", samples)
+        check_option("seed", seed)
         self.noise, self.samples, self.seed = noise, samples, seed
 
     def __call__(self, network: nn.Module, input: Tensor, target: Tensor) -> Tensor:

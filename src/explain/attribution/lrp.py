@@ -13,9 +13,10 @@ from zennit.composites import SpecialFirstLayerMapComposite, layer_map_base
 from zennit.core import BasicHook
 from zennit.types import Activation, Convolution, Linear
 
-from auscult.explain.attribution.base import Attribution, check_option, explaining
+from auscult.explain.attribution.base import Attribution, explaining
 from auscult.explain.attribution.lrp_check import ForwardCheck
 from auscult.explain.attribution.lrp_rules import AlphaBeta, Epsilon, Merge, Pass, Rule
+from auscult.explain.attribution.options import check_option
 from auscult.mistake import Mistake
 from auscult.modules.colours import Colours
 from auscult.plain_data import shown
@@ -88,9 +89,9 @@ class LRP(Attribution):
             raise Mistake(f"attribution.composite={composite} is unknown; choose one of {', '.join(COMPOSITES)}.")
         if not isinstance(zero_bias, bool):
             raise Mistake(f"attribution.zero_bias={shown(zero_bias)} is neither true nor false.")
-        check_option("epsilon", epsilon, float, low=1e-12)
-        check_option("low", low, float, nullable=True)
-        check_option("high", high, float, nullable=True)
+        check_option("epsilon", epsilon)
+        check_option("low", low)
+        check_option("high", high)
         self.low, self.high = low, high
         self.known: WeakSet[nn.Module] = WeakSet()  # networks that passed the check
         self.biases: Tensor | None = None

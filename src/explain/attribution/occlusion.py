@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from auscult.explain.attribution.base import Attribution, baseline_of, check_option, explaining, target_logit
+from auscult.explain.attribution.base import Attribution, baseline_of, explaining, target_logit
+from auscult.explain.attribution.options import check_option
 from auscult.mistake import Mistake
 
 
@@ -31,10 +32,9 @@ class Occlusion(Attribution):
         stride: float | Sequence[float] = 0.05,
         baseline: float | None = None,
     ) -> None:
-        for option, extent in (("window", window), ("stride", stride)):
-            for each in per_dimension(extent, dimensions=1):
-                check_option(option, each, float, low=1e-6)
-        check_option("baseline", baseline, float, nullable=True)
+        check_option("window", window, several=True)
+        check_option("stride", stride, several=True)
+        check_option("baseline", baseline)
         self.window, self.stride, self.baseline = window, stride, baseline
 
     def __call__(self, network: nn.Module, input: Tensor, target: Tensor, silence: Tensor | None = None) -> Tensor:

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from auscult.explain.attribution.base import Attribution, baseline_of, check_option, explaining
+from auscult.explain.attribution.base import Attribution, baseline_of, explaining
 from auscult.explain.attribution.occlusion import per_dimension
+from auscult.explain.attribution.options import check_option
 from auscult.mistake import Mistake
 
 
@@ -40,14 +41,13 @@ class RISE(Attribution):
         baseline: float | None = None,
         seed: int = 0,
     ) -> None:
-        check_option("masks", masks, int, low=1)
-        for each in per_dimension(cells, dimensions=1):
-            check_option("cells", each, int, low=1)
-        check_option("keep", keep, float, low=0)
+        check_option("masks", masks)
+        check_option("cells", cells, several=True)
+        check_option("keep", keep)
         if not 0 < keep < 1:
             raise Mistake(f"attribution.keep={keep} must be above 0 and below 1.")
-        check_option("baseline", baseline, float, nullable=True)
-        check_option("seed", seed, int, low=0)
+        check_option("baseline", baseline)
+        check_option("seed", seed)
         self.masks, self.cells, self.keep, self.baseline, self.seed = masks, cells, keep, baseline, seed
 
     def __call__(self, network: nn.Module, input: Tensor, target: Tensor, silence: Tensor | None = None) -> Tensor:

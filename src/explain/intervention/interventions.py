@@ -21,11 +21,10 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from auscult.explain.intervention.factors import checked_factors, for_classes, powers
+from auscult.explain.intervention.bounds import check_band, checked_factors, for_classes, powers
 from auscult.explain.intervention.pitch import at_pitch
 from auscult.mistake import Mistake
 from auscult.modules.model import Model
-from auscult.program.numbers import is_number
 
 Change = Callable[[Model, Tensor, Tensor], Tensor]
 
@@ -158,18 +157,13 @@ class KeepBand(Intervention):
 
     def __init__(self, sample_rate: int, low_hz: float | None, high_hz: float | None, edge_hz: float = 50.0) -> None:
         super().__init__(sample_rate)
+        check_band(low_hz, high_hz, edge_hz)
         for name, value in (("low_hz", low_hz), ("high_hz", high_hz)):
-            if value is not None and not (is_number(value) and 0 < value < sample_rate / 2):
+            if value is not None and value >= sample_rate / 2:
                 raise Mistake(
                     f"intervention.{name}={value} is neither null nor a frequency between 0 and"
                     f" {sample_rate / 2:g} Hz, half the sample rate."
                 )
-        if not is_number(edge_hz) or not 0 < edge_hz < float("inf"):
-            raise Mistake(f"intervention.edge_hz={edge_hz} is not a width above 0 Hz.")
-        if low_hz is None and high_hz is None:
-            raise Mistake("intervention.low_hz and intervention.high_hz are both null, so there is no band; set one.")
-        if low_hz is not None and high_hz is not None and low_hz >= high_hz:
-            raise Mistake(f"intervention.low_hz={low_hz} is not below intervention.high_hz={high_hz}.")
         self.low_hz, self.high_hz, self.edge_hz = low_hz, high_hz, edge_hz
 
     def __call__(self, model: Model, waveform: Tensor, label: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from auscult.explain.intervention.interventions import Change, Intervention
 from auscult.explain.measures import catalogue
 from auscult.explain.measures.measure import Measurement, Run
 from auscult.explain.measures.removal import Perturbation, Removal
+from auscult.explain.relevance.target import OF_CLIPS, check_target
 from auscult.mistake import Mistake
 from auscult.modules.model import Model
 
@@ -45,14 +46,6 @@ class Question:
         return [name for measurement in self.measurements for name in measurement.names]
 
 
-def check_target(target: str, classes: list[str]) -> None:
-    """Raises a Mistake if the target is unknown."""
-    if target not in ("predicted", "true", *classes):
-        close = next((name for name in classes if name.casefold() == target.casefold()), None)
-        choose = f"say target={close}" if close else f"choose predicted, true, or one of {', '.join(classes)}"
-        raise Mistake(f"target={target} is unknown; {choose}.")
-
-
 def question_of(config: dict[str, Any], model: Model, source: Source) -> Question:
     """Makes the question from the configuration of an explanation, and tries it on one clip.
 
@@ -70,7 +63,7 @@ def question_of(config: dict[str, Any], model: Model, source: Source) -> Questio
         raise Mistake("target=true needs labels, which input=… does not have; choose predicted, or a class by name.")
     if not labelled and config.get("intervention"):
         raise Mistake("intervention=… needs labels, which input=… does not have; leave one of them out.")
-    parts: dict[str, Any] = {"target": target if target in ("predicted", "true") else classes.index(target)}
+    parts: dict[str, Any] = {"target": target if target in OF_CLIPS else classes.index(target)}
     parts["attribution"] = attribution_of(config["attribution"])
     domain: Domain = build_named(config["domain"], "domain", model, source.dataset.length)
     parts["domain"] = domain

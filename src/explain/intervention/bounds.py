@@ -1,5 +1,6 @@
-"""The factors that multiply frequencies, one for each class."""
+"""What interventions are told: factors that multiply frequencies, one for each class, and bands. Imports no PyTorch."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,6 +24,19 @@ def checked_factors(factors: Mapping[Any, float]) -> dict[str, float]:
                 f"intervention.factors.{name}={factor} is not a number from {FACTORS[0]:g} to {FACTORS[1]:g}."
             )
     return {str(name): float(factor) for name, factor in factors.items()}
+
+
+def check_band(low_hz: Any, high_hz: Any, edge_hz: Any) -> None:
+    """Raises a Mistake unless both ends of a band are null or frequencies, in order, and its edges have a width."""
+    for name, value in (("low_hz", low_hz), ("high_hz", high_hz)):
+        if value is not None and not (is_number(value) and 0 < value < math.inf):
+            raise Mistake(f"intervention.{name}={value} is neither null nor a frequency above 0 Hz.")
+    if not is_number(edge_hz) or not 0 < edge_hz < math.inf:
+        raise Mistake(f"intervention.edge_hz={edge_hz} is not a width above 0 Hz.")
+    if low_hz is None and high_hz is None:
+        raise Mistake("intervention.low_hz and intervention.high_hz are both null, so there is no band; set one.")
+    if low_hz is not None and high_hz is not None and low_hz >= high_hz:
+        raise Mistake(f"intervention.low_hz={low_hz} is not below intervention.high_hz={high_hz}.")
 
 
 def powers(factors: Mapping[str, float], exponent: int) -> dict[str, float]:

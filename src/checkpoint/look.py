@@ -1,0 +1,91 @@
+"""Looks at a checkpoint without PyTorch, which takes seconds to import: a wrong one is to be named at once."""
+
+import pickle
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+from auscult.checkpoint.file import Foreign, look_through
+from auscult.mistake import Mistake
+from auscult.plain_data import shown
+
+KEY = "auscult"  # of the card in a checkpoint
+
+
+def card_of(path: str | Path, option: str) -> dict[str, Any]:
+    """Reads what a checkpoint says of itself; nothing that it holds is run, and none of its tensors are made.
+
+    Args:
+        path: the file.
+        option: the option that named it, for the message.
+
+    Returns:
+        Its card as the file has it, unchecked; see `card`.
+
+    Raises:
+        Mistake: see `opening` and `card_in`.
+    """
+    path = Path(path)
+    with opening(path, option):
+        look_through(path)
+        with ZipFile(path) as archive:
+            content = next(archive.read(name) for name in archive.namelist() if name.endswith("/data.pkl"))
+        held = WithoutTensors(BytesIO(content)).load()
+    return card_in(held, path, option)
+
+
+@contextmanager
+def opening(path: Path, option: str) -> Iterator[None]:
+    """Says in a sentence why a checkpoint cannot be read.
+
+    Raises:
+        Mistake: no such file, not a whole checkpoint, or one that wants to run code.
+    """
+    if not path.is_file():
+        raise Mistake(f"{option}={path} is not a file; name a checkpoints/last.ckpt or best.ckpt of a run folder.")
+    in_run = path.parent.name == "checkpoints"  # elsewhere, what lies beside it may be anything
+    others = [other for other in sorted(path.parent.glob("*.ckpt")) if in_run and other.name != path.name]
+    way_out = f"copy it again, or use {others[0]}" if others else "copy it again, or train again"
+    try:
+        yield
+    except Foreign as error:
+        raise Mistake(
+            f"{option}={path} is not safe to open: it holds {shown(error)}, where train.py writes plain values and"
+            " tensors; use a checkpoint that train.py wrote."
+        ) from error
+    except OSError as error:
+        raise Mistake(f"{option}={path} cannot be read ({error.strerror}); check its permissions.") from error
+    except Exception as error:  # bytes that are no checkpoint make a reader stumble in any way
+        raise Mistake(f"{option}={path} cannot be read (truncated, damaged or not a checkpoint); {way_out}.") from error
+
+
+def card_in(checkpoint: Any, path: Path, option: str) -> dict[str, Any]:
+    """The card of what a checkpoint holds; raises a Mistake if there is none."""
+    card = checkpoint.get(KEY) if isinstance(checkpoint, dict) else None
+    if not isinstance(card, dict) or not {"config", "classes", "speakers"} <= card.keys():
+        raise Mistake(f"{option}={path} was not written by train.py; use a checkpoint of a run folder.")
+    return card
+
+
+class WithoutTensors(pickle.Unpickler):
+    """Reads plain containers, and puts an empty object in the place of whatever a pickle makes by a name."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        return OrderedDict if (module, name) == ("collections", "OrderedDict") else Unread
+
+    def persistent_load(self, pid: Any) -> "Unread":
+        return Unread()
+
+
+class Unread:
+    """Stands for a tensor."""
+
+    def __init__(self, *arguments: Any) -> None:
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        pass

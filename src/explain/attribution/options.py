@@ -1,0 +1,39 @@
+"""The numbers among the options of attributions. Imports no PyTorch: a wrong one is to be named at once."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from auscult.program.numbers import check_number
+
+# type, lowest, highest, whether null is allowed; an option means the same in every attribution that has it
+BOUNDS: dict[str, tuple[type, float, float, bool]] = {
+    "baseline": (float, -1e9, 1e9, True),
+    "cells": (int, 1, 1e9, False),
+    "epsilon": (float, 1e-12, 1e9, False),
+    "high": (float, -1e9, 1e9, True),
+    "keep": (float, 0, 1, False),
+    "low": (float, -1e9, 1e9, True),
+    "masks": (int, 1, 1e9, False),
+    "noise": (float, 0, 1e9, False),
+    "samples": (int, 1, 1e9, False),
+    "seed": (int, 0, 1e9, False),
+    "steps": (int, 1, 1e9, False),
+    "stride": (float, 1e-6, 1e9, False),
+    "window": (float, 1e-6, 1e9, False),
+}
+
+
+def check_option(option: str, value: Any, several: bool = False) -> None:
+    """Checks the number that an option of an attribution has.
+
+    Args:
+        option: its name, one of `BOUNDS`.
+        value: what it has.
+        several: whether it may have a list, a number for each dimension of the input.
+
+    Raises:
+        Mistake: it is no number, or one that is out of range.
+    """
+    is_list = several and isinstance(value, Sequence) and not isinstance(value, str)
+    for each in value if is_list else [value]:
+        check_number({"attribution": {option: each}}, f"attribution.{option}", *BOUNDS[option])

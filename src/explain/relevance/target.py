@@ -1,0 +1,15 @@
+"""Of which class relevance is asked."""
+
+from collections.abc import Sequence
+
+from auscult.mistake import Mistake
+
+OF_CLIPS = ("predicted", "true")  # that differ from clip to clip
+
+
+def check_target(target: str, classes: Sequence[str]) -> None:
+    """Raises a Mistake if the target is unknown."""
+    if target not in (*OF_CLIPS, *classes):
+        close = next((name for name in classes if name.casefold() == target.casefold()), None)
+        choose = f"say target={close}" if close else f"choose predicted, true, or one of {', '.join(classes)}"
+        raise Mistake(f"target={target} is unknown; {choose}.")

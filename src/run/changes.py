@@ -1,0 +1,79 @@
+"""What a command line may say anew of a run that goes on; what it may not is named before PyTorch is imported."""
+
+from contextlib import suppress
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from auscult.checkpoint.look import card_of
+from auscult.former_names import with_current_names
+from auscult.mistake import Mistake
+from auscult.plain_data import NotPlain, plain_data, shown
+from auscult.program.conf import selected
+from auscult.program.paths import DOWNLOADS, PLACES
+
+GROUPS = ("data", "task", "model", "optimizer")  # what a checkpoint is bound to
+# what decides how many steps a run takes
+STEPS = tuple(
+    f"trainer.{name}" for name in ("max_epochs", "max_steps", "accumulate_grad_batches", "limit_train_batches")
+)
+# what may be said anew
+FREE = (
+    "trainer.",
+    "logger",
+    "callbacks",
+    "allow",
+    "keep_last",
+    "ckpt_path",
+    "data.cache_dir",
+    *(f"data.{name}" for name in (*PLACES, *DOWNLOADS)),
+)
+
+
+def check_changes(given: dict[str, Any], overrides: list[str]) -> None:
+    """Looks at the checkpoint that a run is to go on from, and at what the command line says anew.
+
+    Args:
+        given: the command line's configuration, checked; its `ckpt_path` names the checkpoint.
+        overrides: the command line's.
+
+    Raises:
+        Mistake: the checkpoint cannot be read, or see `changes`.
+    """
+    card = card_of(given["ckpt_path"], "ckpt_path")
+    with suppress(NotPlain, KeyError, TypeError, ValueError, AttributeError):  # said when the checkpoint is opened
+        changes(with_current_names(dict(plain_data(card["config"]))), given, overrides)
+
+
+def changes(own: dict[str, Any], given: dict[str, Any], overrides: list[str]) -> list[str]:
+    """The options that the command line says anew.
+
+    Args:
+        own: the checkpoint's configuration.
+        given: the command line's, checked; its `ckpt_path` names the checkpoint.
+        overrides: the command line's, such as `trainer.max_epochs=20`.
+
+    Raises:
+        Mistake: one of them that the checkpoint is bound to.
+    """
+    path, said = given["ckpt_path"], []
+    for override in OverridesParser.create().parse_overrides(overrides):
+        name = override.key_or_group
+        value, chosen = selected(given, name), selected(own, name)
+        if name in GROUPS:
+            value, chosen = override.value(), own[name].get("name")
+        elif value is None:  # no option of a configuration, as experiment=…
+            value = override.value()
+        if name.startswith(FREE):
+            said.append(name)
+        elif value != chosen:
+            raise Mistake(
+                f"ckpt_path={path} was trained with {name}={shown(chosen)}, not {value}; leave {name} out to resume"
+                " that run, or leave ckpt_path out to start another."
+            )
+        if name in STEPS and value != chosen and "total_steps" in own["optimizer"]["schedule"]:
+            raise Mistake(
+                f"{name}={value} cannot change when resuming: the run's one-cycle schedule ends with its"
+                f" {shown(chosen)}; leave {name} out, or start another run."
+            )
+    return said
