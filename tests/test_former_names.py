@@ -56,6 +56,7 @@ def test_names_are_those_of_today(former, current):
     assert current_name(former) == current
 
 
+@pytest.mark.slow
 def test_both_names_are_of_one_module():
     """In the order that makes a second copy most easily, and of parts that are compared by identity."""
     code = (

@@ -6,6 +6,7 @@ import shutil
 from typing import Any
 
 import numpy as np
+import pytest
 import soundfile
 
 import auscult
@@ -14,6 +15,7 @@ from tests.conftest import ROOT
 CELLS = json.loads((ROOT / "docs/auscult.ipynb").read_text(encoding="utf-8"))["cells"]
 
 
+@pytest.mark.slow
 def test_the_notebook_runs(ipython):
     known: dict[str, Any] = {}
     for cell in CELLS:

@@ -25,7 +25,7 @@ def test_what_is_written_here_is_read():
     ],
 )  # fmt: skip
 def test_all_else_is_refused_soon(text):
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(NotPlain):
         plain_yaml(text)
-    assert time.monotonic() - started < 10
+    assert time.process_time() - started < 10

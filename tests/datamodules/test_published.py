@@ -54,6 +54,7 @@ def test_resampling_is_fouriers(frames: int) -> None:
     np.testing.assert_allclose(resampled(samples, 48000, 8000), by_definition(samples, count), atol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frames", [31_003, 40_000, 47_999])
 def test_clips_are_the_originals_to_half_a_step(frames: int) -> None:
     samples = word(frames)

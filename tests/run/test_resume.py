@@ -127,6 +127,7 @@ def test_a_run_is_neither_overwritten_nor_resumed_on_other_speakers(train_here, 
     assert "was trained on other speakers" in train_here("ckpt_path=run/checkpoints/last.ckpt")
 
 
+@pytest.mark.slow
 def test_mistakes(train_here, tmp_path):
     assert train_here(*RUN, "trainer.max_epochs=1", "keep_last=true") == ""
     folder = tmp_path / "run/checkpoints"
@@ -184,6 +185,7 @@ def test_a_table_for_people_decides_nothing(tmp_path, content):
     assert aside.is_dir() if content is None else aside.read_bytes() == content
 
 
+@pytest.mark.slow
 def test_a_complete_run_lets_last_go_unless_it_is_asked_for(train_here, tmp_path):
     run = [*TINY, "model=alexnet", "task=sex"]
     assert train_here(*run, "hydra.run.dir=run") == ""

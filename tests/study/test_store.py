@@ -172,6 +172,7 @@ def test_who_joins_and_goes_away_does_not_fill_the_disk(tmp_path, monkeypatch):
     assert store.handed_out().empty and len(store.answers()) == 1
 
 
+@pytest.mark.slow
 def test_fifty_participants_at_once_lose_nothing(tmp_path):
     path, trials = tmp_path / "answers.sqlite", 12
     Store(path)
