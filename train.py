@@ -50,7 +50,9 @@ def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str])
         folder = Path(paths.run_folder_of(checked["ckpt_path"], str(folder)) or folder)
     else:
         from auscult.datamodules.division import Division
+        from auscult.datamodules.recording import ClipSettings
 
+        ClipSettings(**checked["data"]["clip"])  # refuses what no recording could satisfy
         division = Division.from_config(checked)
     from auscult.explain.trial import try_each
     from auscult.run import folder as run_folder  # only now: it takes seconds to import, and mistakes should not wait

@@ -82,19 +82,7 @@ def class_of(option: str, node: Any, allow: Sequence[str] = ()) -> type:
             f"{option} holds parts of its own (_target_ and the like), which no checkpoint can bring along; let"
             f" {shown(target)} build them, from plain options."
         )
-    module = target.rpartition(".")[0]
-    if not is_home(module, kind, allow):
-        package = shown(target.partition(".")[0])
-        if not module and kind.homes:
-            raise Mistake(
-                f"{option}._target_={package} is a name only; say its module, too: {kind.homes[-1]}.{package}."
-            )
-        homes = ", ".join((*(f"auscult.{room}" for room in HOMES), *kind.homes))
-        way_out = "put it there" if package == "auscult" else f"if the package is yours, say allow={package}"
-        raise Mistake(
-            f"{option}._target_={shown(target)} is no class that a checkpoint may name: it is of none of {homes};"
-            f" {way_out}."
-        )
+    check_home(option, target, allow)
     try:
         named = _named(target)
     except (ImportError, AttributeError) as error:
@@ -103,6 +91,21 @@ def class_of(option: str, node: Any, allow: Sequence[str] = ()) -> type:
     if not (isinstance(named, type) and issubclass(named, base)):
         raise Mistake(f"{option}._target_={shown(target)} is no {base.__name__}; name a subclass of it.")
     return named
+
+
+def check_home(option: str, target: str, allow: Sequence[str]) -> None:
+    """Raises a Mistake unless a part may come from the module that its name says. Imports nothing."""
+    kind, module, package = KINDS[option], target.rpartition(".")[0], shown(target.partition(".")[0])
+    if is_home(module, kind, allow):
+        return
+    if not module and kind.homes:
+        raise Mistake(f"{option}._target_={package} is a name only; say its module, too: {kind.homes[-1]}.{package}.")
+    homes = ", ".join((*(f"auscult.{room}" for room in HOMES), *kind.homes))
+    way_out = "put it there" if package == "auscult" else f"if the package is yours, say allow={package}"
+    raise Mistake(
+        f"{option}._target_={shown(target)} is no class that a checkpoint may name: it is of none of {homes};"
+        f" {way_out}."
+    )
 
 
 def _named(target: str) -> Any:

@@ -9,9 +9,10 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from auscult.former_names import with_current_names
+from auscult.former_names import current_name, with_current_names
 from auscult.machine.hardware import check_devices
 from auscult.mistake import Mistake
+from auscult.parts import KINDS, check_home
 from auscult.plain_data import NotPlain, plain_yaml, shown, text_of
 from auscult.program.complaint import sentence
 from auscult.program.conf import choices_of, listed_groups, selected
@@ -146,6 +147,10 @@ def check(cfg: DictConfig) -> dict[str, Any]:
     check_values(config)
     explanations_of(config)
     config["allow"] = packages(config)
+    for option in KINDS:
+        target = selected(config, f"{option}._target_")
+        if isinstance(target, str):  # which of them are needed is said when they are built
+            check_home(option, current_name(target), config["allow"])
     config["trainer"] = check_trainer(config["trainer"])
     check_training(config["trainer"])
     check_devices(config["trainer"])

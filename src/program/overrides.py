@@ -24,7 +24,8 @@ from auscult.program.hints import meant
 from auscult.program.paths import absolute, run_folder_of
 
 # whose options whoever gets them checks
-OPEN = ("trainer", "callbacks", "logger")
+OPEN = ("trainer", "callbacks")
+CLOSED = ("data.clip", "data.confound")  # in the options of a part: nothing else reads what is added to them
 TAKE_LISTS = ("trainer.devices",)  # though their usual value is a number
 OPTIONAL = ("experiment", "callbacks", "intervention", "attribution", "logger")  # of which none need be chosen
 MERGED = ("callbacks",)  # groups of which several choices make one
@@ -158,7 +159,11 @@ def check_sweep(overrides: Iterable[str], program: str) -> None:
 
 def is_open(option: str, overrides: Iterable[str], program: str) -> bool:
     """Whether an option is of a part, which takes more options than conf/ names and refuses by itself what it lacks."""
+    if option.rpartition(".")[0] in CLOSED:
+        return False
     config = OmegaConf.to_container(composed(overrides, program), resolve=False)
+    if option.startswith("logger."):
+        return selected(config, "logger.name") == "wandb"
     groups = option.split(".")[:-1]
     nodes = [selected(config, ".".join(groups[:count])) for count in range(1, len(groups) + 1)]
     return any(isinstance(node, dict) and "_target_" in node for node in nodes) and not owners_of(option)
