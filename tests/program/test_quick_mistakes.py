@@ -10,7 +10,13 @@ from tests.conftest import ROOT, SPOKEN_PATTERN
 
 WITHOUT_TORCH = """
 import sys
-sys.modules["torch"] = None  # what imports it fails
+
+class WithoutTorch:
+    def find_spec(name, path=None, target=None):
+        if name.partition(".")[0] == "torch":
+            raise ImportError("PyTorch takes seconds to import")
+
+sys.meta_path.insert(0, WithoutTorch)
 sys.path.insert(0, {root!r})
 sys.argv = [{program!r}, *sys.argv[1:]]
 import {program}
