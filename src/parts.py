@@ -6,9 +6,12 @@ package that the user named on the command line (`allow=my_package`); and its op
 nothing else either: what could not be opened later is refused before it is trained.
 """
 
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from difflib import get_close_matches
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -58,12 +61,33 @@ def build_part(
     """
     named = class_of(option, node, allow)
     options = {name: value for name, value in node.items() if name != "_target_"}
+    check_options(option, named, options, more)
     try:
         return named(*arguments, **options, **more)
     except TypeError as error:
         if "argument" in str(error):
             raise Mistake(f"{option}: {shown(error, 300)}.") from error
         raise
+
+
+def check_options(option: str, named: type, options: Collection[str], more: Collection[str] = ()) -> None:
+    """Raises a Mistake if a class does not know an option of its part, or an argument that it is built with."""
+    try:
+        parameters = signature(named).parameters.values()
+    except (TypeError, ValueError):  # of classes that are not written in Python
+        return
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return
+    names = [parameter.name for parameter in parameters]
+    if lacking := [name for name in more if name not in names]:
+        raise Mistake(f"{option}: {named.__name__} has to take the argument {lacking[0]}, with which it is built.")
+    if unknown := [name for name in options if name not in names]:
+        near = get_close_matches(unknown[0], names, n=1)
+        raise Mistake(
+            f"{option}.{shown(unknown[0])} is no option of {named.__name__}"
+            f"{f' (did you mean {near[0]}?)' if near else ''}; leave it out, or take it away with"
+            f" '~{option}.{shown(unknown[0])}' if a YAML brings it."
+        )
 
 
 def class_of(option: str, node: Any, allow: Sequence[str] = ()) -> type:
@@ -86,11 +110,24 @@ def class_of(option: str, node: Any, allow: Sequence[str] = ()) -> type:
     try:
         named = _named(target)
     except (ImportError, AttributeError) as error:
-        raise Mistake(f"{option}._target_={shown(target)} cannot be imported ({shown(error)}).") from error
+        raise Mistake(
+            f"{option}._target_={shown(target)} cannot be imported ({shown(error)}){_way_to_import(target, error)}."
+        ) from error
     base = _named(kind.base)
     if not (isinstance(named, type) and issubclass(named, base)):
-        raise Mistake(f"{option}._target_={shown(target)} is no {base.__name__}; name a subclass of it.")
+        what = "no class" if not isinstance(named, type) else f"no {base.__name__}"
+        raise Mistake(f"{option}._target_={shown(target)} is {what}; name a subclass of {kind.base}.")
     return named
+
+
+def _way_to_import(target: str, error: Exception) -> str:
+    """How a class could be imported that is not: by its right name, or from where its module lies."""
+    module, _, name = target.rpartition(".")
+    if isinstance(error, ModuleNotFoundError):
+        return "; start from the folder that holds it, or name that folder in PYTHONPATH"
+    names = {each.lower(): each for each in dir(sys.modules.get(module))}
+    near = get_close_matches(name.lower(), names, n=1)
+    return f"; say {module}.{names[near[0]]}, if you mean that" if near else ""
 
 
 def check_home(option: str, target: str, allow: Sequence[str]) -> None:
@@ -98,6 +135,8 @@ def check_home(option: str, target: str, allow: Sequence[str]) -> None:
     kind, module, package = KINDS[option], target.rpartition(".")[0], shown(target.partition(".")[0])
     if is_home(module, kind, allow):
         return
+    if re.search(r"[/\\]|\.py$", target):
+        raise Mistake(f"{option}._target_={shown(target)} is a path; say it as Python does: module.Class.")
     if not module and kind.homes:
         raise Mistake(f"{option}._target_={package} is a name only; say its module, too: {kind.homes[-1]}.{package}.")
     homes = ", ".join((*(f"auscult.{room}" for room in HOMES), *kind.homes))

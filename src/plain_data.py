@@ -1,6 +1,7 @@
 """What a file says is data: it is copied into plain containers, within bounds, before anything looks at it."""
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -110,3 +111,9 @@ def shown(text: Any, most: int = 80) -> str:
     """A text out of a file as a message can show it: short, on one line, without control characters."""
     line = "".join(letter if letter.isprintable() else "?" for letter in str(text)[: most + 1])
     return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def typed(value: Any) -> str:
+    """A value as a message shows it: a number that a YAML has in quotes is a text, and said to be one."""
+    is_quoted = isinstance(value, str) and re.fullmatch(r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?", value) is not None
+    return f"'{value}' (a text, by its quotes)" if is_quoted else str(value)

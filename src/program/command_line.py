@@ -30,7 +30,14 @@ from auscult.program import arguments, own_folder
 from auscult.program.complaint import sentence
 from auscult.program.conf import CONF
 from auscult.program.earlier_run import FAILED, LEFT_OUT
-from auscult.program.overrides import check_changed, check_experiment, check_ranges, check_resuming, check_sweep
+from auscult.program.overrides import (
+    check_changed,
+    check_experiment,
+    check_ranges,
+    check_resuming,
+    check_sweep,
+    check_unread,
+)
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +59,7 @@ def job(cfg: DictConfig, run: Run, way_on: WayOn) -> float | None:
         os.environ["TTY_COMPATIBLE"] = "0"  # progress bars of several jobs would overwrite each other: lines instead
     try:
         with interruption.of_job(lambda: _way_on(way_on, folder, sweep)), writing_to(folder, way_on):
+            check_unread(cfg, str(hydra_cfg.job.config_name))
             return run(cfg, folder, sweep, overrides_given())
     except Mistake as mistake:
         if sweep is None:
@@ -194,7 +202,10 @@ def sentence_of(error: Exception, words: list[str], program: str) -> str | None:
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark
         place = f"{yaml_with(error) or mark.name}, line {mark.line + 1}" if mark else "a YAML"
-        return f"{place}: {error.problem}; YAML is indented by spaces, and each line is of the form name: value."
+        way_out = "YAML is indented by spaces, and each line is of the form name: value"
+        if "escape" in str(error.problem):
+            way_out = "put what has a backslash in it between single quotes"
+        return f"{place}: {error.problem}; {way_out}."
     if isinstance(error, TypeError | AttributeError | AssertionError):  # Hydra's, of an override it did not expect
         if not any(f"{package}{os.sep}" in origin(error) for package in ("hydra", "omegaconf")):
             return None

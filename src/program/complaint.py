@@ -81,7 +81,9 @@ def several_values(match: re.Match[str], overrides: list[str], program: str) -> 
     is_number = isinstance(usual, float) or str(usual).startswith("${") or program == "study"
     if is_number and re.fullmatch(r"\d+,\d+", value):
         return f"{option}={value} has a comma; say {option}={value.replace(',', '.')}, or -m to run with both."
-    if isinstance(usual, list):
+    if (program, option) == ("train", "logger") and "wandb" in value.split(","):
+        return f"{option}={value}: say logger=wandb, as metrics.csv is written in any case."
+    if isinstance(usual, list) or option == "task.classes":
         return f"{option}={value} is a list, which takes brackets: say {in_shell(f'{option}=[{value}]')}."
     if program == "serve":
         return f"{option}={value} has several values; choose one, as serve.py runs with one."
@@ -92,8 +94,8 @@ def refers_to_nothing(match: re.Match[str], overrides: list[str], program: str) 
     """Of an option whose value is that of another one, which is not there."""
     group, _, name = match[1].partition(".")
     chosen = next((word.partition("=")[2] for word in overrides if word.startswith(f"{group}=")), "")
-    if name and chosen in choices_of(group):
-        return f"conf/{group}/{chosen}.yaml lacks {name}; begin with a copy of another one in conf/{group}."
+    if name and chosen and choices_of(group):
+        return f"the YAML of {group}={chosen} lacks {name}; begin with a copy of another one in conf/{group}."
     return f"{match[2]} refers to {match[1]}, which is no option; {HELP}."
 
 
@@ -102,6 +104,11 @@ def has_no_value(match: re.Match[str], overrides: list[str], program: str) -> st
     if match[1] == "checkpoint":
         return "checkpoint has no value; set it with checkpoint=…/checkpoints/best.ckpt, of a run folder."
     return f"{match[1]} has no value; say {match[1]}=… to set it."
+
+
+def swept(overrides: list[str]) -> str:
+    """The word of the command line that asks for a sweep over what is no list."""
+    return next((word for word in overrides if re.search(r"=(interval|tag|shuffle|sort)\(", word)), "a sweep")
 
 
 def unreadable(override: str) -> str:
@@ -190,6 +197,10 @@ def options(overrides: Iterable[str] = (), program: str = "train") -> list[str]:
 # what Hydra or OmegaConf says, and what explains it, of the match, the command line's overrides and the program
 COMPLAINTS: list[tuple[str, Callable[[re.Match[str], list[str], str], str | None]]] = [
     (r"Could not (?:find|load) '([^'\n]+)'", no_such_choice),
+    (
+        r"In '(experiment/[\w/.-]+?)': Could not override '\w+@experiment",
+        lambda match, *_: f"the YAML of {match[1].replace('/', '=', 1)} has to begin with the line # @package _global_.",
+    ),
     (r"Could not override '([^'\n]+)'", lambda match, *rest: no_such_option(match[1].split("@")[0], *rest)),
     (r"Ambiguous value for argument '([^'\n]+)'", several_values),
     (
@@ -205,6 +216,27 @@ COMPLAINTS: list[tuple[str, Callable[[re.Match[str], list[str], str], str | None
     (
         r"Could not delete from config. '([^']+)' does not exist",
         lambda match, *_: f"~{match[1]} takes away what is not there, or null in any case; leave it out.",
+    ),
+    (
+        r"does not support sweep type : (\w+)",
+        lambda _, overrides, *__: (
+            f"{swept(overrides)} is no list of values; say them, with commas in between: a=1,2,3."
+        ),
+    ),
+    (
+        r"Cannot find primary config",
+        lambda *_: "--config-path names another folder than conf/; say --config-dir, which adds a folder to it.",
+    ),
+    (
+        r"An item is already at '([^']+)'.*?prefix: '([^']+)'",
+        lambda match, *_: f"{match[1]} is an option already; say it without a plus: {match[2]}.",
+    ),
+    (
+        r"In '?([\w/.-]+?)'?: Override '(\w+) : (\w+)' is defined before '[^']*@override : ([\w/:]+)'",
+        lambda match, *_: (
+            f"conf/{match[1].removesuffix('.yaml')}.yaml: `- override /{match[4].replace(':', ': ')}`"
+            " wants a space behind its colon."
+        ),
     ),
     (
         r"Multiple values for (\w+). To override",

@@ -181,6 +181,8 @@ def check_values(config: dict[str, Any]) -> None:
     """
     for option, kind in NEEDED.items():
         value = selected(config, option)
+        if value is None and option not in ("fold", "seed"):
+            raise Mistake(f"{option} is missing{in_yaml_of(config, option)}.")
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             way_out = way_to(option, value) if kind is dict else ""
             raise Mistake(f"{option}={shown(value)} is not {NAMES_OF_KINDS[kind]}{way_out}.")
@@ -214,8 +216,20 @@ def check_values(config: dict[str, Any]) -> None:
     check_explain_by(config)
 
 
+def in_yaml_of(config: dict[str, Any], option: str) -> str:
+    """Where an option that every choice of its group has is to be written, and what it looks like there."""
+    group = option.partition(".")[0]
+    chosen = HydraConfig.get().runtime.choices.get(group) if HydraConfig.initialized() else None
+    if not chosen or not choices_of(group):
+        return ""
+    others = [name for name in choices_of(group) if name != chosen]
+    return f": conf/{group}/{chosen}.yaml lacks it; copy it from conf/{group}/{others[0]}.yaml"
+
+
 def way_to(option: str, value: Any) -> str:
     """How a group of options is to be said, which was given one value."""
+    if option == "optimizer.schedule":
+        return "; name its class: optimizer.schedule._target_=torch.optim.lr_scheduler.…"
     if str(value) in choices_of(option.replace(".", "/")):
         return f"; say {option.replace('.', '/')}={value}"
     group = option.partition(".")[0]

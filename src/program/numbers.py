@@ -3,6 +3,7 @@
 from typing import Any
 
 from auscult.mistake import Mistake
+from auscult.plain_data import typed
 from auscult.program.complaint import HELP
 
 
@@ -20,7 +21,7 @@ def check_number(config: dict[str, Any], option: str, kind: type, low: float, hi
     if not is_number(value) or (kind is int and not isinstance(value, int)) or not low <= value <= high:
         number = "a whole number" if kind is int else "a number"
         bounds = f"from {low:g} to {high:g}" if high < 1e5 else f"of {low:g} or more"
-        raise Mistake(f"{option}={value} is not {number} {bounds}{' or null' if nullable else ''}.")
+        raise Mistake(f"{option}={typed(value)} is not {number} {bounds}{' or null' if nullable else ''}.")
 
 
 def is_number(value: Any) -> bool:

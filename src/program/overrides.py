@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterable
 
-from omegaconf import OmegaConf
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
 
 from auscult.machine.hardware import ACCELERATORS
 from auscult.mistake import Mistake
@@ -60,6 +61,28 @@ def check_changed(overrides: Iterable[str], program: str) -> None:
             continue
         if not is_open(option, words, program) and option not in options(words, program):
             raise Mistake(no_such_option(option, words, program))
+
+
+def check_unread(cfg: DictConfig, program: str) -> None:
+    """Looks for options at the top of a YAML of the user's, which Hydra lets pass.
+
+    Raises:
+        Mistake: nothing would read one of them.
+    """
+    if program not in PROGRAMS:  # a YAML of the user's in its place
+        return
+    known = top_level(program)
+    if isinstance(OmegaConf.to_container(cfg, resolve=False).get("experiment"), dict):  # type: ignore[union-attr]
+        chosen = HydraConfig.get().runtime.choices.get("experiment")
+        raise Mistake(
+            f"the YAML of experiment={chosen} has to begin with the line # @package _global_: its options are read as"
+            " such only then."
+        )
+    for name in map(str, cfg):
+        if name not in known:
+            value = OmegaConf.to_container(cfg, resolve=False)[name]  # type: ignore[index,call-overload]
+            said = no_such_option(name, [f"{name}={value}"], program)
+            raise Mistake(f"a YAML of yours has an option that nothing reads: {said}")
 
 
 def refuse_label(word: str, groups: Iterable[str]) -> None:

@@ -8,6 +8,7 @@ import re
 from typing import Any, NamedTuple
 
 from auscult.mistake import Mistake
+from auscult.plain_data import typed
 
 
 class Number(NamedTuple):
@@ -202,7 +203,7 @@ def check_trainer(options: Any, explaining: bool = False) -> dict[str, Any]:
                     f"trainer.precision={value} is not known; say bf16-mixed, 16-mixed (on a GPU), 32-true, 64-true,"
                     " bf16-true or 16-true; null is 32."
                 )
-            raise Mistake(f"trainer.{name}={value} is not {kind}{' or null' if kind.nullable else ''}.")
+            raise Mistake(f"trainer.{name}={typed(value)} is not {kind}{' or null' if kind.nullable else ''}.")
     return {name: value for name, value in options.items() if name not in instead}
 
 

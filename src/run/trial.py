@@ -1,7 +1,10 @@
 """A network and its optimizer at work on one clip, before hours of training: what they cannot do is known then."""
 
+import logging
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -10,7 +13,10 @@ from auscult.datamodules.recording import ClipSettings
 from auscult.mistake import Mistake
 from auscult.modules.classifier import Classifier
 from auscult.modules.model import Model
+from auscult.parts import HOUSE
 from auscult.plain_data import shown
+
+log = logging.getLogger(__name__)
 
 
 def try_network(classifier: Classifier, settings: ClipSettings, own: bool) -> None:
@@ -18,7 +24,7 @@ def try_network(classifier: Classifier, settings: ClipSettings, own: bool) -> No
 
     Args:
         settings: of the clips.
-        own: whether parts of the network are the user's own, who wants to see where their code fails.
+        own: whether parts of the network are the user's own: the message says where their code fails, then.
 
     Raises:
         Mistake: the network cannot take what the front end gives, or gives no logit for each class.
@@ -32,11 +38,10 @@ def try_network(classifier: Classifier, settings: ClipSettings, own: bool) -> No
     except Mistake:
         raise
     except Exception as error:
-        if own:
-            raise
+        where = f" in {shown(place_of(error))}" if own else ""
         raise Mistake(
             f"model: {network} cannot take clips of data.clip.seconds={settings.seconds:g} at"
-            f" data.clip.sample_rate={settings.sample_rate} ({type(error).__name__}:"
+            f" data.clip.sample_rate={settings.sample_rate} ({type(error).__name__}{where}:"
             f" {shown(' '.join(str(error).split()), 160)}); change these, or the options of model.network."
         ) from error
     finally:
@@ -48,6 +53,23 @@ def try_network(classifier: Classifier, settings: ClipSettings, own: bool) -> No
             f"model.network: {network} gives {given} for one clip; logits of the shape (1, {len(classifier.classes)}),"
             " one for each class, are wanted."
         )
+    if bool((logits >= 0).all()) and abs(float(logits.sum()) - 1) < 1e-5:
+        log.warning(
+            "model.network: what %s gives is positive and sums to 1, as probabilities do; logits are wanted: leave"
+            " its softmax out", network,
+        )  # fmt: skip
+
+
+def place_of(error: BaseException) -> str:
+    """The file and line of the user's own code in which an error came up, for a message."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "site-packages" not in frame.filename and not is_ours(frame.filename)]
+    return f"{own[-1].filename}:{own[-1].lineno}" if own else "it"
+
+
+def is_ours(path: str) -> bool:
+    """Whether a source file is one of this program's."""
+    return Path(path).resolve().is_relative_to(HOUSE.resolve())
 
 
 def try_optimizer(classifier: Classifier, own: bool) -> None:
@@ -67,7 +89,10 @@ def try_optimizer(classifier: Classifier, own: bool) -> None:
         if own:
             raise
         reason = f"{type(error).__name__}: {shown(' '.join(str(error).split()), 160)}"
-        raise Mistake(f"optimizer: it does not take its options, or those of its schedule ({reason}).") from error
+        way_out = "; a list takes brackets, as 'optimizer.betas=[0.9,0.999]'" if "subscriptable" in reason else ""
+        raise Mistake(
+            f"optimizer: it does not take its options, or those of its schedule ({reason}){way_out}."
+        ) from error
 
 
 @contextmanager
