@@ -70,7 +70,7 @@ def test_a_class_of_one_recording_keeps_its_copies(root: Path, caplog: pytest.Lo
         if path != one:
             shutil.copy(one, path)
     assert sum(len(part) for part in samples_of(opened(root)).values()) == 24
-    assert "they stay, as nothing would be left of a class" in caplog.text
+    assert "they stay, as a class would lose all its clips" in caplog.text
 
 
 def test_copies_with_another_label_are_said(root: Path, caplog: pytest.LogCaptureFixture) -> None:
