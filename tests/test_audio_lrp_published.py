@@ -93,10 +93,8 @@ def test_a_fifth_is_drawn_at_random_and_the_leak_is_said(tmp_path, cache_dir, ca
     source_of = [clip.path.rsplit("/", 1)[1].split("-")[0] for clip in module.clips]
     shared = [clip for clip in test if source_of[clip] in {source_of[other] for other in train}]
     assert len(shared) > 20  # by chance, all six of a source are tested once in 15 000
-    said = (
-        f"Of 24 clips that are tested, {len(shared)} ({100 * len(shared) / 24:.0f} %) are cut from a source that trains"
-    )
-    assert said in caplog.text and "clips of one source stand on both sides" in caplog.text
+    count = f"Of 24 test clips, {len(shared)} ({100 * len(shared) / 24:.0f} %) share their source with training clips"
+    assert count in caplog.text and "clips of one source are in training and in test" in caplog.text
     assert "copies" not in caplog.text  # what is tested and validates is no copy of itself
     again = AudioDataModule.from_config(
         config.check(composed(EXPERIMENT, f"data.root={root}", f"data.cache_dir={cache_dir}")), module.speakers()
@@ -187,7 +185,7 @@ def test_it_runs_and_explains(train_here, tmp_path):
     assert metrics["val/accuracy"] == metrics["test/accuracy"]
     assert metrics["clips/train"] == 96 and metrics["clips/test"] == metrics["clips/validation"] == 24
     log = (tmp_path / "run/train.log").read_text()
-    assert "optimizer=audio_lrp: as published" in log and "clips of one source stand on both sides" in log
+    assert "optimizer=audio_lrp: as published" in log and "clips of one source are in training and in test" in log
     for name in ("audio_lrp_epsilon", "audio_lrp_flat"):
         assert (tmp_path / f"run/explanation/{name}/report.html").exists()
         with h5py.File(tmp_path / f"run/explanation/{name}/relevance.h5") as file:

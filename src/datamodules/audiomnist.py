@@ -14,13 +14,13 @@ from auscult.mistake import Mistake
 
 log = logging.getLogger(__name__)
 
-# The revision that stood at the head of the default branch in January 2026. An archive's checksum is not
-# published and may change with the packer, so the revision is pinned and the content counted instead.
+# The head of the default branch in January 2026. No checksum of the archive is published, and it may change with the
+# packer. So the revision is pinned, and the recordings in the archive are counted.
 URL = "https://github.com/soerenab/AudioMNIST/archive/630d7dab4c040882834de6fa21baf9a60372accd.zip"
 CLIPS, SPEAKERS = 30_000, 60
 
-# Speakers of each test fold as published: fold f tests on group f, validates on group f - 1 (modulo the
-# number of folds) and trains on the rest. The pool of "sex" is balanced: 12 female and 12 male speakers.
+# Published speakers of each test fold: fold f tests on group f, validates on group f - 1 (modulo the number of folds)
+# and trains on the rest. The groups of "sex" are balanced: 12 female and 12 male speakers.
 PUBLISHED_FOLDS: dict[str, list[list[str]]] = {
     "digit": [
         ["26", "52", "60", "18", "32", "42", "05", "13", "22", "33", "45", "51"],
@@ -41,15 +41,15 @@ FEMALE: frozenset[str] = frozenset(["12", "26", "28", "36", "43", "47", "52", "5
 
 
 class AudioMNIST(Corpus):
-    """`<root>/data/<speaker>/<digit>_<speaker>_<repetition>.wav` and `audioMNIST_meta.txt` (JSON).
+    """Reads `<root>/data/<speaker>/<digit>_<speaker>_<repetition>.wav` and `audioMNIST_meta.txt` (JSON).
 
-    Of the metadata only the sex is read. Ages are as people typed them: that of speaker 45 is 1234 (the repository's
-    issue 10).
+    Only the sex is read from the metadata. Ages are not reliable: that of speaker 45 is 1234 (the repository's issue
+    10).
 
     Args:
         root: the repository's folder, or the `data` folder in it.
-        download: fetch the public repository (about 1 GB) where there are no recordings yet.
-        url: the ZIP archive to fetch.
+        download: download the public repository (about 1 GB) if there are no recordings yet.
+        url: the ZIP archive to download.
     """
 
     def __init__(self, root: str | Path, download: bool = False, url: str = URL) -> None:
@@ -58,7 +58,7 @@ class AudioMNIST(Corpus):
         self.url = url
 
     def clips(self) -> list[Clip]:
-        """See `Corpus.clips`. Raises Mistake also where the download fails or the metadata are not JSON."""
+        """See `Corpus.clips`. Also raises a Mistake if the download fails or the metadata are not JSON."""
         clips = spoken_digits(self.root)
         if not clips and self.download:
             fetch(self.url, self.root, self._check_archive)
@@ -87,7 +87,7 @@ class AudioMNIST(Corpus):
             raise Mistake(f"the archive at data.url={self.url} holds no recordings in AudioMNIST's layout.")
 
     def _sexes(self) -> dict[str, str]:
-        """Speaker -> male or female, as far as the metadata file says."""
+        """Speaker -> male or female, for the speakers in the metadata file."""
         for path in (self.root / "data" / "audioMNIST_meta.txt", self.root / "audioMNIST_meta.txt"):
             try:
                 require_table(path)
@@ -103,14 +103,14 @@ class AudioMNIST(Corpus):
                     f"{path} is not the JSON file of AudioMNIST: fetch it again, or remove it to train tasks that need "
                     "no metadata."
                 ) from error
-        log.warning("there is no readable audioMNIST_meta.txt under %s: the sex of its speakers is unknown", self.root)
+        log.warning("there is no readable audioMNIST_meta.txt under %s: the sex of its speakers is unknown.", self.root)
         return {}
 
 
 def spoken_digits(root: Path) -> list[Clip]:
-    """The recordings `<digit>_<speaker>_<number>.wav` or `.flac` in the speakers' folders, in AudioMNIST's layout.
+    """Lists the recordings `<digit>_<speaker>_<number>.wav` or `.flac` in the speakers' folders (AudioMNIST's layout).
 
-    Sorted by speaker, digit and number, with the label "digit"; empty where there are none.
+    The clips have the label "digit" and are sorted by speaker, digit and number; the list may be empty.
 
     Raises:
         Mistake: `root` cannot be read, or is a file.
@@ -134,10 +134,10 @@ def spoken_digits(root: Path) -> list[Clip]:
 
 
 def with_sex(clips: list[Clip], sexes: Mapping[str, str]) -> list[Clip]:
-    """Adds the label "sex" where it is known; a warning lists the speakers where it is not."""
+    """Adds the label "sex"; warns of the speakers whose sex is not known."""
     unknown = sorted({clip.speaker for clip in clips} - sexes.keys())
     if sexes and unknown:
-        log.warning("no metadata for speakers %s: they are left out of tasks that need it", ", ".join(unknown))
+        log.warning("no metadata for speakers %s: tasks that need it leave them out.", ", ".join(unknown))
     return [
         Clip(clip.path, clip.speaker, {**clip.labels, "sex": sexes[clip.speaker]}) if clip.speaker in sexes else clip
         for clip in clips

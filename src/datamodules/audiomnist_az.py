@@ -15,7 +15,7 @@ SEXES = {"M": "male", "F": "female"}
 
 
 class AudioMNISTAz(Corpus):
-    """`<root>/data/<speaker>/<digit>_<speaker>_<number>.wav` (or `.flac`) and `metadata.txt` (CSV).
+    """Reads `<root>/data/<speaker>/<digit>_<speaker>_<number>.wav` (or `.flac`) and `metadata.txt` (CSV).
 
     The metadata's columns are `SPK ID` (1 for speaker 01), recordings per digit, and `Gender` (M or F).
 
@@ -27,7 +27,7 @@ class AudioMNISTAz(Corpus):
         self.root = Path(root).expanduser()
 
     def clips(self) -> list[Clip]:
-        """See `Corpus.clips`. Raises Mistake also where `metadata.txt` is not what it should be."""
+        """See `Corpus.clips`. Also raises a Mistake if `metadata.txt` has another format."""
         clips = spoken_digits(self.root)
         if not clips:
             raise Mistake(
@@ -43,7 +43,7 @@ class AudioMNISTAz(Corpus):
             with open(path, newline="", encoding="utf-8-sig") as file:
                 return {row["SPK ID"].strip().zfill(2): SEXES[row["Gender"].strip()] for row in csv.DictReader(file)}
         except OSError:
-            log.warning("there is no readable %s: the sex of the speakers is unknown", path)
+            log.warning("there is no readable %s: the sex of the speakers is unknown.", path)
             return {}
         except (KeyError, AttributeError, ValueError, csv.Error) as error:
             raise Mistake(

@@ -1,4 +1,4 @@
-"""Prepared clips of a corpus in one memory-mapped file: decoded once, however often they are asked for."""
+"""Keeps the prepared clips of a corpus in one memory-mapped file, so that recordings are decoded only once."""
 
 import copy
 import hashlib
@@ -22,23 +22,23 @@ from auscult.mistake import Mistake
 
 log = logging.getLogger(__name__)
 
-FORMAT = 3  # part of the key: raise it when a cache's files, or what `recording.prepare` does, change
+FORMAT = 3  # part of the key: raise it when the cache's files or the results of `recording.prepare` change
 
 
 @dataclass(frozen=True, eq=False)
 class Cache:
-    """The clips that can be used. Arrays and lists are in the corpus's order, without the skipped ones."""
+    """The clips that can be used. Arrays and lists are in the corpus's order, without the skipped recordings."""
 
     folder: Path
     clips: list[Clip]
     lengths: np.ndarray  # (N,) int64, samples
     starts: np.ndarray  # (N,) int64, where each clip begins in its recording, in samples at the clips' rate
-    cut: np.ndarray  # (N,) bool, recordings that were too long
+    cut: np.ndarray  # (N,) bool, whether each recording was too long
     skipped: list[tuple[str, str]]  # path and reason of each bad recording
     checksums: np.ndarray  # (N,) uint32, of each clip's samples
     _memory: np.ndarray  # (sum of lengths,) int16
-    _ends: np.ndarray  # (N,) int64, of each clip in _memory
-    _checked: np.ndarray  # (N,) bool, by this process
+    _ends: np.ndarray  # (N,) int64, where each clip ends in _memory
+    _checked: np.ndarray  # (N,) bool, whether this process has compared the checksum
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -52,7 +52,7 @@ class Cache:
         """Clip i, (L,) int16, a read-only view.
 
         Raises:
-            Mistake: it is not what was written; the cache is then built again when it is opened next.
+            Mistake: its samples have changed since they were written; the next `open_cache` builds the cache again.
         """
         end = self._ends[i]
         samples = self._memory[end - self.lengths[i] : end]
@@ -70,19 +70,19 @@ class Cache:
             return Mistake(
                 f"{damage}, and it cannot be removed ({error.strerror}): set data.cache_dir to another folder."
             )
-        return Mistake(f"{damage}; start again, and it is built again.")
+        return Mistake(f"{damage}: repeat the command, which builds the cache again.")
 
 
 def open_cache(
     corpus: Corpus, clips: Sequence[Clip], settings: ClipSettings, folder: str | Path, option: str = "data.root"
 ) -> Cache:
-    """The cache of `clips`, built first where there is none, or where recordings were changed, added or removed.
+    """Opens the cache of `clips`. Builds it first if there is none, or if recordings were changed, added or removed.
 
-    Unchanged clips are then copied rather than decoded again. Any number of processes may ask at once: one
-    builds, the others wait. A cache that is open stays valid when another process replaces it.
+    A new build copies unchanged clips and decodes the others. Any number of processes may call this at once: one
+    builds, the others wait. An open cache stays valid when another process replaces it.
 
     Args:
-        option: what leads to the recordings, for the message.
+        option: the option that names the recordings, for messages.
 
     Raises:
         Mistake: `data.cache_dir` cannot be written, or no recording can be used.
@@ -108,9 +108,9 @@ def open_cache(
 
 
 def has_prepared(corpus: Corpus, settings: ClipSettings, folder: str | Path) -> bool:
-    """Whether `open_cache` was asked for these recordings before, in this version of the format or an earlier one.
+    """Whether `open_cache` was called for these recordings before, in this version of the format or an earlier one.
 
-    Nothing is looked up where they are said to lie: a place may be on a machine that is asked for it.
+    The recordings' own path is never accessed, as it may lead to another machine on the network.
     """
     written = _as_written(corpus)
     homes = [_home(written, settings, folder, number) for number in range(1, FORMAT + 1)]
@@ -118,7 +118,7 @@ def has_prepared(corpus: Corpus, settings: ClipSettings, folder: str | Path) -> 
 
 
 class _Written(type(Path())):  # type: ignore[misc]
-    """A path that is taken as it is written, whatever links it leads through."""
+    """A path that is taken as it is written: links in it are not followed."""
 
     def resolve(self, strict: bool = False) -> "_Written":
         return self
@@ -132,20 +132,20 @@ def _as_written(corpus: Corpus) -> Corpus:
 
 
 def _known(home: Path) -> Path:
-    """A mark that a cache has been made, by the way its recordings were named."""
+    """The file that marks a cache as made, under the name that its recordings were asked for by."""
     return home.with_name(f"{home.name}.known")
 
 
 def _remember(corpus: Corpus, settings: ClipSettings, folder: str | Path) -> None:
     home = _home(_as_written(corpus), settings, folder)
-    if not home.exists():  # the way leads through links
+    if not home.exists():  # the path as written leads through links
         with suppress(OSError):
             _known(home).touch()
 
 
 def _home(corpus: Corpus, settings: ClipSettings, folder: str | Path, format: int = FORMAT) -> Path:
     own = asdict(settings)
-    if own["preparation"] == ClipSettings.preparation:  # so that caches from before it was an option are found
+    if own["preparation"] == ClipSettings.preparation:  # keeps the keys of caches from before this option
         del own["preparation"]
     content = {"corpus": corpus.identity(), "settings": own, "format": format}
     key = hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:12]
@@ -157,12 +157,12 @@ def _locked(home: Path) -> AbstractContextManager[object]:
     try:
         return lock.acquire(timeout=1)
     except Timeout:
-        log.info("another process is preparing the recordings; waiting for it")
+        log.info("another process is preparing the recordings; waiting for it.")
         return lock.acquire()
 
 
 def _shared(home: Path, clips: Sequence[Clip], stamps: list[str]) -> Cache | None:
-    """A finished cache in a folder that may be read but not written, such as a laboratory's."""
+    """Opens a finished cache in a folder that can be read but not written, as several people may share one."""
     try:
         entries = read_entries(home)
         if entries is None or not _is_current(entries, clips, stamps):
@@ -176,7 +176,7 @@ def _is_current(entries: list[Entry], clips: Sequence[Clip], stamps: list[str]) 
     return len(entries) == len(clips) and all(
         entry.path == clip.path
         and entry.stamp == stamp
-        and (stamp == MISSING or not entry.reason.startswith(UNREADABLE))  # where there is no file, none can be read
+        and (stamp == MISSING or not entry.reason.startswith(UNREADABLE))  # a missing file stays unreadable
         for entry, clip, stamp in zip(entries, clips, stamps, strict=True)
     )
 
@@ -202,7 +202,7 @@ def _report(cache: Cache, option: str) -> Cache:
     if not cache.clips:
         path, reason = cache.skipped[0] if cache.skipped else ("nothing", "no recordings")
         way_out = f"point {option} to other recordings"
-        if all(why.startswith("too short") for _, why in cache.skipped):
+        if all(other_reason.startswith("too short") for _, other_reason in cache.skipped):
             way_out = "lower data.clip.min_seconds"
         raise Mistake(
             f"none of the {count} recordings under {option} can be used ({path}: {reason}): see all reasons in "
@@ -210,12 +210,12 @@ def _report(cache: Cache, option: str) -> Cache:
         )
     if cache.skipped:
         log.warning(
-            "%d of %d recordings cannot be used and are skipped; %s lists them with the reasons",
+            "%d of %d recordings cannot be used and are skipped: %s lists them with the reasons.",
             len(cache.skipped), count, cache.folder / SKIPPED,
         )  # fmt: skip
     if cache.cut.any():
         log.info(
-            "%d of %d recordings are longer than a clip (data.clip.seconds) and were cut around their energy",
+            "%d of %d recordings are longer than a clip (data.clip.seconds) and were cut to the part with most energy.",
             cache.cut.sum(),
             count,
         )

@@ -1,4 +1,4 @@
-"""What a cache's table says of each recording, and the list of those that could not be used."""
+"""The index of a cache, one entry per recording, and its list of skipped recordings."""
 
 import csv
 import json
@@ -19,7 +19,7 @@ class Entry(NamedTuple):
     """A line of the index."""
 
     path: str
-    stamp: str  # of the recording as it was when it was read
+    stamp: str  # the recording's `Corpus.stamp` when it was read
     length: int  # samples; 0 for a bad recording
     start: int  # see `Prepared`
     cut: bool
@@ -28,7 +28,7 @@ class Entry(NamedTuple):
 
 
 def read_entries(home: Path) -> list[Entry] | None:
-    """The index of a finished cache, or None where there is none or it does not fit its samples."""
+    """Reads the index of a finished cache; None if there is no cache, or if the index does not fit the samples."""
     try:
         entries = [parsed(line) for line in (home / INDEX).read_bytes().splitlines(True)]
         samples = (home / SAMPLES).stat()
@@ -38,21 +38,24 @@ def read_entries(home: Path) -> list[Entry] | None:
             return None
         whole = False
     if not whole:
-        log.warning("the cache in %s is damaged and is built again", home)
+        log.warning("the cache in %s is damaged and is built again.", home)
         return None
     return entries
 
 
 def checksum(samples: np.ndarray) -> int:
-    """CRC-32 of a clip's samples (L,) int16, as it is in the index."""
+    """CRC-32 of a clip's samples (L,) int16, as the index holds it."""
     return zlib.crc32(np.ascontiguousarray(samples, "<i2").data)
 
 
 def write_skipped(path: Path, skipped: list[tuple[str, str]]) -> None:
-    """Writes a table of bad recordings, given the path and the reason of each.
+    """Writes the table of skipped recordings.
+
+    Args:
+        skipped: path and reason of each.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the table cannot be written.
     """
     with open(path, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
         csv.writer(file).writerows([("path", "reason"), *skipped])
@@ -65,7 +68,7 @@ def line_of(entry: Entry) -> bytes:
 
 
 def parsed(line: bytes) -> Entry:
-    """The entry of a line. Raises ValueError where the line is not as it was written."""
+    """The entry of a line. Raises a ValueError if the line is not as it was written."""
     text, _, check = line.rpartition(b", ")
     text += b"]"
     if check != b"%d]\n" % zlib.crc32(text):

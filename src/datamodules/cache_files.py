@@ -1,13 +1,13 @@
-"""The files of a cache, and how they come about.
+"""Builds the files of a cache.
 
 A cache is a folder of three files:
 
     samples.int16   all kept clips, one after the other, 16 bit little-endian
-    index.jsonl     one line per clip of the corpus, in the corpus's order (see `Entry`), and the line's own checksum
+    index.jsonl     one line per clip of the corpus, in the corpus's order: an `Entry`, and the line's checksum
     skipped.csv     path and reason of each bad recording
 
-It is built beside its final place, in a folder that ends in `.building`. A clip's samples are written before
-its line, so what a killed build leaves is as good as its lines, and the next build carries on from there.
+It is built beside its final place, in a folder that ends in `.building`. A clip's samples are written before its line,
+so that after a killed build each line has its samples. The next build continues from there.
 """
 
 import logging
@@ -42,8 +42,8 @@ from auscult.mistake import Mistake
 
 log = logging.getLogger(__name__)
 
-LEAST_LEFT = 0.01  # of a recording's energy: with less, what a clip holds is hardly what was recorded
-MOST_SAMPLES_AT_ONCE = 2e7  # of all clips that are prepared at a time; each takes some 40 bytes meanwhile
+LEAST_LEFT = 0.01  # share of a recording's energy: a clip with less hardly holds what was recorded
+MOST_SAMPLES_AT_ONCE = 2e7  # of all clips that are prepared at one time; each sample takes some 40 bytes meanwhile
 
 
 def build(
@@ -57,14 +57,14 @@ def build(
     """Makes a cache in `home`, and returns its index.
 
     Args:
-        stamps: of the clips' recordings.
-        replaced: index of the cache in `home` so far; clips that have not changed since are taken from it.
+        stamps: see `Corpus.stamp`; one for each clip.
+        replaced: the index of the present cache in `home`; unchanged clips are copied from this cache.
     """
     building = home.with_name(home.name + ".building")
     try:
         building.mkdir(exist_ok=True)
         entries = _resume(building, clips, stamps)
-    except (IsADirectoryError, NotADirectoryError, FileExistsError):  # no build left that
+    except (IsADirectoryError, NotADirectoryError, FileExistsError):  # something else than a killed build is there
         _remove(building)
         building.mkdir()
         entries = _resume(building, clips, stamps)
@@ -72,13 +72,13 @@ def build(
     kept = {e.path: (e, memory[end - e.length : end]) for e, end in zip(replaced, ends, strict=True)}
 
     stopped = Event()
-    lost: list[str] = []  # recordings of which nearly nothing is in their clips
+    lost: list[str] = []  # paths of recordings that have lost nearly all energy
 
     def prepare(clip: Clip, stamp: str) -> tuple[Entry, np.ndarray]:
         if clip.path in kept:
             entry, samples = kept[clip.path]
-            lasts = entry.stamp == stamp and not entry.reason.startswith(UNREADABLE)
-            if lasts and checksum(samples) == entry.checksum:
+            is_current = entry.stamp == stamp and not entry.reason.startswith(UNREADABLE)
+            if is_current and checksum(samples) == entry.checksum:
                 return entry, samples
         return _prepare(corpus, clip, stamp, settings, stopped, lost)
 
@@ -94,8 +94,8 @@ def _warn_of_lost(lost: list[str], count: int, settings: ClipSettings) -> None:
     if lost:
         highest = settings.sample_rate / 2
         log.warning(
-            "%d of %d recordings have less than %g %% of their energy left, such as %s: clips keep %g to %g Hz; change"
-            " that by data.clip.sample_rate=%d and data.clip.highpass_hz=%s", len(lost), count, 100 * LEAST_LEFT,
+            "%d of %d recordings have less than %g %% of their energy left, such as %s: clips keep %g to %g Hz; to keep"
+            " more, change data.clip.sample_rate=%d or data.clip.highpass_hz=%s", len(lost), count, 100 * LEAST_LEFT,
             min(lost), settings.highpass_hz or 0, highest, settings.sample_rate, settings.highpass_hz or "null",
         )  # fmt: skip
 
@@ -107,7 +107,7 @@ def _append(building: Path, results: Iterator[tuple[Entry, np.ndarray]], count: 
     with open(building / SAMPLES, "ab") as samples, open(building / INDEX, "ab") as index:
         for entry, clip_samples in shown:
             samples.write(clip_samples.astype("<i2").tobytes())
-            samples.flush()  # before its line: see the top of this file
+            samples.flush()  # before the clip's line: see the top of this file
             index.write(line_of(entry))
             index.flush()
             entries.append(entry)
@@ -129,7 +129,7 @@ def _prepare(
         ) from error
     except Mistake:
         raise
-    except Exception as error:  # one recording never ends the build, whatever a corpus or a decoder makes of it
+    except Exception as error:  # a single recording must not end the build, whatever a corpus or a decoder raises
         log.debug("%s", clip.path, exc_info=True)
         reason = f"{UNREADABLE}: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
         return Entry(clip.path, stamp, 0, 0, False, reason, 0), np.empty(0, np.int16)
@@ -140,7 +140,7 @@ def _prepare(
 
 
 def workers_for(settings: ClipSettings) -> int:
-    """How many recordings are prepared at once: as many as there are cores, or as long clips leave memory for."""
+    """How many recordings are prepared at once: one per core, or fewer if long clips would take too much memory."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(cores, int(MOST_SAMPLES_AT_ONCE / (settings.seconds * settings.sample_rate))))
 
@@ -151,8 +151,8 @@ def _in_order(
     stopped: Event,
     workers: int,
 ) -> Iterator[tuple[Entry, np.ndarray]]:
-    # Threads rather than processes: soundfile, soxr and scipy release the interpreter's lock, no corpus has to
-    # be pickled, and nothing is imported again.
+    # Threads are enough: soundfile, soxr and scipy release the interpreter's lock. Processes would have to pickle the
+    # corpus and to import everything again.
     waiting: deque[Future[tuple[Entry, np.ndarray]]] = deque()
     pool = ThreadPoolExecutor(workers)
     try:
@@ -162,13 +162,13 @@ def _in_order(
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-    finally:  # who interrupts does not wait for hours of sound
+    finally:  # after an interrupt, long recordings are not prepared to their end
         stopped.set()
         pool.shutdown(cancel_futures=True)
 
 
 def _resume(building: Path, clips: Sequence[Clip], stamps: list[str]) -> list[Entry]:
-    """What a killed build has finished of the same recordings; anything behind that is cut off."""
+    """Reads what a killed build has finished of the same recordings, and cuts off anything behind that."""
     for name in (SAMPLES, INDEX, SKIPPED):
         if (building / name).is_dir():
             raise IsADirectoryError(building / name)
@@ -184,14 +184,14 @@ def _resume(building: Path, clips: Sequence[Clip], stamps: list[str]) -> list[En
                 break
             if (entry.path, entry.stamp) != (clip.path, stamp):
                 break
-            if zlib.crc32(samples.read(2 * entry.length)) != entry.checksum:  # also where they end too early
+            if zlib.crc32(samples.read(2 * entry.length)) != entry.checksum:  # also if the samples end too early
                 break
             entries.append(entry)
             sample_bytes, index_bytes = sample_bytes + 2 * entry.length, index_bytes + len(line)
     os.truncate(building / SAMPLES, sample_bytes)
     os.truncate(building / INDEX, index_bytes)
     if entries:
-        log.info("carrying on with an unfinished cache: %d of %d recordings are done", len(entries), len(clips))
+        log.info("continuing an unfinished cache: %d of %d recordings are done.", len(entries), len(clips))
     return entries
 
 
@@ -201,7 +201,7 @@ def _swap(building: Path, home: Path) -> None:
     if home.exists():
         home.rename(replaced)
     building.rename(home)
-    _remove(replaced)  # whoever has it open keeps it until closed
+    _remove(replaced)  # a process that has it open can still read it
 
 
 def _remove(path: Path) -> None:
@@ -212,7 +212,7 @@ def _remove(path: Path) -> None:
 
 
 def map_samples(home: Path, entries: list[Entry]) -> np.ndarray:
-    """The samples of a cache, mapped into memory, int16 of all lengths together."""
+    """Maps the samples of a cache into memory, (sum of lengths,) int16."""
     if not any(entry.length for entry in entries):  # an empty file cannot be mapped
         return np.empty(0, np.int16)
-    return np.asarray(np.memmap(home / SAMPLES, dtype="<i2", mode="r"))  # (sum of lengths,)
+    return np.asarray(np.memmap(home / SAMPLES, dtype="<i2", mode="r"))

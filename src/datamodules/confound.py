@@ -1,14 +1,13 @@
-"""A flaw planted into clips that gives a class away, to see whether relevance finds it.
+"""Plants a flaw into clips that gives a class away, to test whether relevance finds it.
 
     hum        mains hum all through the frame: 50 Hz and its harmonics
     click      a short burst of noise at the start of the frame
     lead_in    silence before the clip, which lies later in its frame
 
-A clip of the class carries it with a probability p, a clip of any other class with 1 - p, so that 0.5 tells nothing.
-What is planted depends on (seed, clip) alone: training, evaluation and explanation hear the same, in any number of
-processes. It is planted where clips are read, after the cache: high-pass filters and trimming do not reach it.
-
-Augmentation does: `augmentation.speed` moves a hum, and takes a click out of the frame where it plays slower.
+A clip of the class carries the confound with a probability p, a clip of any other class with 1 - p. So p = 0.5 gives
+nothing away. What is planted depends only on seed and clip: it is the same in training, evaluation and explanation, in
+any number of processes. It is planted when clips are read from the cache: high-pass filters and trimming do not change
+it. Augmentation does: `augmentation.speed` moves a hum, and takes a click out of the frame if it plays slower.
 """
 
 import zlib
@@ -23,7 +22,7 @@ from auscult.program.numbers import check_number
 
 KINDS = ("hum", "click", "lead_in")
 MAINS_HZ, HARMONICS = 50.0, 5  # the k-th harmonic has an amplitude of 1 / k
-HALF_WIDTH_HZ = 3.0  # to either side of a harmonic, in which it counts as planted
+HALF_WIDTH_HZ = 3.0  # so far to either side of a harmonic, frequencies count as planted
 CLICK_SECONDS, DECAY_SECONDS = 0.005, 0.001
 
 
@@ -49,10 +48,10 @@ class Region:
         return np.arange(self.length) < self.stop
 
     def mask(self, frequencies: Any = None, times: Any = None) -> np.ndarray:
-        """Which features of a domain of `auscult.explain.domain.domains` are planted, given the axes that it has.
+        """Which features of a domain of `auscult.explain.domain.domains` are planted, by the axes of that domain.
 
-        A bin reaches as far as its window and its transform are above half their height: to either side, a quarter
-        of a Hann window of one over the bins' distance, and that distance.
+        A bin extends over the times and frequencies where its Hann window and the transform of this window exceed half
+        their height. With d the distance of bins, that is 0.25 / d seconds and d hertz to either side.
 
         Args:
             frequencies: (F,) hertz, evenly spaced; None: the features are samples.
@@ -89,10 +88,10 @@ class Confound:
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Confound | None":
-        """The confound of a resolved configuration, or None, as in those from before there were any.
+        """The confound of a resolved configuration; None if it has none.
 
         Raises:
-            Mistake: an option is of the wrong type or out of range, or cannot go with the clips.
+            Mistake: an option has a wrong type, is out of range, or does not suit the clips.
         """
         options, clip = config["data"].get("confound"), config["data"]["clip"]
         if options is None:
@@ -120,25 +119,25 @@ class Confound:
         return cls(kind=kind, column=config["task"]["label"], label=str(label), sample_rate=rate, **options)
 
     def check(self, classes: list[str]) -> None:
-        """Raises a Mistake unless the class it gives away is one of the task's."""
+        """Raises a Mistake unless the class that the confound gives away is one of the task's."""
         if self.label not in classes:
             raise Mistake(f"data.confound.class={self.label} is no class of this task; choose {', '.join(classes)}.")
 
     def carried_by(self, clip: Clip) -> bool:
-        """Whether a clip carries it."""
+        """Whether a clip carries the confound."""
         probability = self.probability if clip.labels.get(self.column) == self.label else 1 - self.probability
         return bool(self._random(clip).random() < probability)
 
     def plant(self, waveform: np.ndarray, start: int, stop: int, clip: Clip) -> None:
-        """Plants it into a waveform (T,), float32 in [-1, 1], in place.
+        """Plants the confound into a waveform (T,), float32 in [-1, 1], in place.
 
-        Where a hum or a click would take the peak above 1, all of the waveform is made softer, to a peak of 1. Where
-        the frame has no room for a clip behind its lead-in, the end of the clip is lost; in one that has, the clip
-        lies as far between the lead-in and the end as it lay between the beginning and the end.
+        If a hum or a click raises the peak above 1, the whole waveform is scaled down to a peak of 1. If the frame has
+        no room for the clip behind its lead-in, the end of the clip is lost. If it has room, the silence
+        behind the lead-in is shared out before and after the clip as it was.
 
         Args:
             start, stop: the samples between which the clip lies.
-            clip: whose they are.
+            clip: the clip of this waveform.
         """
         if self.kind == "lead_in":
             lead, free = self._stop(len(waveform)), len(waveform) - (stop - start)
@@ -148,7 +147,7 @@ class Confound:
             waveform[later : later + len(sound)] = sound[: len(waveform) - later]
             return
         random = self._random(clip)
-        random.random()  # what `carried_by` draws
+        random.random()  # skips the number that `carried_by` draws
         planted = self._hum(len(waveform), random) if self.kind == "hum" else self._click(len(waveform), random)
         level = _root_mean_square(waveform[start:stop]) * 10 ** (self.level_db / 20)
         waveform[: len(planted)] += planted * (level / _root_mean_square(planted))
@@ -156,11 +155,11 @@ class Confound:
             waveform /= peak
 
     def region(self, length: int) -> Region:
-        """The ground truth for all clips that carry it, in frames of so many samples.
+        """The ground truth for all clips that carry the confound, in frames of `length` samples.
 
-        Where its kind fills an axis (a hum all times, a click and a lead-in all frequencies), so does the region, and
-        the share of relevance in it means nothing in the domain of that axis alone. A lead-in is silent: methods that
-        multiply with the input give it none, whatever the network has learnt from it.
+        A hum fills the time axis; a click and a lead-in fill the frequency axis. In a domain that has only the filled
+        axis, the share of relevance in the region means nothing. A lead-in is silent: methods that multiply with the
+        input give it no relevance, whatever the network has learnt from it.
         """
         bands: tuple[tuple[float, float], ...] = ((0.0, self.sample_rate / 2),)
         if self.kind == "hum":
@@ -168,7 +167,7 @@ class Confound:
         return Region(length, self.sample_rate, self._stop(length), bands)
 
     def _stop(self, length: int) -> int:
-        """How many samples of the frame, from its first, are planted."""
+        """How many samples at the start of the frame are planted."""
         if self.kind == "hum":
             return length
         seconds = CLICK_SECONDS if self.kind == "click" else self.seconds
@@ -179,12 +178,12 @@ class Confound:
         return hertz[hertz < self.sample_rate / 2]
 
     def _hum(self, length: int, random: np.random.Generator) -> np.ndarray:
-        """(T,), as one power line hums: the harmonics' phases go together, and all begin at a moment drawn."""
+        """A hum (T,) as of one power line: its harmonics are in phase, and it begins at a random moment."""
         seconds = np.arange(length) / self.sample_rate + random.random() / MAINS_HZ
         return sum(np.sin(2 * np.pi * hertz * seconds) / hertz for hertz in self._harmonics())
 
     def _click(self, length: int, random: np.random.Generator) -> np.ndarray:
-        """(samples of the click,): white noise that decays."""
+        """A click (samples of the click,): white noise that decays."""
         seconds = np.arange(self._stop(length)) / self.sample_rate
         return random.uniform(-1, 1, len(seconds)) * np.exp(-seconds / DECAY_SECONDS)
 

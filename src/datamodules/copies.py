@@ -1,4 +1,4 @@
-"""Recordings that are there twice, under whatever names: as after a second download, or in a folder that was copied."""
+"""Recordings that a corpus holds twice, under any names, as after a second download or a copy of a folder."""
 
 import logging
 import os
@@ -15,19 +15,20 @@ log = logging.getLogger(__name__)
 
 
 def without_copies(split: Split, cache: Cache) -> tuple[Split, list[tuple[str, str]]]:
-    """Leaves out of training what is also validated or tested, and out of validation what is also tested.
+    """Removes copies of validation and test clips from training, and copies of test clips from validation.
 
-    Clips with the same samples are copies. The test clips stay as they are: published ones must remain comparable.
+    Clips with the same samples are copies. Test clips are never removed, so that results on published ones stay
+    comparable.
 
     Returns:
-        The split without them; path of each clip that was left out, and of the one that it copies.
+        The split without copies; for each clip that was removed, its path and the path of the clip that it copies.
     """
     left_out: list[tuple[str, str]] = []
     seen: dict[tuple[int, int], list[int]] = defaultdict(list)  # length and checksum -> clips
     parts = {}
     for name in ("test", "validation", "train"):
         part = getattr(split, name)
-        if name == "validation" and np.array_equal(part, split.test):  # one part for both
+        if name == "validation" and np.array_equal(part, split.test):  # the same clips validate and test
             parts[name] = part
             continue
         originals = [_original(cache, clip, seen[_key(cache, clip)]) for clip in part]
@@ -42,10 +43,10 @@ def without_copies(split: Split, cache: Cache) -> tuple[Split, list[tuple[str, s
 
 
 def differently_labelled(copies: list[tuple[str, str]], clips: Sequence[Clip], label: str) -> str:
-    """Of how many copies the label is another than that of what they copy, for a message; empty where of none.
+    """Says for a message how many copies have another label than their original; empty if none has.
 
     Args:
-        copies: path of each, and of the clip that it copies.
+        copies: for each copy, its path and the path of its original.
     """
     labels = {clip.path: clip.labels.get(label, "") for clip in clips}
     different = [pair for pair in copies if labels[pair[0]] != labels[pair[1]]]
@@ -56,22 +57,22 @@ def differently_labelled(copies: list[tuple[str, str]], clips: Sequence[Clip], l
 
 
 def warn_of_two_formats(split: Split, clips: Sequence[Clip]) -> None:
-    """Says how many clips have the name of another one, but for the ending, on another side of the split.
+    """Warns of clips in different parts of the split whose paths differ only in the ending.
 
-    In two formats, a recording's samples are not quite the same.
+    They may be one recording in two formats, whose samples are not quite the same.
     """
-    side: dict[int, str] = {clip: name for name in Split._fields for clip in getattr(split, name)}
+    part_of: dict[int, str] = {clip: name for name in Split._fields for clip in getattr(split, name)}
     first: dict[str, int] = {}
     pairs = []
-    for clip in sorted(side, key=lambda clip: clips[clip].path):
+    for clip in sorted(part_of, key=lambda clip: clips[clip].path):
         other = first.setdefault(os.path.splitext(clips[clip].path)[0], clip)
-        if side[other] != side[clip]:
+        if part_of[other] != part_of[clip]:
             pairs.append((clips[other].path, clips[clip].path))
     if pairs:
         log.warning(
-            "%d recordings have the name of another, but for the ending, on another side of the split, such as %s and"
-            " %s: if these are one recording in two formats, take one format only, by a data.pattern that ends in"
-            " \\%s$, or by moving the others elsewhere", len(pairs), *pairs[0], os.path.splitext(pairs[0][0])[1],
+            "%d recordings differ only in the ending from one in another part of the split, such as %s and %s: if these"
+            " are one recording in two formats, keep one format: let data.pattern end in \\%s$, or move the others"
+            " elsewhere.", len(pairs), *pairs[0], os.path.splitext(pairs[0][0])[1],
         )  # fmt: skip
 
 

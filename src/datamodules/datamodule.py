@@ -1,4 +1,4 @@
-"""Clips, their cache and their speaker folds become batches of waveforms."""
+"""Turns the clips of a fold into batches of waveforms."""
 
 import logging
 import zlib
@@ -24,24 +24,24 @@ log = logging.getLogger(__name__)
 
 
 class AudioDataModule(LightningDataModule):
-    """One task on one speaker fold of one corpus; what counts as a speaker is the corpus's to say (`Corpus.unit`).
+    """One task on one speaker fold of one corpus; `Corpus.unit` says what counts as a speaker.
 
-    A batch is `{"waveform": (B, 1, T) float32, "label": (B,) int64, "clip": (B,) int64}`; `clip` indexes
-    `clips`. In training a clip's place in the silence around it depends on (seed, epoch, clip), or where it is fixed,
-    and in evaluation, on the clip alone; neither depends on how many processes share the work.
+    A batch is `{"waveform": (B, 1, T) float32, "label": (B,) int64, "clip": (B,) int64}`; `clip` indexes `clips`.
+    In training, a clip's place in the silence around it depends on seed, epoch and clip. With `is_fixed`, and in
+    evaluation, it depends only on the clip. The number of processes changes neither.
 
     Args:
         corpus: where the clips are.
         task: `{name, label, classes, folds, balance, fold_seed}`, see `conf/task`.
         fold: which of the task's folds to test on.
-        settings: what every recording becomes.
-        cache_dir: where caches are kept.
+        settings: how recordings become clips.
+        cache_dir: the folder of the caches.
         batch_size: clips per step, over all processes.
-        seed: of the order and the places of training clips.
-        speakers: of "train", "validation" and "test", as a checkpoint has them, instead of what the fold says.
-        confound: what is planted into clips of all splits.
-        shuffle_labels: training clips get each other's, so that there is nothing to learn but the clips themselves.
-        is_fixed: training clips, too, keep one place in the silence for all epochs, as if it were made once.
+        seed: decides the order and the places of training clips.
+        speakers: the speakers of "train", "validation" and "test" of a checkpoint, instead of the fold's.
+        confound: what is planted into the clips of all splits.
+        shuffle_labels: exchange the labels of training clips at random, as a control that learns nothing of the task.
+        is_fixed: training clips, too, keep one place in the silence for all epochs.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class AudioDataModule(LightningDataModule):
         """Builds the data module that a resolved configuration (plain containers) describes.
 
         Args:
-            division: what the configuration finds, where it has been looked for already.
+            division: the division of this configuration, if it exists already.
         """
         data = config["data"]
         module = cls(
@@ -92,7 +92,7 @@ class AudioDataModule(LightningDataModule):
 
     @property
     def clips(self) -> list[Clip]:
-        """The clips that have a place in a split, or none."""
+        """The clips of the division, with or without a place in the split."""
         return self.division.clips
 
     @property
@@ -102,7 +102,7 @@ class AudioDataModule(LightningDataModule):
 
     @property
     def split(self) -> Split:
-        """Positions in `clips` of those that train, validate and test."""
+        """The positions in `clips` that train, validate and test."""
         return self.division.split
 
     @property
@@ -111,7 +111,7 @@ class AudioDataModule(LightningDataModule):
         return self.division.unit
 
     def find(self) -> None:
-        """Looks what clips there are, and divides them as if all of them could be used; reads no recording.
+        """Lists the clips and divides them as if all of them could be used; reads no recording.
 
         Raises:
             Mistake: see `setup`.
@@ -119,17 +119,17 @@ class AudioDataModule(LightningDataModule):
         self.division = Division(self.corpus, self.task, self.fold, self.given_speakers, self.confound)
 
     def setup(self, stage: str | None = None) -> None:
-        """Opens (or builds) the cache and splits the clips; once per process.
+        """Opens (or builds) the cache and divides the clips that can be used; only once per process.
 
         Raises:
-            Mistake: nothing there, or nothing of it serves the task or the fold.
+            Mistake: there are no clips, or they do not serve the task or the fold.
         """
         if hasattr(self, "cache"):
             return
         if not hasattr(self, "division"):
             self.find()
         self.cache = open_cache(self.corpus, self.clips, self.settings, self.cache_dir)
-        self.division.keep(self.cache.clips)  # those that can be used
+        self.division.keep(self.cache.clips)
         self._warn_of_unheard()
         self._part_copies()
         warn_of_two_formats(self.split, self.clips)
@@ -137,16 +137,16 @@ class AudioDataModule(LightningDataModule):
         self._warn_of_unlabelled()
 
     def _warn_of_unheard(self) -> None:
-        """Says which of `task.classes` no clip has; nothing where a checkpoint brings the classes."""
+        """Warns of classes in `task.classes` that no clip has, unless the classes come from a checkpoint."""
         if self.task["classes"] is None or self.given_speakers is not None:
             return
         unheard = set(self.classes) - {clip.labels.get(self.division.label) for clip in self.clips}
         if unheard:
             named = " or ".join(sorted(unheard))
-            log.warning("no clip is labelled %s (task.classes): the network cannot learn it", named)
+            log.warning("no clip is labelled %s (task.classes): the network cannot learn it.", named)
 
     def _part_copies(self) -> None:
-        """Leaves no two recordings with the same samples on two sides."""
+        """Removes copies, so that recordings with the same samples are not in two parts of the split."""
         parted, copies = without_copies(self.split, self.cache)
         if not copies:
             return
@@ -155,7 +155,7 @@ class AudioDataModule(LightningDataModule):
         if any(labels_in(part) != labels_in(whole) for part, whole in zip(parted, self.split, strict=True)):
             log.warning(
                 "%d recordings of training or validation are copies of what is tested or validated, such as %s; they"
-                " stay, as nothing would be left of a class, and accuracies tell little.", len(copies), example,
+                " stay, as a class would lose all its clips: accuracies mean little.", len(copies), example,
             )  # fmt: skip
             return
         self.division.split = parted
@@ -165,27 +165,27 @@ class AudioDataModule(LightningDataModule):
         )  # fmt: skip
 
     def _warn_of_shared_sources(self) -> None:
-        """Says how many clips are tested whose source trains, where clips are drawn whichever source they are of."""
+        """Warns under `random_split` of test clips that are cut from the same source as training clips."""
         if not getattr(self.corpus, "random_split", False):
             return
         trained = {self.clips[clip].labels[SOURCE] for clip in self.split.train}
         test = [self.clips[clip].labels[SOURCE] for clip in self.split.test]
-        known = sum(source in trained for source in test)
+        shared = sum(source in trained for source in test)
         log.warning(
-            "data.random_split=true: clips of one source stand on both sides. Of %d clips that are tested, %d (%.0f %%)"
-            " are cut from a source that trains, and the same clips validate: accuracies say little of sounds from"
-            " elsewhere.", len(test), known, 100 * known / max(1, len(test)),
+            "data.random_split=true: clips of one source are in training and in test. Of %d test clips, %d (%.0f %%)"
+            " share their source with training clips, and the test clips also validate: accuracies say little about"
+            " other sources.", len(test), shared, 100 * shared / max(1, len(test)),
         )  # fmt: skip
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Batches of the training clips, in an order that depends on seed and epoch alone."""
+        """Batches of the training clips, in an order that depends only on seed and epoch."""
         train = self.split.train
         dataset = self.evaluation_dataset(train) if self.is_fixed else self._dataset(train, self._epoch_places)
         if self.shuffle_labels:
             dataset.labels = np.random.default_rng(self.seed).permutation(dataset.labels)
         sampler: DistributedSampler[Batch] = DistributedSampler(
             dataset, num_replicas=self._processes, rank=self._rank, shuffle=True, seed=self.seed
-        )  # Lightning tells it each epoch, so the order depends on (seed, epoch) alone, also after a resume
+        )  # Lightning tells it each epoch, so the order depends only on seed and epoch, also after a resume
         return self._loader(dataset, sampler)
 
     def val_dataloader(self) -> DataLoader[Batch]:
@@ -229,7 +229,7 @@ class AudioDataModule(LightningDataModule):
             )  # fmt: skip
 
     def evaluation_dataset(self, members: np.ndarray) -> ClipDataset:
-        """Some clips as evaluation has them, each at its own place.
+        """A dataset of some clips as in evaluation, each clip at its own place.
 
         Args:
             members: (N,) positions in `clips`, such as `split.test`.
@@ -241,7 +241,7 @@ class AudioDataModule(LightningDataModule):
 
     def _evaluation_loader(self, members: np.ndarray) -> DataLoader[Batch]:
         dataset = self.evaluation_dataset(members)
-        # every process its share and no clip twice, so that metrics equal those of one process
+        # each process gets a share, and no clip comes twice, so that metrics equal those of one process
         return self._loader(dataset, range(self._rank, len(dataset), self._processes))
 
     def _dataset(self, members: np.ndarray, places: Callable[[], np.ndarray]) -> ClipDataset:

@@ -1,4 +1,4 @@
-"""Clips of a cache become batches of waveforms."""
+"""Turns clips of a cache into batches of waveforms."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,11 +18,11 @@ class ClipDataset(Dataset[Batch]):
 
     Args:
         cache: the prepared clips.
-        clips: (N,) which clips of the cache these are.
+        clips: (N,) positions of the clips in the cache.
         labels: (N,) class of each.
         length: samples of a waveform, T.
-        places: gives, for each of the N clips, where in the silence it lies: 0 at the start, 1 at the end.
-        confound: what is planted into some of them, `planted` (N,) bool.
+        places: returns (N,) places of the clips in their silence: 0 is at the start, 1 at the end.
+        confound: is planted into the clips that carry it, `planted` (N,) bool.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class ClipDataset(Dataset[Batch]):
 
 
 def loader(dataset: ClipDataset, batch_size: int, sampler: Any) -> DataLoader[Batch]:
-    """Batches of the dataset, in the sampler's order."""
-    # the cache is memory-mapped and a batch is a copy out of it: worker processes would only add cost
-    own = torch.Generator()  # a loader draws a number when it starts: not from what dropout draws from
+    """Loads batches of the dataset in the sampler's order."""
+    # The cache is memory-mapped and a batch is a copy from it: worker processes would only add cost.
+    own = torch.Generator()  # a loader draws a number when it starts, which must not change what dropout draws
     return DataLoader(dataset, batch_size=batch_size, sampler=sampler, collate_fn=lambda batch: batch, generator=own)

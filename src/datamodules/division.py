@@ -1,7 +1,7 @@
-"""The clips that a corpus has for a task, and who trains, validates and tests.
+"""Divides the clips of a corpus for a task into training, validation and test.
 
-This is all that can be told without reading a recording, and without PyTorch, which takes seconds to import: a mistake
-in what names folder, labels or fold is said at once.
+This needs neither the recordings nor PyTorch, which takes seconds to import. So mistakes in the options of folder,
+labels and fold are reported at once.
 """
 
 import logging
@@ -19,32 +19,32 @@ from auscult.parts import build_part
 
 log = logging.getLogger(__name__)
 
-TASKS = ("digit", "sex", "label")  # that are called as the label is
-MISSING = ("nan", "na", "n/a", "#n/a", "<na>", "null")  # as programs write tables
-# of `data`; the rest are the corpus's own
+TASKS = ("digit", "sex", "label")  # the tasks that have the name of their label
+MISSING = ("nan", "na", "n/a", "#n/a", "<na>", "null")  # how programs write a missing value into tables
+# the options of `data` that all corpora share
 SHARED_OPTIONS = (
     "name", "clip", "cache_dir", "placement", "batch_size", "epochs", "shift", "confound", "shuffle_labels",
 )  # fmt: skip
 
 
 def is_decimal(name: str) -> bool:
-    """Whether a class is called as a number."""
+    """Whether the name of a class is a number."""
     return re.fullmatch(r"[+-]?\d+([.,]\d+)?", name) is not None
 
 
 class Division:
-    """One task on one fold of one corpus. First all clips are divided; `keep` divides those that can be used.
+    """One task on one fold of one corpus. First, all clips are divided; `keep` then divides those that can be used.
 
     Args:
         corpus: where the clips are.
         task: `{name, label, classes, folds, balance, fold_seed}`, see `conf/task`.
         fold: which of the task's folds to test on.
-        speakers: of "train", "validation" and "test", as a checkpoint has them, instead of what the fold says.
-        confound: what is planted into clips of all splits.
+        speakers: the speakers of "train", "validation" and "test" of a checkpoint, instead of the fold's.
+        confound: what is planted into the clips of all splits.
 
     Attributes:
-        clips: of the corpus, in its order.
-        classes: of the task.
+        clips: the corpus's clips, in its order.
+        classes: names of the task's classes.
         split: positions in `clips`.
         unit: what counts as a speaker, see `Corpus.unit`.
 
@@ -64,21 +64,21 @@ class Division:
         self.label: str = task["label"]
         self.unit = corpus.unit
         clips = corpus.clips()
-        known = {column for clip in clips for column in clip.labels}
-        if self.label == "speaker" and self.label not in known and self.unit == "speaker":
+        columns = {column for clip in clips for column in clip.labels}
+        if self.label == "speaker" and self.label not in columns and self.unit == "speaker":
             clips = _each_by_itself(clips)
             self.unit = "recording"
-            known = {column for clip in clips for column in clip.labels}
-        if self.label not in known:
+            columns = {column for clip in clips for column in clip.labels}
+        if self.label not in columns:
             way = corpus.where_labels_are_named(self.label)
             asked = f"task={task['name']}" if task["name"] in (*TASKS, "sound") else f"task.label={self.label}"
             raise Mistake(
                 f"{asked} needs clips labelled '{self.label}', and this corpus has only"
-                f" {', '.join(sorted(known)) or 'unlabelled clips'};"
-                f" {', '.join(filter(None, [_other_task(known), way, 'or another corpus (data)']))}."
+                f" {', '.join(sorted(columns)) or 'unlabelled clips'};"
+                f" {', '.join(filter(None, [_other_task(columns), way, 'or another corpus (data)']))}."
             )
         self._warn_of_spellings(clips)
-        with unsaid():  # as it is said of those that can be used
+        with unsaid():  # the next `keep`, with the clips that can be used, logs its own
             self.keep(clips)
 
     @classmethod
@@ -99,7 +99,7 @@ class Division:
         self.split = self._split()
 
     def _warn_of_spellings(self, clips: list[Clip]) -> None:
-        """Says where two classes, or two speakers, may be one that is written in two ways, or one is none."""
+        """Warns of classes and speakers that read like a missing value, or like another spelling of a second one."""
         kinds = {
             f"classes (task.label={self.label})": {clip.labels.get(self.label, "") for clip in clips},
             f"{self.unit}s": {clip.speaker for clip in clips if clip.speaker != clip.path},
@@ -107,13 +107,13 @@ class Division:
         for kind, names in kinds.items():
             if missing := sorted(name for name in names if name.casefold() in MISSING):
                 log.warning(
-                    "%s is one of the %s, and reads like a missing value: empty its cells, if it is one",
+                    "%s is one of the %s, and reads like a missing value: if it is one, leave its cells empty.",
                     shortened(missing[0]), kind,
                 )  # fmt: skip
             if pairs := spelled_alike(names):
                 log.warning(
                     "%s and %s are two %s and differ only in capitals, leading zeros or a .0 at the end (%d such"
-                    " pairs): write them alike, if they are one", *map(shortened, pairs[0]), kind, len(pairs),
+                    " pairs): if they are one, spell them alike.", *map(shortened, pairs[0]), kind, len(pairs),
                 )  # fmt: skip
 
     def labels_in(self, part: Any) -> set[str]:
@@ -141,8 +141,8 @@ class Division:
             labelled = sum(self.label in clip.labels for clip in self.clips)
             if 2 * len(self.classes) > labelled and all(map(is_decimal, self.classes)):
                 raise Mistake(
-                    f"task.label={self.label} has {len(self.classes)} different numbers: classes are learnt, and no"
-                    " numbers; write into another column which class each belongs to, such as under 30 and over."
+                    f"task.label={self.label} has {len(self.classes)} different numbers, and only classes can be"
+                    " learnt: make another column that groups the numbers into classes, such as under 30 and over."
                 ) from error
             way = self.corpus.where_classes_are_left_out(self.label, error.few)
             if not way or len(set(self.classes) - set(error.few)) < 2:
@@ -163,7 +163,7 @@ class Division:
 
 
 def spelled_alike(names: Iterable[str]) -> list[tuple[str, str]]:
-    """Each name that differs from one before it in capitals, leading zeros or a ".0" at the end only, behind that."""
+    """Pairs of names that differ only in capitals, in leading zeros or in a ".0" at the end."""
     first: dict[str, str] = {}
     pairs = []
     for name in sorted(names):
@@ -173,24 +173,24 @@ def spelled_alike(names: Iterable[str]) -> list[tuple[str, str]]:
     return pairs
 
 
-def _other_task(known: set[str]) -> str:
-    names = [f"task={name}" if name in TASKS else f"task=label task.label={name}" for name in sorted(known)]
+def _other_task(columns: set[str]) -> str:
+    names = [f"task={name}" if name in TASKS else f"task=label task.label={name}" for name in sorted(columns)]
     return f"choose {' or '.join(names[:3]) or 'another task'}"
 
 
 def _each_by_itself(clips: list[Clip]) -> list[Clip]:
-    """With the speaker as a label: what is to be told apart has to be on all sides, and each recording is on one."""
-    log.warning("task.label=speaker: the splits share speakers, and each recording is in one of them.")
+    """Makes the speaker a label, and each recording its own `speaker`, so that all splits have all speakers."""
+    log.warning("task.label=speaker: training, validation and test share speakers, but no recordings.")
     return [
         clip
-        if clip.speaker == clip.path  # nobody is named
+        if clip.speaker == clip.path  # the speaker is unknown
         else replace(clip, speaker=clip.path, labels={**clip.labels, "speaker": clip.speaker})
         for clip in clips
     ]
 
 
 def corpus_options(config: dict[str, Any]) -> dict[str, Any]:
-    """The corpus's own part of `data`: its class, and what that is built from."""
+    """The corpus's own options in `data`: its class and the arguments of that."""
     return {name: value for name, value in config["data"].items() if name not in SHARED_OPTIONS}
 
 

@@ -1,4 +1,4 @@
-"""Fetches a ZIP archive of recordings into a folder: resumably, safely, and only whole."""
+"""Downloads a ZIP archive of recordings into a folder: resumably, safely, and only as a whole."""
 
 import hashlib
 import logging
@@ -31,17 +31,17 @@ TIMEOUT = 30  # seconds without any data
 
 
 def fetch(url: str, folder: Path, check: Callable[[Path], None]) -> None:
-    """Downloads the archive and makes its single top folder `folder`, all at once, at the end.
+    """Downloads and unpacks the archive, then renames its single top folder to `folder`.
 
-    A transfer that broke off is continued by the next call. Everything unfinished lies in `.<folder>.download`
-    beside `folder`.
+    The next call continues a transfer that broke off. Everything unfinished lies in `.<folder>.download` beside
+    `folder`.
 
     Args:
-        check: looks at the unpacked top folder, and raises Mistake where it is not what was wanted.
+        check: is called with the unpacked top folder, and raises a Mistake if its content is not as expected.
 
     Raises:
-        Mistake: `folder` holds something already or cannot be written, the transfer fails, or the archive is
-            damaged, hostile, or refused by `check`.
+        Mistake: `folder` has other content or cannot be written, the transfer fails, or the archive is damaged, unsafe,
+            or refused by `check`.
     """
     folder = folder.resolve()
     work = folder.with_name(f".{folder.name}.download")
@@ -55,10 +55,10 @@ def fetch(url: str, folder: Path, check: Callable[[Path], None]) -> None:
             try:
                 top = _unpack(archive, work / "unpacked", url)
                 check(top)
-            except Mistake:  # an archive that was no good once will not be better
+            except Mistake:  # the same archive would fail again
                 shutil.rmtree(work, ignore_errors=True)
                 raise
-            top.rename(folder)  # refuses, should anything be in there by now
+            top.rename(folder)  # fails if `folder` has got any content meanwhile
             shutil.rmtree(work, ignore_errors=True)
     except OSError as error:
         raise Mistake(
@@ -68,7 +68,7 @@ def fetch(url: str, folder: Path, check: Callable[[Path], None]) -> None:
 
 
 def _already_there(folder: Path, check: Callable[[Path], None]) -> None:
-    """Another process has just finished the same download, or something else fills the folder."""
+    """Raises a Mistake unless the folder holds the same download, which another process may just have finished."""
     try:
         check(folder)
     except Mistake as error:
@@ -79,8 +79,8 @@ def _already_there(folder: Path, check: Callable[[Path], None]) -> None:
 
 
 def _retrieve(url: str, work: Path) -> Path:
-    log.info("fetching %s", url)
-    pooch.get_logger().setLevel(logging.WARNING)  # it would ask for a checksum that cannot be known
+    log.info("downloading %s", url)
+    pooch.get_logger().setLevel(logging.WARNING)  # it would ask for a checksum, and none is published
     try:
         return Path(pooch.retrieve(url, None, fname=_name(url), path=work, downloader=_continue))
     except requests.RequestException as error:
@@ -91,7 +91,7 @@ def _retrieve(url: str, work: Path) -> Path:
 
 
 def _name(url: str) -> str:
-    return f"{hashlib.sha256(url.encode()).hexdigest()[:12]}.zip"  # what broke off elsewhere is not continued here
+    return f"{hashlib.sha256(url.encode()).hexdigest()[:12]}.zip"  # so that only a part of the same archive is continued
 
 
 def _reason(error: requests.RequestException) -> str:
@@ -101,9 +101,9 @@ def _reason(error: requests.RequestException) -> str:
 
 
 def _continue(url: str, output_file: str, caller: object) -> None:
-    """A pooch downloader that goes on from where an earlier transfer stopped.
+    """Continues a transfer where an earlier one stopped; a downloader for pooch.
 
-    GitHub packs its archives while they are fetched and may ignore the request for the rest; it then sends all.
+    GitHub packs archives while they are downloaded. It may ignore the request for the rest, and then sends all.
     """
     part = Path(output_file).parent / f"{_name(url)}.part"
     have = part.stat().st_size if part.exists() else 0

@@ -6,10 +6,10 @@ from auscult.datamodules.excerpts import Excerpts
 
 
 class ESC50(Excerpts):
-    """`<root>/meta/esc50.csv` and `<root>/audio/<fold>-<source>-<take>-<target>.wav` (or another format's ending).
+    """Reads `<root>/meta/esc50.csv` and `<root>/audio/<fold>-<source>-<take>-<target>.wav` (or another ending).
 
-    As published, four sources (src_file 131943, 134049, 209698, 234879; 9 of 2 000 clips: hens and roosters, ticks and
-    alarms of clocks) lie in two folds each: see `split`. None of them does in ESC-10.
+    In the published folds, four sources (src_file 131943, 134049, 209698, 234879; 9 of 2 000 clips: hens and roosters,
+    ticks and alarms of clocks) lie in two folds each: see `split`. No source of ESC-10 does.
 
     Args:
         root: the repository's folder.
@@ -28,13 +28,13 @@ class ESC50(Excerpts):
         self.name = "ESC-10" if esc10 else "ESC-50"
 
     def folder(self, fold: int) -> str:
-        """Where the recordings of a fold lie: all lie in one folder."""
+        """See `Excerpts.folder`: all folds lie in one folder."""
         return "audio"
 
     def includes(self, row: dict[str, str]) -> bool:
-        """Whether a row of the table belongs: of ESC-10, if that is asked for."""
+        """See `Excerpts.includes`: with `esc10`, only the rows of ESC-10."""
         return not self.esc10 or row.get("esc10", "").lower() == "true"
 
     def identity(self) -> dict[str, object]:
-        """With the choice of recordings: caches of both are kept."""
+        """See `Corpus.identity`: ESC-50 and ESC-10 have caches of their own."""
         return {**super().identity(), "esc10": self.esc10}

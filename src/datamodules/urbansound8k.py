@@ -4,10 +4,10 @@ from auscult.datamodules.excerpts import Excerpts
 
 
 class UrbanSound8K(Excerpts):
-    """`<root>/metadata/UrbanSound8K.csv` and `<root>/audio/fold<1 to 10>/<name>.wav` (or another format's ending).
+    """Reads `<root>/metadata/UrbanSound8K.csv` and `<root>/audio/fold<1 to 10>/<name>.wav` (or another ending).
 
-    As published, five sources (fsID 77751, 106905, 132016, 176638, 180937; 152 of 8 732 excerpts) were cut for two
-    classes and lie in two folds each: see `split`.
+    In the published folds, five sources (fsID 77751, 106905, 132016, 176638, 180937; 152 of 8 732 excerpts), each cut
+    for two classes, lie in two folds each: see `split`.
     """
 
     name = "UrbanSound8K"
@@ -17,5 +17,5 @@ class UrbanSound8K(Excerpts):
     folds = 10
 
     def folder(self, fold: int) -> str:
-        """Where the recordings of a fold lie."""
+        """See `Excerpts.folder`."""
         return f"audio/fold{fold}"

@@ -72,7 +72,7 @@ def test_speakers_without_metadata_keep_their_digit(
     clips = AudioMNIST(write(tmp_path, files)).clips()
     assert [clip.labels for clip in clips if clip.speaker == "17"] == [{"digit": d} for d in "0055"]
     assert [record.message for record in caplog.records] == [
-        "no metadata for speakers 17: they are left out of tasks that need it"
+        "no metadata for speakers 17: tasks that need it leave them out."
     ]
 
 

@@ -47,15 +47,15 @@ def test_no_copy_is_on_two_sides(root: Path, fold: int, caplog: pytest.LogCaptur
     module = opened(root, fold=fold)
     whole = AudioDataModule(Folder(root), TASK, fold, ClipSettings(), root.parent / "cache", 4, 0)
     whole.find()
-    found = samples_of(module)
-    sides = [set(samples) for samples in found.values()]
+    parts = samples_of(module)
+    sides = [set(samples) for samples in parts.values()]
     assert sum(map(len, sides)) == len(set.union(*sides)) == 24  # nothing is lost
     assert np.array_equal(module.split.test, whole.split.test)  # nor is what is tested changed
     left_out = sum(len(getattr(whole.split, n)) - len(getattr(module.split, n)) for n in ("train", "validation"))
     assert left_out > 0
     assert f"{left_out} recordings are left out of training or validation" in caplog.text
     # and whoever opens the checkpoint finds the same
-    assert samples_of(opened(root, module.speakers(), fold)) == found
+    assert samples_of(opened(root, module.speakers(), fold)) == parts
 
 
 def test_without_copies_nothing_is_said(root: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -70,19 +70,19 @@ def test_a_class_of_one_recording_keeps_its_copies(root: Path, caplog: pytest.Lo
         if path != one:
             shutil.copy(one, path)
     assert sum(len(part) for part in samples_of(opened(root)).values()) == 24
-    assert "they stay, as nothing would be left of a class" in caplog.text
+    assert "they stay, as a class would lose all its clips" in caplog.text
 
 
 def test_copies_with_another_label_are_said(root: Path, caplog: pytest.LogCaptureFixture) -> None:
     for path in (root / "cat").glob("*.wav"):
         shutil.copy(path, root / "dog" / f"copy of {path.name}")
     opened(root)
-    [said] = [record.message for record in caplog.records if "are copies of what is tested" in record.message]
-    found = re.search(
-        r"\((\d+) of them have another label than .*, such as (\S.*) \('(\w+)'\) of (\S+) \('(\w+)'\): mend", said
+    [warning] = [record.message for record in caplog.records if "are copies of what is tested" in record.message]
+    match = re.search(
+        r"\((\d+) of them have another label than .*, such as (\S.*) \('(\w+)'\) of (\S+) \('(\w+)'\): mend", warning
     )
-    assert found and int(found[1]) > 0
-    assert {found[2].split("/")[0], found[4].split("/")[0]} == {found[3], found[5]} == {"cat", "dog"}
+    assert match and int(match[1]) > 0
+    assert {match[2].split("/")[0], match[4].split("/")[0]} == {match[3], match[5]} == {"cat", "dog"}
 
 
 def test_copies_with_the_same_label_are_not_said_to_have_another(root: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -96,10 +96,10 @@ def test_two_formats_of_a_recording_are_said(root: Path, caplog: pytest.LogCaptu
     for path in sorted((root / "cat").glob("*.wav")):
         soundfile.write(path.with_suffix(".mp3"), *soundfile.read(path))
     module = opened(root)
-    side = {module.clips[clip].path: name for name in module.split._fields for clip in getattr(module.split, name)}
-    count = sum(side[f"cat/{n}.wav"] != side[f"cat/{n}.mp3"] for n in range(12))
-    assert count > 0 and f"{count} recordings have the name of another, but for the ending" in caplog.text
-    assert r"by a data.pattern that ends in \.mp3$, or by moving" in caplog.text
+    part_of = {module.clips[clip].path: name for name in module.split._fields for clip in getattr(module.split, name)}
+    count = sum(part_of[f"cat/{n}.wav"] != part_of[f"cat/{n}.mp3"] for n in range(12))
+    assert count > 0 and f"{count} recordings differ only in the ending from one in another part" in caplog.text
+    assert r"let data.pattern end in \.mp3$, or move the others" in caplog.text
     caplog.clear()
     corpus = Folder(root, r"(?P<label>\w+)/(?P<speaker>\d+)\.")
     AudioDataModule(corpus, TASK, 0, ClipSettings(), root.parent / "cache", 4, 0).setup()  # the speaker is on one side

@@ -283,7 +283,7 @@ def test_what_is_not_looked_at_is_said(root: Path, caplog: pytest.LogCaptureFixt
     (root / "1_bob_0").touch()
     with caplog.at_level("INFO"):
         Folder(root, pattern=PATTERN).clips()
-    assert "other files than recordings are not looked at (1 .txt, 1 no ending)" in caplog.text
+    assert "files that are no recordings are ignored (1 .txt, 1 no ending)." in caplog.text
 
 
 def test_folders_of_speakers_within_folders_of_classes_are_said(tmp_path: Path, caplog) -> None:

@@ -42,7 +42,7 @@ def test_a_class_with_another_name_is_not(tmp_path, caplog):
 
 
 def test_numbers_are_no_classes(tmp_path):
-    with pytest.raises(Mistake, match="age has 24 different numbers: classes are learnt, and no numbers"):
+    with pytest.raises(Mistake, match="age has 24 different numbers, and only classes can be learnt"):
         divided(corpus(tmp_path, "age", [f"{30 + number / 10}" for number in range(24)]), "age")
 
 

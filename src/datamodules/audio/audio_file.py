@@ -16,10 +16,10 @@ from auscult.datamodules.audio.mp3 import Endless, Mp3
 from auscult.datamodules.audio.quiet import quiet
 from auscult.datamodules.audio.truncation import is_truncated
 
-UNREADABLE = "unreadable"  # how reasons begin that may pass: such recordings are tried again
-BLOCK = 2**21  # samples of a block, of all channels: 43 s of mono at 48 kHz
+UNREADABLE = "unreadable"  # reasons that begin so may be temporary: such recordings are tried again
+BLOCK = 2**21  # samples of a block, over all channels: 43 s of mono at 48 kHz
 _TEXT = "not audio: it is text and no recording, such as a page that was loaded instead of one"
-_NOT_RECOGNISED, _SYSTEM, _UNSUPPORTED = 1, 2, 4  # libsndfile's public errors; its others are of a format's parser
+_NOT_RECOGNISED, _SYSTEM, _UNSUPPORTED = 1, 2, 4  # libsndfile's public errors; the others come from a format's parser
 
 
 class BadRecording(Exception):
@@ -27,19 +27,19 @@ class BadRecording(Exception):
 
 
 class AudioFile:
-    """A file's samples. A file of up to a block is decoded once, a longer one whenever it is asked for its blocks.
+    """A file's samples. A file of up to one block is decoded once, a longer one at each call of `blocks`.
 
-    Nothing is taken from the header but the format, the rate and the number of channels: the file ends where nothing
-    more can be decoded.
+    Only the format, the rate and the number of channels are taken from the header: the file ends where nothing more can
+    be decoded.
 
     Raises:
-        BadRecording: no such file, none that can be read, not a regular file, not audio, truncated, or damaged.
+        BadRecording: the file does not exist, cannot be read, is no regular file, not audio, truncated, or damaged.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         _require_regular_file(path)
-        if path.suffix.lower() == ".raw":  # soundfile asks what is in it
+        if path.suffix.lower() == ".raw":  # soundfile needs to be told its format
             raise BadRecording("not audio: raw samples without a header")
         with _decoded(path) as (rate, blocks):
             self.rate = rate
@@ -47,12 +47,12 @@ class AudioFile:
         self._whole = first if len(first) < 2 else None
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """(frames, channels) each, int16 where that is how they are stored, else float32 in [-1, 1].
+        """Yields blocks (frames, channels), int16 if the file stores 16 bits, else float32 in [-1, 1].
 
-        Samples of 16 bits stay as they are: that is half the work of turning them into floats.
+        Samples of 16 bits stay as they are, as floats take twice the work.
 
         Raises:
-            BadRecording: truncated or damaged.
+            BadRecording: the file is truncated or damaged.
         """
         if self._whole is not None:
             yield from self._whole
@@ -72,25 +72,25 @@ def read_whole(path: Path) -> tuple[np.ndarray, int]:
 
 
 class _Decoder(soundfile.SoundFile):
-    """Reads on from where it is, and never seeks: not all formats can, and some arrive elsewhere."""
+    """Reads from start to end, and never seeks: some formats cannot seek, and some seek to a wrong place."""
 
     def seekable(self) -> bool:
         return False
 
 
 class _EndlessDecoder(_Decoder):
-    """Of a file that does not say how long it is."""
+    """Decodes a file whose header does not say how long it is."""
 
 
 @contextmanager
 def _decoded(path: Path) -> Iterator[tuple[int, Iterator[np.ndarray]]]:
-    """A file's rate in hertz, and its blocks; by FFmpeg where libsndfile does not know the format."""
+    """Opens a file: its rate in hertz, and its blocks. FFmpeg decodes formats that libsndfile does not know."""
     unknown = ""
     try:
         with ExitStack() as stack:
             try:
                 file = stack.enter_context(_opened(path))
-                if file.format == "RAW":  # what libsndfile takes a file for that ends in .au and is none
+                if file.format == "RAW":  # libsndfile takes a file for this if it ends in .au without being AU
                     raise BadRecording("not audio: it has no header")
                 decoded = file.samplerate, _blocks(file)
             except soundfile.LibsndfileError as error:
@@ -108,18 +108,18 @@ def _decoded(path: Path) -> Iterator[tuple[int, Iterator[np.ndarray]]]:
 
 
 def _is_text(path: Path) -> bool:
-    """Whether a file begins as text does, of which decoders of some formats say that it is damaged or not there."""
+    """Whether a file begins like text. The decoders of some formats call text a damaged or missing recording."""
     with open(path, "rb") as file:
         start = file.read(512)
     try:
-        text = codecs.getincrementaldecoder("utf-8-sig")().decode(start)  # which may end within a letter
+        text = codecs.getincrementaldecoder("utf-8-sig")().decode(start)  # `start` may end within a letter
     except UnicodeDecodeError:
         return False
     return all(letter.isprintable() or letter in "\t\n\r\f" for letter in text)
 
 
 def _is_for_ffmpeg(path: Path) -> bool:
-    """Whether it is FLAC in Ogg, of which libsndfile stumbles over FFmpeg's files, and FFmpeg is there."""
+    """Whether FFmpeg is there and the file is FLAC in Ogg: libsndfile cannot read all of these."""
     with open(path, "rb") as file:
         start = file.read(64)
     return ffmpeg.is_there() and start.startswith(b"OggS") and b"\x7fFLAC" in start
@@ -136,7 +136,7 @@ def _opened_by_ffmpeg(path: Path, unknown: str) -> AbstractContextManager[ffmpeg
 @contextmanager
 def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
     with quiet():
-        opened = _Decoder(os.fsencode(path))  # bytes: a name need not be UTF-8
+        opened = _Decoder(os.fsencode(path))  # bytes, as a name need not be UTF-8
     with opened as file:
         if file.format != "MP3" or (mp3 := Mp3(path)).announces_length:
             yield file
@@ -149,7 +149,7 @@ def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
 
 
 def _require_regular_file(path: Path) -> None:
-    """Before libsndfile opens it, which would wait for ever for a pipe's writer, and calls all else a system error."""
+    """Raises BadRecording unless this is a regular file: libsndfile would wait for ever for the writer of a pipe."""
     try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
@@ -158,7 +158,7 @@ def _require_regular_file(path: Path) -> None:
             raise BadRecording("empty: no bytes")
         with open(path, "rb"):
             pass
-        for fork in (path.with_name(f"._{path.name}"), path.parent / ".AppleDouble" / path.name):  # it looks there, too
+        for fork in (path.with_name(f"._{path.name}"), path.parent / ".AppleDouble" / path.name):  # it opens these, too
             if fork.exists() and not fork.is_file():
                 raise BadRecording(f"{UNREADABLE}: {fork.name} beside it is not a regular file")
     except FileNotFoundError as error:
@@ -171,7 +171,7 @@ def _blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
     dtype = "int16" if file.subtype == "PCM_16" else "float32"
     most = max(1, BLOCK // file.channels)
     if 0 <= file.frames < most:
-        most = file.frames + 1  # one block, and it is seen at once that no more comes
+        most = file.frames + 1  # one block, longer than the file: the first read finds the end
     frames = 0
     while True:
         with quiet():

@@ -1,4 +1,4 @@
-"""Where a sound is loud, of a signal in parts that may be longer than memory."""
+"""Finds where a signal is loud. The signal comes in parts, as it may be longer than memory."""
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -9,18 +9,18 @@ import numpy as np
 class Part(NamedTuple):
     """A part of a signal."""
 
-    at: int  # its place in the signal: of its first sample
+    at: int  # the position of its first sample in the signal
     samples: np.ndarray  # (n,) float64
-    before: np.ndarray  # (n + 1,) the signal's energy before each of the samples, and after the last
+    before: np.ndarray  # (n + 1,) the signal's energy up to each sample, and up to the end of the part
 
 
 def with_energy(signal: Iterable[np.ndarray]) -> Iterator[Part]:
-    """The parts of a signal that comes as arrays (n,) float64."""
+    """Yields the parts of a signal that comes as arrays (n,) float64."""
     at, energy = 0, 0.0
     for samples in signal:
         before = np.empty(len(samples) + 1)
         before[0] = energy
-        with np.errstate(over="ignore", invalid="ignore"):  # of what is not finite
+        with np.errstate(over="ignore", invalid="ignore"):  # samples may be infinite or NaN
             np.multiply(samples, samples, out=before[1:])
             np.cumsum(before, out=before)
         yield Part(at, samples, before)
@@ -28,12 +28,14 @@ def with_energy(signal: Iterable[np.ndarray]) -> Iterator[Part]:
 
 
 def loud_part(parts: Iterable[Part], frame: int, hop: int, trim_db: float | None) -> tuple[int, int, float, float]:
-    """First and last (exclusive) sample of the frames less than `trim_db` under the loudest one, and of all samples the
-    peak and the mean power.
+    """Finds the frames that are less than `trim_db` decibels below the loudest one.
 
     Args:
-        frame, hop: samples of a frame, and from one to the next.
-        trim_db: None: all samples.
+        frame, hop: samples of a frame, and from one frame to the next.
+        trim_db: None keeps all samples.
+
+    Returns:
+        The first and the last (exclusive) sample of these frames; the peak and the mean power of the whole signal.
     """
     length, peak, total = 0, 0.0, 0.0
     begun = np.empty(0)  # energy before the first sample of each frame that has not ended yet
@@ -53,14 +55,14 @@ def loud_part(parts: Iterable[Part], frame: int, hop: int, trim_db: float | None
 
 
 class _Outermost:
-    """The first and the last of many values that lie over a bound which is known at the end only.
+    """Finds the first and the last of many values that exceed a bound, where the bound is known only at the end.
 
-    The first can only be one that is over all before it, the last one that is over all behind it. Only these are kept.
+    The first such value exceeds all values before it, and the last exceeds all behind it. Only such values are kept.
     """
 
     def __init__(self) -> None:
         self.count, self.most = 0, -np.inf
-        self.firsts, self.lasts = np.empty((2, 0)), np.empty((2, 0))  # place and value of each
+        self.firsts, self.lasts = np.empty((2, 0)), np.empty((2, 0))  # position and value of each
 
     def add(self, values: np.ndarray) -> None:
         """Takes the next values, (n,)."""
@@ -75,18 +77,18 @@ class _Outermost:
         self.count, self.most = self.count + len(values), max(self.most, values.max())
 
     def over(self, bound: float) -> tuple[int, int]:
-        """Places of the first and the last value over a bound that is under the largest of them."""
+        """Positions of the first and the last value over a bound; the bound must be below the largest value."""
         return int(self.firsts[0][self.firsts[1] > bound][0]), int(self.lasts[0][self.lasts[1] > bound][-1])
 
 
 def loudest_window(parts: Iterable[Part], start: int, stop: int, length: int) -> tuple[int, np.ndarray]:
-    """The window of `length` samples that holds the most energy: its first sample, and its samples.
+    """Finds the window of `length` samples with the most energy: its first sample, and its samples.
 
     Args:
-        start, stop: the samples between which it has to lie.
+        start, stop: the window lies between these samples.
     """
     most, best = -1.0, (start, np.empty(0))
-    first = start  # of the samples that are at hand
+    first = start  # the position of samples[0]
     samples, before = np.empty(0), np.empty(0)
     for at, part, energy in parts:
         begin, end = max(start - at, 0), min(stop - at, len(part))
@@ -111,5 +113,5 @@ def peak_of(samples: np.ndarray) -> float:
 
 
 def _every(hop: int, values: np.ndarray, at: int, first: int) -> np.ndarray:
-    """The values at the places `first`, `first + hop`, … of a whole, of which these are a part that begins at `at`."""
+    """The values at the positions `first`, `first + hop`, … of a signal; `values` is the part that begins at `at`."""
     return values[max(first - at, (first - at) % hop) :: hop].copy()

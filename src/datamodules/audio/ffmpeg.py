@@ -17,13 +17,13 @@ ENDINGS = {
     ".3ga", ".3gp", ".3gpp", ".aac", ".ac3", ".amr", ".ape", ".awb", ".dss", ".m4a", ".m4b", ".mka", ".mov", ".mp4",
     ".mpc", ".spx", ".tta", ".webm", ".wma", ".wv",
 }  # fmt: skip
-# What a recording's file may be: none of the formats that lead to other files or to addresses.
+# The formats that are read. Formats that refer to other files or to network addresses are not among them.
 FORMATS = (
     "aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,au,caf,dss,flac,gsm,matroska,mov,mp3,mpc,mpegts,ogg,oma,shn,tak,tta,voc,w64,"
     "wav,wv"
 )
-# Of what a header announces so much may not come: encoders round up, and count what they leave out at the ends.
-# Measured: up to 2 800 samples, of MP3 in Matroska.
+# A file may be this much shorter than its header announces: encoders round up, and count samples that they leave out at
+# the ends. Up to 2 800 samples were measured, for MP3 in Matroska.
 MISSING_SAMPLES, MISSING_SECONDS, MOST_MISSING_SECONDS = 4096, 0.1, 0.5
 
 
@@ -37,10 +37,10 @@ def is_there() -> bool:
 
 
 class Sound:
-    """The first stream of sound in a file that is open.
+    """The first stream of sound in an open file.
 
     Raises:
-        NotDecoded: nothing in it, or only a part of it, can be decoded.
+        NotDecoded: the file cannot be decoded, or only a part of it.
     """
 
     def __init__(self, container: Any) -> None:
@@ -52,15 +52,15 @@ class Sound:
         if first is None:
             raise NotDecoded("not audio: there is no sound in it")
         self._first = first
-        # of what is decoded: headers of HE-AAC say half of it
+        # taken from the decoded frame: headers of HE-AAC name half the rate
         self.samplerate: int = first.sample_rate
         self.channels: int = first.layout.nb_channels
         length = self._stream.duration and float(self._stream.duration * self._stream.time_base)
-        self._announced = length or (container.duration or 0) / av.time_base  # seconds; 0 where it does not say
+        self._announced = length or (container.duration or 0) / av.time_base  # seconds; 0 if not announced
 
     def blocks(self, most: int) -> Iterator[np.ndarray]:
-        """(frames, channels) float32 in [-1, 1] each, of about `most` frames."""
-        resampler = av.AudioResampler("fltp", self._first.layout, self.samplerate)  # changes how they are written only
+        """Yields blocks (frames, channels) float32 in [-1, 1], of about `most` frames each."""
+        resampler = av.AudioResampler("fltp", self._first.layout, self.samplerate)  # changes only the number format
         waiting: list[np.ndarray] = []
         count = total = 0
         for frame in self._with_end():
@@ -79,19 +79,19 @@ class Sound:
     def _with_end(self) -> Iterator[Any]:
         yield self._first
         yield from self._frames
-        yield None  # the resampler gives what it kept
+        yield None  # makes the resampler return what it has kept
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[Sound]:
-    """The sound in a file.
+    """Opens the sound in a file.
 
     Raises:
-        NotDecoded: there is none; also while it is read.
+        NotDecoded: the file holds no sound that can be decoded; may also be raised while it is read.
     """
     try:
         with (
-            open(path, "rb") as file,  # FFmpeg is given no name, which could be an address
+            open(path, "rb") as file,  # FFmpeg gets no file name, as it could take one for a network address
             av.open(file, options={"format_whitelist": FORMATS, "protocol_whitelist": ""}) as container,
         ):
             yield Sound(container)

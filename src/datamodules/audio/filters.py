@@ -1,4 +1,4 @@
-"""A signal in parts, at another rate and without what lies below a frequency."""
+"""Mixes channels, resamples and high-pass filters signals that come in parts."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -9,15 +9,15 @@ from scipy import signal
 
 from auscult.datamodules.audio.audio_file import BLOCK
 
-FULL_SCALE = 32768  # of 16 bits
+FULL_SCALE = 32768  # of samples with 16 bits
 
 
 def mono_of(block: np.ndarray, channel: int | None) -> np.ndarray:
-    """(frames,) of (frames, channels): a channel, or the average of all."""
+    """One channel (frames,) of a block (frames, channels), or the average of all channels."""
     if block.shape[1] == 1 or channel is not None:
         return block[:, channel or 0]
     total = block[:, 0].astype(np.float64)
-    for other in block.T[1:]:  # ten times as fast as the mean over an axis of two
+    for other in block.T[1:]:  # ten times as fast as a mean over an axis of two
         total += other
     return total / block.shape[1]
 
@@ -25,21 +25,21 @@ def mono_of(block: np.ndarray, channel: int | None) -> np.ndarray:
 def mono_at_rate(
     blocks: Iterator[np.ndarray], channel: int | None, mean: float, rate: int, to_rate: int
 ) -> Iterator[np.ndarray]:
-    """A channel, or the average of all, less `mean`, at another rate in hertz.
+    """Resamples one channel, or the average of all, after subtracting `mean`. Rates are in hertz.
 
     Args:
-        blocks: (frames, channels) each; the result does not depend on how long they are.
+        blocks: arrays (frames, channels); the result does not depend on their lengths.
 
     Yields:
         Parts (n,) float64.
     """
     resampler: soxr.ResampleStream | None = None
-    step = max(1, min(BLOCK, BLOCK * rate // to_rate))  # a low rate becomes many more samples
+    step = max(1, min(BLOCK, BLOCK * rate // to_rate))  # resampling a low rate makes many more samples
     for block in blocks:
         mono = mono_of(block, channel) - mean
-        # The resampler works in float32, whatever it is given, and is quickest with that.
+        # The resampler computes in float32 for any input, and is fastest with float32.
         resampler = resampler or soxr.ResampleStream(rate, to_rate, 1, dtype=mono.dtype, quality="HQ")
-        full_scale = FULL_SCALE if block.dtype == np.int16 else 1  # only now: there are fewer samples
+        full_scale = FULL_SCALE if block.dtype == np.int16 else 1  # divided after resampling: fewer samples
         for start in range(0, len(mono), step):
             yield resampler.resample_chunk(mono[start : start + step]) / np.float64(full_scale)
     if resampler is not None:
@@ -47,15 +47,15 @@ def mono_at_rate(
 
 
 def highpass(mono: np.ndarray, rate: int, cutoff_hz: float | None) -> np.ndarray:
-    """Fourth-order Linkwitz-Riley filter: two Butterworth filters of second order, 6 dB down at the cutoff.
+    """Applies a fourth-order Linkwitz-Riley filter: two Butterworth filters of second order, 6 dB down at the cutoff.
 
-    It runs forwards only, so that nothing rings before a word begins.
+    The filter runs forwards only, so that nothing rings before a word begins.
     """
     return next(highpassed(iter([mono]), rate, cutoff_hz), mono)
 
 
 def highpassed(parts: Iterator[np.ndarray], rate: int, cutoff_hz: float | None) -> Iterator[np.ndarray]:
-    """The same filter, on a signal in parts (n,) at `rate` hertz; None leaves it as it is."""
+    """Applies the filter of `highpass` to a signal in parts (n,) at `rate` hertz; None leaves the signal as it is."""
     state: np.ndarray | None = None
     for part in parts:
         if cutoff_hz is not None and len(part):
@@ -66,6 +66,6 @@ def highpassed(parts: Iterator[np.ndarray], rate: int, cutoff_hz: float | None) 
 
 @cache
 def _butterworth(rate: int, cutoff_hz: float) -> tuple[np.ndarray, np.ndarray]:
-    """The filter's sections, and their state after a long constant 1."""
+    """The filter's sections, and their state after a long input of ones."""
     sections = np.tile(signal.butter(2, cutoff_hz, btype="highpass", fs=rate, output="sos"), (2, 1))
     return sections, signal.sosfilt_zi(sections)

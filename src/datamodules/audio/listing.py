@@ -1,4 +1,4 @@
-"""Which files below a folder are recordings."""
+"""Lists the recordings below a folder."""
 
 import logging
 import os
@@ -12,18 +12,18 @@ from auscult.mistake import Mistake
 
 log = logging.getLogger(__name__)
 
-# RAW has no header to say what it is; the others are common endings of formats that libsndfile names otherwise
+# without RAW, whose files have no header; with common endings that differ from libsndfile's names of the formats
 ENDINGS = {f".{name.lower()}" for name in soundfile.available_formats()} - {".raw"} | {
     ".aif", ".aifc", ".mp2", ".mp3", ".oga", ".opus", ".snd", ".sph", ".wave",
 }  # fmt: skip
-ENDINGS |= ffmpeg.ENDINGS  # also where there is no FFmpeg: such recordings are listed, not passed over
+ENDINGS |= ffmpeg.ENDINGS  # also without FFmpeg: such recordings are then reported as unreadable
 
 
 def audio_files(root: Path, option: str = "data.root") -> list[str]:
     """Paths of the recordings under `root`, sorted, with forward slashes.
 
     Raises:
-        Mistake: there are none, or a folder cannot be read; names the option.
+        Mistake: there are no recordings, or a folder cannot be read; the message names `option`.
     """
     if not root.exists():
         raise Mistake(f"{option}={root} does not exist: point it to the folder of your recordings.")
@@ -32,7 +32,7 @@ def audio_files(root: Path, option: str = "data.root") -> list[str]:
     unreadable: list[OSError] = []
     recordings = []
     others: Counter[str] = Counter()
-    walked: set[str] = set()  # a link may lead to a folder above it
+    walked: set[str] = set()  # a link may lead to a folder above itself
     for folder, below, names in os.walk(root, onerror=unreadable.append, followlinks=True):
         if os.path.realpath(folder) in walked:
             below.clear()
@@ -54,9 +54,9 @@ def audio_files(root: Path, option: str = "data.root") -> list[str]:
             "permissions."
         )
     if not recordings:
-        there = f"{others.total()} other files, of {', '.join(others)}" if others else "no files"
-        raise Mistake(f"{option}={root} holds no recordings, such as .wav, .flac, .mp3 or .m4a (it has {there[:200]}).")
+        rest = f"{others.total()} other files: {', '.join(others)}" if others else "no files"
+        raise Mistake(f"{option}={root} holds no recordings, such as .wav, .flac, .mp3 or .m4a (it has {rest[:200]}).")
     if others:
         named = ", ".join(f"{count} {ending}" for ending, count in others.most_common(5))
-        log.info("other files than recordings are not looked at (%s)", named)
+        log.info("files that are no recordings are ignored (%s).", named)
     return sorted(recordings)

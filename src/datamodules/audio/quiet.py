@@ -1,11 +1,11 @@
-"""Lets no decoder write to the terminal: libmpg123 has a line or more for every damaged frame."""
+"""Keeps decoders from writing to the terminal: libmpg123 prints a line or more for every damaged frame."""
 
 import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-STDERR = 2  # the descriptor that libraries write to; Python's own `sys.stderr` is given another by `command_line.start`
+STDERR = 2  # the descriptor that libraries write to; `command_line.start` gives Python's `sys.stderr` another one
 
 _lock = threading.Lock()
 _inside = 0
@@ -14,7 +14,7 @@ _kept = -1
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """What C libraries say meanwhile is dropped, in whatever thread."""
+    """Drops what C libraries print meanwhile, in any thread."""
     global _inside, _kept
     with _lock:
         if _inside == 0:
@@ -31,7 +31,7 @@ def quiet() -> Iterator[None]:
 
 
 def _redirected() -> int:
-    """A descriptor of where `STDERR` led before; -1 where there is none, or no more descriptors."""
+    """Redirects `STDERR` to nowhere and returns a copy of it; -1 if it is closed or no descriptors are left."""
     try:
         kept = os.dup(STDERR)
     except OSError:

@@ -142,11 +142,11 @@ def test_names_that_are_nearly_the_same_are_said_once(tmp_path: Path, caplog: py
     ]
     record(tmp_path, *names)
     Division(Folder(tmp_path, "(?P<label>[^/]+)/(?P<speaker>[^_]+)_"), TASK, 0)
-    said = [record.getMessage() for record in caplog.records if "differ only in capitals" in record.getMessage()]
-    assert [text.partition(" and differ")[0] for text in said] == [
+    warnings = [record.getMessage() for record in caplog.records if "differ only in capitals" in record.getMessage()]
+    assert [text.partition(" and differ")[0] for text in warnings] == [
         "Wren and wren are two classes (task.label=label)", "01 and 1 are two speakers",
     ]  # fmt: skip
-    assert "(1 such pairs): write them alike" in said[0] and "(3 such pairs)" in said[1]
+    assert "(1 such pairs): if they are one, spell them alike." in warnings[0] and "(3 such pairs)" in warnings[1]
 
 
 @pytest.mark.parametrize(
