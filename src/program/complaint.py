@@ -199,7 +199,7 @@ COMPLAINTS: list[tuple[str, Callable[[re.Match[str], list[str], str], str | None
     (r"Could not (?:find|load) '([^'\n]+)'", no_such_choice),
     (
         r"In '(experiment/[\w/.-]+?)': Could not override '\w+@experiment",
-        lambda match, *_: f"the YAML of {match[1].replace('/', '=', 1)} has to begin with the line # @package _global_.",
+        lambda match, *_: f"the YAML of {match[1].replace('/', '=', 1)} lacks its first line: # @package _global_.",
     ),
     (r"Could not override '([^'\n]+)'", lambda match, *rest: no_such_option(match[1].split("@")[0], *rest)),
     (r"Ambiguous value for argument '([^'\n]+)'", several_values),
