@@ -77,7 +77,7 @@ def _say_that_fonts_lack() -> None:
 
 
 def save(figure: Figure, file: Any, **options: Any) -> None:
-    """Writes a figure. Each text gets all fonts that are in use by now: some texts were made before a font was added."""
+    """Writes a figure. Each text gets all fonts of now, as some texts were made before a font was added."""
     for text in figure.findobj(Text):
         text.set_fontfamily(matplotlib.rcParams["font.family"])
     figure.savefig(file, **options)

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 
 @contextmanager
 def printing() -> Iterator[None]:
-    """Lets the program go on if nobody reads its output any more, as behind `| head -1`: the results are on the disk."""
+    """Lets the program go on if nobody reads its output, as behind `| head -1`: the results are on the disk."""
     try:
         yield
         sys.stdout.flush()
