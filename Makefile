@@ -5,21 +5,21 @@ RUN := $(VENV)/.run-installed
 DEV := $(VENV)/.dev-installed
 DEMO := outputs/demo/$(shell date +%Y-%m-%d/%H-%M-%S)
 
-# The first of these that is new enough, and can make virtual environments (on Debian that is a package of its own).
+# The first of these that is new enough and can make virtual environments, which is a package of its own on Debian.
 PYTHONS := python3.11 python3.12 python3.13 python3 python3.14 python
 FITS := -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 PYTHON ?= $(firstword $(foreach name,$(PYTHONS),$(shell $(name) $(FITS) && echo $(name))))
 NEEDED = { echo "Auscult needs Python 3.11 or newer with its module venv (Debian: apt install python3-venv). PYTHON=... names one. Found:"; \
-	for name in $(PYTHONS); do found=$$($$name --version 2>/dev/null) && echo "  $$name is $$found"; done; exit 1; }
+	for name in $(PYTHONS); do version=$$($$name --version 2>/dev/null) && echo "  $$name is $$version"; done; exit 1; }
 
-# Nothing is installed whose bytes are not those of the lock; nothing is built but the one package that is source only,
-# and that by the setuptools of the lock, not by one that pip fetches by itself.
+# pip installs only files whose hashes are in the lock. It builds one package, which comes as source only, with the
+# setuptools of the lock rather than with one that it fetches by itself.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 LOCKED := $(PIP) --require-hashes --no-build-isolation --only-binary :all: --no-binary antlr4-python3-runtime
 RUN_LOCK := requirements/run.txt
 
-# TORCH_INDEX=... names PyTorch's index of CPU wheels. Their versions are the lock's, their hashes are not: these three alone
-# go unchecked. What CUDA needs is left out.
+# TORCH_INDEX=... names an index of PyTorch's CPU wheels. PyTorch's three packages come from there in the versions of the
+# lock, but without a check of their hashes. The packages that CUDA needs are left out.
 ifdef TORCH_INDEX
 RUN_LOCK := $(VENV)/run-without-torch.txt
 TORCH := ^(torch|torchaudio|torchvision)==[0-9.]+
@@ -61,7 +61,7 @@ lint: install-dev
 	$(BIN)/mypy
 
 # After a change in pyproject.toml; `make lock UPGRADE=--upgrade` moves on to the newest versions within its bounds.
-# A lock that is there already says which versions are preferred: run.txt and build.txt take those of dev.txt.
+# uv prefers the versions of a lock that is there already: so run.txt and build.txt take those of dev.txt.
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --annotation-style line \
 	--custom-compile-command "make lock"
 lock: install-dev

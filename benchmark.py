@@ -33,9 +33,7 @@ def main(cfg: DictConfig) -> float | None:
 def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str]) -> float | None:
     """Explains by every attribution, and writes the leaderboard."""
     look_at_checkpoints(check_benchmark(cfg))
-    from auscult.leaderboard import (
-        compare as leaderboard,  # only now: it takes seconds to import, and --help should not wait
-    )
+    from auscult.leaderboard import compare as leaderboard  # only now: it takes seconds, and --help should not wait
 
     leaderboard.benchmark(cfg, folder, sweep)
     return None

@@ -1,4 +1,4 @@
-"""Says what participants of a study answered: the primary comparison, tables, a figure and one page.
+"""Analyses the answers of a study's participants: the primary comparison, tables, a figure and one page.
 
     python study.py results=studies/pilot
     python study.py effect=0.5

@@ -37,7 +37,7 @@ def main(cfg: DictConfig) -> float | None:
 
 
 def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str]) -> float | None:
-    """Trains, and returns val/accuracy: what a sweeper may optimise, unlike the test's."""
+    """Trains, and returns val/accuracy, which a sweeper may optimise, unlike test/accuracy."""
     checked = config.check(cfg)
     if checked["ckpt_path"]:
         checked["ckpt_path"] = paths.checkpoint_to_go_on_with(checked["ckpt_path"])
@@ -78,9 +78,9 @@ def way_on(folder: Path) -> str:
     """How to go on with a run that was stopped."""
     last, best = folder / "checkpoints/last.ckpt", folder / "checkpoints/best.ckpt"
     if last.exists():
-        # what a checkpoint does not decide is to be said again
-        said = [each for each in command_line.overrides_given() if each.startswith(SAID_AGAIN)]
-        return f"go on with: python train.py {shlex.join([f'ckpt_path={last}', *said])}"
+        # what a checkpoint does not decide has to be said again
+        again = [each for each in command_line.overrides_given() if each.startswith(SAID_AGAIN)]
+        return f"go on with: python train.py {shlex.join([f'ckpt_path={last}', *again])}"
     if (folder / "metrics.json").exists():
         return f"the training is complete; explain it with: python explain.py {shlex.quote(f'checkpoint={best}')}"
     return f"repeat the command with {shlex.quote(f'hydra.run.dir={folder}')}: nothing was saved yet"

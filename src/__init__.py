@@ -6,7 +6,7 @@
     explanation = auscult.explain(model, "dog.wav")
     explanation.plot()
 
-What is named here is imported when it is asked for: PyTorch takes seconds.
+Each name is imported when it is first used, as the import of PyTorch takes seconds.
 """
 
 from importlib import import_module
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 
 __all__ = ["Explanation", "Mistake", "Model", "TrainedModel", "explain", "load"]
 
-HOMES = {  # of what is not in the interface
+HOMES = {  # modules of the names that are not in `interface`
     "Explanation": "auscult.explain.show.explanation",
     "Mistake": "auscult.mistake",
     "Model": "auscult.modules.model",
 }
 
-if __name__ == "src":  # as earlier versions were imported
+if __name__ == "src":  # the import name of earlier versions
     from auscult.former_names import let_former_names_be_imported
 
     let_former_names_be_imported()
 
 
-if not TYPE_CHECKING:  # which would take any name for one of these
+if not TYPE_CHECKING:  # a type checker would accept any name
 
     def __getattr__(name: str) -> Any:
-        if name == "explain":  # a package that can be called: its name would hide a function's
+        if name == "explain":  # the package itself, which can be called
             return import_module("auscult.explain")
         if name in __all__:
             return getattr(import_module(HOMES.get(name, "auscult.explain.interface")), name)

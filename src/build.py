@@ -14,7 +14,7 @@ def build(node: dict[str, Any], option: str, *arguments: Any, **more: Any) -> An
         node: the `_target_` and its options.
         option: the node's own name, for the message.
         arguments: positional arguments that the configuration cannot know.
-        more: keyword arguments, likewise.
+        more: keyword arguments that the configuration cannot know.
 
     Raises:
         Mistake: there is no such target, or it refuses the options, or does not know one.
@@ -36,5 +36,5 @@ def build(node: dict[str, Any], option: str, *arguments: Any, **more: Any) -> An
 
 
 def build_named(node: dict[str, Any], option: str, *arguments: Any) -> Any:
-    """`build`, for the choices of a group whose YAML has a `name` that their class does not want."""
+    """Builds a choice of a group without its `name`, which is no option of the class; see `build`."""
     return build({name: value for name, value in node.items() if name != "name"}, option, *arguments)

@@ -1,6 +1,6 @@
-"""How names that people gave are drawn, and what becomes of a picture that cannot be drawn.
+"""Draws the names that users chose, and warns of a picture that cannot be drawn.
 
-Whoever draws imports this: a class may be called `$\\frac$`, which matplotlib would otherwise take for mathematics.
+Each module that draws imports this one: a class may be called `$\\frac$`, which matplotlib would read as mathematics.
 """
 
 import logging
@@ -18,7 +18,7 @@ from matplotlib.ft2font import FT2Font
 from matplotlib.text import Text
 
 log = logging.getLogger(__name__)
-logging.getLogger("matplotlib.font_manager").setLevel(logging.WARNING)  # which says that it looks for fonts
+logging.getLogger("matplotlib.font_manager").setLevel(logging.WARNING)  # it reports its search for fonts
 
 MOST_CHARACTERS = 100  # of a title as wide as a figure
 
@@ -26,20 +26,20 @@ matplotlib.rcParams["text.parse_math"] = False
 
 
 def literal(text: str, most: int = MOST_CHARACTERS) -> str:
-    """One line of characters that can be drawn.
+    """The text as one line that can be drawn.
 
-    What is no character of a line appears as its Python escape. A letter that no installed font has is spelled in Latin
-    letters, 数字 as ShuZi.
+    A character that cannot be printed, such as a line break, appears as its Python escape. Letters that no installed
+    font has are spelled in Latin letters: 数字 as ShuZi.
     """
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    if not all(map(is_drawable, shown)):  # some letters of a word in one script and some in another is no spelling
+    if not all(map(is_drawable, shown)):  # a word is spelled in one script, not in two
         shown = "".join(c if ord(c) in letters_of(_first_font()) else anyascii(c) for c in shown)
     return shown if len(shown) <= most else f"{shown[: most - 1]}…"
 
 
 @cache
 def is_drawable(character: str) -> bool:
-    """Whether an installed font has the character, which figures use from here on."""
+    """Whether an installed font has the character. Figures use that font from now on."""
     families = matplotlib.rcParams["font.family"]
     used = [font_manager.findfont(font_manager.FontProperties(family=[family])) for family in families]
     if any(ord(character) in letters_of(font) for font in used):
@@ -47,7 +47,7 @@ def is_drawable(character: str) -> bool:
     fonts = [font for font in font_manager.fontManager.ttflist if "last resort" not in font.name.lower()]
     for font in sorted(fonts, key=lambda font: (font.style != "normal", "sans" not in font.name.lower(), font.name)):
         if ord(character) in letters_of(font.fname):
-            matplotlib.rcParams["font.family"] = [*families, font.name]  # for what those before it lack
+            matplotlib.rcParams["font.family"] = [*families, font.name]  # for letters that the fonts before it lack
             return True
     if unicodedata.category(character).startswith("L"):
         _say_that_fonts_lack()
@@ -60,7 +60,7 @@ def _first_font() -> str:
 
 @cache
 def letters_of(font: str) -> frozenset[int]:
-    """The code points that a font file has; none, where it cannot be read."""
+    """The code points that a font file has; none if it cannot be read."""
     try:
         return frozenset(FT2Font(font).get_charmap())
     except (OSError, RuntimeError):
@@ -69,15 +69,15 @@ def letters_of(font: str) -> frozenset[int]:
 
 @cache
 def _say_that_fonts_lack() -> None:
-    """Says so once in a run."""
+    """Warns, once in a run, that letters are missing."""
     log.warning(
-        "Some names have letters that no font on this machine has: figures spell them in Latin ones. With such fonts"
-        " installed (on Debian, fonts-noto) they appear as they are."
+        "Some names have letters that no font on this machine has, so figures spell them in Latin letters; install"
+        " fonts that have them (on Debian: fonts-noto) to see them as they are."
     )
 
 
 def save(figure: Figure, file: Any, **options: Any) -> None:
-    """Writes a figure, each text in the fonts that all names in it need; some texts are older than their names."""
+    """Writes a figure. Each text gets all fonts of now, as some texts were made before a font was added."""
     for text in figure.findobj(Text):
         text.set_fontfamily(matplotlib.rcParams["font.family"])
     figure.savefig(file, **options)
@@ -85,7 +85,7 @@ def save(figure: Figure, file: Any, **options: Any) -> None:
 
 @contextmanager
 def drawing(picture: str) -> Iterator[None]:
-    """Makes a warning of a picture that cannot be drawn: the results beside it are worth more."""
+    """Turns an error in drawing a picture into a warning: the results beside it are worth more."""
     try:
         yield
     except Exception as error:  # whatever drawing, encoding or writing a picture may raise

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whatever happens to the program or the disk."""
+"""Writes files whole or not at all, whatever happens to the program or the disk."""
 
 import errno
 import os
@@ -17,10 +17,10 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A file to write to instead of `path`; it takes that one's place when the disk has it all, and is gone otherwise.
+    """Gives a file to write to, which replaces `path` once it is whole on the disk, and is removed otherwise.
 
     Raises:
-        OSError: the disk has not taken it all.
+        OSError: the disk cannot take the whole file.
     """
     unfinished = path.with_suffix(UNFINISHED)
     try:
@@ -33,13 +33,13 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def check_links(folder: Path) -> None:
-    """Looks whether all that is in a folder lies in it: what is written to a link is written where it leads.
+    """Checks that no link in a folder leads out of it: what is written to a link is written where the link leads.
 
-    Links within the folder are followed. What lies in the folders of W&B's runs is not asked: W&B links its own log in
-    there, and begins a folder of a new name each time.
+    The folders of W&B's runs are not checked: W&B puts a link to its own log there, and makes a folder with a new name
+    each time.
 
     Raises:
-        Mistake: a link leads out of it, or something is no file that can be read to its end.
+        Mistake: a link leads out of the folder, or something in it is a pipe or a device.
     """
     home = os.path.realpath(folder)
     for place, folders, names in os.walk(folder):
@@ -57,11 +57,11 @@ def check_links(folder: Path) -> None:
 
 
 def full_disk(error: BaseException | None) -> tuple[int, str | None] | None:
-    """The system's number for a full disk and the file, if that is what an error comes from; libraries wrap it."""
+    """The system's error number and the file, if an error comes from a full disk; else None. Libraries wrap it."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in FULL:
             return error.errno, error.filename
-        if (said := re.search(r"errno = (\d+)", str(error))) and int(said[1]) in FULL:  # as HDF5 does
-            return int(said[1]), None
+        if (number := re.search(r"errno = (\d+)", str(error))) and int(number[1]) in FULL:  # of HDF5
+            return int(number[1]), None
         error = error.__cause__ or error.__context__
     return None

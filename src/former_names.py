@@ -1,6 +1,6 @@
-"""Names that modules had in earlier versions: in checkpoints, run folders and packages of users they go on working.
+"""Names that modules had in earlier versions. They still work in checkpoints, run folders and users' packages.
 
-The import name was `src` first, and most modules lay elsewhere. Then it was `auscult`, and some lay elsewhere.
+At first the package was imported as `src`, and most modules lay elsewhere. Since it is `auscult`, some have moved.
 """
 
 import sys
@@ -12,7 +12,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 FORMER, CURRENT = "src", "auscult"
-# a module of `src` -> the same of `auscult`, where more than the first name changed
+# name of a module in `src` -> its first name in `auscult`, if the two differ
 MOVED = {
     "arguments": "program.arguments",
     "card": "checkpoint.card",
@@ -104,7 +104,7 @@ MOVED = {
     "wandb_run": "run.wandb",
 }
 
-# the same of a module of `auscult` that has moved since
+# earlier name of a module in `auscult` -> its name now
 MOVED_SINCE = {
     "checkpoint.parts": "parts",
     "datamodules.audio_file": "datamodules.audio.audio_file",
@@ -126,12 +126,12 @@ MOVED_SINCE = {
     "run.memory": "machine.memory",
     "run.processes": "machine.processes",
 }
-# callbacks that explained at the end of a training: their options go on, without a class, see `program/explain_by.py`
+# callbacks that explained at the end of a training: their options still work, without a class; see `explain_by`
 EXPLAINED = ("auscult.explain.callbacks.PerturbationCurves", "auscult.explain.callbacks.InterventionTest")
 
 
 def current_name(name: str) -> str:
-    """What a module, or something in it, is called now: `src.checkpoint.KEY` is `auscult.checkpoint.checkpoint.KEY`."""
+    """The current name of a module, or of something in it: `auscult.run.folder` for `src.run_folder`."""
     first, dot, rest = name.partition(".")
     if first not in (FORMER, CURRENT):
         return name
@@ -141,7 +141,7 @@ def current_name(name: str) -> str:
 
 
 def moved(name: str, places: dict[str, str]) -> str:
-    """The name below the first one: the longest beginning that `places` has is replaced."""
+    """A name without the package's, whose longest beginning that is in `places` is replaced."""
     parts = name.split(".")
     for count in range(len(parts), 0, -1):
         if (place := places.get(".".join(parts[:count]))) is not None:
@@ -150,7 +150,7 @@ def moved(name: str, places: dict[str, str]) -> str:
 
 
 def with_current_names(node: Any) -> Any:
-    """A configuration in plain containers, whose every `_target_` is called as it is now."""
+    """A copy of a configuration in plain containers, with the current name in every `_target_`."""
     if isinstance(node, dict):
         current = {
             name: current_name(value) if name == "_target_" and isinstance(value, str) else with_current_names(value)
@@ -165,10 +165,10 @@ def with_current_names(node: Any) -> Any:
 
 
 class FormerNames(MetaPathFinder, InspectLoader):
-    """Lets `import src.explain.lrp` give the very module that `import auscult.explain.attribution.lrp` gives."""
+    """Lets `import src.explain.lrp` give the same module as `import auscult.explain.attribution.lrp`."""
 
     def find_spec(self, fullname: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
-        """The spec of a former name; None for all others, and for what there never was."""
+        """The spec of a former name; None for other names, and for modules that never existed."""
         current = current_name(fullname)
         if current == fullname or "." not in fullname or find_spec(current) is None:
             return None
@@ -181,16 +181,16 @@ class FormerNames(MetaPathFinder, InspectLoader):
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Gives the module back its own spec, as importing it by another name took it away."""
+        """Restores the module's own spec, which the import by another name has replaced."""
         module.__spec__ = self.own
 
     def get_code(self, fullname: str) -> CodeType | None:
-        """For `python -m src.summary`."""
+        """The code of the module, for `python -m src.summary`."""
         spec = find_spec(current_name(fullname))
         return spec.loader.get_code(spec.name) if spec and isinstance(spec.loader, InspectLoader) else None
 
     def get_source(self, fullname: str) -> None:
-        """None: the source is that of the current name."""
+        """None: the source belongs to the current name."""
         return None
 
     def is_package(self, fullname: str) -> bool:
@@ -199,6 +199,6 @@ class FormerNames(MetaPathFinder, InspectLoader):
 
 
 def let_former_names_be_imported() -> None:
-    """For packages that were written for earlier versions."""
+    """Lets packages that were written for earlier versions import modules by their former names."""
     if not any(isinstance(finder, FormerNames) for finder in sys.meta_path):
         sys.meta_path.insert(0, FormerNames())

@@ -1,9 +1,9 @@
 """The parts that a checkpoint's configuration names: what each can be, and how it is built.
 
-A network, its front end, a corpus, an optimizer and its schedule are named by `_target_`, with options beside it. What
-comes out of a file may name no other callable than a class of that kind, from this program, from PyTorch, or from a
-package that the user named on the command line (`allow=my_package`); and its options are data. So `train.py` builds
-nothing else either: what could not be opened later is refused before it is trained.
+A network, its front end, a corpus, an optimizer and its schedule are named by `_target_`, with options beside it. A
+checkpoint may name only a class of the right kind, from this program, from PyTorch, or from a package that the user
+named on the command line (`allow=my_package`). The options are data. `train.py` builds nothing else either: a network
+that could not be opened later is refused before it is trained.
 """
 
 import re
@@ -27,8 +27,8 @@ class Kind(NamedTuple):
     """What a part can be.
 
     Args:
-        base: its class, by name: PyTorch takes seconds to import, and a corpus needs none of it.
-        homes: modules whose classes it can be, beside those of `HOMES`.
+        base: the name of its base class; a name, as PyTorch takes seconds to import and a corpus does not need it.
+        homes: modules that its class can come from, beside those in `HOMES`.
     """
 
     base: str
@@ -50,14 +50,14 @@ def build_part(
     """Builds one part: its class, called with the node's options as they are.
 
     Args:
-        option: whose part it is, a name in `KINDS`.
+        option: the part's name, a key of `KINDS`.
         node: the `_target_` and its options, plain data.
         allow: packages of the user's own.
         arguments: positional arguments that the configuration cannot know.
-        more: keyword arguments, likewise.
+        more: keyword arguments that the configuration cannot know.
 
     Raises:
-        Mistake: the node names no such class or holds parts of its own, or the class does not know an option.
+        Mistake: the node names no class of this kind or holds parts of its own, or the class does not know an option.
     """
     named = class_of(option, node, allow)
     options = {name: value for name, value in node.items() if name != "_target_"}
@@ -91,7 +91,7 @@ def check_options(option: str, named: type, options: Collection[str], more: Coll
 
 
 def class_of(option: str, node: Any, allow: Sequence[str] = ()) -> type:
-    """The class that a part names. Imports nothing but what it may name.
+    """The class that a part names. Imports no module but one that it may name.
 
     Raises:
         Mistake: see `build_part`.
@@ -142,7 +142,7 @@ def check_home(option: str, target: str, allow: Sequence[str]) -> None:
     homes = ", ".join((*(f"auscult.{room}" for room in HOMES), *kind.homes))
     way_out = "put it there" if package == "auscult" else f"if the package is yours, say allow={package}"
     raise Mistake(
-        f"{option}._target_={shown(target)} is no class that a checkpoint may name: it is of none of {homes};"
+        f"{option}._target_={shown(target)} is no class that a checkpoint may name: it is in none of {homes};"
         f" {way_out}."
     )
 
@@ -153,7 +153,7 @@ def _named(target: str) -> Any:
 
 
 def is_home(module: str, kind: Kind, allow: Sequence[str]) -> bool:
-    """Whether a part of this kind may come from a module: importing another one could run anything."""
+    """Whether a part of this kind may come from a module. The import of another module could run anything."""
     names = module.split(".")
     if not all(name.isidentifier() for name in names):
         return False
@@ -163,7 +163,7 @@ def is_home(module: str, kind: Kind, allow: Sequence[str]) -> bool:
 
 
 def is_allowed(module: str, allow: Sequence[str]) -> bool:
-    """Whether a module is of a package that the user named."""
+    """Whether a module belongs to a package that the user named."""
     return any(module == package or module.startswith(f"{package}.") for package in allow)
 
 
@@ -175,6 +175,6 @@ def holds_parts(value: Any) -> bool:
 
 
 def find_own_packages(allow: Sequence[str]) -> None:
-    """Lets `allow` name a package of the folder in which the user stands, too."""
+    """Lets `allow` name a package in the working folder, too."""
     if allow and "" not in sys.path:
         sys.path.append("")

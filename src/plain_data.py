@@ -1,4 +1,4 @@
-"""What a file says is data: it is copied into plain containers, within bounds, before anything looks at it."""
+"""Copies what a file holds into plain containers, within bounds, before anything else reads it."""
 
 import math
 import re
@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-LARGEST_RECORD = 200_000  # bytes: YAML of more takes seconds to read
+LARGEST_RECORD = 200_000  # bytes; a larger YAML takes seconds to read
 MOST_VALUES = 2_000_000  # such as a path per recording of a large corpus
 DEEPEST = 24  # containers within containers
 LONGEST_TEXT = 20_000  # characters
@@ -15,18 +15,18 @@ LARGEST_INT = 2**63
 
 
 class NotPlain(ValueError):
-    """What a file holds is more than plain data, or more of it than anyone has written by hand."""
+    """A file holds something other than plain data, or more data than the bounds allow."""
 
 
 def plain_data(value: Any, most: int = MOST_VALUES) -> Any:
     """A copy of a value in new dicts, lists, strings, numbers, booleans and None.
 
-    Containers that are shared are copied wherever they stand, so that a few hundred bytes of lists within lists
-    cannot keep whoever walks through them busy for hours.
+    A container that stands in several places is copied, and counted, at each. So a few hundred bytes of lists within
+    lists cannot keep a reader of the copy busy for hours.
 
     Args:
         value: as a reader of YAML, JSON or pickles returns it.
-        most: values in all.
+        most: the largest number of values in it, all containers counted.
 
     Raises:
         NotPlain: it holds anything else (tuples, subclasses, tensors), keys that are no strings, numbers that are not
@@ -52,7 +52,7 @@ def plain_data(value: Any, most: int = MOST_VALUES) -> Any:
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads no `<<`, which nobody writes here: a mapping of mappings of mappings can be larger than any memory."""
+    """Refuses `<<`, which this program never writes: mappings merged into mappings can outgrow any memory."""
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
         if any(key.tag == "tag:yaml.org,2002:merge" for key, _ in node.value):
@@ -66,19 +66,19 @@ def plain_yaml(text: str) -> Any:
         NotPlain: it says anything else, or is no YAML.
     """
     if len(text) > LARGEST_RECORD:
-        raise NotPlain("it is larger than any that was written here")
+        raise NotPlain("it is larger than any that this program writes")
     try:
-        return plain_data(yaml.load(text, _Loader), most=LARGEST_RECORD)  # safe: see there
+        return plain_data(yaml.load(text, _Loader), most=LARGEST_RECORD)  # safe: a SafeLoader
     except NotPlain:
         raise
-    except Exception as error:  # it stumbles over odd values in any way
+    except Exception as error:  # odd values make PyYAML raise any error
         raise NotPlain(f"{type(error).__name__}: {' '.join(str(error).split())}") from error
 
 
 def text_of(path: Path, most: int = LARGEST_RECORD) -> str:
-    """What a small file says; raises ValueError where it is one of more than so many bytes."""
+    """The text of a small file. Raises a ValueError if it has more than `most` bytes."""
     if path.stat().st_size > most:
-        raise ValueError(f"{path.name} is larger than any that was written here")
+        raise ValueError(f"{path.name} is larger than any that this program writes")
     return path.read_text(encoding="utf-8")
 
 
@@ -108,7 +108,7 @@ def _single(value: Any) -> Any:
 
 
 def shown(text: Any, most: int = 80) -> str:
-    """A text out of a file as a message can show it: short, on one line, without control characters."""
+    """A text from a file as a message can show it: short, on one line, without control characters."""
     line = "".join(letter if letter.isprintable() else "?" for letter in str(text)[: most + 1])
     return line if len(line) <= most else line[: most - 1] + "…"
 

@@ -8,11 +8,11 @@ from contextlib import contextmanager, suppress
 
 @contextmanager
 def printing() -> Iterator[None]:
-    """Lets nothing end because nobody reads it any more, as behind `| head -1`: what is printed is on the disk, too."""
+    """Lets the program go on if nobody reads its output, as behind `| head -1`: the results are on the disk."""
     try:
         yield
         sys.stdout.flush()
-    except (BrokenPipeError, SystemExit) as stop:  # rich makes an exit of it
+    except (BrokenPipeError, SystemExit) as stop:  # rich turns the first into the second
         if isinstance(stop, SystemExit) and not isinstance(stop.__context__, BrokenPipeError):
             raise
         with suppress(OSError, ValueError, AttributeError):

@@ -1,8 +1,8 @@
 """The card of a checkpoint: its run's configuration, the names of its classes, and the speakers of each split.
 
-A card that comes out of a file is data. It is copied into plain containers and checked here, before anything is built
-of it. What it says of places (where to download from, log to, run on) is left out: that is for the command line and
-`conf/` to say. Where recordings lie is believed only if this machine has read them there before.
+A card from a file is data. It is copied into plain containers and checked here, before anything is built from it. The
+command line and `conf/` decide where to download from, log to and run on: what a card says of that is ignored. The
+place of its recordings is believed only if this machine has read them there before.
 """
 
 from collections.abc import Collection, Sequence
@@ -24,14 +24,14 @@ from auscult.program.config import check_values
 from auscult.program.paths import DOWNLOADS, PLACES
 
 SPLITS = ("train", "validation", "test")
-LONGEST_NAME = 1000  # characters, of a class or a speaker: a recording without one is named by its path
+LONGEST_NAME = 1000  # characters of a class or a speaker; a recording without a speaker has its path instead
 
 
 def checked_card(card: Any, allow: Sequence[str] = ()) -> dict[str, Any]:
-    """A copy of a card that can be built from, without the places that it names.
+    """A checked copy of a card, without the places to download from.
 
     Args:
-        card: what stands in a checkpoint, or will.
+        card: as a checkpoint holds it, or will hold it.
         allow: packages of the user's own that its parts may come from.
 
     Raises:
@@ -41,7 +41,7 @@ def checked_card(card: Any, allow: Sequence[str] = ()) -> dict[str, Any]:
         copy = plain_data(card)
         config = with_current_names(dict(copy["config"]))
         check_names(copy)
-        if "${" in repr(config) or "'???'" in repr(config):  # ours are resolved, and lack nothing
+        if "${" in repr(config) or "'???'" in repr(config):  # those of train.py are resolved, and lack no value
             raise Mistake("its configuration is unresolved, as train.py never writes it.")
         check_config(config, allow)
     except NotPlain as error:
@@ -66,10 +66,10 @@ def check_names(card: dict[str, Any]) -> None:
 
 
 def check_config(config: dict[str, Any], allow: Sequence[str]) -> None:
-    """Checks a configuration in plain containers: its values, and that each part is one that can be.
+    """Checks a configuration in plain containers: its values, and that each part is of a class that may be built.
 
     Raises:
-        Mistake: the first that is wrong.
+        Mistake: the first value or part that is wrong.
     """
     check_values(config)
     if wrong := [name for name in PLACES if not isinstance(config["data"].get(name, ""), str | None)]:
@@ -94,10 +94,10 @@ def trained_config(card: dict[str, Any], data: dict[str, Any], path: str, reads_
         card: of an opened checkpoint.
         data: the command line's `{root, csv, speakers, cache_dir, batch_size}`; null where it does not say.
         path: of the checkpoint, for the message.
-        reads_corpus: whether its recordings are wanted; if not, `data` says nothing of them.
+        reads_corpus: whether its recordings will be read; if not, the places in `data` are ignored.
 
     Raises:
-        Mistake: its corpus lies nowhere, or where the card alone says so.
+        Mistake: a place is of no use to the corpus, or only the card says where its recordings lie.
     """
     config: dict[str, Any] = card["config"]
     own = config["data"]
@@ -120,7 +120,7 @@ def trained_config(card: dict[str, Any], data: dict[str, Any], path: str, reads_
 
 
 def moved(data: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """The tables that lay in a corpus's folder, in the folder that the command line names instead."""
+    """The paths of tables that lay in a corpus's folder, now in the folder that the command line names."""
     places = {}
     before = data.get("root") or ""
     for name in PLACES[1:]:
@@ -134,18 +134,18 @@ def moved(data: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_places(config: dict[str, Any], given: Collection[str], path: str, way_out: str = "", said: str = "") -> None:
-    """Raises a Mistake where a card alone says what is to be read, and this machine has never read that.
+    """Raises a Mistake if only a card says what is read, and this machine has never read it.
 
     Args:
-        config: the checkpoint's, with what the command line says of places.
-        given: names of the places that it says.
+        config: the checkpoint's, with the places that the command line names.
+        given: names of the places that the command line names.
         path: of the checkpoint.
         way_out: what else can be done, for the message.
-        said: what the command line has to say before the places, likewise.
+        said: what the command line has to say before the places, for the message.
     """
     data = config["data"]
     named = [name for name in PLACES if data.get(name) and name not in given]
-    # a table in the corpus's folder is read as the recordings beside it are
+    # a table in the corpus's folder is as trusted as the recordings beside it
     inside = [name for name in named if name != "root" and is_inside(data[name], data.get("root"))]
     if "root" in given:
         unknown = [name for name in named if name not in inside]
@@ -155,7 +155,7 @@ def check_places(config: dict[str, Any], given: Collection[str], path: str, way_
             is_known = not named or has_prepared(corpus, ClipSettings(**data["clip"]), data["cache_dir"])
         except (ValueError, TypeError, OSError, AttributeError, RuntimeError) as error:
             raise Mistake(f"the checkpoint {path} describes no corpus that there can be ({shown(error)}).") from error
-        # which has not been asked for the table of speakers
+        # `has_prepared` knows nothing of the table of speakers
         unknown = [name for name in named if not is_known or (name == "speakers" and name not in inside)]
     if unknown:
         options = " ".join(quote(f"data.{name}={shown(data[name], 200)}") for name in unknown)

@@ -28,20 +28,20 @@ from auscult.plain_data import DEEPEST, MOST_VALUES, shown
 
 log = logging.getLogger(__name__)
 
-MOST_SECONDS, MOST_BYTES = 7.0, 2**30  # to build a network, beside several times the size of its file
+MOST_SECONDS, MOST_BYTES = 7.0, 2**30  # for building a network, beside several times the size of its file
 
 
 class CheckpointFiles(TorchCheckpointIO):
     """Writes checkpoints that carry a card: a configuration, the class names and each split's speakers.
 
-    Each is written beside the one it replaces, so that a run killed meanwhile still has that one.
+    A new one is written beside the one that it replaces: a run that is killed meanwhile still has the old one.
     """
 
     def __init__(self, card: dict[str, Any]) -> None:
         self.card = card
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Writes the checkpoint with the card in it; an unfinished one never stands under its name."""
+        """Writes the checkpoint with the card in it. An unfinished file never has the name of the checkpoint."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as unfinished:
@@ -79,7 +79,7 @@ def open_checkpoint(path: str | Path, option: str = "ckpt_path", allow: Sequence
 
 
 def check_content(content: Any) -> None:
-    """Raises Foreign where lists within lists, or views of a few bytes, stand for more than a file can hold."""
+    """Raises Foreign if lists within lists, or views of a few bytes, stand for more than a file can hold."""
     left = MOST_VALUES
 
     def walk(value: Any, depth: int) -> None:
@@ -102,7 +102,7 @@ def check_content(content: Any) -> None:
 
 
 def identity(card: dict[str, Any]) -> dict[str, Any]:
-    """What tells runs apart and does not change when one is resumed, or its recordings are moved."""
+    """What distinguishes a run from others, and stays the same if it is resumed or its recordings are moved."""
     own = {name: card["config"].get(name) for name in ("task", "model", "optimizer", "fold", "seed")}
     return {**own, "data": card["config"]["data"]["name"], "classes": card["classes"], "speakers": card["speakers"]}
 
@@ -120,7 +120,7 @@ def classifier_of(checkpoint: dict[str, Any]) -> Classifier:
     """The trained classifier of an opened checkpoint, in evaluation mode on the CPU.
 
     Raises:
-        Mistake: its weights are not those of the network that it describes, or that cannot be built.
+        Mistake: its weights do not fit the network that it describes, or the network cannot be built.
     """
     card, weights = checkpoint[KEY], checkpoint.get("state_dict")
     if not isinstance(weights, dict) or not all(isinstance(value, torch.Tensor) for value in weights.values()):
@@ -135,11 +135,11 @@ def classifier_of(checkpoint: dict[str, Any]) -> Classifier:
             classifier = Classifier.from_config(card["config"], card["classes"])
             classifier.load_state_dict(weights)
             clip = card["config"]["data"]["clip"]
-            with torch.no_grad():  # of silence, as all that follows asks for
+            with torch.no_grad():  # logits of silence: whatever follows needs logits
                 classifier.eval()(torch.zeros(1, 1, round(clip["seconds"] * clip["sample_rate"])))
     except Mistake:
         raise
-    except Exception as error:  # whatever a network stumbles over whose options come out of a file
+    except Exception as error:  # options from a file make a network raise any error
         network = card["config"]["model"]["network"]["_target_"].rpartition(".")[2]
         raise Mistake(
             f"the checkpoint's weights do not fit {network} as it is now"

@@ -1,8 +1,8 @@
 """Looks through the bytes of a checkpoint before PyTorch reads them.
 
 PyTorch's own reader (`weights_only=True`) runs no code, but it makes what a file asks for: gigabytes out of a
-compressed record, a `bytearray` of any size, tuples that take hours to hash. `train.py` writes none of this, so what
-it does not write is refused.
+compressed record, a `bytearray` of any size, tuples that take hours to hash. `train.py` writes none of this, so a
+file with anything that `train.py` does not write is refused.
 """
 
 import io
@@ -34,7 +34,7 @@ STORAGES = (
     "ComplexDouble",
 )  # fmt: skip
 NAMES |= {f"torch {name}Storage" for name in STORAGES}
-# how many values each opcode takes from the stack; those of any number take all down to a MARK
+# how many values each opcode takes from the stack; -1: all down to the last MARK
 TAKES = {
     "PROTO": 0, "STOP": 1, "MARK": 0, "BINPUT": 0, "LONG_BINPUT": 0, "BINGET": 0, "LONG_BINGET": 0, "BINUNICODE": 0,
     "NONE": 0, "NEWTRUE": 0, "NEWFALSE": 0, "BININT": 0, "BININT1": 0, "BININT2": 0, "LONG1": 0, "BINFLOAT": 0,
@@ -52,17 +52,17 @@ class Damaged(Exception):
 
 
 class Foreign(Exception):
-    """The file is whole, and holds what `train.py` never writes; says what."""
+    """The file is whole, but holds something that `train.py` never writes; the message says what."""
 
 
 def look_through(path: Path) -> None:
-    """Returns if a file is a whole checkpoint of plain containers and tensors, as `torch.save` writes them.
+    """Checks that a file is a whole checkpoint of plain containers and tensors, as `torch.save` writes it.
 
     Takes time and memory in proportion to the size of the file, whatever the file claims.
 
     Raises:
-        Damaged: it is truncated, or a byte of it is not as it was written.
-        Foreign: it is another file, or holds more than that.
+        Damaged: it is truncated, or a byte of it has changed since it was written.
+        Foreign: it is another kind of file, or holds other things.
         OSError: it cannot be read.
     """
     with open(path, "rb") as file:
@@ -85,7 +85,7 @@ def look_through(path: Path) -> None:
 
 
 def look_for_one_directory(file: BinaryIO, size: int) -> None:
-    """Whether an archive's directory lies where its end says: a reader that looks elsewhere would see other records.
+    """Raises Damaged unless an archive's directory lies where its end says: another reader could see other records.
 
     The end (APPNOTE 4.3.16) is the last 22 bytes; where numbers do not fit into it, those of ZIP64 lie before it.
     """
@@ -105,7 +105,7 @@ def look_for_one_directory(file: BinaryIO, size: int) -> None:
 
 
 def look_through_archive(archive: ZipFile, size: int) -> None:
-    """Whether all bytes in it are as they were written, and no more come out than are in it."""
+    """Checks that all bytes in it are as they were written, and that no more come out than are in it."""
     entries = archive.infolist()
     if len(entries) > MOST_RECORDS:
         raise Foreign("more records than any network has weights")
@@ -118,8 +118,8 @@ def look_through_archive(archive: ZipFile, size: int) -> None:
 
 
 def look_through_pickle(content: bytes) -> None:
-    """Whether unpickling it names nothing but `NAMES`, and is done in a time in proportion to its length."""
-    stack: list[Any] = []  # of each value its weight: a tuple's is that of all that its hash depends on
+    """Checks that a pickle names nothing but `NAMES`, and can be read in a time in proportion to its length."""
+    stack: list[Any] = []  # the weight of each value: 1, and for a tuple also the weights of its values
     marks: list[int] = []
     memo: dict[int, int] = {}
     argument: Any

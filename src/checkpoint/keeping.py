@@ -18,18 +18,18 @@ log = logging.getLogger(__name__)
 class KeepBest(ModelCheckpoint):
     """Keeps `best.ckpt`, the weights of the highest val/accuracy: to test and to explain.
 
-    Of equals it keeps the latest, as accuracy on a few clips comes back to the same value again and again, and one that
-    an early epoch reached by chance, at a high learning rate, holds less on other clips.
+    Of equal values it keeps the latest. Accuracy on a few clips often takes the same value again, and one that an early
+    epoch reached by chance, at a high learning rate, says less about other clips.
     """
 
     def __init__(self, folder: Path) -> None:
         super().__init__(
             folder, "best", monitor="val/accuracy", mode="max", save_weights_only=True, enable_version_counter=False,
-            save_on_train_epoch_end=False,  # but of the validation: later weights have not its score
+            save_on_train_epoch_end=False,  # but after the validation: later weights have another score
         )  # fmt: skip
 
     def check_monitor_top_k(self, trainer: Trainer, current: torch.Tensor | None = None) -> bool:
-        """Whether an epoch's score replaces the best one: also where it is equal."""
+        """Whether an epoch's score replaces the best one: also if the two are equal."""
         higher = super().check_monitor_top_k(trainer, current)
         return higher or (current is not None and bool(current == self.best_model_score))
 
@@ -40,17 +40,17 @@ class KeepBest(ModelCheckpoint):
         score = state_dict["best_model_score"]
         if not isinstance(score, torch.Tensor) or score.numel() != 1:
             raise ValueError("the best score is no number")
-        # the folder is where the run is now, and no file names another: what is replaced is deleted
+        # the folder is that of the run, whatever the file names: what is replaced is deleted
         here = str(Path(str(self.dirpath)) / "best.ckpt")
         own = {"dirpath": self.dirpath, "best_model_path": here, "kth_best_model_path": here}
         scores = {"best_model_score": score, "kth_value": score, "best_k_models": {here: score}}
         super().load_state_dict(own | scores)
 
     def require_own(self, card: dict[str, Any], allow: Sequence[str] = ()) -> None:
-        """Looks, before a run is resumed, whether `best.ckpt` is still its own; one that cannot be read is set aside.
+        """Checks, before a run is resumed, that `best.ckpt` is its own. One that cannot be read is set aside.
 
         Args:
-            card: of the checkpoint to resume from.
+            card: the card of the checkpoint to resume from.
             allow: packages of the user's own.
 
         Raises:
@@ -76,24 +76,24 @@ class KeepBest(ModelCheckpoint):
             )
 
     def keep_as_it_is(self, trainer: Trainer) -> None:
-        """Makes what the trainer holds the best, as of a resumed run that has lost its own and has no epoch to come."""
+        """Saves the present weights as the best: for a resumed run that has lost its best and has no more epochs."""
         self.best_model_path = str(Path(str(self.dirpath)) / "best.ckpt")
         trainer.save_checkpoint(self.best_model_path, weights_only=True)
 
 
 class KeepFinal(KeepBest):
-    """Keeps in `best.ckpt` the weights of the last step, whatever val/accuracy they have: the final iterate.
+    """Keeps in `best.ckpt` the weights of the last step, whatever val/accuracy they have.
 
-    Each validation replaces what was there, so that a run which is stopped has weights to look at; the last step, which
-    no validation need follow, has the last word.
+    Each validation replaces the file, so that a stopped run has weights to look at. In the end the weights of the last
+    step replace it, also if no validation follows that step.
     """
 
     def check_monitor_top_k(self, trainer: Trainer, current: torch.Tensor | None = None) -> bool:
-        """Every epoch's checkpoint replaces the one before."""
+        """True: every epoch's checkpoint replaces the one before."""
         return current is not None
 
     def on_train_end(self, trainer: Trainer, pl_module: Any) -> None:
-        """Keeps the last step, if no epoch ended with it."""
+        """Keeps the weights of the last step, if no validation has kept them."""
         if trainer.global_step != self._last_global_step_saved:
             self.keep_as_it_is(trainer)
 
@@ -102,15 +102,15 @@ class KeepLast(ModelCheckpoint):
     """Keeps `last.ckpt`, with the optimizer's state: to resume."""
 
     def __init__(self, folder: Path) -> None:
-        # at the end of the epoch, not of its validation: what is resumed then starts with a whole epoch
+        # at the end of the epoch, not of its validation: so a resumed run starts with a whole epoch
         super().__init__(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Nothing: Lightning would delete, with all that is in it, what a file says that the last checkpoint was."""
+        """Does nothing. Lightning would delete what a file names as the last checkpoint, and all that is in it."""
 
 
 class FirstEpoch(Callback):
-    """Knows whether a run has made an epoch: until then, what goes wrong in a resumed one comes from its checkpoint."""
+    """Knows whether this process has made an epoch: until then, an error in a resumed run is its checkpoint's."""
 
     done = has_stepped = False
 

@@ -1,4 +1,4 @@
-"""Looks at a checkpoint without PyTorch, which takes seconds to import: a wrong one is to be named at once."""
+"""Looks at a checkpoint without PyTorch, which takes seconds to import, so that a wrong one is named at once."""
 
 import pickle
 from collections import OrderedDict
@@ -13,11 +13,11 @@ from auscult.checkpoint.file import Foreign, look_through
 from auscult.mistake import Mistake
 from auscult.plain_data import shown
 
-KEY = "auscult"  # of the card in a checkpoint
+KEY = "auscult"  # where the card is in a checkpoint
 
 
 def card_of(path: str | Path, option: str) -> dict[str, Any]:
-    """Reads what a checkpoint says of itself; nothing that it holds is run, and none of its tensors are made.
+    """Reads the card of a checkpoint. Runs no code that it holds, and makes none of its tensors.
 
     Args:
         path: the file.
@@ -59,12 +59,12 @@ def opening(path: Path, option: str) -> Iterator[None]:
         ) from error
     except OSError as error:
         raise Mistake(f"{option}={path} cannot be read ({error.strerror}); check its permissions.") from error
-    except Exception as error:  # bytes that are no checkpoint make a reader stumble in any way
+    except Exception as error:  # bytes that are no checkpoint make a reader raise any error
         raise Mistake(f"{option}={path} cannot be read (truncated, damaged or not a checkpoint); {way_out}.") from error
 
 
 def card_in(checkpoint: Any, path: Path, option: str) -> dict[str, Any]:
-    """The card of what a checkpoint holds; raises a Mistake if there is none."""
+    """The card in the content of a checkpoint. Raises a Mistake if there is none."""
     card = checkpoint.get(KEY) if isinstance(checkpoint, dict) else None
     if not isinstance(card, dict) or not {"config", "classes", "speakers"} <= card.keys():
         raise Mistake(f"{option}={path} was not written by train.py; use a checkpoint of a run folder.")
@@ -72,7 +72,7 @@ def card_in(checkpoint: Any, path: Path, option: str) -> dict[str, Any]:
 
 
 class WithoutTensors(pickle.Unpickler):
-    """Reads plain containers, and puts an empty object in the place of whatever a pickle makes by a name."""
+    """Reads plain containers. Every other object of a pickle becomes an `Unread`."""
 
     def find_class(self, module: str, name: str) -> Any:
         return OrderedDict if (module, name) == ("collections", "OrderedDict") else Unread
@@ -82,7 +82,7 @@ class WithoutTensors(pickle.Unpickler):
 
 
 class Unread:
-    """Stands for a tensor."""
+    """Stands for a tensor, or for another object that is not made."""
 
     def __init__(self, *arguments: Any) -> None:
         pass

@@ -12,18 +12,18 @@ from auscult.mistake import Mistake
 GPU_FILES = ("/dev/nvidiactl", "/dev/dxg", "/dev/nvmap", "/dev/nvhost-gpu", "/dev/kfd", "/dev/accel0", "/dev/vfio/0")
 OF_GPUS = ("gpu", "cuda")
 STRATEGIES = ("ddp", "fsdp", "deepspeed", "single_", "xla", "hpu")  # how names of Lightning's begin
-ACCELERATORS = ("auto", "cpu", "cuda", "gpu", "mps", "tpu")  # of Lightning
+ACCELERATORS = ("auto", "cpu", "cuda", "gpu", "mps", "tpu")  # Lightning's
 
 
 def has_no_gpu() -> bool:
-    """Whether it has surely none for PyTorch; False where only PyTorch can tell."""
+    """Whether this machine surely has no GPU for PyTorch; False if only PyTorch can tell."""
     if os.environ.get("CUDA_VISIBLE_DEVICES") == "":
         return True
     return sys.platform == "linux" and not any(Path(path).exists() for path in GPU_FILES)
 
 
 def are_devices(value: Any) -> bool:
-    """Whether Lightning could take it for devices: auto, a number of them, -1 for all, or their numbers."""
+    """Whether a value names devices as Lightning does: auto, how many, -1 for all, or a list of their numbers."""
     if isinstance(value, list):
         return bool(value) and all(isinstance(each, int) and not isinstance(each, bool) for each in value)
     if isinstance(value, int):
@@ -32,14 +32,14 @@ def are_devices(value: Any) -> bool:
 
 
 def check_devices(options: dict[str, Any]) -> None:
-    """Looks whether a run could have the devices that it asks for.
+    """Checks that a run can have the devices that it asks for.
 
     Args:
         options: of Lightning's Trainer.
 
     Raises:
-        Mistake: Lightning knows no such accelerator, strategy or devices; it asks for GPUs where there are none; or by
-            number for several devices, which would be processes on the cores of the machine, and slower than one.
+        Mistake: Lightning knows no such accelerator, strategy or devices; the run asks for GPUs and there are none; or
+            it asks for several devices that would be processes on the cores of the machine, and slower than one.
     """
     accelerator, devices = options.get("accelerator", "auto"), options.get("devices", "auto")
     if accelerator not in ACCELERATORS:

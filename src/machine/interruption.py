@@ -1,9 +1,9 @@
-"""What ends a program before its time, SIGTERM and Ctrl-C, and what the program says then.
+"""Ends a program at SIGTERM or Ctrl-C, and says how to go on.
 
-In a job a signal raises `Interrupted` wherever the program is: files, locks and processes are let go on the way out.
-That can take too long, where a library catches it or computes for long; so many seconds after SIGTERM the program ends
-anyway. Outside of a job there is nothing to let go, and it ends at once. Imports nothing heavy: the programs read this
-file before any other.
+In a job a signal raises `Interrupted` wherever the program is, so that files, locks and processes are released on the
+way out. A library may catch it, or compute for long: `GRACE` seconds after SIGTERM the program ends anyway. Outside of
+a job there is nothing to release, and the program ends at once. Imports nothing heavy: the programs read this file
+before any other.
 """
 
 import logging
@@ -27,8 +27,8 @@ STATUS = {signal.SIGINT: 1, signal.SIGTERM: 128 + signal.SIGTERM}
 REASON = {signal.SIGINT: "Interrupted", signal.SIGTERM: "Ended by SIGTERM"}
 GRACE = 6.5  # seconds between SIGTERM and the end
 CHILDREN_GRACE = 1.5  # seconds that other processes have to end by themselves
-LOST = 255  # in the place of a signal's number: one that Python dropped
-SAYING_SECONDS = 1.0  # at most: whoever reads may not, and the program ends nevertheless
+LOST = 255  # in the place of a signal's number, if Python dropped its exception
+SAYING_SECONDS = 1.0  # at most: the program ends even if nobody reads its output
 
 
 class Interrupted(SystemExit):
@@ -40,7 +40,7 @@ class Interrupted(SystemExit):
 
 
 class _Ending:
-    """What is known of the end, from the moment a signal came."""
+    """What this process knows of its end."""
 
     number: signal.Signals | None = None
     in_job = False
@@ -57,7 +57,7 @@ def listen() -> None:
         # a shell's background jobs ignore Ctrl-C
         if number == signal.SIGTERM or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _raise)
-    # Python runs a handler between two of its own instructions only: this thread hears of the signal in any case
+    # Python runs a handler only between two of its own instructions; this thread hears of the signal in any case
     heard, told = os.pipe()
     os.set_blocking(told, False)
     signal.set_wakeup_fd(told, warn_on_full_buffer=False)
@@ -67,9 +67,9 @@ def listen() -> None:
 
 
 def leave_the_end_to_the_first_process() -> None:
-    """In a further process of a run, which a signal to the whole group reaches, too: the first one ends it.
+    """Lets a further process of a run wait until the first one ends it, as a signal to the group reaches both.
 
-    One that ended by itself would look like a failure to the first, which Lightning then kills.
+    If it ended by itself, Lightning would take this for a failure and kill the first process.
     """
 
     def wait(number: int, frame: FrameType | None) -> None:
@@ -78,21 +78,21 @@ def leave_the_end_to_the_first_process() -> None:
 
     for number in STATUS:
         signal.signal(number, wait)
-    for number in (signal.SIGUSR1, signal.SIGUSR2):  # with which a queue announces the end
+    for number in (signal.SIGUSR1, signal.SIGUSR2):  # a queue announces the end with one of them
         signal.signal(number, signal.SIG_IGN)
 
 
 def set_way_on(way_on: Callable[[], str]) -> None:
-    """Says how to go on if the program is interrupted from now on."""
+    """Sets how to go on if the program is interrupted from now on."""
     _Ending.way_on, _Ending.said = staticmethod(way_on), False
 
 
 @contextmanager
 def of_job(way_on: Callable[[], str]) -> Iterator[None]:
-    """Around a job: says how to go on with it where it is stopped, by a signal or by the queue that it is in.
+    """Says how to go on with the job within, if a signal or a queue stops it.
 
     Raises:
-        Interrupted: a signal came, whatever became of it within.
+        Interrupted: a signal came, even if something within caught the exception.
     """
     set_way_on(way_on)
     _Ending.in_job = True
@@ -127,7 +127,7 @@ def _say(reason: str) -> None:
 
 
 def leave(interrupted: Interrupted) -> None:
-    """Ends the program now: Python would first take down all libraries, which can take as long as it likes."""
+    """Ends the program now. Python would first shut down all libraries, which can take long."""
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
@@ -150,7 +150,7 @@ def end_children(grace: float = CHILDREN_GRACE) -> None:
 
 
 def descendants() -> list[int]:
-    """Processes that come from this one, where the system lists them in /proc."""
+    """The processes that come from this one, if the system lists them in /proc."""
     parents: dict[int, int] = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -174,17 +174,17 @@ def _raise(number: int, frame: FrameType | None) -> None:
 
 
 def _hear_of_lost(lost: "sys.UnraisableHookArgs", told: int) -> None:
-    """Python drops what is raised while it tidies up an object; a signal can come just then."""
+    """Tells `_watch` of a signal that came while Python tidied up an object, which drops the exception."""
     if isinstance(lost.exc_value, Interrupted):
         os.write(told, bytes([LOST]))
-    elif not full_disk(lost.exc_value):  # which is said where the file is written, not where it is closed
+    elif not full_disk(lost.exc_value):  # a full disk is reported where the file is written
         sys.__unraisablehook__(lost)
 
 
 def _watch(heard: int) -> None:
-    """Ends the program some time after SIGTERM, at a second Ctrl-C, and where the first one is not even noticed.
+    """Ends the program some time after SIGTERM, at a second Ctrl-C, and if the first one goes unnoticed.
 
-    Raises the signal again where it was lost, and halfway, where a library may have caught it.
+    Raises the signal again if it was lost, and halfway, as a library may have caught it.
     """
     begun, halfway, terminated, pressed = 0.0, False, False, 0
     while True:
@@ -197,7 +197,7 @@ def _watch(heard: int) -> None:
         if is_over or pressed > 1:
             end(_Ending.number or (signal.SIGTERM if terminated else signal.SIGINT))
         if number == LOST or (number is None and not halfway and terminated):
-            time.sleep(0.1)  # until Python is through with dropping it
+            time.sleep(0.1)  # until Python has dropped it
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
         if number is None:
             begun, halfway = 0.0 if halfway else begun, True
@@ -205,7 +205,7 @@ def _watch(heard: int) -> None:
 
 def end(number: signal.Signals) -> None:
     """Says how to go on, and ends the program at once, whatever its threads are doing."""
-    # by a thread of its own, as it would wait for a lock of the thread that does not end
+    # in another thread, as it may wait for a lock of a thread that does not end
     saying = threading.Thread(target=_say, args=(REASON[number],), daemon=True)
     saying.start()
     saying.join(SAYING_SECONDS)

@@ -1,4 +1,4 @@
-"""Bounds on what a file may cost whoever opens it."""
+"""Bounds on the time and the memory that a file may take when it is opened."""
 
 import os
 import signal
@@ -14,24 +14,24 @@ try:
 except ImportError:  # as on Windows
     resource = None  # type: ignore[assignment]
 
-STATM = Path("/proc/self/statm")  # Linux only, as is a bound on memory that the system keeps
-DEAF_SECONDS = 1.0  # that Python may take to hear of the time, before the program is taken to be in a library
-_ONE_BOUND = threading.RLock()  # of the process: of two at once, the first to end would leave the other's behind
+STATM = Path("/proc/self/statm")  # only on Linux, which alone enforces a bound on memory
+DEAF_SECONDS = 1.0  # more for Python to notice the end; after them the program must be inside a library
+_ONE_BOUND = threading.RLock()  # one at a time: of two bounds, the first to end would leave that of the other behind
 
 
 class TooMuch(Exception):
-    """It takes longer than it may."""
+    """Something takes longer than it may."""
 
 
 @contextmanager
 def seconds_at_most(seconds: float, what: str) -> Iterator[None]:
-    """Raises TooMuch within if it takes longer, or ends the program with a sentence where that is not heard.
+    """Raises TooMuch within if it takes longer. If Python does not notice the end, ends the program with a sentence.
 
-    Python hears of the time between two of its own instructions, and in a regular expression, but not while a library
-    computes. Bounds nothing outside the main thread, which alone hears of it.
+    Python notices it between two of its own instructions, and in a regular expression, but not while a library
+    computes. Only the main thread notices it, so nothing is bounded in other threads.
 
     Args:
-        what: takes the time, for the sentence.
+        what: names what takes the time, for the sentence.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -52,18 +52,18 @@ def seconds_at_most(seconds: float, what: str) -> Iterator[None]:
             yield
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
-    finally:  # also where the time ends just as the bound does
+    finally:  # also if the time is over at this moment
         end.cancel()
         signal.signal(signal.SIGALRM, before)
 
 
 @contextmanager
 def bytes_at_most(count: int) -> Iterator[None]:
-    """Lets what asks for more memory than so much, beyond what the process has, fail with an error of its own."""
+    """Makes what is within fail if it asks for more memory than `count` bytes beyond what the process has."""
     if resource is None or not STATM.exists():
         yield
         return
-    import torch  # only now: it takes seconds, and a regular expression is bounded without it
+    import torch  # only now: it takes seconds, and a bound on time does not need it
 
     with _ONE_BOUND:
         has = int(STATM.read_text().split()[0]) * resource.getpagesize()
@@ -72,7 +72,7 @@ def bytes_at_most(count: int) -> Iterator[None]:
         if soft != resource.RLIM_INFINITY:
             most = min(most, soft)
         threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # as every new one takes some 100 MB of addresses, and machines have a hundred cores
+        torch.set_num_threads(1)  # each new one takes about 100 MB of addresses, and a machine may have 100 cores
         resource.setrlimit(resource.RLIMIT_AS, (most, hard))
         try:
             yield

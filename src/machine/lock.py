@@ -17,10 +17,10 @@ def lock(folder: Path, option: str) -> None:
     """Keeps other runs and multiruns out of the folder until `release`, or until this process ends.
 
     Args:
-        option: which names another folder.
+        option: the option that can name another folder, for the message.
 
     Raises:
-        Occupied: one is in it.
+        Occupied: another process is in it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _held.append(_acquired(folder, "at work in", option))
@@ -34,13 +34,13 @@ def release() -> None:
 
 @contextmanager
 def locked(folder: Path, doing: str) -> Iterator[None]:
-    """Keeps other processes out of the folder for as long; this one may have claimed it before.
+    """Keeps other processes out of the folder within. This process may have claimed it before.
 
     Args:
         doing: what is done there, such as "training in".
 
     Raises:
-        Occupied: one is in it.
+        Occupied: another process is in it.
     """
     own = _acquired(folder, doing, "hydra.run.dir")
     try:
@@ -50,7 +50,7 @@ def locked(folder: Path, doing: str) -> Iterator[None]:
 
 
 def _acquired(folder: Path, doing: str, option: str) -> BaseFileLock:
-    own = FileLock(folder.resolve() / LOCK, is_singleton=True)  # one that counts, however often this process takes it
+    own = FileLock(folder.resolve() / LOCK, is_singleton=True)  # one lock, which counts how often this process takes it
     try:
         own.acquire(timeout=0)
     except Timeout:

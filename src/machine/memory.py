@@ -1,4 +1,4 @@
-"""What the C library does with memory that is freed."""
+"""Tells the C library what to do with freed memory."""
 
 import ctypes
 
@@ -9,7 +9,7 @@ def keep_freed() -> None:
     """Keeps freed memory for the next step of training rather than handing it back to the system.
 
     glibc gives large blocks back at once, and the system clears each page before it lends it again: on a CPU that
-    was two fifths of AudioNet's training. Does nothing where the C library has no such setting.
+    took two fifths of the time of AudioNet's training. Does nothing if the C library has no such setting.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

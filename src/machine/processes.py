@@ -1,4 +1,4 @@
-"""One run on several devices of a machine: how its processes find each other, and leave no trace.
+"""One run on several devices of a machine: how its processes join it, and leave no trace.
 
 Lightning starts a further process per device with the command line of the first. Those processes do not compose
 the configuration again (a multirun's command line describes many jobs, and each would get a run folder of its own):
@@ -33,12 +33,12 @@ def folder_of_first_process() -> Path | None:
 
 @contextmanager
 def processes_of(trainer: "Trainer", folder: Path, program: str) -> Iterator[None]:
-    """Within it the trainer may start further processes, which join the run; afterwards they are gone.
+    """Lets the trainer start further processes, which join the run. Afterwards they are gone.
 
-    Everything that they need is undone as well: the next job of a multirun would find the ranks and ports of this one.
+    Their environment is undone as well: else the next job of a multirun would find the ranks and ports of this one.
 
     Args:
-        trainer: has not started yet.
+        trainer: not started yet.
         folder: the absolute run folder.
         program: "train" or "explain": what the further processes run.
     """
@@ -68,9 +68,9 @@ def processes_of(trainer: "Trainer", folder: Path, program: str) -> Iterator[Non
 
 @cache
 def _let_first_process_notice() -> None:
-    """Lets Lightning kill this process, where another has failed, only if it hangs.
+    """Lets Lightning kill this process after the failure of another one only if this process hangs.
 
-    It looks every 5 seconds, and would otherwise end a whole multirun whenever it sees the failure first.
+    Lightning looks every 5 seconds. If it saw the failure first, it would otherwise end a whole multirun.
     """
     from lightning_fabric.strategies.launchers.subprocess_script import _ChildProcessObserver as Observer
 
@@ -89,7 +89,7 @@ def _let_first_process_notice() -> None:
 def _end_others(trainer: "Trainer", patience: float) -> None:
     started: list[subprocess.Popen[Any]] = getattr(trainer.strategy.launcher, "procs", [])
     others = started.copy()
-    started.clear()  # what Lightning looks at
+    started.clear()  # Lightning looks at this list
     for process in others:
         try:
             process.wait(patience)

@@ -1,6 +1,6 @@
-"""The words of a command line: as Hydra can read them, or one sentence that says what is wrong with them.
+"""Rewrites the words of a command line for Hydra, or says in one sentence what is wrong with them.
 
-Imports nothing heavy: a mistake in a word is to be named at once.
+Imports nothing heavy, so that a mistake in a word is named at once.
 """
 
 import difflib
@@ -17,9 +17,9 @@ PATHS = (
     "checkpoint", "checkpoint_2", "control", "ckpt_path", "input", "results", "data.root", "data.csv", "data.speakers",
     "data.cache_dir", "record.root", "study.root", "hydra.run.dir", "hydra.sweep.dir",
 )  # fmt: skip
-EXPRESSIONS = ("data.pattern",)  # regular expressions, which hold all that Hydra reads otherwise
+EXPRESSIONS = ("data.pattern",)  # regular expressions, whose characters mean something else to Hydra
 ANY = ("…",)
-# Hydra's flags, and what stands behind some; --experimental-rerun is left out, which runs what a file says
+# Hydra's flags, and the values that some take; --experimental-rerun is left out, as it runs what a file says
 FLAGS: dict[str, tuple[str, ...]] = dict.fromkeys(
     (
         "-h", "--help", "--hydra-help", "--version", "-r", "--run", "-m", "--multirun", "--resolve",
@@ -30,18 +30,18 @@ FLAGS |= dict.fromkeys(("-p", "--package", "-cp", "--config-path", "-cn", "--con
 FLAGS |= dict.fromkeys(("-c", "--cfg"), ("job", "hydra", "all"))
 FLAGS |= dict.fromkeys(("-i", "--info"), ("", "all", "config", "defaults", "defaults-tree", "plugins", "searchpath"))
 MULTIRUN = ("-m", "--multirun")
-DASHES = ("–", "—", "−")  # en, em, minus: of pages that were copied from
+DASHES = ("–", "—", "−")  # en dash, em dash and minus, as in commands that are copied from a page
 SETS = re.compile(r"[~+]*[\w./@:]+=")  # how an override begins
 
 
 def arranged(words: Sequence[str], program: str) -> list[str]:
     """The words of a command line, as Hydra can read them: first overrides, then flags.
 
-    It accepts no override behind a flag that is behind an override (`experiment=table1 -m data=audiomnist`), no
-    `data.root=~/clips`, where a shell leaves the tilde as it is, and in a path no letters beyond a to z.
+    Hydra refuses an override behind a flag that is behind an override (`experiment=table1 -m data=audiomnist`). It also
+    refuses `data.root=~/clips`, as a shell leaves this tilde as it is, and letters beyond a to z in a path.
 
     Args:
-        program: "train", "explain", ..., whose command line it is.
+        program: the program of the command line, "train", "explain", ...
 
     Raises:
         Mistake: the first word that is neither a flag nor an override.
@@ -99,7 +99,7 @@ def refuse_torn(words: Sequence[str]) -> None:
 
 
 def goes_on(text: str, word: str) -> bool:
-    """Whether a word belongs to the override before it, from which a space has torn it."""
+    """Whether a word belongs to the override before it, from which a space separates it."""
     if word in FLAGS or SETS.match(word) or word.startswith(("--", "~", "+")):
         return False
     opened = sum(map(text.count, "[({")) > sum(map(text.count, "])}"))
@@ -112,12 +112,12 @@ def is_bare(word: str) -> bool:
 
 
 def in_shell(override: str) -> str:
-    """An override as it is typed: in quotes where a shell would read parts of it."""
+    """An override as it is typed: in quotes if a shell would interpret parts of it."""
     return f"'{override}'" if re.search(r"[\[\](){}*?$&;|<>\\\" ]", override) else override
 
 
 def refuse_bundled(word: str) -> None:
-    """Raises a Mistake if one pair of quotes holds several overrides, or holds quotes around one."""
+    """Raises a Mistake if one pair of quotes holds several overrides, or if an override is in quotes twice."""
     bare = word.strip("'\" ")
     option, _, value = bare.partition("=")
     if re.match(r"""['"]""", word):
@@ -127,25 +127,25 @@ def refuse_bundled(word: str) -> None:
 
 
 def flag(word: str, rest: list[str], program: str) -> list[str]:
-    """A flag and the word behind it that belongs to it, which leaves the rest.
+    """A flag, and its value if it takes one. The value may be the first word of `rest`, which is then removed there.
 
     Raises:
-        Mistake: it is no flag, or what stands behind it is no value of it.
+        Mistake: it is no flag, or the word behind it is no value of it.
     """
     name, equals, value = word.partition("=")
     if name not in FLAGS or (equals and not name.startswith("--")):
         if not equals and rest and not rest[0].startswith("-") and "=" not in rest[0]:
             value = rest[0]
         option = name.lstrip("-")
-        said = "options are said as name=value, without dashes"
-        close = difflib.get_close_matches(name, [known for known in FLAGS if known.startswith("--")], 1, 0.85)
+        advice = "options are said as name=value, without dashes"
+        close = difflib.get_close_matches(name, [each for each in FLAGS if each.startswith("--")], 1, 0.85)
         if re.split(r"\W", option)[0] in top_level(program):
-            said = f"say {option}={value or '…'}"
+            advice = f"say {option}={value or '…'}"
         elif close:
-            said = f"say {close[0]}"
+            advice = f"say {close[0]}"
         elif hint := meant(option, value, program):
-            said = hint
-        raise Mistake(f"{name} is not a flag; {said}; --help lists them.")
+            advice = hint
+        raise Mistake(f"{name} is not a flag; {advice}; --help lists them.")
     values = FLAGS[name]
     if not values:
         if equals:
@@ -163,10 +163,10 @@ def flag(word: str, rest: list[str], program: str) -> list[str]:
 
 
 def config_name(value: str, program: str) -> str:
-    """The name of a configuration of this program, such as of conf/mine.yaml.
+    """The name of a configuration of this program, such as "mine" for conf/mine.yaml.
 
     Raises:
-        Mistake: there is none, or it is another program's.
+        Mistake: there is no such file, or it is another program's.
     """
     name = value.removesuffix(".yaml")
     if name != program and name in PROGRAMS:
@@ -177,7 +177,7 @@ def config_name(value: str, program: str) -> str:
 
 
 def meant_by_word(word: str, program: str) -> str:
-    """What a word without an equal sign was to be, as far as that can be guessed; empty where it cannot."""
+    """The hint at what a word without an equal sign may have meant; empty if nobody can tell."""
     if word.lower() in ("help", "version"):
         return f"; say --{word.lower()}"
     if word.endswith((".yaml", ".yml")):
@@ -191,15 +191,15 @@ def meant_by_word(word: str, program: str) -> str:
     groups = sorted({path.parent.name for path in CONF.glob(f"*/{word}.yaml")})
     if groups:
         return f"; say {' or '.join(f'{group}={word}' for group in groups)}"
-    if said := meant(word, "", program):
-        return f"; {said}"
+    if hint := meant(word, "", program):
+        return f"; {hint}"
     return ""
 
 
 def readable(override: str) -> str:
-    """An override whose value Hydra could not read, in quotes: a path, a regular expression, words in any script.
+    """An override, with quotes around a value that Hydra could not read otherwise.
 
-    A path's tilde becomes the home folder.
+    Such values are paths, regular expressions and words in any script. The tilde of a path becomes the home folder.
     """
     option, _, value = override.partition("=")
     if option in EXPRESSIONS:
@@ -216,7 +216,7 @@ def readable(override: str) -> str:
     if re.search(r"""^["'\[{]|\$\{""", value) or re.fullmatch(r"[\w/.:+-]*", value, re.ASCII):
         return f"{option}={value}"
     if is_path:
-        several = "," in value and not os.path.exists(value)  # of a multirun
+        several = "," in value and not os.path.exists(value)  # paths for the jobs of a multirun
         return f"{option}={value if several else quoted(value)}"
     if value.isascii():
         return f"{option}={value}"
@@ -224,5 +224,5 @@ def readable(override: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """As Hydra reads it on a command line: it wants backslashes doubled in front of a quote, and nowhere else."""
+    """A text in quotes as Hydra reads it: backslashes are doubled in front of a quote, and nowhere else."""
     return '"' + re.sub(r'(\\*)("|$)', lambda match: 2 * match[1] + ('\\"' if match[2] else ""), text) + '"'

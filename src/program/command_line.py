@@ -1,4 +1,4 @@
-"""From a command line to a job, and from a user's mistake to one sentence: what train.py and explain.py share."""
+"""Turns a command line into a job, and a user's mistake into one sentence, for all programs."""
 
 import errno
 import io
@@ -44,19 +44,19 @@ log = logging.getLogger(__name__)
 LONGEST_SENTENCE = 4000  # characters
 CLOSED = (errno.EROFS, errno.EACCES)
 
-# configuration, run folder, the multirun's folder if it is a job of one, overrides -> what a sweeper may optimise
+# configuration, run folder, folder of the multirun that the job is of, overrides -> value that a sweeper may optimise
 Run = Callable[[DictConfig, Path, Path | None, list[str]], float | None]
-# run folder -> what its user is to do after the run was stopped
+# run folder -> how the user goes on after the run was stopped
 WayOn = Callable[[Path], str]
 
 
 def job(cfg: DictConfig, run: Run, way_on: WayOn) -> float | None:
-    """Runs one job; in a multirun a job that fails leaves its reason behind and lets the others go on."""
+    """Runs one job. In a multirun, a job that fails leaves the reason in its folder, and the other jobs go on."""
     hydra_cfg = HydraConfig.get()
     folder = Path(hydra_cfg.runtime.output_dir)
     sweep = Path(hydra_cfg.sweep.dir).absolute() if hydra_cfg.mode == RunMode.MULTIRUN else None
     if sweep and not hydra_cfg.launcher._target_.endswith("BasicLauncher"):
-        os.environ["TTY_COMPATIBLE"] = "0"  # progress bars of several jobs would overwrite each other: lines instead
+        os.environ["TTY_COMPATIBLE"] = "0"  # lines: progress bars of several jobs overwrite each other
     try:
         with interruption.of_job(lambda: _way_on(way_on, folder, sweep)), writing_to(folder, way_on):
             check_unread(cfg, str(hydra_cfg.job.config_name))
@@ -83,14 +83,14 @@ def job(cfg: DictConfig, run: Run, way_on: WayOn) -> float | None:
 
 
 def _way_on(way_on: WayOn, folder: Path, sweep: Path | None) -> str:
-    """How a run that was interrupted goes on, and with it the multirun that it is a job of."""
-    if sweep and way_on is repeat:  # to repeat the multirun goes on with the job, too
+    """How the user goes on with a run that was interrupted, and with the multirun that it is a job of."""
+    if sweep and way_on is repeat:  # a repeated multirun goes on with the job, too
         return f"the sweep ends, {repeat_sweep(sweep)}"
     return f"{way_on(folder)}; the sweep ends, {repeat_sweep(sweep)}" if sweep else way_on(folder)
 
 
 def remove_traces(folder: Path) -> None:
-    """Removes the folder that was made for a run that is refused, if nothing is in it but how the run was started."""
+    """Removes the folder of a refused run, if it was made for it and holds only the record of how it was started."""
     with suppress(OSError):
         logs = [path for path in folder.iterdir() if path.suffix == ".log" and not path.stat().st_size]
         others = {path.name for path in folder.iterdir()} - {path.name for path in logs}
@@ -100,35 +100,35 @@ def remove_traces(folder: Path) -> None:
 
 
 def overrides_given() -> list[str]:
-    """The command line's overrides as they were given: one may refer to what is not there."""
+    """The command line's overrides, unresolved: one may refer to an option that does not exist."""
     return OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)  # type: ignore[return-value]
 
 
 def repeat(folder: Path) -> str:
-    """What goes on with most programs' runs."""
+    """How the user goes on with a run of most programs."""
     return f"go on by repeating the command with {shlex.quote(f'hydra.run.dir={folder}')}"
 
 
 def repeat_sweep(folder: Path) -> str:
-    """What goes on with a multirun."""
+    """How the user goes on with a multirun."""
     return f"go on by repeating the command with {shlex.quote(f'hydra.sweep.dir={folder}')}"
 
 
 def was_given_up_by_queue(error: Exception) -> bool:
-    """Whether submitit says that a job came to its time limit and will not be started again."""
+    """Whether submitit says that a job reached its time limit and will not be started again."""
     submitit = sys.modules.get("submitit.core.utils")
     return submitit is not None and isinstance(error, submitit.UncompletedJobError)
 
 
 def leave(folder: Path, name: str, reason: str) -> None:
-    """Leaves behind why a job has no results, as far as the disk takes it."""
+    """Writes to a file why a job has no results, if the disk can take it."""
     with suppress(OSError):
         (folder / name).write_text(f"{reason}\n", encoding="utf-8", errors="backslashreplace")
 
 
 @contextmanager
 def writing_to(folder: Path, way_on: WayOn) -> Iterator[None]:
-    """Makes a full or read-only disk a Mistake."""
+    """Turns the error of a full or read-only disk into a Mistake."""
     try:
         yield
     except Mistake:
@@ -148,19 +148,19 @@ def writing_to(folder: Path, way_on: WayOn) -> Iterator[None]:
 
 
 def start(main: Callable[[], Any], program: str) -> None:
-    """Runs a Hydra main; what a user got wrong ends in one sentence and exit status 1.
+    """Runs a Hydra main. A user's mistake ends the program with one sentence and exit status 1.
 
     Args:
         main: the decorated function.
-        program: "train" or "explain", the name of its configuration.
+        program: the name of its configuration, "train", "explain", ...
     """
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # hands Hydra's own errors to us rather than printing them
-    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # its profiler warns of memory that it did not see taken
-    os.environ["MPLBACKEND"] = "agg"  # nothing is shown in windows, whatever this machine has for them
-    logging.raiseExceptions = False  # a log file on a full disk is said once, not at every line
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors rather than printing them
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # PyTorch's profiler warns of memory that it has not seen
+    os.environ["MPLBACKEND"] = "agg"  # nothing is shown in windows
+    logging.raiseExceptions = False  # else a log file on a full disk complains at every line
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # recordings' names need not be UTF-8
-    with suppress(OSError, ValueError, AttributeError):  # none, as of a service, or not a file, as in a test
+    with suppress(OSError, ValueError, AttributeError):  # a service may have none; in a test it is no file
         sys.stderr = os.fdopen(os.dup(sys.stderr.fileno()), "w", 1, errors="backslashreplace")  # see `quiet`
     find_src_from_anywhere()
     words: list[str] = []
@@ -174,30 +174,30 @@ def start(main: Callable[[], Any], program: str) -> None:
         if set(arguments.MULTIRUN) & set(words):
             check_sweep(words, program)
         main()
-    except BrokenPipeError:  # whoever reads what --help says has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python would complain of the rest
+    except BrokenPipeError:  # as behind `--help | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else Python complains that it cannot write the rest
         sys.exit(1)
     except interruption.Interrupted as interrupted:
         interruption.leave(interrupted)
     except KeyboardInterrupt:
         sys.exit(1)  # `job` has said so
     except Exception as error:
-        if said := sentence_of(error, words, program):
-            sys.exit(said)
+        if message := sentence_of(error, words, program):
+            sys.exit(message)
         raise
     finally:
         folder_lock.release()
 
 
 def sentence_of(error: Exception, words: list[str], program: str) -> str | None:
-    """What to say of an error that ends the program outside of a job; None: it is a fault of the program.
+    """The sentence for an error that ends the program outside of a job; None if it is a fault of the program.
 
     Args:
-        words: of the command line.
+        words: the command line's.
     """
     if isinstance(error, Mistake):
         return str(error)
-    if isinstance(error, HydraException | OmegaConfBaseException | ValueError):  # `job` lets none of its own out
+    if isinstance(error, HydraException | OmegaConfBaseException | ValueError):  # `job` catches its own
         return sentence(error, words, program)
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark
@@ -211,7 +211,7 @@ def sentence_of(error: Exception, words: list[str], program: str) -> str | None:
             return None
         reason = shown(" ".join(str(error).split()) or type(error).__name__, 200)
         return f"One of {', '.join(map(shown, words))} cannot be understood ({reason}); --help lists the options."
-    if isinstance(error, OSError):  # Hydra's, as it makes the folder: `job` lets none of its own out
+    if isinstance(error, OSError):  # Hydra's, as it makes the folder: `job` catches its own
         place = error.filename or "the run's folder"
         room = "make room, or " if full_disk(error) else ""
         return f"Cannot write to {place} ({error.strerror}); {room}name another folder with hydra.run.dir."
@@ -219,7 +219,7 @@ def sentence_of(error: Exception, words: list[str], program: str) -> str | None:
 
 
 def yaml_with(error: yaml.MarkedYAMLError) -> str | None:
-    """The file of conf/ that has the error: Hydra hands its text on, without its name."""
+    """The file of conf/ that has the error. Hydra's error has the text of the file, but not its name."""
     for path in sorted(CONF.rglob("*.yaml")):
         try:
             yaml.compose(path.read_text(encoding="utf-8", errors="replace"))
@@ -235,7 +235,7 @@ def origin(error: Exception) -> str:
 
 
 def say_version(words: list[str]) -> None:
-    """Ends the program with its version, if it is asked for."""
+    """Prints the version and ends the program, if the command line has --version."""
     if "--version" in words:
         project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
         print(f"Auscult {project['version']}")
@@ -243,16 +243,16 @@ def say_version(words: list[str]) -> None:
 
 
 def find_src_from_anywhere() -> None:
-    """Lets a launcher's processes import `src`; started as a script, only this process has its folder on the path."""
+    """Lets a launcher's processes import this package: only the script itself has its folder on the path."""
     own, paths = str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "").split(os.pathsep)
     if own not in paths:
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [own, *paths]))
 
 
 def join(take_part: Callable[[], Any]) -> None:
-    """Takes part in the run of another process, which says all there is to say."""
+    """Takes part in the run of another process, which prints everything."""
     logging.basicConfig(level=logging.ERROR)
     try:
         take_part()
-    except Mistake:  # the first process makes the same one
+    except Mistake:  # the first process raises it, too, and prints it
         sys.exit(1)

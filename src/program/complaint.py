@@ -1,4 +1,4 @@
-"""What Hydra and OmegaConf complain about, in one sentence that names the option and the way out."""
+"""Turns complaints of Hydra and OmegaConf into one sentence that names the option and the way out."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -26,8 +26,8 @@ from auscult.program.explain_by import GROUPS
 from auscult.program.hints import closest, meant
 from auscult.program.trainer_options import refusal
 
-EXTRA = ("joblib", "submitit_local", "submitit_slurm")  # what the presets of hydra/launcher are made of
-# what a checkpoint says of its training
+EXTRA = ("joblib", "submitit_local", "submitit_slurm")  # Hydra's launchers that the presets of hydra/launcher use
+# options that a checkpoint brings along
 BROUGHT = ("fold", "task", "model", "optimizer", "augmentation", "label_smoothing", "data", "trainer")
 HELP = "--help lists them"
 
@@ -36,15 +36,15 @@ def sentence(error: Exception, overrides: Iterable[str] = (), program: str = "tr
     """One sentence for what Hydra or OmegaConf complained about.
 
     Args:
-        overrides: of the command line.
-        program: "train" or "explain", whose options are meant.
+        overrides: the command line's.
+        program: the program whose options are meant, "train", "explain", ...
     """
     overrides = list(overrides)
     text = "\n".join(str(cause) for cause in chain(error))
     for complaint, explained in COMPLAINTS:
         match = re.search(complaint, text, re.DOTALL)
-        if match and (said := explained(match, overrides, program)):
-            return said
+        if match and (explanation := explained(match, overrides, program)):
+            return explanation
     if isinstance(error, OverrideParseException):
         return unreadable(str(error.override))
     lines = [line.strip() for line in text.splitlines() if line.strip() and "HYDRA_FULL_ERROR" not in line]
@@ -52,7 +52,7 @@ def sentence(error: Exception, overrides: Iterable[str] = (), program: str = "tr
 
 
 def no_such_choice(match: re.Match[str], overrides: list[str], program: str) -> str | None:
-    """Of "Could not find 'group/name'"; a group may be in another, and a name may have a slash."""
+    """Explains "Could not find 'group/name'". A group may be within another, and a name may have a slash."""
     for slash in reversed([place.start() for place in re.finditer("/", match[1])]):
         group, name = match[1][:slash].rstrip("/"), match[1][slash + 1 :]
         if group == "experiment" and (CONF / name.partition("/")[0]).is_dir():
@@ -73,7 +73,7 @@ def no_such_choice(match: re.Match[str], overrides: list[str], program: str) -> 
 
 
 def several_values(match: re.Match[str], overrides: list[str], program: str) -> str:
-    """Of an option with values between commas, where one is wanted."""
+    """Explains that an option has several values, between commas, but takes one."""
     option, _, value = match[1].partition("=")
     if (program, option) == ("benchmark", "attribution"):
         return f"{option}={value} is one more beside attributions; say {in_shell(f'attributions=[{value}]')}."
@@ -91,7 +91,7 @@ def several_values(match: re.Match[str], overrides: list[str], program: str) -> 
 
 
 def refers_to_nothing(match: re.Match[str], overrides: list[str], program: str) -> str:
-    """Of an option whose value is that of another one, which is not there."""
+    """Explains that an option takes the value of another one, which does not exist."""
     group, _, name = match[1].partition(".")
     chosen = next((word.partition("=")[2] for word in overrides if word.startswith(f"{group}=")), "")
     if name and chosen and choices_of(group):
@@ -100,7 +100,7 @@ def refers_to_nothing(match: re.Match[str], overrides: list[str], program: str) 
 
 
 def has_no_value(match: re.Match[str], overrides: list[str], program: str) -> str:
-    """Of an option that has to be given."""
+    """Explains that an option has to be set."""
     if match[1] == "checkpoint":
         return "checkpoint has no value; set it with checkpoint=…/checkpoints/best.ckpt, of a run folder."
     return f"{match[1]} has no value; say {match[1]}=… to set it."
@@ -112,7 +112,7 @@ def swept(overrides: list[str]) -> str:
 
 
 def unreadable(override: str) -> str:
-    """Of a word of the command line that Hydra's grammar does not know."""
+    """The sentence for a word of the command line that Hydra's grammar does not allow."""
     option, _, value = override.partition("=")
     if value.startswith("="):
         return f"{override} has two equal signs; say {option}={value.lstrip('=')}."
@@ -123,7 +123,7 @@ def unreadable(override: str) -> str:
 
 
 def no_such_option(option: str, overrides: list[str], program: str) -> str:
-    """What to say of an option that a program has not, or has not with the choices made."""
+    """The sentence for an option that a program does not have, or not with the choices that are made."""
     group, _, name = option.partition(".")
     if option in groups_of(content_of(program)) and (choices := choices_of(option)):
         return f"{option} is given by the name of a choice: one of {', '.join(choices)}."
@@ -134,8 +134,8 @@ def no_such_option(option: str, overrides: list[str], program: str) -> str:
     if page := page_of(option, program):
         return f"{option} is an option of {page}; add {page}, or leave {option} out."
     value = next((text.partition("=")[2] for text in overrides if text.lstrip("+~").startswith(f"{option}=")), "")
-    if said := meant(option, value.strip("\"'"), program):
-        return f"{option} is not an option; {said}."
+    if hint := meant(option, value.strip("\"'"), program):
+        return f"{option} is not an option; {hint}."
     others = [other for other in PROGRAMS if other != program and group in top_level(other)]
     if owners := [f"{other}.py" for other in others if option in options((), other)]:
         if owners[0] == "train.py" and program in ("explain", "benchmark") and group in BROUGHT:
@@ -152,13 +152,13 @@ def no_such_option(option: str, overrides: list[str], program: str) -> str:
 
 
 def page_of(option: str, program: str) -> str:
-    """The choice of a page that has the option, as page=record; empty where none has."""
+    """The choice of a page that has the option, such as page=record; empty if no page has it."""
     pages = choices_of("page") if option.partition(".")[0] in with_pages(program).keys() - content_of(program) else []
     return next((f"page={page}" for page in pages if option in options([f"page={page}"], program)), "")
 
 
 def chain(error: BaseException | None) -> Iterable[BaseException]:
-    """An error, and what it came from."""
+    """An error and its causes, the error first."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
@@ -172,12 +172,12 @@ def composed(overrides: Iterable[str], program: str) -> Any:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         try:
             return compose(program, overrides=chosen)
-        except HydraException:  # of a choice that is none
+        except HydraException:  # there is no such choice
             return compose(program)
 
 
 def default(option: str, overrides: Iterable[str], program: str) -> Any:
-    """What an option is where nobody says it; None where there is no such option."""
+    """The default of an option; None if there is no such option."""
     return selected(OmegaConf.to_container(composed(overrides, program), resolve=False), option)
 
 
@@ -194,7 +194,7 @@ def options(overrides: Iterable[str] = (), program: str = "train") -> list[str]:
     return sorted(top_level(program) | set(names(OmegaConf.to_container(cfg, resolve=False), "")))
 
 
-# what Hydra or OmegaConf says, and what explains it, of the match, the command line's overrides and the program
+# pattern of a complaint -> what explains it, given the match, the command line's overrides and the program
 COMPLAINTS: list[tuple[str, Callable[[re.Match[str], list[str], str], str | None]]] = [
     (r"Could not (?:find|load) '([^'\n]+)'", no_such_choice),
     (

@@ -9,7 +9,7 @@ import yaml
 from auscult.mistake import Mistake
 
 HOUSE = Path(__file__).parents[1]
-CONF = next(path for path in (HOUSE / "conf", HOUSE.parent / "conf") if path.is_dir())  # installed; in the checkout
+CONF = next(path for path in (HOUSE / "conf", HOUSE.parent / "conf") if path.is_dir())  # in the package; in a checkout
 PROGRAMS = ("train", "explain", "benchmark", "serve", "study")
 
 
@@ -24,23 +24,23 @@ def choices_of(group: str) -> list[str]:
 
 
 def choice(group: str, name: str, **changed: Any) -> dict[str, Any]:
-    """What a choice of a group holds, such as attribution=integrated_gradients, whoever asks for it from wherever.
+    """The content of a choice of a group, such as attribution=integrated_gradients, also outside of the programs.
 
     Args:
-        changed: values that some of its options are to have.
+        changed: options of the choice, with new values.
 
     Raises:
         Mistake: there is no such choice, or it has no such option.
     """
-    from hydra import compose, initialize_config_dir  # only now: most that look into `conf/` need no Hydra
+    from hydra import compose, initialize_config_dir  # only now: most callers of this module need no Hydra
     from hydra.core.global_hydra import GlobalHydra
     from hydra.initialize import get_gh_backup, restore_gh_from_backup
     from omegaconf import OmegaConf
 
-    known = choices_of(group)
-    if name not in known:
-        raise Mistake(f"{group}={name} is unknown; {nearest(name, known)}.")
-    callers = get_gh_backup()  # whoever asks may be a program of Hydra's, with another configuration
+    choices = choices_of(group)
+    if name not in choices:
+        raise Mistake(f"{group}={name} is unknown; {nearest(name, choices)}.")
+    callers = get_gh_backup()  # the caller may be a program of Hydra's, with another configuration
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
@@ -55,27 +55,27 @@ def choice(group: str, name: str, **changed: Any) -> dict[str, Any]:
     return {**node, **changed}
 
 
-def nearest(name: str, known: list[str]) -> str:
-    """Says which of the known names may have been meant, or names all of them."""
-    close = difflib.get_close_matches(name, known, cutoff=0.65)  # gradcam is 0.62 of random
-    return f"choose {close[0]}" if len(close) == 1 else f"choose one of {', '.join(close or known)}"
+def nearest(name: str, choices: list[str]) -> str:
+    """The advice to choose the closest of the choices, or one of all."""
+    close = difflib.get_close_matches(name, choices, cutoff=0.65)  # gradcam and random score 0.62
+    return f"choose {close[0]}" if len(close) == 1 else f"choose one of {', '.join(close or choices)}"
 
 
 def groups_of(content: dict[str, Any]) -> set[str]:
-    """The groups that the defaults of a file choose of."""
+    """The groups that the defaults of a file choose from."""
     entries = [entry for entry in content.get("defaults", []) if isinstance(entry, dict)]
     return {group.removeprefix("override ").lstrip("/") for entry in entries for group in entry}
 
 
 def with_pages(program: str) -> dict[str, Any]:
-    """What the file of a program holds, with what the files of its pages do, if it serves some."""
+    """The content of a program's file, with the contents of its pages' files if it serves pages."""
     content = content_of(program)
     pages = choices_of("page") if "page" in groups_of(content) else []
     return {name: value for page in pages for name, value in content_of(f"page/{page}").items()} | content
 
 
 def top_level(program: str) -> set[str]:
-    """The first parts of the options that a program has, on whichever page."""
+    """The first parts of a program's options, on all its pages."""
     content = with_pages(program)
     return groups_of(content) | {str(name) for name in content} - {"defaults", "hydra"}
 
@@ -88,9 +88,9 @@ def listed_groups(program: str) -> str:
 
 
 def owners_of(option: str) -> list[str]:
-    """The choices of a group that have an option which the one chosen lacks, such as data=folder for data.pattern.
+    """The choices of a group that have an option, such as data=folder for data.pattern.
 
-    The option may be a group of theirs, as `model/front_end`.
+    The option may be a group within the group, such as `model/front_end`.
     """
     group, _, name = option.replace("/", ".").partition(".")
     if not name:
@@ -102,7 +102,7 @@ def owners_of(option: str) -> list[str]:
 
 
 def with_base(group: str, choice: str) -> dict[str, Any]:
-    """What a file of a group holds, with what it takes from another one of the group, which its defaults name."""
+    """The content of a group's file, with that of the files of the same group that its defaults name."""
     content = content_of(f"{group}/{choice}")
     for base in content.get("defaults", []):
         if base in choices_of(group):
@@ -111,7 +111,7 @@ def with_base(group: str, choice: str) -> dict[str, Any]:
 
 
 def selected(config: Any, option: str) -> Any:
-    """The value of an option such as "data.clip.seconds"; None where there is none."""
+    """The value of an option such as "data.clip.seconds"; None if there is no such option."""
     for name in option.split("."):
         if not isinstance(config, dict):
             return None

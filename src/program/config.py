@@ -55,7 +55,7 @@ CHOICES = {
     "data.clip.preparation": ("cleaned", "published"),
 }
 
-# what every configuration of a training has
+# what every configuration of a training needs
 NEEDED: dict[str, type] = {
     **dict.fromkeys(("data", "data.clip", "task", "model", "model.network", "model.front_end"), dict),
     **dict.fromkeys(("optimizer", "optimizer.schedule", "augmentation", "trainer"), dict),
@@ -67,12 +67,12 @@ NAMES_OF_KINDS = {dict: "a group of options", str: "a name", int: "a whole numbe
 
 
 def job_of_sweep(*, _root_: DictConfig) -> str:
-    """How a line of a multirun's job begins, as several may speak at a time; empty for a run by itself."""
+    """The beginning of a log line in a multirun, whose jobs may log at the same time; empty for a run by itself."""
     number = OmegaConf.select(_root_, "hydra.job.num", throw_on_missing=False)
     return "" if number is None else f"[job {number}] "
 
 
-# What the configuration computes. The first two let a resumed run keep its folder and the record of how it was started.
+# Functions for the YAML files. The first two let a resumed run keep its folder and the record of how it was started.
 OmegaConf.register_new_resolver("run_dir", run_folder_of, replace=True)
 OmegaConf.register_new_resolver(
     "hydra_subdir", lambda ckpt_path: None if run_folder_of(ckpt_path, None) else ".hydra", replace=True
@@ -89,22 +89,22 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
     """A configuration resolved into plain containers.
 
     Raises:
-        Mistake: a value is missing, or refers to what is not there.
+        Mistake: a value is missing, or refers to an option that does not exist.
     """
     try:
         return OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)  # type: ignore[return-value]
     except OmegaConfBaseException as error:
-        said: Any = []
+        overrides: Any = []
         if HydraConfig.initialized():
-            said = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
-        raise Mistake(sentence(error, said)) from error
+            overrides = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
+        raise Mistake(sentence(error, overrides)) from error
 
 
 def read(folder: Path) -> dict[str, Any]:
     """The configuration of a run folder.
 
     Raises:
-        Mistake: its `config.yaml` is not one.
+        Mistake: its `config.yaml` holds no configuration.
     """
     path = folder / "config.yaml"
     try:
@@ -118,7 +118,7 @@ def read(folder: Path) -> dict[str, Any]:
 
 
 def differences(held: dict[str, Any], config: dict[str, Any], within: str = "") -> list[str]:
-    """Options in which two configurations differ, the first few."""
+    """The first few options in which two configurations differ."""
     differing: list[str] = []
     for name in dict.fromkeys([*held, *config]):
         old, new = held.get(name), config.get(name)
@@ -137,11 +137,11 @@ def check(cfg: DictConfig) -> dict[str, Any]:
     Raises:
         Mistake: the first value that is missing, of the wrong type or out of range.
     """
-    with suppress(OmegaConfBaseException):  # which is said next
+    with suppress(OmegaConfBaseException):  # `plain` reports it next
         if cfg.optimizer.get("name") == "paper" and "solver" not in cfg.model:
             raise Mistake(f"model={cfg.model.name} has no published solver; choose optimizer=adamw.")
     check_numbers_as_given(cfg)
-    config = with_current_names(plain(cfg))  # a YAML of the user's may be from before
+    config = with_current_names(plain(cfg))  # a user's YAML may have names of earlier versions
     if isinstance(config.get("explain_by"), str):
         config["explain_by"] = [config["explain_by"]]
     check_values(config)
@@ -166,11 +166,11 @@ def check(cfg: DictConfig) -> dict[str, Any]:
 
 
 def check_numbers_as_given(cfg: DictConfig) -> None:
-    """Checks numbers before others are computed from them, which could fail in any way."""
-    given: Any = OmegaConf.to_container(cfg, resolve=False)
+    """Checks numbers before others are computed from them, which would fail with less clear errors."""
+    unresolved: Any = OmegaConf.to_container(cfg, resolve=False)
     for option, kind, low, high, nullable in NUMBERS:
-        if not str(selected(given, option)).startswith(("${", "None")):
-            check_number(given, option, kind, low, high, nullable)
+        if not str(selected(unresolved, option)).startswith(("${", "None")):
+            check_number(unresolved, option, kind, low, high, nullable)
 
 
 def check_values(config: dict[str, Any]) -> None:
@@ -227,7 +227,7 @@ def in_yaml_of(config: dict[str, Any], option: str) -> str:
 
 
 def way_to(option: str, value: Any) -> str:
-    """How a group of options is to be said, which was given one value."""
+    """The way out if a group of options was given one value."""
     if option == "optimizer.schedule":
         return "; name its class: optimizer.schedule._target_=torch.optim.lr_scheduler.…"
     if str(value) in choices_of(option.replace(".", "/")):
@@ -237,10 +237,10 @@ def way_to(option: str, value: Any) -> str:
 
 
 def check_place(config: dict[str, Any]) -> None:
-    """Raises a Mistake if prepared recordings or W&B's runs could not be kept as it is said."""
+    """Raises a Mistake if data.cache_dir is no folder, or WANDB_MODE no mode that W&B knows."""
     path = config["data"]["cache_dir"]
     if os.path.exists(path) and not os.path.isdir(path):
-        raise Mistake(f"data.cache_dir={path} is no folder; name one (AUSCULT_CACHE, where it is set, says it, too).")
+        raise Mistake(f"data.cache_dir={path} is no folder; name one, also in AUSCULT_CACHE if that is set.")
     mode = os.environ.get("WANDB_MODE", WANDB_MODES[0])
     if selected(config, "logger.name") == "wandb" and mode not in WANDB_MODES:
         raise Mistake(f"WANDB_MODE={shown(mode)} is unknown; set one of {', '.join(WANDB_MODES)}, or none.")

@@ -1,4 +1,4 @@
-"""What an earlier run left in a folder: of which program it is, whether it is the same run, and how far it got."""
+"""What an earlier run left in a folder: which program ran, whether it was the same run, and how far it got."""
 
 import json
 import logging
@@ -13,9 +13,9 @@ from auscult.program.explain_by import is_explained
 RUN, SWEEP = "config.yaml", "multirun.yaml"
 METRICS, LAST = "metrics.json", "checkpoints/last.ckpt"
 FAILED, LEFT_OUT = "error.txt", "left_out.txt"  # why a job of a multirun has no metrics.json
-# what runs did from before these were options: a stopped one is the same still
+# values in runs of earlier versions, which lack these options: a stopped run with them is still the same
 BEFORE: dict[str, Any] = {
-    "smoothing": 0.005,  # of explanations, whose relevance does not depend on it
+    "smoothing": 0.005,  # in explanations; relevance does not depend on it
     "weights": "best",
     "data.placement": "each_epoch",
     "data.clip.preparation": "cleaned",
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 def last_checkpoint_of_same(folder: Path, config: dict[str, Any]) -> str | None:
-    """Where a run of the same configuration was stopped in the folder, as when a queue starts a job again."""
+    """The last checkpoint of the same run, if it was stopped in the folder, as when a queue starts a job again."""
     last = folder / LAST
     if not last.exists() or not holds_same(folder, config) or complete_metrics(folder, config):
         return None
@@ -37,7 +37,7 @@ def last_checkpoint_of_same(folder: Path, config: dict[str, Any]) -> str | None:
 
 
 def metrics_of_same(folder: Path, config: dict[str, Any]) -> dict[str, float | int]:
-    """The metrics of a run of the same configuration that is complete, as when a multirun is repeated; or none."""
+    """The metrics of the same run, if it is complete, as when a multirun is repeated; else none."""
     metrics = complete_metrics(folder, config) if holds_same(folder, config) else {}
     if metrics:
         log.info("The run in %s is complete.", folder)
@@ -45,7 +45,7 @@ def metrics_of_same(folder: Path, config: dict[str, Any]) -> dict[str, float | i
 
 
 def holds_same(folder: Path, config: dict[str, Any]) -> bool:
-    """Whether the run in a folder was started with this configuration, wherever it was resumed."""
+    """Whether the run in a folder has this configuration, wherever either of the two was resumed from."""
     try:
         held = read(folder)
     except (OSError, Mistake):
@@ -64,7 +64,7 @@ def add_what_was_no_option(held: dict[str, Any], config: dict[str, Any]) -> None
 
 
 def complete_metrics(folder: Path, config: dict[str, Any]) -> dict[str, float | int]:
-    """What the run in a folder measured, if it is complete: tested, and explained by what explains it at the end."""
+    """The metrics of the run in a folder, if it is complete: tested, and explained as it asks for; else none."""
     try:
         metrics: dict[str, float | int] = json.loads((folder / METRICS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -86,7 +86,7 @@ def has_saved(folder: Path) -> bool:
 
 
 def holds_a_run(folder: Path) -> str:
-    """The sentence for a folder that another run has."""
+    """The sentence for a folder that holds another run."""
     go_on = f"; ckpt_path={folder / LAST} goes on with it" if (folder / LAST).exists() else ""
     return f"{folder} holds a run already; name another folder with hydra.run.dir (hydra.sweep.dir){go_on}."
 
@@ -97,7 +97,7 @@ def holds_another(folder: Path, what: str, changed: list[str]) -> str:
 
 
 def held_in(folder: Path) -> dict[str, Any]:
-    """The configuration in a folder; empty where there is none, or none that can be read."""
+    """The configuration in a folder; empty if there is none that can be read."""
     try:
         held = read(folder)
     except (OSError, Mistake):

@@ -10,7 +10,7 @@ NEEDED = ("hydra", "omegaconf", "torch", "pytorch_lightning")
 
 
 def check() -> None:
-    """Ends the program with a sentence where Python is too old, or the packages are not there."""
+    """Ends the program with a sentence if Python is too old or a package is missing."""
     lacks = [name for name in NEEDED if find_spec(name) is None]
     if sys.version_info >= LOWEST and not lacks:
         return
@@ -19,4 +19,4 @@ def check() -> None:
     lack = "lacks " + ", ".join(lacks) if sys.version_info >= LOWEST else "is older than 3.11"
     first = "" if python.exists() else f"run make install in {ROOT} once, then "
     program = Path(sys.argv[0]).name
-    sys.exit(f"Python {version} at {sys.executable} {lack}; {first}start it as {python} {program}.")
+    sys.exit(f"Python {version} at {sys.executable} {lack}; {first}say {python} {program} to start it.")

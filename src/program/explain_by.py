@@ -12,24 +12,24 @@ from auscult.plain_data import shown
 from auscult.program.conf import choices_of
 
 GROUPS = ("attribution", "intervention")
-REMOVAL = ("definition", "fractions", "random_orders")  # which are options of `perturbation`
+REMOVAL = ("definition", "fractions", "random_orders")  # options of `perturbation` in explain.py
 OPTIONS = ("fill", "seed", *REMOVAL)
-# how the metrics begin that each group writes, for the first of its names without that name before it
+# how the names of a group's metrics begin; those of its first explanation are there also without its name before them
 TOPICS = {"attribution": "perturbation/", "intervention": "intervention/"}
-SHOWS_INTERVENTION = "gradient_x_input"  # which every network can be asked
+SHOWS_INTERVENTION = "gradient_x_input"  # an attribution that every network allows
 
 
 def explanations_of(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """What explains a run at its end, by name: options of explain.py, of which its own defaults may lack.
+    """The explanations of a run at its end, by name: options of explain.py, without those that keep their defaults.
 
-    A choice of a group is there by its name, or resolved. Nothing is removed where an intervention is tested, and its
-    clips are shown by the first attribution.
+    A choice of a group is its name, or its resolved content. An intervention is tested without the removal of features,
+    and its clips are shown by the first attribution.
 
     Args:
-        config: of a training, in plain containers.
+        config: a training's, in plain containers.
 
     Raises:
-        Mistake: something in it explains nothing.
+        Mistake: one of them is no explanation.
     """
     explanations: dict[str, dict[str, Any]] = {}
     for key, node in nodes_of(config).items():
@@ -47,7 +47,7 @@ def explanations_of(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def check_explain_by(config: dict[str, Any]) -> None:
     """Raises a Mistake unless `explain_by` is a list of names, each of an attribution or an intervention."""
-    named = config.get("explain_by") or []  # checkpoints from before it was an option have none
+    named = config.get("explain_by") or []  # earlier checkpoints lack it
     if not isinstance(named, list):
         raise Mistake(
             f"explain_by={shown(named)} is not a list of attributions and interventions, such as [lrp_epsilon_plus]."
@@ -59,10 +59,10 @@ def check_explain_by(config: dict[str, Any]) -> None:
 
 
 def group_of(name: str, named: list[Any]) -> str:
-    """The group of the configuration that a name of `explain_by` is of.
+    """The group of the configuration that has a name of `explain_by`.
 
     Raises:
-        Mistake: it is of none, or of both.
+        Mistake: none of the groups has it, or both have.
     """
     groups = [group for group in GROUPS if name in choices_of(group)]
     if not groups:
@@ -75,7 +75,7 @@ def group_of(name: str, named: list[Any]) -> str:
 
 
 def nodes_of(config: dict[str, Any]) -> dict[Any, dict[str, Any]]:
-    """The nodes of `callbacks` that explain at the end, and are no callbacks."""
+    """The nodes of `callbacks` that are no callbacks, but explain at the end."""
     callbacks = config.get("callbacks")
     return {key: node for key, node in (callbacks if isinstance(callbacks, dict) else {}).items() if explains(node)}
 
@@ -86,17 +86,17 @@ def explains(node: Any) -> bool:
 
 
 def explanation_in(node: dict[str, Any], option: str) -> tuple[str, dict[str, Any]]:
-    """The name of what a node explains by, and the options of explain.py.
+    """The name of a node's attribution or intervention, and the options of explain.py.
 
     Raises:
-        Mistake: it explains by no choice of `conf/`, or has other options.
+        Mistake: the node names no choice of `conf/`, or has other options.
     """
     group = next(group for group in GROUPS if group in node)
     if unknown := [name for name in node if name not in (group, *OPTIONS)]:
         raise Mistake(f"{option}.{shown(unknown[0])} is not an option; choose among {group}, {', '.join(OPTIONS)}.")
     chosen = node[group]
     name = chosen.get("name") if isinstance(chosen, dict) else None
-    if name not in choices_of(group):  # which also names a folder
+    if name not in choices_of(group):  # the name is also that of a folder
         raise Mistake(f"{option}.{group} is no choice of conf/{group}; choose among {', '.join(choices_of(group))}.")
     options: dict[str, Any] = {group: chosen, **{name: node[name] for name in ("fill", "seed") if name in node}}
     if removal := {name: node[name] for name in REMOVAL if name in node}:
@@ -105,9 +105,9 @@ def explanation_in(node: dict[str, Any], option: str) -> tuple[str, dict[str, An
 
 
 def is_explained(config: dict[str, Any], metrics: Iterable[str]) -> bool:
-    """Whether the names of a run's metrics are those of one that has been explained at its end.
+    """Whether the names of a run's metrics show that it has been explained at its end.
 
-    What `callbacks` name was written without a name before it in earlier versions.
+    Earlier versions wrote the metrics of a node of `callbacks` without its name before them.
     """
     begins: list[tuple[str, ...]] = [(f"{name}/",) for name in config.get("explain_by") or []]
     for key, node in nodes_of(config).items():

@@ -1,6 +1,6 @@
-"""What people mean by options that there are not: words of other programs and libraries, and of this one's others.
+"""Hints at what users mean by options that do not exist: words of other libraries, and of the other programs here.
 
-Hints are by meaning. By letters alone, `data.dir` is close to `data.cache_dir`, which is deleted without regret.
+Hints go by meaning. By its letters, `data.dir` is close to `data.cache_dir`, a folder that users delete without regret.
 """
 
 import difflib
@@ -19,7 +19,7 @@ EVERYWHERE = {
     "verbose": "say hydra.verbose=true",
     "num_workers": "leave it out: clips come from memory, without workers",
     "cache": "say data.cache_dir={value}",
-    "config": "for a YAML in conf/experiment say experiment=NAME",
+    "config": "say experiment=NAME for a YAML in conf/experiment",
     "dry_run": "say limit=1 to go through everything with one clip",
     "batch_size": "say data.batch_size={value}",
 }
@@ -46,9 +46,9 @@ TRAINING = {
     "folds": "say fold=0 for one, or -m fold=0,1,2,3 for several",
     "explain": "say explain_by=[lrp_epsilon_plus], which explains the network in the end",
     "seconds": "say data.clip.seconds={value}",
-    "early_stopping": "there is none by name: conf/callbacks takes a YAML of yours with Lightning's EarlyStopping",
+    "early_stopping": "put a YAML with Lightning's EarlyStopping into conf/callbacks and choose it with callbacks=…",
     "name": "say hydra.run.dir=outputs/{value}",
-    "pretrained": "a checkpoint of one's own goes on with ckpt_path=…/checkpoints/last.ckpt",
+    "pretrained": "ckpt_path=…/checkpoints/last.ckpt goes on with a run of your own",
     "test": "leave it out: every training is tested in the end",
     "dry_run": "say trainer.max_epochs=1 trainer.limit_train_batches=1 trainer.limit_val_batches=1"
     " trainer.limit_test_batches=1 to go through everything once",
@@ -148,11 +148,11 @@ SAME = {
 
 
 def meant(option: str, value: str, program: str) -> str:
-    """What to say of an option that there is not; empty where nothing is known of it.
+    """The hint for an option that does not exist; empty if there is none.
 
     Args:
         option: as the user wrote it, such as "lr", "--learning-rate" without its dashes, "data.path".
-        value: that it was given; empty where it was given none.
+        value: the value that the user gave it; may be empty.
         program: "train", "explain", ...
     """
     hints = HINTS.get(program, {})
@@ -160,14 +160,14 @@ def meant(option: str, value: str, program: str) -> str:
     names = [last, *(name for name, others in SAME.items() if last in others.split())]
     for name in names:
         if name in hints:
-            given = value.strip("[]")
-            hint = hints[name].replace("say ", "say -m ") if "," in given and "[" not in hints[name] else hints[name]
-            return hint.replace("{value}", given or "…")
+            bare = value.strip("[]")
+            hint = hints[name].replace("say ", "say -m ") if "," in bare and "[" not in hints[name] else hints[name]
+            return hint.replace("{value}", bare or "…")
     return ""
 
 
 def closest(option: str, options: Iterable[str]) -> str:
-    """The option that is spelled almost so; empty where none is. Within a group, names are compared without it."""
+    """The option with the closest spelling, or an empty text. Within a group, names are compared without the group."""
     group, _, last = option.lower().rpartition(".")
     names = {name.lower(): name for name in options}
     within = {name.rpartition(".")[2]: name for name in names if name.rpartition(".")[0] == group}

@@ -1,4 +1,4 @@
-"""Numbers among the options."""
+"""Checks options that are numbers."""
 
 from typing import Any
 
@@ -25,5 +25,5 @@ def check_number(config: dict[str, Any], option: str, kind: type, low: float, hi
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is a number; true and false are none."""
+    """Whether a value is a number; true and false are none."""
     return isinstance(value, int | float) and not isinstance(value, bool)

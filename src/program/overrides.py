@@ -1,4 +1,4 @@
-"""What a command line adds, takes away, chooses and sweeps, though nothing would come of it: Hydra lets it pass."""
+"""Refuses additions, removals, choices and sweeps on a command line that Hydra accepts but that have no effect."""
 
 import re
 from collections.abc import Iterable
@@ -24,12 +24,12 @@ from auscult.program.conf import (
 from auscult.program.hints import meant
 from auscult.program.paths import absolute, run_folder_of
 
-# whose options whoever gets them checks
+# groups whose options are checked by what they are passed to
 OPEN = ("trainer", "callbacks")
 CLOSED = ("data.clip", "data.confound")  # in the options of a part: nothing else reads what is added to them
 TAKE_LISTS = ("trainer.devices",)  # though their usual value is a number
-OPTIONAL = ("experiment", "callbacks", "intervention", "attribution", "logger")  # of which none need be chosen
-MERGED = ("callbacks",)  # groups of which several choices make one
+OPTIONAL = ("experiment", "callbacks", "intervention", "attribution", "logger")  # groups that need no choice
+MERGED = ("callbacks",)  # groups that can have several choices at once
 
 
 def check_changed(overrides: Iterable[str], program: str) -> None:
@@ -86,7 +86,7 @@ def check_unread(cfg: DictConfig, program: str) -> None:
 
 
 def refuse_label(word: str, groups: Iterable[str]) -> None:
-    """Raises a Mistake if a word changes the name of a choice, as optimizer.name=sgd, which chooses nothing."""
+    """Raises a Mistake if a word changes the name of a choice (optimizer.name=sgd), which chooses nothing."""
     option, _, value = word.lstrip("+").partition("=")
     group, _, name = option.partition(".")
     if name == "name" and group in groups and group != "logger":
@@ -102,44 +102,44 @@ def refuse_bare_value(word: str, groups: Iterable[str]) -> None:
         return
     if value == "null" and group in OPTIONAL:
         return
-    said = f"say {group}.NAME={value} for one of its options, or " if re.match(r"[+-]?\.?\d", value) else ""
-    raise Mistake(f"{word} is no choice of {group}; {said}choose one of {', '.join(choices_of(group))}.")
+    advice = f"say {group}.NAME={value} for one of its options, or " if re.match(r"[+-]?\.?\d", value) else ""
+    raise Mistake(f"{word} is no choice of {group}; {advice}choose one of {', '.join(choices_of(group))}.")
 
 
 def refuse_value_of_group(word: str, groups: Iterable[str], program: str) -> None:
-    """Raises a Mistake if what holds options is given one value, as data.clip=8000 or, to explain.py, trainer=cpu."""
+    """Raises a Mistake if a group of options is given one value, such as data.clip=8000 or explain.py's trainer=cpu."""
     option, _, value = word.partition("=")
     holds = selected(with_pages(program), option)
     if option in groups or not isinstance(holds, dict) or "_target_" in holds or value.startswith(("{", '"{', "'{")):
         return
     if option == "trainer" and value in ACCELERATORS:
         raise Mistake(f"{word} is no value; say trainer.accelerator={value}.")
-    if "." not in option and (said := meant(option, value, program)):
-        raise Mistake(f"{word} is no value; {said}.")
+    if "." not in option and (hint := meant(option, value, program)):
+        raise Mistake(f"{word} is no value; {hint}.")
     raise Mistake(f"{option} is a group of options; say {option}.NAME=…, such as {option}.{next(iter(holds))}=….")
 
 
 def check_resuming(overrides: Iterable[str], program: str) -> None:
-    """Raises a Mistake if a run that goes on is to go on elsewhere, or as one of several."""
-    given = dict(word.partition("=")[::2] for word in overrides)
-    path, folder = given.get("ckpt_path", ""), given.get("hydra.run.dir", "")
+    """Raises a Mistake if a resumed run is to go on in another folder, or as several jobs."""
+    values = dict(word.partition("=")[::2] for word in overrides)
+    path, folder = values.get("ckpt_path", ""), values.get("hydra.run.dir", "")
     if program != "train" or path in ("", "null"):
         return
     own = run_folder_of(path.strip("\"'"), None)
     if folder and own and absolute("hydra.run.dir", folder.strip("\"'")) != own:
         raise Mistake(f"hydra.run.dir={folder} is another folder than {own}, in which that run goes on; leave it out.")
-    several = [word for word in given if word != "ckpt_path" and re.fullmatch(r"[^\[{\"']+,.+", given[word])]
+    several = [name for name in values if name != "ckpt_path" and re.fullmatch(r"[^\[{\"']+,.+", values[name])]
     if several and set(MULTIRUN) & set(overrides) and "," not in path:
         raise Mistake(f"ckpt_path={path} goes on with one run, and {several[0]} has several values; leave -m out.")
 
 
 def check_experiment(overrides: Iterable[str], program: str) -> None:
-    """Raises a Mistake if the command line names an experiment that another program's options are set by."""
+    """Raises a Mistake if the command line names an experiment that sets options of another program, or none."""
     named = [text.partition("=")[2] for text in overrides if text.startswith("experiment=")]
     for name in named:
         path = CONF / f"experiment/{name}.yaml"
         if not path.exists() or "experiment" not in top_level(program):
-            continue  # which is said when it is looked for
+            continue  # Hydra or `top_level` refuses it later
         content = content_of(f"experiment/{name}")
         if not re.search(r"^\s*#\s*@package\s+_global_", path.read_text(encoding="utf-8"), re.MULTILINE):
             raise Mistake(
@@ -153,7 +153,7 @@ def check_experiment(overrides: Iterable[str], program: str) -> None:
 
 
 def check_ranges(overrides: Iterable[str], program: str) -> None:
-    """Raises a Mistake if the command line gives several values as other programs write them, as fold=0..4."""
+    """Raises a Mistake if the command line gives a range as other programs write it, such as fold=0..4."""
     for word in overrides:
         match = re.fullmatch(r"([\w.]+)=(\d{1,4})(?:\.\.|-|:)(\d{1,4})", word)
         if match and isinstance(default(match.group(1), overrides, program), int):
@@ -164,9 +164,9 @@ def check_ranges(overrides: Iterable[str], program: str) -> None:
 
 
 def check_sweep(overrides: Iterable[str], program: str) -> None:
-    """Raises a Mistake if a multirun is given a list as one value of an option that takes none, as fold=[0,1].
+    """Raises a Mistake if a multirun gives a list to an option that takes none, such as fold=[0,1].
 
-    And if benchmark.py, one run of which compares attributions, is to run for each.
+    It also raises one if benchmark.py is to run for each attribution, as a single run of it compares them all.
     """
     for word in overrides:
         if program == "benchmark" and (several := re.fullmatch(r"(attribution|domain)=(\w+(?:,\w+)+)", word)):
@@ -181,7 +181,7 @@ def check_sweep(overrides: Iterable[str], program: str) -> None:
 
 
 def is_open(option: str, overrides: Iterable[str], program: str) -> bool:
-    """Whether an option is of a part, which takes more options than conf/ names and refuses by itself what it lacks."""
+    """Whether an option is of a part. A part takes more options than conf/ names, and refuses wrong ones itself."""
     if option.rpartition(".")[0] in CLOSED:
         return False
     config = OmegaConf.to_container(composed(overrides, program), resolve=False)

@@ -40,24 +40,24 @@ from auscult.program.earlier_run import (
 )
 from auscult.program.paths import run_folder_of
 
-RESULTS = (METRICS, "leaderboard.csv")  # of folders from before a benchmark wrote its configuration
+RESULTS = (METRICS, "leaderboard.csv")  # in folders of earlier benchmarks, which wrote no configuration
 GOES_ON = ("explain", "benchmark")  # programs that go on with what the same command left behind
-MAY_CHANGE = ("attribution", "attributions", "domains", "logger")  # as a benchmark goes on: others explain, too
+MAY_CHANGE = ("attribution", "attributions", "domains", "logger")  # when a benchmark goes on with more
 
 log = logging.getLogger(__name__)
 
 
-_made: set[str] = set()  # folders of runs
+_made: set[str] = set()  # folders that this process made for its runs
 
 
 class OwnFolder(Callback):
     """Claims the folder of a run or of a multirun, or ends the program with a sentence.
 
-    A folder that is named after the time gives way: where another run has it, the next free one is taken. One that the
-    user named is refused if it holds a run or a multirun, or if another process is at work in it.
+    If another run has a folder that is named after the time, the next free name is taken. A folder that the user named
+    is refused if it holds a run or a multirun, or if another process is at work in it.
 
     Args:
-        check: a function, by name, that resolves and checks the program's configuration; see `config.check`.
+        check: the name of the function that resolves and checks the program's configuration; see `config.check`.
     """
 
     def __init__(self, check: str = "auscult.program.config.check") -> None:
@@ -94,7 +94,7 @@ class OwnFolder(Callback):
                 folder = make_free(folder)
             if folder != named:
                 config.hydra.sweep.dir = folder
-                # as if the user had named it: the jobs compose their configuration from the overrides
+                # as if the user had named it, as the jobs compose their configuration from the overrides
                 config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(folder)}")
             check_sweep(Path(folder), config, str(config_name))
             lock(Path(folder), "hydra.sweep.dir")
@@ -102,16 +102,16 @@ class OwnFolder(Callback):
 
 @contextmanager
 def said() -> Iterator[None]:
-    """Ends the program with a mistake's sentence: Hydra makes warnings of exceptions."""
+    """Ends the program with the sentence of a Mistake. Hydra would turn the exception into a warning."""
     try:
         yield
     except Mistake as mistake:
         raise SystemExit(str(mistake)) from None
-    except OSError:  # no folder can be made there, which Hydra is about to notice, too
+    except OSError:  # no folder can be made there: Hydra is about to say so
         pass
     except OmegaConfBaseException as error:
         raise SystemExit(sentence(error)) from None
-    except Exception as error:  # of whatever else it would make a warning, and go on
+    except Exception as error:  # Hydra would turn it into a warning and go on
         reason = shown(" ".join(str(error).split()))
         raise SystemExit(
             f"What is in the run's folder cannot be read ({type(error).__name__}: {reason}); name another folder with"
@@ -123,9 +123,9 @@ def check_mode(config: DictConfig, option: str, meant: str, of: str) -> None:
     """Raises a Mistake if the command line names a folder by an option that has no effect.
 
     Args:
-        option: without effect.
-        meant: with the effect that is wanted.
-        of: what `option` is for, and the way out with a place for `meant`.
+        option: the option without effect.
+        meant: the option with the wanted effect.
+        of: what `option` is for, and the way out, with {} in the place of `meant`.
     """
     overrides: Any = OmegaConf.to_container(config.hydra.overrides.hydra, resolve=False)
     named = dict(override.lstrip("+").partition("=")[::2] for override in overrides)
@@ -137,7 +137,7 @@ def named_folder(value: Any, option: str) -> str:
     """The folder that an option names.
 
     Raises:
-        Mistake: it has no value, which would be the folder in which the user stands.
+        Mistake: it names a file, or has no value, which would mean the working folder.
     """
     if value in (None, ""):
         raise Mistake(f"{option} has no value; name a folder, or leave it out.")
@@ -147,18 +147,18 @@ def named_folder(value: Any, option: str) -> str:
 
 
 def is_resumed(config: DictConfig, folder: str) -> bool:
-    """Whether a run goes on in the folder that it has."""
+    """Whether a resumed run goes on in its own folder."""
     own = run_folder_of(config.get("ckpt_path"), None)
     return own is not None and Path(own) == Path(folder).absolute()
 
 
 def is_named_after_time(node: DictConfig) -> bool:
-    """Whether the folder's name has the time in it."""
+    """Whether the folder's name contains the time."""
     return "${now:" in str(OmegaConf.to_container(node, resolve=False)["dir"])  # type: ignore[index,call-overload]
 
 
 def was_made_here(folder: Path) -> bool:
-    """Whether this process has made the folder for its run, and nobody else before it."""
+    """Whether this process has made the folder for its run."""
     return str(folder.absolute()) in _made
 
 
@@ -209,7 +209,7 @@ def check_run(folder: Path, config: DictConfig, program: str, check: Callable[[D
 
 
 def check_sweep(folder: Path, config: DictConfig, program: str) -> None:
-    """Raises Occupied if the folder holds a run, or a multirun other than the same one of explanations."""
+    """Raises Occupied if the folder holds a run, or a multirun of another command."""
     if any((folder / name).exists() for name in (RUN, *RESULTS)):
         raise Occupied(f"{folder} holds a run; name another folder with hydra.sweep.dir.")
     if not (folder / SWEEP).exists() and not any(folder.glob("*/.hydra/overrides.yaml")):
@@ -225,7 +225,7 @@ def check_sweep(folder: Path, config: DictConfig, program: str) -> None:
 
 
 def check_launcher(config: DictConfig) -> None:
-    """Raises a Mistake if the jobs are for SLURM, and this machine has none."""
+    """Raises a Mistake if the jobs are for SLURM and this machine has no SLURM."""
     if config.hydra.launcher._target_.endswith(".SlurmLauncher") and not shutil.which("srun"):
         raise Mistake(
             f"hydra/launcher={config.hydra.runtime.choices['hydra/launcher']} needs SLURM, and this machine has no"
@@ -234,12 +234,12 @@ def check_launcher(config: DictConfig) -> None:
 
 
 def check_jobs(config: DictConfig) -> None:
-    """Raises Occupied if two jobs of a multirun would get one folder."""
+    """Raises Occupied if two jobs of a multirun would get the same folder."""
     named = str(OmegaConf.to_container(config.hydra.sweep, resolve=False)["subdir"])  # type: ignore[index,call-overload]
     if any(each in named for each in ("hydra.job.num", "hydra.job.id", "hydra.job.override_dirname")):
         return
     if not config.hydra.sweeper._target_.endswith("BasicSweeper"):
-        return  # which chooses its jobs as it goes
+        return  # another sweeper chooses its jobs as it goes
     loader = GlobalHydra.instance().config_loader()
     params = [f"{name}={value}" for name, value in (config.hydra.sweeper.params or {}).items()]
     task: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)

@@ -1,4 +1,4 @@
-"""Which file or folder an option names. Imports nothing heavy: one that is not there is to be named at once."""
+"""The file or folder that an option names. Imports nothing heavy, so that a missing one is named at once."""
 
 import filecmp
 import os
@@ -12,17 +12,17 @@ from auscult.plain_data import shown
 
 CHECKPOINTS = (b"PK\x03\x04", b"\x80")  # PyTorch's formats of today and before
 RECORDINGS = (b"RIFF", b"fLaC", b"OggS", b"ID3", b"FORM", b"\xff\xfb", b"\x00\x00\x00\x20ftyp")
-DOWNLOADS = ("download", "url")  # of a corpus: not for a file to say
+DOWNLOADS = ("download", "url")  # options of a corpus that no checkpoint decides
 PLACES = ("root", "csv", "speakers")  # of recordings and tables, among a corpus's options
 MOST_COMPARED = 2**31  # bytes
 BEST, LAST = "best.ckpt", "last.ckpt"
 
 
 def absolute(option: str, value: Any) -> str:
-    """A path, wherever whoever reads the configuration later may stand; a folder can be called 2026.
+    """An absolute path, which holds in any working folder. The value may be a number, as a folder can be called 2026.
 
     Raises:
-        Mistake: it is none.
+        Mistake: the value is no path.
     """
     if isinstance(value, bool | list | dict) or "\0" in str(value):
         several = (
@@ -38,7 +38,7 @@ def absolute(option: str, value: Any) -> str:
 
 
 def make_absolute(node: dict[str, Any], names: Iterable[str], within: str = "") -> None:
-    """Makes the paths of a node absolute, those that it has.
+    """Makes the paths of a node absolute, if they are set.
 
     Args:
         within: the node's own name, and a dot.
@@ -90,18 +90,18 @@ def checkpoint_at(option: str, value: Any, name: str = BEST) -> str:
 
 
 def check_start(option: str, path: Path, name: str = BEST) -> None:
-    """Raises a Mistake if the first bytes of a file tell that it is no checkpoint, but something else.
+    """Raises a Mistake if the first bytes of a file show that it is no checkpoint.
 
     Args:
-        name: of the file in a run folder that is wanted.
+        name: of the wanted file in a run folder.
     """
     with open(path, "rb") as file:
         start = file.read(64)
     if start.startswith(CHECKPOINTS):
-        return  # what is in it is said when it is opened
+        return  # its content is checked when it is opened
     what = "is empty; copy it again"
     if start.startswith(b"version https://git-lfs"):
-        what = "is a pointer of Git LFS; fetch what it stands for with: git lfs pull"
+        what = "is a pointer of Git LFS; say git lfs pull in its repository to fetch the file"
     elif start.startswith(RECORDINGS):
         what = f"is a recording; name a run folder or its {name}, and say input={path.name} to explain it"
     elif start:
@@ -110,15 +110,15 @@ def check_start(option: str, path: Path, name: str = BEST) -> None:
 
 
 def other_checkpoint(option: str, value: Any, first: str) -> str:
-    """The checkpoint that an option names beside a first one.
+    """The checkpoint that an option names beside another one, `first`.
 
     Raises:
-        Mistake: there is no such file, or it is the first once more.
+        Mistake: there is no such file, or it is the same as the first.
     """
     path = checkpoint_at(option, value)
-    with suppress(OSError):  # which is said when it is opened
+    with suppress(OSError):  # the opening reports it
         size = os.path.getsize(path)
-        is_same = size < MOST_COMPARED and filecmp.cmp(path, first, shallow=False)  # larger ones may be all holes
+        is_same = size < MOST_COMPARED and filecmp.cmp(path, first, shallow=False)  # larger files may be sparse
         if is_same or os.path.samefile(path, first):
             raise Mistake(f"{option}={value} is the same as checkpoint; name that of another training.")
     return path
@@ -126,7 +126,7 @@ def other_checkpoint(option: str, value: Any, first: str) -> str:
 
 def run_folder_of(ckpt_path: str | None, otherwise: str | None) -> str | None:
     """The run folder that holds a checkpoint to go on with, or `otherwise` where there is none."""
-    with suppress(Mistake):  # which is said when it is opened
+    with suppress(Mistake):  # the opening reports it
         path = Path(checkpoint_at("ckpt_path", ckpt_path, LAST)) if ckpt_path else None
         if path and path.parent.name == "checkpoints":
             return str(path.parent.parent)
@@ -137,7 +137,7 @@ def checkpoint_to_go_on_with(value: str) -> str:
     """The checkpoint that `ckpt_path` names: a file, or the last.ckpt of a run folder.
 
     Raises:
-        Mistake: there is none, which may be because its run is complete.
+        Mistake: there is no such file, as when the run is complete.
     """
     path = Path(absolute("ckpt_path", value))
     folder = path.parent.parent if path.name in (LAST, BEST) else path

@@ -1,6 +1,6 @@
-"""The arguments of Lightning's Trainer: which pass, with what values, and what to use instead of the others.
+"""The arguments of Lightning's Trainer: which are passed on, with what values, and what to use instead of the others.
 
-Imports nothing heavy: a wrong option is to be named before anything else begins. A test compares it with Lightning.
+Imports nothing heavy, so that a wrong option is named at once. A test compares this file with Lightning.
 """
 
 import difflib
@@ -12,14 +12,14 @@ from auscult.plain_data import typed
 
 
 class Number(NamedTuple):
-    """What an option takes, beside null if that is `nullable`."""
+    """A number of `low` or more, or null if that is `nullable`."""
 
     kind: type
     low: float
     nullable: bool = False
 
     def takes(self, value: Any) -> bool:
-        """Whether a value is a number of this kind, of the lowest or more."""
+        """Whether a value is a number of this kind, and not below the lowest."""
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         return is_number and (self.kind is float or isinstance(value, int)) and self.low <= value < float("inf")
 
@@ -28,14 +28,14 @@ class Number(NamedTuple):
 
 
 class Batches(NamedTuple):
-    """So many batches, or a share of them."""
+    """A number of batches, or a share of them."""
 
     nullable: bool = True
     none: bool = False  # whether it takes 0
     time: bool = False  # whether it takes a time
 
     def takes(self, value: Any) -> bool:
-        """Whether a value is a number of batches, a share of them, or a time where that is one."""
+        """Whether a value is a number of batches, a share of them, or a time if that is allowed."""
         if self.time and Time().takes(value):
             return True
         if not isinstance(value, int | float) or isinstance(value, bool):
@@ -66,7 +66,7 @@ class Time(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """One of some values, of the same type as given: 1 is not True."""
+    """One of some values. The type counts, too: 1 is not True."""
 
     values: tuple[Any, ...]
     nullable: bool = True
@@ -80,7 +80,7 @@ class Choice(NamedTuple):
 
 
 class Anything(NamedTuple):
-    """What only Lightning and this machine can tell."""
+    """Any value: only Lightning and this machine can tell whether it is right."""
 
     nullable: bool = False
 
@@ -157,7 +157,7 @@ INSTEAD: dict[str, tuple[tuple[Any, ...], str]] = {
         " goes through everything once",
     ),
 }
-# of explain.py and benchmark.py
+# the same for explain.py and benchmark.py
 INSTEAD_OF_EXPLAINING = INSTEAD | {
     "callbacks": (NOTHING, "the report needs none"),
     "logger": (NOTHING, "the results are in the run folder; benchmark.py has logger=wandb"),
@@ -170,7 +170,7 @@ INSTEAD_OF_EXPLAINING = INSTEAD | {
 
 
 def refusal(name: str, value: str = "…", explaining: bool = False) -> str | None:
-    """What to say of an argument that the program sets itself; None of any other."""
+    """The sentence for an argument that the program sets itself; None for any other."""
     instead = INSTEAD_OF_EXPLAINING if explaining else INSTEAD
     if name not in instead:
         return None
@@ -178,10 +178,10 @@ def refusal(name: str, value: str = "…", explaining: bool = False) -> str | No
 
 
 def check_trainer(options: Any, explaining: bool = False) -> dict[str, Any]:
-    """Checks what a configuration passes on to Lightning's Trainer; returns what is left to pass.
+    """Checks the options for Lightning's Trainer, and returns those that are passed on to it.
 
     Raises:
-        Mistake: the first argument that there is not, that the program sets itself, or whose value is of no use.
+        Mistake: an argument does not exist, is set by the program itself, or has a value of no use.
     """
     if not isinstance(options, dict):
         raise Mistake(f"trainer={options} is not a group of options; leave it out.")
@@ -208,7 +208,7 @@ def check_trainer(options: Any, explaining: bool = False) -> dict[str, Any]:
 
 
 def check_training(options: dict[str, Any]) -> None:
-    """Checks what arguments mean together, as far as the configuration alone can tell.
+    """Checks that the arguments fit together, as far as the configuration alone can tell.
 
     Raises:
         Mistake: a run with them would not end, or would have nothing to choose by.

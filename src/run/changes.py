@@ -1,4 +1,4 @@
-"""What a command line may say anew of a run that goes on; what it may not is named before PyTorch is imported."""
+"""The options that a command line may change in a run that goes on. Others are refused before PyTorch is imported."""
 
 from contextlib import suppress
 from typing import Any
@@ -12,12 +12,12 @@ from auscult.plain_data import NotPlain, plain_data, shown
 from auscult.program.conf import selected
 from auscult.program.paths import DOWNLOADS, PLACES
 
-GROUPS = ("data", "task", "model", "optimizer")  # what a checkpoint is bound to
-# what decides how many steps a run takes
+GROUPS = ("data", "task", "model", "optimizer")  # groups that a checkpoint is bound to
+# options that decide how many steps a run takes
 STEPS = tuple(
     f"trainer.{name}" for name in ("max_epochs", "max_steps", "accumulate_grad_batches", "limit_train_batches")
 )
-# what may be said anew
+# how the names of options begin that may change
 FREE = (
     "trainer.",
     "logger",
@@ -31,22 +31,22 @@ FREE = (
 
 
 def check_changes(given: dict[str, Any], overrides: list[str]) -> None:
-    """Looks at the checkpoint that a run is to go on from, and at what the command line says anew.
+    """Checks the checkpoint that a run is to go on from, and the options that the command line changes.
 
     Args:
         given: the command line's configuration, checked; its `ckpt_path` names the checkpoint.
         overrides: the command line's.
 
     Raises:
-        Mistake: the checkpoint cannot be read, or see `changes`.
+        Mistake: the checkpoint cannot be read; see also `changes`.
     """
     card = card_of(given["ckpt_path"], "ckpt_path")
-    with suppress(NotPlain, KeyError, TypeError, ValueError, AttributeError):  # said when the checkpoint is opened
+    with suppress(NotPlain, KeyError, TypeError, ValueError, AttributeError):  # the opening reports it
         changes(with_current_names(dict(plain_data(card["config"]))), given, overrides)
 
 
 def changes(own: dict[str, Any], given: dict[str, Any], overrides: list[str]) -> list[str]:
-    """The options that the command line says anew.
+    """The options of a run that goes on which the command line names, among those that may change.
 
     Args:
         own: the checkpoint's configuration.
@@ -54,18 +54,18 @@ def changes(own: dict[str, Any], given: dict[str, Any], overrides: list[str]) ->
         overrides: the command line's, such as `trainer.max_epochs=20`.
 
     Raises:
-        Mistake: one of them that the checkpoint is bound to.
+        Mistake: the command line changes an option that may not change.
     """
-    path, said = given["ckpt_path"], []
+    path, named = given["ckpt_path"], []
     for override in OverridesParser.create().parse_overrides(overrides):
         name = override.key_or_group
         value, chosen = selected(given, name), selected(own, name)
         if name in GROUPS:
             value, chosen = override.value(), own[name].get("name")
-        elif value is None:  # no option of a configuration, as experiment=…
+        elif value is None:  # not in a configuration, such as experiment=…
             value = override.value()
         if name.startswith(FREE):
-            said.append(name)
+            named.append(name)
         elif value != chosen:
             raise Mistake(
                 f"ckpt_path={path} was trained with {name}={shown(chosen)}, not {value}; leave {name} out to resume"
@@ -76,4 +76,4 @@ def changes(own: dict[str, Any], given: dict[str, Any], overrides: list[str]) ->
                 f"{name}={value} cannot change when resuming: the run's one-cycle schedule ends with its"
                 f" {shown(chosen)}; leave {name} out, or start another run."
             )
-    return said
+    return named

@@ -13,10 +13,10 @@ log = logging.getLogger(__name__)
 
 
 class EpochTable(Callback):
-    """Writes `metrics.csv`, a row per epoch, and logs it as a line.
+    """Writes `metrics.csv`, a row per epoch, and logs each row as a line.
 
-    A resumed run goes on with the rows of the epochs that it builds on. What was not measured in an epoch is empty:
-    validation that was not due, or that the run did not get to as it was stopped within the epoch.
+    A resumed run keeps the rows of the epochs before. A value that was not measured in an epoch is empty: validation
+    was not due, or the run was stopped before it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -61,7 +61,7 @@ class EpochTable(Callback):
         self.rows.append(row)
         with replacing(self.path) as unfinished:  # so that a run killed here keeps the rows it had
             pd.DataFrame(self.rows).to_csv(unfinished, index=False)
-        said = ", ".join(f"{name} {metrics[name]:.3f}" for name in sorted(metrics))
+        values = ", ".join(f"{name} {metrics[name]:.3f}" for name in sorted(metrics))
         log.info(
             "epoch %d/%s%s: %s",
             row["epoch"] + 1,
@@ -69,11 +69,11 @@ class EpochTable(Callback):
             f" (stopped after {batches.current.completed} of {trainer.num_training_batches} batches)"
             if self.unfinished
             else "",
-            said,
+            values,
         )
 
     def _rows_before(self, epoch: int) -> list[dict[Any, Any]]:
-        """Those that the table has of earlier epochs. One that cannot be read is set aside: it is for people."""
+        """The table's rows of earlier epochs. A table that cannot be read is set aside: only people need it."""
         try:
             rows = pd.read_csv(self.path)
             return rows[rows["epoch"] < epoch].to_dict("records")

@@ -1,4 +1,4 @@
-"""Whether a run will be validated at all: better known before hours of training than after."""
+"""Checks before hours of training, rather than after them, that a run will be validated at all."""
 
 import math
 from typing import Any
@@ -23,7 +23,7 @@ class FirstValidation(Callback):
 
 
 def first_validation(trainer: Any) -> float:
-    """The step after which a run is validated first; infinite where time decides."""
+    """The step after which a run is validated first; infinite if time decides."""
     if trainer._val_check_time_interval is not None:
         return math.inf
     before = ((trainer.check_val_every_n_epoch or 1) - 1) * steps_of(trainer, trainer.num_training_batches)
@@ -38,5 +38,5 @@ def last_step(trainer: Any) -> float:
 
 
 def steps_of(trainer: Any, batches: float) -> float:
-    """Steps of the optimizer in so many batches."""
+    """The optimizer's steps in a number of batches."""
     return math.ceil(batches / trainer.accumulate_grad_batches) if math.isfinite(batches) else math.inf

@@ -26,13 +26,13 @@ Metrics = dict[str, float | int]
 
 
 def claim(folder: Path, config: dict[str, Any], resume: bool = False) -> bytes | None:
-    """`config.yaml`: resolved and reloadable, `OmegaConf.load` gives the very configuration back.
+    """Writes `config.yaml`, the resolved configuration, which `OmegaConf.load` reads back unchanged.
 
     Args:
-        resume: go on with the run that the folder holds, if it holds one.
+        resume: whether to go on with the run that the folder holds, if it holds one.
 
     Returns:
-        What stood there before.
+        The bytes of the `config.yaml` before; None if there was none.
 
     Raises:
         Occupied: the folder holds a run already, and this one does not resume it.
@@ -55,7 +55,7 @@ def claim(folder: Path, config: dict[str, Any], resume: bool = False) -> bytes |
 
 @contextmanager
 def put_back(folder: Path, before: bytes | None) -> Iterator[None]:
-    """Leaves the folder with the `config.yaml` that stood there where a run cannot go on: it is still that run's."""
+    """Puts the earlier `config.yaml` back if the run cannot go on: the folder is still that of the earlier run."""
     try:
         yield
     except CannotGoOn:
@@ -66,22 +66,22 @@ def put_back(folder: Path, before: bytes | None) -> Iterator[None]:
 
 
 def write_metrics(folder: Path, metrics: Metrics) -> None:
-    """`metrics.json`: flat, one number a name."""
+    """Writes `metrics.json`: one number for each name."""
     with replacing(folder / METRICS) as unfinished:
         unfinished.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
 
 
 def add_metrics(folder: Path, metrics: Metrics) -> None:
-    """Adds to `metrics.json`."""
-    known = json.loads((folder / METRICS).read_text(encoding="utf-8"))
-    write_metrics(folder, {**known, **metrics})
+    """Adds metrics to `metrics.json`."""
+    earlier = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+    write_metrics(folder, {**earlier, **metrics})
 
 
 def drop_last(folder: Path, config: dict[str, Any], metrics: Metrics) -> None:
-    """Removes `last.ckpt`, four fifths of a run, unless it was asked for, or a clock ended the training early.
+    """Removes `last.ckpt`, four fifths of a run's size, unless `keep_last` or a training cut short by time needs it.
 
     Args:
-        folder: of the run, which is complete.
+        folder: of a complete run.
         config: the run's.
         metrics: the run's.
     """
@@ -96,11 +96,11 @@ def drop_last(folder: Path, config: dict[str, Any], metrics: Metrics) -> None:
 def write_predictions(
     folder: Path, clips: list[Clip], classes: list[str], labels: np.ndarray, probabilities: np.ndarray
 ) -> None:
-    """`predictions.csv`: a row per clip, with a probability per class.
+    """Writes `predictions.csv`: a row per clip, with a probability per class.
 
     Args:
         clips: N of them.
-        labels: (N,) their classes; -1 where it is not known.
+        labels: (N,) their classes; -1 if a class is not known.
         probabilities: (N, C).
     """
     table = pd.DataFrame(
@@ -116,7 +116,7 @@ def write_predictions(
 
 
 def plot_confusion(folder: Path, counts: np.ndarray, classes: list[str], title: str) -> Path:
-    """`confusion.png`: shares of each true class (row), with the number of clips in every cell.
+    """Draws `confusion.png`: shares of each true class (row), with the number of clips in every cell.
 
     Args:
         counts: (C, C), clips of each true class by predicted class.

@@ -12,7 +12,7 @@ PUBLISHED: dict[str, Any] = {
     "label_smoothing": 0,
     "weights": "last",
 }
-# ... and what the optimizer itself does
+# ... and which options of the optimizer decide what else is published
 SOLVER = {
     "data.batch_size": "optimizer.batch_size",
     "trainer.max_epochs": "optimizer.max_epochs",
@@ -23,7 +23,7 @@ RECIPE = "one place in its silence for each clip, no augmentation, plain cross-e
 
 
 def said_of(config: dict[str, Any]) -> str:
-    """What a run with a published recipe says at its start; empty for a run with another one.
+    """The line that a run with a published recipe logs at its start; empty for another recipe.
 
     Args:
         config: of a training, in plain containers.
@@ -31,12 +31,12 @@ def said_of(config: dict[str, Any]) -> str:
     if not config["optimizer"].get("published"):
         return ""
     changed = departures(config)
-    said = f"optimizer={config['optimizer']['name']}: as published ({RECIPE})"
+    line = f"optimizer={config['optimizer']['name']}: as published ({RECIPE})"
     if changed:
-        said += f", but for {', '.join(changed)}"
+        line += f", but for {', '.join(changed)}"
     if config["data"]["name"] == "audiomnist" and selected(config, "data.clip.preparation") != "published":
-        said += "; recordings are prepared as by default, data.clip.preparation=published is as published"
-    return f"{said}."
+        line += "; recordings are prepared as by default: say data.clip.preparation=published for the published way"
+    return f"{line}."
 
 
 def departures(config: dict[str, Any]) -> list[str]:
@@ -46,7 +46,7 @@ def departures(config: dict[str, Any]) -> list[str]:
         wanted["optimizer.lr"] = solver["lr"]
     changed = []
     for option, value in wanted.items():
-        given = selected(config, option)
-        if given != value and (given or value):  # null is 0 here
-            changed.append(f"{option}={given}")
+        own = selected(config, option)
+        if own != value and (own or value):  # null is 0 here
+            changed.append(f"{option}={own}")
     return changed

@@ -20,12 +20,12 @@ from auscult.run import wandb as wandb_run
 
 log = logging.getLogger(__name__)
 
-# of N test clips their numbers (N,), labels (N,) and probabilities (N, C)
+# numbers (N,), labels (N,) and probabilities (N, C) of N test clips
 Predictions = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def measured(trainer: Trainer, datamodule: AudioDataModule, predictions: Predictions) -> run_folder.Metrics:
-    """What the run measured, of as many test clips as were tested."""
+    """The metrics of a run. Counts of test clips are of those that were tested."""
     clips, labels, probabilities = predictions
     predicted, counts = probabilities.argmax(1), datamodule.counts()
     if len(clips) < counts["clips/test"]:
@@ -54,7 +54,7 @@ def write(
     metrics: run_folder.Metrics,
     title: str,
 ) -> None:
-    """Leaves in the run folder what it is to hold, `metrics.json` as the last thing that counts.
+    """Writes the results into the run folder, and logs them to W&B. `metrics.json` is the last file that matters.
 
     Args:
         title: of the confusion matrix.
@@ -67,14 +67,14 @@ def write(
     run_folder.write_metrics(folder, metrics)  # a run that has them is complete
     counts = confusion_matrix(labels, probabilities.argmax(1), labels=range(len(classes)))  # (C, C)
     plot = None
-    with drawing("confusion.png"):  # what took hours is safe by now
+    with drawing("confusion.png"):  # the results of hours are safe by now
         plot = run_folder.plot_confusion(folder, counts, classes, title)
     if isinstance(trainer.logger, WandbLogger):
         wandb_run.log_results(trainer.logger, metrics, counts, classes, plot)
 
 
 def warn_of_divergence(loss: float, classes: int) -> None:
-    """Says so where a network is far more wrong than one that knows nothing."""
+    """Warns if a network is far more wrong than one that knows nothing."""
     if not loss < 100 * math.log(max(classes, 2)):
         log.warning("test/loss is %.3g: the training has diverged; lower optimizer.lr.", loss)
 
@@ -92,7 +92,7 @@ def show(metrics: run_folder.Metrics, folder: Path, units: str) -> None:
         numbers = [metrics.get(f"{metric}/{name}") for name in ("accuracy", "balanced_accuracy", "loss")]
         cells = ["" if number is None else f"{number:.4f}" for number in numbers]
         table.add_row(split, str(metrics[f"clips/{split}"]), str(metrics[f"{units}/{split}"]), *cells)
-    console = Console(markup=False, emoji=False)  # names may look like either
-    with console:  # at once, as jobs of a multirun may speak at a time
+    console = Console(markup=False, emoji=False)  # a name may look like one
+    with console:  # in one piece, as jobs of a multirun may print at the same time
         console.print(table)
         console.print(f"Run folder: {folder}", soft_wrap=True, highlight=False)

@@ -1,4 +1,4 @@
-"""How a run goes on: as its checkpoint says, at the places that the command line and `conf/` say.
+"""How a run goes on: as its checkpoint says, at the places that the command line and `conf/` name.
 
 A checkpoint is a file, and no file decides where to read, write, download, log or run.
 """
@@ -24,7 +24,7 @@ from auscult.run.changes import changes
 
 log = logging.getLogger(__name__)
 
-# of `trainer`, what decides which numbers come out: all else says where and how to compute them
+# options of `trainer` that decide the numbers of a run; the others say where and how to compute them
 COMPUTING = (
     "precision", "max_epochs", "min_epochs", "max_steps", "min_steps", "max_time", "gradient_clip_val",
     "gradient_clip_algorithm", "accumulate_grad_batches", "limit_train_batches", "limit_val_batches",
@@ -41,7 +41,7 @@ LIGHTNINGS = (
 
 
 def resumed(given: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
-    """The configuration of a run that goes on: its checkpoint's, with what the command line says of it.
+    """The configuration of a run that goes on: its checkpoint's, with what the command line changes.
 
     Args:
         given: the command line's configuration, checked; its `ckpt_path` names the checkpoint.
@@ -56,19 +56,19 @@ def resumed(given: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
     if "optimizer_states" not in checkpoint:
         raise Mistake(f"ckpt_path={path} holds weights only; resume from the last.ckpt beside it.")
     own = checkpoint[KEY]["config"]
-    said = changes(own, given, list(overrides))
+    named = changes(own, given, list(overrides))
     trainer = {name: own["trainer"][name] for name in COMPUTING if name in own["trainer"]}
-    places = {name: given["data"][name] for name in (*PLACES, *DOWNLOADS) if f"data.{name}" in said}
+    places = {name: given["data"][name] for name in (*PLACES, *DOWNLOADS) if f"data.{name}" in named}
     result = {
         **own,
         "data": {**own["data"], **places, "cache_dir": given["data"]["cache_dir"]},
-        "trainer": {**given["trainer"], **trainer, **{n[8:]: selected(given, n) for n in said if n[:8] == "trainer."}},
-        "logger": logger_of(own, given, said),
+        "trainer": {**given["trainer"], **trainer, **{n[8:]: selected(given, n) for n in named if n[:8] == "trainer."}},
+        "logger": logger_of(own, given, named),
         "ckpt_path": str(Path(path).expanduser().absolute()),
-        "keep_last": given["keep_last"] if "keep_last" in said else own.get("keep_last", False),
+        "keep_last": given["keep_last"] if "keep_last" in named else own.get("keep_last", False),
         "allow": given["allow"],
     }
-    if (callbacks := callbacks_of(own, given, said)) is not None:
+    if (callbacks := callbacks_of(own, given, named)) is not None:
         result["callbacks"] = callbacks
     check_values(result)
     explanations_of(result)
@@ -84,13 +84,13 @@ def resumed(given: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
 
 
 def check_length(trainer: dict[str, Any], checkpoint: dict[str, Any], path: str) -> None:
-    """Raises a Mistake where a run is to be shorter than it is: its end would be a mistyped number's."""
+    """Raises a Mistake if a run is to be shorter than it is already, as with a mistyped number."""
     epoch, steps = checkpoint.get("epoch"), checkpoint.get("global_step")
-    made = {
+    done = {
         "max_epochs": epoch + 1 if isinstance(epoch, int) else 0,
         "max_steps": steps if isinstance(steps, int) else 0,
     }
-    for name, count in made.items():
+    for name, count in done.items():
         most = trainer.get(name)
         if most is not None and 0 <= most < count:
             raise Mistake(
@@ -99,10 +99,10 @@ def check_length(trainer: dict[str, Any], checkpoint: dict[str, Any], path: str)
             )
 
 
-def logger_of(own: dict[str, Any], given: dict[str, Any], said: list[str]) -> dict[str, Any]:
-    """The command line's logger, which has to be named where the run had another one."""
+def logger_of(own: dict[str, Any], given: dict[str, Any], named: list[str]) -> dict[str, Any]:
+    """The command line's logger. Raises a Mistake if the run had another one and the command line names none."""
     before = selected(own, "logger.name")
-    if before != given["logger"]["name"] and "logger" not in said:
+    if before != given["logger"]["name"] and "logger" not in named:
         raise Mistake(
             f"ckpt_path={given['ckpt_path']} was logged by {shown(before)}, and no file decides where to log: say"
             f" logger={shown(before)} to go on there, or logger={given['logger']['name']} to go on without."
@@ -110,13 +110,13 @@ def logger_of(own: dict[str, Any], given: dict[str, Any], said: list[str]) -> di
     return given["logger"]
 
 
-def callbacks_of(own: dict[str, Any], given: dict[str, Any], said: list[str]) -> dict[str, Any] | None:
+def callbacks_of(own: dict[str, Any], given: dict[str, Any], named: list[str]) -> dict[str, Any] | None:
     """The callbacks that the command line names, or else the checkpoint's.
 
     Raises:
-        Mistake: the checkpoint's are others than a checkpoint may name.
+        Mistake: the checkpoint has callbacks that no checkpoint may name.
     """
-    if any(name.startswith("callbacks") for name in said):
+    if any(name.startswith("callbacks") for name in named):
         return given.get("callbacks")
     held, path = own.get("callbacks"), given["ckpt_path"]
     if not (held is None or isinstance(held, dict)):
@@ -133,7 +133,7 @@ def callbacks_of(own: dict[str, Any], given: dict[str, Any], said: list[str]) ->
 def is_safe_callback(node: Any, allow: list[str]) -> bool:
     """Whether a callback that a checkpoint names is one of `conf/callbacks` or a harmless one of Lightning's.
 
-    Its options are plain; of those of `conf/`, some are choices of `conf/` themselves, such as an attribution.
+    Its options are plain. An option of a callback of `conf/` may also be a choice of `conf/`, such as an attribution.
     """
     if not isinstance(node, dict) or not (explains(node) or isinstance(node.get("_target_"), str)):
         return False

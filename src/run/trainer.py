@@ -29,29 +29,29 @@ PROFILERS: dict[str, Any] = {"simple": SimpleProfiler, "advanced": AdvancedProfi
 
 
 def trainer_of(**arguments: Any) -> Trainer:
-    """Lightning's Trainer.
+    """Makes Lightning's Trainer.
 
     Raises:
-        Mistake: it does not take the arguments, or this machine has not what they name.
+        Mistake: it does not take the arguments, or this machine lacks what they name.
     """
-    if profiler := PROFILERS.get(arguments.get("profiler") or ""):  # by its name it would print what nobody sees
+    if profiler := PROFILERS.get(arguments.get("profiler") or ""):  # by its name it prints where nobody sees it
         arguments["profiler"] = profiler(dirpath=arguments["default_root_dir"], filename="profile")
     try:
         trainer = Trainer(**arguments)
-    except Exception as error:  # it stumbles over odd values in any way, and is given nothing else
+    except Exception as error:  # odd values make it raise any error, and nothing else does
         raise Mistake(sentence_of(error)) from error
-    # signals are ours: on SIGTERM Lightning would wait for the end of a batch, and for processes that are gone
+    # we handle signals: on SIGTERM Lightning would wait for the end of a batch, and for processes that are gone
     trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
-    # with max_steps, Lightning would end the last epoch of a checkpoint once more: ours are written at an epoch's end
+    # with max_steps, Lightning would end a checkpoint's last epoch again, although ours are written at an epoch's end
     trainer.fit_loop._iteration_based_training = lambda: False  # type: ignore[method-assign]
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        if isinstance(callback, Timer):  # max_time is of each run, whatever time passed before it was resumed
+        if isinstance(callback, Timer):  # max_time does not count the time before the run was resumed
             callback.load_state_dict = lambda state_dict: None  # type: ignore[method-assign]
     return trainer
 
 
 def try_trainer(options: dict[str, Any], folder: Path) -> None:
-    """Makes a Trainer of these arguments, to see it refused before recordings are read.
+    """Makes a Trainer of these arguments, so that wrong ones are refused before recordings are read.
 
     Raises:
         Mistake: see `trainer_of`.
@@ -61,7 +61,7 @@ def try_trainer(options: dict[str, Any], folder: Path) -> None:
 
 
 def sentence_of(error: Exception) -> str:
-    """What Lightning says of its arguments."""
+    """The sentence for what Lightning says of its arguments."""
     return f"trainer: {' '.join(str(error).split()).rstrip('.!') or type(error).__name__}."
 
 
@@ -78,13 +78,13 @@ def callback(config: dict[str, Any], name: str, node: Any) -> Callback:
     """A callback of the configuration.
 
     Raises:
-        Mistake: there is none such, or it refuses the options in any way.
+        Mistake: there is no such class, or it refuses the options.
     """
     option = f"callbacks.{shown(name)}"
     try:
         built = build(node, option) if isinstance(node, dict) else node
     except (InstantiationException, OmegaConfBaseException) as error:
-        if config["allow"] and not config["ckpt_path"]:  # whose author wants to see where it fails
+        if config["allow"] and not config["ckpt_path"]:  # the author of such code wants to see where it fails
             raise
         reason = shown(" ".join(str(error.__cause__ or error).split()), 160)
         raise Mistake(f"{option} cannot be built ({reason}); name it again with callbacks=….") from error
@@ -98,7 +98,7 @@ def make_trainer(
 ) -> Trainer:
     """Lightning's Trainer with this program's callbacks; `config["trainer"]` is passed on as it is."""
     arguments, named = dict(config["trainer"]), config.get("callbacks") or {}
-    kept = KeepFinal if config.get("weights") == "last" else KeepBest  # runs from before it was an option have none
+    kept = KeepFinal if config.get("weights") == "last" else KeepBest  # earlier runs lack this option
     callbacks: list[Callback] = [
         kept(folder / "checkpoints"),
         KeepLast(folder / "checkpoints"),
@@ -110,10 +110,10 @@ def make_trainer(
     if arguments["enable_progress_bar"] and Console().is_terminal:
         callbacks.append(RichProgressBar(leave=False))
     else:
-        arguments["enable_progress_bar"] = False  # a log file wants lines: EpochTable writes them
+        arguments["enable_progress_bar"] = False  # EpochTable writes lines, which suit a log file
     name = f"{config['model']['name']}-{config['task']['name']}-{config['data']['name']}-fold{config['fold']}"
     logger = wandb_run.open_run(config, folder, sweep, name) if config["logger"]["name"] == "wandb" else False
-    # a job of a SLURM queue, too, is one task that starts the others itself
+    # also in a SLURM job this process starts the others itself
     plugins: list[Any] = [CheckpointFiles(card), LightningEnvironment()]
     trainer = trainer_of(
         **arguments,

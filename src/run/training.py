@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 MOST_CLASSES_SAID = 12
 IDLE = {"optimizer.lr": 0, "label_smoothing": 1, "model.network.dropout": 1}  # values that teach nothing
 
-# the run's configuration, its classifier, how clips are made
+# the run's configuration, its classifier, the settings of clips
 Trial = Callable[[dict[str, Any], Classifier, ClipSettings], None]
 
 
@@ -51,11 +51,11 @@ def train(
         config: plain containers, as `config.check` returns them.
         folder: the run folder; exists.
         sweep: the folder of the multirun that this job belongs to, if any.
-        division: the clips that the configuration finds, where they have been looked for already.
-        try_explanations: raises a Mistake where what explains the run at its end cannot be asked of its network.
+        division: the configuration's clips, if they have been listed already.
+        try_explanations: raises a Mistake if the network cannot be explained as the configuration asks.
 
     Returns:
-        What `metrics.json` holds; in all but the first of several processes, nothing.
+        What `metrics.json` holds; empty in all processes but the first.
 
     Raises:
         Mistake: the configuration asks for something that the recordings or the machine cannot give.
@@ -64,7 +64,7 @@ def train(
     hush()
     memory.keep_freed()
     try_trainer(config["trainer"], folder)
-    check_config(config, config["allow"])  # before hours are spent: what no checkpoint may name could not be opened
+    check_config(config, config["allow"])  # before hours of training: its checkpoint could not be opened
     say_what_is_unusual(config)
     datamodule = AudioDataModule.from_config(config, division=division)
     classifier = tried_classifier(config, datamodule, try_explanations)
@@ -100,20 +100,20 @@ def train(
 
 def say_what_is_unusual(config: dict[str, Any]) -> None:
     """Says how a run departs from its recipe, and which of its values teach the network nothing."""
-    if said := said_of(config):
-        log.info("%s", said)
+    if recipe := said_of(config):
+        log.info("%s", recipe)
     for option, value in IDLE.items():
         if selected(config, option) == value:
             log.warning("%s=%g: the network learns nothing.", option, value)
 
 
 def tried_classifier(config: dict[str, Any], datamodule: AudioDataModule, try_explanations: Trial | None) -> Classifier:
-    """The classifier of a configuration, which has shown that it can be trained and explained as that asks.
+    """Makes the classifier of a configuration, and tries whether it can be trained and explained as that asks.
 
     This comes before recordings are read, which can take hours.
 
     Raises:
-        Mistake: it cannot; or the clips that there are do not serve the task.
+        Mistake: it cannot, or the clips do not suit the task.
     """
     if not hasattr(datamodule, "division"):
         datamodule.find()
@@ -133,8 +133,8 @@ def new_classifier(config: dict[str, Any], classes: list[str]) -> Classifier:
         return Classifier.from_config(config, classes)
     except Mistake:
         raise
-    except Exception as error:  # PyTorch and the network stumble over odd options in any way
-        if config["allow"]:  # whose author wants to see where it fails
+    except Exception as error:  # odd options make PyTorch or the network raise any error
+        if config["allow"]:  # the author of such code wants to see where it fails
             raise
         reason = f"{type(error).__name__}: {shown(' '.join(str(error).split()), 160)}"
         clip = config["data"]["clip"]
@@ -147,7 +147,7 @@ def new_classifier(config: dict[str, Any], classes: list[str]) -> Classifier:
 
 
 def check_resumed(config: dict[str, Any], folder: Path, datamodule: AudioDataModule) -> None:
-    """Looks whether a run can go on with a checkpoint.
+    """Checks that a run can go on with a checkpoint.
 
     Raises:
         Mistake: it is of other recordings, or the `best.ckpt` in the run folder is of another run.
@@ -157,15 +157,15 @@ def check_resumed(config: dict[str, Any], folder: Path, datamodule: AudioDataMod
     if card["speakers"] != datamodule.speakers():
         unit = datamodule.unit
         raise Mistake(
-            f"ckpt_path={path} was trained on other {unit}s than data.root now gives its fold: to test"
-            f" on {unit}s it has heard would mean nothing; restore the recordings, or start another run."
+            f"ckpt_path={path} was trained on other {unit}s than data.root now has for its fold, so it would be"
+            f" tested on {unit}s that it has heard; restore the recordings, or start another run."
         )
     if folder_of_first_process() is None:
         KeepBest(folder / "checkpoints").require_own(card, allow)
 
 
 def fit(trainer: Trainer, classifier: Classifier, datamodule: AudioDataModule, path: str | None) -> None:
-    """Trains, from the state that a checkpoint holds where `path` names one.
+    """Trains, from the state in a checkpoint if `path` names one.
 
     Raises:
         CannotGoOn: the state in the checkpoint does not fit the run.
@@ -178,7 +178,7 @@ def fit(trainer: Trainer, classifier: Classifier, datamodule: AudioDataModule, p
     except Exception as error:
         if path and not any(own.done for own in trainer.callbacks if isinstance(own, FirstEpoch)):  # type: ignore[attr-defined]
             raise CannotGoOn(
-                f"ckpt_path={path} cannot be gone on with ({type(error).__name__}:"
+                f"ckpt_path={path} cannot be resumed ({type(error).__name__}:"
                 f" {shown(' '.join(str(error).split()), 160)}): its state does not fit the run; start another run."
             ) from error
         if not is_lightnings(error):
@@ -187,7 +187,7 @@ def fit(trainer: Trainer, classifier: Classifier, datamodule: AudioDataModule, p
 
 
 def check_test_batches(trainer: Trainer, datamodule: AudioDataModule) -> None:
-    """Raises Mistake if no batch would be tested, which Lightning notices after the training."""
+    """Raises a Mistake if no batch would be tested, which Lightning notices only after the training."""
     length, share = len(datamodule.test_dataloader()), trainer.limit_test_batches
     if isinstance(share, float) and int(length * share) == 0:
         raise Mistake(
@@ -196,7 +196,7 @@ def check_test_batches(trainer: Trainer, datamodule: AudioDataModule) -> None:
 
 
 def test_best(trainer: Trainer, classifier: Classifier, datamodule: AudioDataModule, resumes: bool) -> Predictions:
-    """Tests the best checkpoint, or that of the last step, which is validated first.
+    """Tests the best checkpoint, or that of the last step, which it validates first.
 
     Raises:
         Mistake: there is none, as no epoch was trained and validated.
@@ -214,7 +214,7 @@ def test_best(trainer: Trainer, classifier: Classifier, datamodule: AudioDataMod
 
 
 def hush() -> None:
-    """Silences what libraries say at every start that no user can act on."""
+    """Silences messages of libraries that come at every start and that no user can act on."""
     for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (

@@ -1,4 +1,4 @@
-"""A network and its optimizer at work on one clip, before hours of training: what they cannot do is known then."""
+"""Tries a network on one clip, and its optimizer, before hours of training."""
 
 import logging
 import traceback
@@ -20,10 +20,10 @@ log = logging.getLogger(__name__)
 
 
 def try_network(classifier: Classifier, settings: ClipSettings, own: bool) -> None:
-    """Has one clip classified.
+    """Classifies one clip.
 
     Args:
-        settings: of the clips.
+        settings: how clips are made.
         own: whether parts of the network are the user's own: the message says where their code fails, then.
 
     Raises:
@@ -48,9 +48,9 @@ def try_network(classifier: Classifier, settings: ClipSettings, own: bool) -> No
         for module, training in modes:
             module.training = training
     if not isinstance(logits, Tensor) or logits.shape != (1, len(classifier.classes)):
-        given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise Mistake(
-            f"model.network: {network} gives {given} for one clip; logits of the shape (1, {len(classifier.classes)}),"
+            f"model.network: {network} gives {shape} for one clip; logits of the shape (1, {len(classifier.classes)}),"
             " one for each class, are wanted."
         )
     if bool((logits >= 0).all()) and abs(float(logits.sum()) - 1) < 1e-5:
@@ -97,7 +97,7 @@ def try_optimizer(classifier: Classifier, own: bool) -> None:
 
 @contextmanager
 def noise(model: Model, settings: ClipSettings) -> Iterator[Tensor]:
-    """A clip of noise, (1, 1, T); the random numbers that are drawn meanwhile are not the caller's."""
+    """Gives a clip of noise, (1, 1, T). The caller's random numbers stay as if nothing had been drawn."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         waveform = 0.1 * torch.randn(1, 1, round(settings.seconds * settings.sample_rate))

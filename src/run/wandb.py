@@ -26,7 +26,7 @@ def open_run(config: dict[str, Any], folder: Path, sweep: Path | None, name: str
         config: the resolved configuration; becomes the run's config.
         folder: the run folder.
         sweep: the folder of the multirun that this job belongs to, if any.
-        name: the run's.
+        name: of the run.
 
     Raises:
         Mistake: W&B cannot start (a key that is refused, no connection in online mode).
@@ -40,7 +40,7 @@ def open_run(config: dict[str, Any], folder: Path, sweep: Path | None, name: str
         name=name,
         id=run_id(folder),
         save_dir=str(folder),
-        mode=mode(),  # Lightning's own `offline` comes too late once a key was looked for
+        mode=mode(),  # Lightning's own `offline` would come after the look for a key
         resume="allow",
         **options,
     )
@@ -55,7 +55,7 @@ def open_run(config: dict[str, Any], folder: Path, sweep: Path | None, name: str
 
 @contextmanager
 def finished() -> Iterator[None]:
-    """Ends the run that was started within, if any, as done or as failed: the next job must not go on with it."""
+    """Ends the run that was started within, if any, as done or failed: the next job must not go on with it."""
     exit_code = 1
     try:
         yield
@@ -66,7 +66,7 @@ def finished() -> Iterator[None]:
 
 
 def run_id(folder: Path) -> str:
-    """The id of a run folder's W&B run, an agent's or drawn once: a resumed run finds the one it had."""
+    """The id of a run folder's W&B run, from an agent or drawn once. A resumed run keeps its id."""
     path = folder / "wandb/id.txt"
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
@@ -78,7 +78,7 @@ def run_id(folder: Path) -> str:
 
 
 def mode() -> Literal["online", "offline", "disabled"]:
-    """WANDB_MODE decides if it is set; otherwise a run is online exactly where a key is configured."""
+    """The mode that WANDB_MODE sets; if it is not set, online if a key is configured, else offline."""
     if chosen := os.environ.get("WANDB_MODE"):
         return {"online": "online", "disabled": "disabled"}.get(chosen, "offline")  # type: ignore[return-value]
     if wandb.login(prompt=False):
@@ -90,7 +90,7 @@ def mode() -> Literal["online", "offline", "disabled"]:
 def log_results(
     logger: WandbLogger, metrics: dict[str, Any], counts: np.ndarray, classes: list[str], plot: Path | None
 ) -> None:
-    """The run's metrics as its summary; the confusion matrix as a table and, if it was drawn, as a picture."""
+    """Logs a run's metrics as its summary, and the confusion matrix as a table and, if it was drawn, as a picture."""
     rows: list[Any] = [
         [classes[row], classes[column], int(counts[row, column])] for row, column in np.ndindex(counts.shape)
     ]
@@ -101,12 +101,12 @@ def log_results(
 
 
 def log_leaderboard(logger: WandbLogger, table: pd.DataFrame, page: Path) -> None:
-    """A leaderboard's numbers as a table, a row each, and its page."""
+    """Logs a leaderboard as a table, and its page."""
     logger.experiment.log({"leaderboard": wandb.Table(dataframe=table), "page": wandb.Html(str(page), inject=False)})
 
 
 def log_explanations(folders: Mapping[str, Path], metrics: Mapping[str, float | int]) -> None:
-    """What explained a run at its end, if W&B has a run: metrics in its summary, curves and interventions as panels.
+    """Logs the explanations of a run, if W&B has a run: metrics in its summary, curves and interventions as panels.
 
     Args:
         folders: of the explanations, by name.

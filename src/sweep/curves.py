@@ -18,7 +18,7 @@ class CurvesOfSweep(Callback):
 
 
 def compare(folder: Path) -> None:
-    """Writes the curves of a multirun; nothing where fewer than two of its jobs have any."""
+    """Writes the curves of a multirun, if two or more of its jobs have any."""
     import pandas as pd  # only now: every `python explain.py` reads this file, also for --help
 
     from auscult.explain.measures.perturbation import write_curves

@@ -1,4 +1,4 @@
-"""Many runs become one table. Reads nothing but their folders, so that it works with any launcher.
+"""Sums up many runs in one table. Reads only their folders, so that it works with any launcher.
 
     python -m auscult.sweep.summary multirun/DATE/TIME
 
@@ -23,8 +23,8 @@ from auscult.program.earlier_run import FAILED, LEFT_OUT
 
 DAMAGES = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 CHOICES = ("data", "model", "task", "intervention")
-RECORDS = ("overrides", "hydra")  # of how a job was started
-# columns of summary.md, as far as the jobs have them, before those of relevance
+RECORDS = ("overrides", "hydra")  # files that say how a job was started
+# columns of summary.md, if the jobs have them; those of relevance follow
 TESTED = (
     "test/accuracy",
     "test/balanced_accuracy",
@@ -51,7 +51,7 @@ class SweepSummary(Callback):
     """Ends a multirun with `summary.csv` and `summary.md`, and with exit status 1 if a job failed."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Says how a multirun that is stopped goes on."""
+        """Sets how a multirun that is stopped goes on."""
         folder = Path(config.hydra.sweep.dir).absolute()
         set_way_on(lambda: f"go on by repeating the command with hydra.sweep.dir={folder}")
 
@@ -109,7 +109,7 @@ def read_jobs(folder: Path) -> list[dict[str, Any]]:
 
 
 def read_job(job: Path) -> dict[str, Any]:
-    """What the folder of a job says of it; raises all kinds of errors where it is damaged."""
+    """The row of a job, from its folder. Raises any of `DAMAGES` if the folder is damaged."""
     overrides, hydra = (plain_yaml(text_of(job / f".hydra/{name}.yaml")) for name in RECORDS)
     parts = [text.lstrip("+").partition("=") for text in overrides]
     choices = hydra["hydra"]["runtime"]["choices"]
@@ -126,13 +126,13 @@ def read_job(job: Path) -> dict[str, Any]:
 
 
 def metrics_in(text: str) -> dict[str, float | int]:
-    """The numbers of a `metrics.json`; raises all kinds of errors where it holds anything else."""
+    """The numbers of a `metrics.json`. Raises any of `DAMAGES` if it holds anything else."""
     metrics = {shown(name): (value, float(value)) for name, value in json.loads(text).items()}
     return {name: value if isinstance(value, int) else number for name, (value, number) in metrics.items()}
 
 
 def write(folder: Path, rows: list[dict[str, Any]]) -> None:
-    """`summary.csv`, a row per job, and `summary.md`, mean and standard deviation over folds, see `mean_and_std`.
+    """Writes `summary.csv`, a row per job, and `summary.md`, mean and standard deviation over folds.
 
     Args:
         rows: as `read_jobs` returns them.
@@ -161,14 +161,15 @@ def varied(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def by_attribution(row: dict[str, Any]) -> list[dict[str, Any]]:
-    """A job as a row for each attribution or intervention that explained it (`explain_by`), or as it is."""
-    known = metrics_shown()
+    """A job's row as one for each attribution or intervention that explained it (`explain_by`), or as it is."""
+    columns = metrics_shown()
     explained: dict[str, dict[str, Any]] = {}
     for name, value in row.items():
         explanation, _, metric = name.partition("/")
-        if metric in known:
+        if metric in columns:
             explained.setdefault(explanation, {})[metric] = value
-    own = {metric for metrics in explained.values() for metric in metrics}  # which the row has of the first one, too
+    # the row also has the metrics of the first one without its name
+    own = {metric for metrics in explained.values() for metric in metrics}
     rest = {name: value for name, value in row.items() if name not in own}
     rows = []
     for name, metrics in explained.items():
@@ -211,15 +212,15 @@ def markdown(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def cell(value: Any) -> str:
-    """A value as a cell of a table in Markdown takes it."""
+    """A value as a cell of a table in Markdown."""
     return " ".join(str(value).split()).replace("|", "\\|")
 
 
 def mean_and_std(values: list[float]) -> str:
-    """`95.87 ± 2.85`: mean and standard deviation of a sample, whose sum of squares is divided by n - 1.
+    """Mean and standard deviation of a sample, such as `95.87 ± 2.85`. The sum of squares is divided by n - 1.
 
-    Folds are few, and stand for all that could have been made: divided by n, as of a whole population, the deviation
-    of five comes out a tenth too small, that of two by 29 %. One value has none.
+    Folds are a small sample of all folds that could be made. If their sum were divided by n, the deviation of five
+    would be a tenth too small, and that of two 29 %. One value has no deviation.
     """
     if not values:
         return "–"

@@ -145,7 +145,7 @@ def test_what_is_more_than_one_value_is_left_alone(tmp_path, monkeypatch):
         (["--epochs", "5"], "--epochs is not a flag; say trainer.max_epochs=5; --help lists them."),
         (["--learning-rate", "0.1"], "say optimizer.lr=0.1"),
         (["--nothing"], "--nothing is not a flag; options are said as name=value, without dashes; --help"),
-        (["--config", "my.yaml"], "--config is not a flag; for a YAML in conf/experiment say experiment=NAME"),
+        (["--config", "my.yaml"], "--config is not a flag; say experiment=NAME for a YAML in conf/experiment"),
         (["-e", "5"], "-e is not a flag; say trainer.max_epochs=5"),
         (["--dry-run"], "say trainer.max_epochs=1 trainer.limit_train_batches=1"),
         (["config.yaml"], "put it into conf/experiment/ and say experiment=config"),
@@ -223,4 +223,4 @@ def test_without_the_packages_a_sentence_says_how_to_get_them(program):
         [sys.executable, "-S", ROOT / f"{program}.py", "fold=1"], capture_output=True, text=True, env={}
     )  # -S: without what is installed
     assert ended.returncode == 1 and ended.stderr.count("\n") == 1
-    assert re.search(rf"lacks hydra, .*start it as {ROOT}/.venv/bin/python {program}\.py\.", ended.stderr)
+    assert re.search(rf"lacks hydra, .*say {ROOT}/.venv/bin/python {program}\.py to start it\.", ended.stderr)

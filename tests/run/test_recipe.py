@@ -65,7 +65,7 @@ def test_what_is_typed_is_done_and_said(more):
 
 def test_table_1_says_and_does_the_published_way_when_asked():
     asked = ["experiment=table1", "data=audiomnist", "optimizer=paper"]
-    assert "data.clip.preparation=published is as published" in said_of(config.check(composed(*asked)))
+    assert "say data.clip.preparation=published for the published way" in said_of(config.check(composed(*asked)))
     whole = config.check(composed(*asked, "data.clip.preparation=published"))
     assert whole["data"]["clip"] | {"seconds": 1} == {
         "sample_rate": 8000, "seconds": 1, "highpass_hz": None, "trim_db": None, "min_seconds": 0.05,
