@@ -55,7 +55,7 @@ def check_devices(options: dict[str, Any]) -> None:
             " trainer.accelerator=cpu."
         )
     if accelerator == "mps" and sys.platform != "darwin":
-        raise Mistake("trainer.accelerator=mps is of Macs only; leave it out.")
+        raise Mistake("trainer.accelerator=mps is for Macs only; leave it out.")
     strategy = options.get("strategy", "auto")
     if not isinstance(strategy, str) or not (strategy == "auto" or strategy.startswith(STRATEGIES)):
         raise Mistake(f"trainer.strategy={strategy} is unknown; choose auto, ddp or another of Lightning's.")

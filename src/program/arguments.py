@@ -48,7 +48,7 @@ def arranged(words: Sequence[str], program: str) -> list[str]:
     """
     refuse_torn(words)
     if program == "serve" and set(MULTIRUN) & set(words):
-        raise Mistake("serve.py has no -m, as it serves until it is ended; start one for each.")
+        raise Mistake("serve.py has no -m, as it serves until it is ended; start it once for each value.")
     overrides: list[str] = []
     flags: list[str] = []
     rest = list(words)

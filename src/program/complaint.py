@@ -215,7 +215,7 @@ COMPLAINTS: list[tuple[str, Callable[[re.Match[str], list[str], str], str | None
     (r"Missing mandatory value.*?full_key: ([\w.]+)", has_no_value),
     (
         r"Could not delete from config. '([^']+)' does not exist",
-        lambda match, *_: f"~{match[1]} takes away what is not there, or null in any case; leave it out.",
+        lambda match, *_: f"~{match[1]} takes away an option that does not exist, or is null anyway; leave it out.",
     ),
     (
         r"does not support sweep type : (\w+)",

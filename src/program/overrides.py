@@ -90,7 +90,7 @@ def refuse_label(word: str, groups: Iterable[str]) -> None:
     option, _, value = word.lstrip("+").partition("=")
     group, _, name = option.partition(".")
     if name == "name" and group in groups and group != "logger":
-        raise Mistake(f"{option} is but a label, and chooses nothing; say {group}={value or '…'}.")
+        raise Mistake(f"{option} is only a label and chooses nothing; say {group}={value or '…'}.")
 
 
 def refuse_bare_value(word: str, groups: Iterable[str]) -> None:

@@ -184,7 +184,7 @@ def test_what_a_multirun_may_be_given(word):
 def test_a_page_is_served_once():
     assert (
         said_of(["-m", "checkpoint=a,b"], "serve")
-        == "serve.py has no -m, as it serves until it is ended; start one for each."
+        == "serve.py has no -m, as it serves until it is ended; start it once for each value."
     )
     assert "say results=studies/pilot;" in said_of(["studies/pilot"], "study")
 

@@ -36,7 +36,7 @@ def said(program: str, *options: str) -> str:
     [
         ("benchmark", ["checkpoint=x", "attributions=[random,random]"], "attributions names random twice;"),
         ("benchmark", ["checkpoint=x", "domains=[input,input]"], "domains names input twice"),
-        ("train", ["optimizer.name=sgd"], "optimizer.name is but a label, and chooses nothing; say optimizer=sgd."),
+        ("train", ["optimizer.name=sgd"], "optimizer.name is only a label and chooses nothing; say optimizer=sgd."),
         ("train", ["model.name=alexnet"], "say model=alexnet."),
         ("train", ["task.name=sex"], "say task=sex."),
         ("serve", ["checkpoint=x", "record.root=there"], "add page=record, or leave record.root out."),

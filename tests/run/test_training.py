@@ -209,7 +209,10 @@ def test_table1_leaves_out_folds_that_sex_does_not_have(train_here, tmp_path):
         (["trainer.strategy=magic"], "trainer.strategy=magic is unknown; choose auto, ddp or another"),
         (["~model"], "~model takes away what a run needs; leave it out, or set a value: model=…."),
         (["~seeds"], "~seeds takes away"),
-        (["~trainer.max_time"], "~trainer.max_time takes away what is not there, or null in any case; leave it out."),
+        (
+            ["~trainer.max_time"],
+            "~trainer.max_time takes away an option that does not exist, or is null anyway; leave it out.",
+        ),
         (["+foo=bar"], "foo is not an option; --help lists them."),
         (["+augmentation.foo=1"], "augmentation.foo is not an option"),
         (["+data.root=x"], "data.root needs data="),
@@ -233,7 +236,7 @@ def test_table1_leaves_out_folds_that_sex_does_not_have(train_here, tmp_path):
         (["trainer=ddp"], "trainer=ddp is unknown; say trainer.strategy=ddp."),
         (["hydra/sweeper=optuna"], "hydra/sweeper=optuna is not installed; leave it out."),
         (["hydra.run.dir=occupied"], "hydra.run.dir=occupied is a file; name a folder."),
-        (["data.cache_dir=occupied"], "occupied is no folder; name one (AUSCULT_CACHE"),
+        (["data.cache_dir=occupied"], "occupied is no folder; name one, also in AUSCULT_CACHE"),
         (["data=folder", "data.root={spoken}", "data.pattern=*.wav"], "it is a shell's pattern"),
         (
             ["data=folder", "data.root={spoken}", "data.pattern=(?<digit>.)"],
