@@ -202,7 +202,7 @@ def _report(cache: Cache, option: str) -> Cache:
     if not cache.clips:
         path, reason = cache.skipped[0] if cache.skipped else ("nothing", "no recordings")
         way_out = f"point {option} to other recordings"
-        if all(other_reason.startswith("too short") for _, other_reason in cache.skipped):
+        if option != "input" and all(other_reason.startswith("too short") for _, other_reason in cache.skipped):
             way_out = "lower data.clip.min_seconds"
         raise Mistake(
             f"none of the {count} recordings under {option} can be used ({path}: {reason}): see all reasons in "

@@ -12,7 +12,7 @@ from typing import Any
 
 from auscult.datamodules.clips import Clip, Corpus
 from auscult.datamodules.confound import Confound
-from auscult.datamodules.folds import Split, split, split_of, unsaid
+from auscult.datamodules.folds import LEAST_SPEAKERS, Split, split, split_of, unsaid
 from auscult.datamodules.labels.table import shortened
 from auscult.mistake import Mistake, TooFewSpeakers
 from auscult.parts import build_part
@@ -95,7 +95,8 @@ class Division:
         self.clips = clips
         self.classes = self._classes()
         if self.confound:
-            self.confound.check(self.classes)
+            present = {clip.labels.get(self.label) for clip in self.clips}
+            self.confound.check([name for name in self.classes if name in present])
         self.split = self._split()
 
     def _warn_of_spellings(self, clips: list[Clip]) -> None:
@@ -139,10 +140,17 @@ class Division:
             )
         except TooFewSpeakers as error:
             labelled = sum(self.label in clip.labels for clip in self.clips)
-            if 2 * len(self.classes) > labelled and all(map(is_decimal, self.classes)):
+            is_open = self.task["classes"] is None  # the classes are what the recordings show
+            if is_open and 2 * len(self.classes) > labelled and all(map(is_decimal, self.classes)):
                 raise Mistake(
                     f"task.label={self.label} has {len(self.classes)} different numbers, and only classes can be"
                     " learnt: make another column that groups the numbers into classes, such as under 30 and over."
+                ) from error
+            if is_open and 2 * len(self.classes) > labelled > 2 * LEAST_SPEAKERS:
+                raise Mistake(
+                    f"task.label={self.label} has {len(self.classes)} classes for {labelled} recordings, nearly one for"
+                    f" each, such as {shortened(self.classes[0])}; take a smaller part of a name for the label, or"
+                    " another column."
                 ) from error
             way = self.corpus.where_classes_are_left_out(self.label, error.few)
             if not way or len(set(self.classes) - set(error.few)) < 2:

@@ -9,7 +9,12 @@ from shlex import quote
 
 from auscult.datamodules.audio.listing import audio_files
 from auscult.datamodules.clips import Clip, Corpus
-from auscult.datamodules.labels.class_folders import labels_of_folders, pattern_without, warn_of_folders
+from auscult.datamodules.labels.class_folders import (
+    labels_of_folders,
+    pattern_without,
+    warn_of_folders,
+    warn_of_part_columns,
+)
 from auscult.datamodules.labels.name_pattern import compiled, warn_of_endings
 from auscult.datamodules.labels.speakers import labels_of_speakers
 from auscult.datamodules.labels.table import composed, names_of, read_table, shortened
@@ -161,11 +166,12 @@ class Folder(Corpus):
     def _from_table(self, files: list[str]) -> dict[str, dict[str, str]]:
         """Path -> label -> value, of the files that the table names."""
         rows: dict[str, dict[str, str]] = {}
-        repeated = []
+        repeated, pathless = [], 0
         path_of = {composed(path): path for path in sorted(files, key=lambda path: path == composed(path))}
         roots = [composed(f"{place(self.root)}/") for place in (os.path.abspath, os.path.realpath)]
         for row in self._rows(self._table_path(self.csv)):
             if not row["path"]:
+                pathless += any(row.values())
                 continue  # spreadsheets write rows of empty cells
             self.blank |= {name for name, value in row.items() if not value}
             path = normpath(row.pop("path").replace("\\", "/"))
@@ -174,11 +180,13 @@ class Folder(Corpus):
             repeated += [path] if path in rows else []
             rows[path] = {name: value for name, value in row.items() if value}
         if repeated:
-            way_out = f": {NO_PARTS}" if self._names_parts else ""
+            way_out = f": {NO_PARTS}" if self._names_parts else "; keep one row of each"
             raise Mistake(
-                f"data.csv={self.csv} names {len(repeated)} paths more than once, such as {shortened(repeated[0])}"
+                f"data.csv={self.csv} names paths more than once, such as {shortened(repeated[0])} ({len(repeated)} in all)"
                 f"{way_out}."
             )
+        if pathless:
+            log.warning("%d rows of data.csv have labels and no path, and are left out.", pathless)
         known = set(files) | {path for path in rows.keys() - set(files) if _lies_under(self.root, path)}
         missing = sorted(rows.keys() - known)
         if len(missing) == len(rows):
@@ -204,6 +212,7 @@ class Folder(Corpus):
             raise Mistake(f"data.csv={path} needs a column 'path' and a column per label; it has {names_of(columns)}.")
         speaker = next((name for name in SPEAKER_COLUMNS if name in columns), "speaker")
         self.repeated = {name for name in columns if name and columns.count(name) > 1}
+        warn_of_part_columns(columns, rows)
         for name in sorted(self.repeated & {named, speaker}):
             raise Mistake(f"data.csv={path} has several columns {name}: keep one of them.")
         if named != "path":

@@ -175,8 +175,8 @@ def _possible_folds(pool: list[Clip], label: str, folds: int, unit: str) -> int:
     fewest = len(speakers_of[rarest])
     if fewest < LEAST_SPEAKERS:
         raise TooFewSpeakers(
-            f"the recordings under data.root have too few {unit}s for folds: {label} '{rarest}' comes from {fewest}, "
-            f"and 3 are needed (one each to train, validate and test); add {unit}s or choose another task.",
+            f"the recordings under data.root have too few {unit}s for folds: {label} '{rarest}' comes from {fewest}"
+            f" of them, and 3 are needed (one each to train, validate and test); add {unit}s or choose another task.",
             sorted(name for name, speakers in speakers_of.items() if len(speakers) < LEAST_SPEAKERS),
         )
     if fewest < folds:

@@ -1,6 +1,7 @@
 """Checks a configuration and says what is wrong in one sentence. Imports nothing heavy: `--help` must be quick."""
 
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -157,7 +158,11 @@ def check(cfg: DictConfig) -> dict[str, Any]:
     if config["data"].get("cache_dir") in (None, ""):
         raise Mistake("data.cache_dir has no value; say data.cache_dir=… to set it.")
     for option in ("root", "csv", "speakers", "cache_dir"):
+        if config["data"].get(option) == "":
+            raise Mistake(f"data.{option} has no value; say data.{option}=… to set it, or leave it out.")
         if path := config["data"].get(option):
+            if re.match(r"[a-z]+://", str(path)):
+                raise Mistake(f"data.{option}={shown(path)} is an address; download it, and name the place.")
             is_table = option in ("csv", "speakers")  # which may also lie in the root
             whole = absolute(f"data.{option}", path)
             config["data"][option] = str(path) if is_table and not os.path.exists(whole) else whole

@@ -53,7 +53,10 @@ def _example(files: list[str]) -> str:
         for path in files[:100]:
             if match := re.search(pattern, path):
                 label = shortened(match["label"])
-                return f", such as 'data.pattern={pattern}', which takes {label} from {shortened(path)}"
+                return (
+                    f", such as 'data.pattern={pattern}', which takes {label} from {shortened(path)}; a task names its"
+                    " own group, as task=digit does (?P<digit>…), and so does a speaker, (?P<speaker>…)"
+                )
     return ""
 
 
@@ -130,3 +133,16 @@ def _warn_of_parts(parts: set[str], root: Path) -> None:
         " data.root=%s and test by explain.py input=%s 'data.pattern=%s'",
         ", ".join(sorted(by_name.values())), root / by_name[train], root / by_name[test], INNERMOST.format("label"),
     )  # fmt: skip
+
+
+def warn_of_part_columns(columns: list[str], rows: list[dict[str, str]]) -> None:
+    """Says that folds do not keep the parts of a corpus that a column of its table names."""
+    for column in columns:
+        parts = {row[column].lower() for row in rows if row[column]}
+        if len(parts) > 1 and parts <= PARTS:
+            log.warning(
+                "the parts of the corpus that the column %s names (%s) are not kept: folds are made anew over all of"
+                " them; to keep them, train on a table of one part, and test by explain.py input=… data.csv=… on that"
+                " of another", shortened(column), ", ".join(sorted(parts)),
+            )  # fmt: skip
+            return

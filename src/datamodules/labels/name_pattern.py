@@ -42,7 +42,7 @@ def warn_of_endings(rows: dict[str, dict[str, str]]) -> None:
     for path, row in rows.items():
         ending = os.path.splitext(path)[1]
         for name, value in row.items():
-            if name not in ("speaker", *PATH_COLUMNS) and value != ending and value.endswith(ending):
+            if name not in PATH_COLUMNS and value != ending and value.endswith(ending):
                 log.warning(
                     "data.pattern takes the ending of files along, such as %s for the %s of %s: end the group before"
                     " the dot, such as by (?P<%s>[^/.]+)", shortened(value), name, shortened(path), name,
