@@ -182,8 +182,8 @@ class Folder(Corpus):
         if repeated:
             way_out = f": {NO_PARTS}" if self._names_parts else "; keep one row of each"
             raise Mistake(
-                f"data.csv={self.csv} names paths more than once, such as {shortened(repeated[0])} ({len(repeated)} in all)"
-                f"{way_out}."
+                f"data.csv={self.csv} names paths more than once, such as {shortened(repeated[0])}"
+                f" ({len(repeated)} in all){way_out}."
             )
         if pathless:
             log.warning("%d rows of data.csv have labels and no path, and are left out.", pathless)

@@ -188,7 +188,7 @@ def test_published_folds_of_which_nothing_is_there(caplog: pytest.LogCaptureFixt
 
 
 def test_messages_have_the_corpuss_word_for_speakers(caplog: pytest.LogCaptureFixture) -> None:
-    with pytest.raises(Mistake, match=r"too few sources for folds: .* comes from 2, and 3 .*; add sources or"):
+    with pytest.raises(Mistake, match=r"too few sources for folds: .* comes from 2 of them, and 3 .*; add sources or"):
         split(corpus(dict.fromkeys("ab", "")), "digit", 0, unit="source")
     split(corpus(dict.fromkeys("abcd", "")), "digit", 0, unit="source")
     assert caplog.text.count("4 folds instead of 5: digit '0' has 4 sources") == 1

@@ -55,7 +55,7 @@ def test_digits_are_classes(tmp_path):
 def test_codes_of_classes_are_no_numbers(tmp_path):
     """Where one of many is rare, it is said which one, as of names."""
     codes = [str(number % 20) for number in range(120)] + ["20"]
-    with pytest.raises(Mistake, match="word '20' comes from 1, and 3 are needed"):
+    with pytest.raises(Mistake, match="word '20' comes from 1 of them, and 3 are needed"):
         divided(corpus(tmp_path, "word", codes, speakers=7), "word")
 
 

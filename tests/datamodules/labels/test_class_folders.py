@@ -111,7 +111,7 @@ def test_a_class_of_few_recordings_may_be_left_out(tmp_path: Path) -> None:
         "_background noise_/0.wav",
         "owl's/0.wav",
     )
-    with pytest.raises(Mistake, match="comes from 1, and 3 are needed") as caught:
+    with pytest.raises(Mistake, match="comes from 1 of them, and 3 are needed") as caught:
         Division(Folder(tmp_path), TASK, 0)
     message = str(caught.value)
     assert "add speakers or choose another task, or leave them out by 'data.pattern=" in message
