@@ -69,8 +69,8 @@ def load(checkpoint: str | Path, allow: str | Sequence[str] = ()) -> TrainedMode
 def explain(
     model: Model,
     recording: str | Path | Tensor | np.ndarray,
-    *,
     sample_rate: int | None = None,
+    *,
     attribution: str | Mapping[str, Any] | Callable[..., Tensor] = "lrp_epsilon_plus",
     domain: str | Mapping[str, Any] | Domain | Callable[[Model, int], Domain] = "input",
     target: str | int | None = None,

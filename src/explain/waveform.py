@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from auscult.datamodules.audio.audio_file import BadRecording, read_whole
-from auscult.datamodules.recording import FULL_SCALE, ClipSettings, prepare
+from auscult.datamodules.recording import FULL_SCALE, LOWEST_RATE, ClipSettings, prepare
 from auscult.mistake import Mistake
 
 MOST_CHANNELS = 64
@@ -67,8 +67,8 @@ def waveform_of(
         samples, own_rate = read(Path(recording).expanduser(), rate)
     elif rate is None:
         return as_it_is(channels_of(recording), sample_rate, settings), False
-    elif isinstance(rate, bool) or not isinstance(rate, int | np.integer) or rate <= 0:
-        raise Mistake(f"sample_rate={rate} is not a whole number of hertz.")
+    elif isinstance(rate, bool) or not isinstance(rate, int | np.integer) or rate < LOWEST_RATE:
+        raise Mistake(f"sample_rate={rate} is not a whole number of {LOWEST_RATE} Hz or more.")
     else:
         samples, own_rate = np.ascontiguousarray(channels_of(recording).T), int(rate)
     try:

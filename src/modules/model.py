@@ -1,12 +1,16 @@
 """What is explained: a front end, a network, and the names of what the network tells apart."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterable, Sequence
+from typing import Protocol, SupportsIndex
 
 import torch
 from torch import Tensor, nn
 
+from auscult.mistake import Mistake
 from auscult.modules.front_end import as_front_end
+from auscult.plain_data import shown
+
+LOWEST_RATE = 100  # hertz; a lower one is meant in kilohertz
 
 
 class Trained(Protocol):
@@ -27,14 +31,24 @@ class Model(nn.Module):
         front_end: makes the network's input; any module, and none where the network is given the waveforms.
         classes: names, in the order of the logits.
         sample_rate: of the waveforms, in hertz.
+
+    Raises:
+        Mistake: the classes are no names, or the rate is no rate of recordings.
     """
 
     def __init__(
         self, network: nn.Module, *, front_end: nn.Module | None = None, classes: Sequence[str], sample_rate: int
     ) -> None:
         super().__init__()
+        names = list(classes) if isinstance(classes, Iterable) and not isinstance(classes, str) else []
+        if not names:
+            raise Mistake(
+                f"classes={shown(classes)} are no names; name them in the order of the logits: ['cat', 'dog']."
+            )
+        if isinstance(sample_rate, bool) or not isinstance(sample_rate, SupportsIndex) or sample_rate < LOWEST_RATE:
+            raise Mistake(f"sample_rate={shown(sample_rate)} is not a whole number of {LOWEST_RATE} Hz or more.")
         self.network, self.front_end = network, as_front_end(nn.Identity() if front_end is None else front_end)
-        self.classes, self.sample_rate = list(classes), sample_rate
+        self.classes, self.sample_rate = names, int(sample_rate)
         self.silences: dict[tuple[int, torch.device], Tensor] = {}
 
     @classmethod

@@ -8,9 +8,10 @@ from omegaconf import DictConfig
 from auscult.files import check_links
 from auscult.mistake import Mistake
 from auscult.program.config import plain
-from auscult.program.numbers import check_number
+from auscult.program.numbers import check_number, is_number
 from auscult.program.paths import absolute
 
+LARGEST_EFFECT = 5  # in standard deviations: hardly anybody would differ from it
 PLANNING = ("effect", "power", "alpha", "comparisons", "clips", "clip_effect")
 
 
@@ -21,8 +22,11 @@ def check(cfg: DictConfig) -> dict[str, Any]:
         Mistake: the first value that is missing or out of range.
     """
     config = plain(cfg)
-    for option, high in (("effect", 100), ("power", 0.999), ("alpha", 0.999), ("clip_effect", 100)):
-        check_number(config, option, float, 0.001, high, option in ("effect", "clip_effect"))
+    check_effect(config["effect"])
+    for option, high in (("power", 0.999), ("alpha", 0.999), ("clip_effect", 100)):
+        check_number(config, option, float, 0.001, high, option == "clip_effect")
+    if config["power"] <= config["alpha"]:
+        raise Mistake(f"power={config['power']} is no more than alpha={config['alpha']}, which is chance; say 0.8.")
     for option, low in (("comparisons", 1), ("clips", 2)):
         check_number(config, option, int, low, 10**6, False)
     if config["effect"] is not None and config["results"]:
@@ -38,3 +42,12 @@ def check(cfg: DictConfig) -> dict[str, Any]:
                 " page=study has held: studies/ and the study's name."
             )
     return config
+
+
+def check_effect(effect: Any) -> None:
+    """Raises a Mistake unless the effect is null, or a number that can be Cohen's d_z."""
+    if effect is not None and not (is_number(effect) and 0.001 <= effect <= LARGEST_EFFECT):
+        raise Mistake(
+            f"effect={effect} is not a number from 0.001 to {LARGEST_EFFECT} or null: it is Cohen's d_z, such as 0.5,"
+            " and no percentage."
+        )

@@ -56,6 +56,8 @@ def told(effect: float, power: float, alpha: float, comparisons: int, clips: int
             f"{said} This takes the difference to be the same on all clips. Where it is not, more participants cannot"
             " make up for few clips: say clip_effect=…"
         )
+    if highest_power(clips, clip_effect, alpha / comparisons) > 0.9995:
+        return said
     most = np.floor(1000 * highest_power(clips, clip_effect, alpha / comparisons)) / 1000
     return f"{said} With these clips, no number of participants brings a power above {most:g}."
 

@@ -117,7 +117,7 @@ def warn_of_few(order: list[tuple[Listened, int]], count: int, training: int) ->
         raise Mistake(f"study.training={training} leaves nothing to judge: there are {len(order)} test clips.")
     wrong = sum(network.predicted[row] != network.source.labels[row] for network, row in order)
     if len(order) < count:
-        log.warning("There are %d test clips, and not %d as asked.", len(order), count)
+        log.warning("There are %d test clips; the study asks for %d, with those for practice.", len(order), count)
     if wrong < len(order) // 2:
         log.warning(
             "Of %d clips, the network got %d wrong: there are no more to balance right and wrong.", len(order), wrong

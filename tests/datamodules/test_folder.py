@@ -213,7 +213,7 @@ def test_a_table_that_names_what_is_not_there(root: Path, caplog: pytest.LogCapt
         ),
         (
             b"path,digit\n1_anna_0.wav,1\n./1_anna_0.wav,2\n",
-            "names paths more than once, such as 1_anna_0.wav (1 in all); keep",
+            "names paths more than once, such as 1_anna_0.wav",
         ),
     ],
 )

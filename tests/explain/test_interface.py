@@ -2,6 +2,7 @@
 
 import inspect
 import io
+import re
 import subprocess
 import sys
 from functools import partial
@@ -209,7 +210,7 @@ def test_a_notebook_shows_a_mistake_as_a_sentence():
         ({"recording": np.zeros(800, int)}, "samples of the type int64 have no known scale"),
         ({"recording": np.full(800, np.nan)}, "the waveform is not finite"),
         ({"recording": torch.zeros(2, 800)}, "a waveform has one channel, not 2; add sample_rate=…"),
-        ({"sample_rate": 0}, "sample_rate=0 is not a whole number of hertz."),
+        ({"sample_rate": 0}, "sample_rate=0 is not a whole number of 100 Hz or more."),
         ({"recording": torch.zeros(800), "sample_rate": 8000}, "the recording cannot be listened to (silent)"),
         ({"recording": tone(80)}, "the model cannot be given 80 samples (0.01 s at 8000 Hz): RuntimeError: mat1"),
         ({"model": nn.Identity()}, "a Identity is no model; wrap it"),
@@ -247,3 +248,25 @@ def test_a_file_of_another_rate_than_is_said_is_refused(tmp_path):
     assert auscult.explain(linear(), str(tmp_path / "tone.wav"), sample_rate=RATE).relevance.shape == (SAMPLES,)
     with pytest.raises(Mistake, match=r"tone\.wav has a rate of 8000 Hz, not sample_rate=16000; leave sample_rate out"):
         auscult.explain(linear(), tmp_path / "tone.wav", sample_rate=16000)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"classes": 3}, "classes=3 are no names; name them in the order of the logits"),
+        ({"classes": None}, "classes=None are no names"),
+        ({"classes": "cat"}, "classes=cat are no names"),
+        ({"classes": []}, "are no names"),
+        ({"sample_rate": 16}, "sample_rate=16 is not a whole number of 100 Hz or more."),
+        ({"sample_rate": 16e3}, "sample_rate=16000.0 is not a whole number of 100 Hz or more."),
+    ],
+)
+def test_a_model_says_what_it_lacks(options, sentence):
+    with pytest.raises(Mistake, match=re.escape(sentence)):
+        auscult.Model(nn.Identity(), **{"classes": ["a", "b"], "sample_rate": RATE, **options})
+
+
+def test_the_rate_may_stand_behind_the_recording():
+    torch.testing.assert_close(
+        auscult.explain(linear(), tone(), RATE).relevance, auscult.explain(linear(), tone(), sample_rate=RATE).relevance
+    )

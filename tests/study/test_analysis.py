@@ -187,7 +187,7 @@ def test_the_program_writes_tables_a_figure_and_a_page(tmp_path, monkeypatch, ca
     [
         ([], "results has no value; set it with results=…, or plan a study with effect=0.5."),
         (["results=nowhere"], "nowhere is not there, or no folder; name that of a study"),
-        (["effect=0"], "effect=0 is not a number from 0.001 to 100"),
+        (["effect=0"], "effect=0 is not a number from 0.001 to 5 or null: it is Cohen's d_z"),
         (["effect=0.5", "results=pilot"], "results=… analyses a study, and effect=… plans one; give one of the two."),
         (["effect=0.5", "comparisons=0"], "comparisons=0 is not a whole number of 1 or more"),
         (["effect=0.5", "clips=1"], "clips=1 is not a whole number of 2 or more"),
