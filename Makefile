@@ -26,9 +26,20 @@ TORCH := ^(torch|torchaudio|torchvision)==[0-9.]+
 CUDA := ^(triton|cuda-[a-z-]+|nvidia-[a-z0-9-]+)==
 endif
 
-.PHONY: install install-dev demo test test-all lint lock licences
+# What is misspelt, or is no target, is said; folders of the same name would pass for made.
+TARGETS := install install-dev demo test test-all lint lock licences
+.PHONY: $(TARGETS) tests docs results speed conf src
+ifneq ($(filter-out PYTHON=% PYTHONS=% TORCH_INDEX=% UPGRADE=% VENV=% BIN=%,$(MAKEOVERRIDES)),)
+$(error make takes no $(firstword $(MAKEOVERRIDES)); python train.py and python explain.py take options)
+endif
+
 install: $(RUN)
 install-dev: $(DEV)
+
+tests docs results speed conf src:
+	@echo "make has no $@; it has: $(TARGETS)."; exit 1
+.DEFAULT:
+	@echo "make has no $@; it has: $(TARGETS). python train.py trains, python explain.py explains."; exit 1
 
 $(RUN): requirements/build.txt requirements/run.txt
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) $(FITS) || $(NEEDED)

@@ -9,9 +9,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from auscult.checkpoint.look import card_of
 from auscult.explain.attribution.options import BOUNDS, check_option
-from auscult.explain.intervention.bounds import check_band, checked_factors
+from auscult.explain.intervention.bounds import check_band, checked_factors, for_classes
 from auscult.explain.measures.fractions import check_definition, checked_fractions
-from auscult.explain.relevance.target import check_target
+from auscult.explain.relevance.target import check_labelled, check_target
 from auscult.machine.hardware import check_devices
 from auscult.mistake import Mistake
 from auscult.program.conf import choices_of
@@ -60,8 +60,17 @@ def look_at_checkpoints(config: dict[str, Any]) -> None:
         if config.get(option) in (None, ""):
             continue
         classes = card_of(config[option], option)["classes"]
-        if option == "checkpoint" and "target" in config and is_names(classes):
-            check_target(config["target"], classes)
+        if option == "checkpoint" and is_names(classes):
+            check_classes(config, classes)
+
+
+def check_classes(config: dict[str, Any], classes: list[str]) -> None:
+    """Raises a Mistake if the checkpoint's classes are not those of the target or of an intervention's factors."""
+    if "target" in config:
+        check_target(config["target"], classes)
+    intervention = config.get("intervention") or {}
+    if str(intervention.get("_target_")).startswith("auscult.") and "factors" in intervention:
+        for_classes(intervention["factors"], classes)
 
 
 def is_names(value: Any) -> bool:
@@ -134,6 +143,10 @@ def check_input(config: dict[str, Any]) -> None:
         raise Mistake("data.speakers needs labels from data.pattern or data.csv; add one of the two.")
     if not os.access(config["input"], os.R_OK):
         raise Mistake(f"input={config['input']} cannot be read; check its permissions.")
+    if not labelled:
+        check_labelled(config["target"], config.get("intervention"))
+    if labelled and os.path.isfile(config["input"]) and data["csv"] is not None:
+        raise Mistake("data.csv labels the recordings of a folder; name that by input=…, or leave data.csv out.")
     for option in ("csv", "speakers"):
         beside = os.path.join(config["input"], str(data[option]))
         if data[option] is not None and not os.path.exists(absolute(f"data.{option}", data[option])):

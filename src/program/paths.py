@@ -73,7 +73,8 @@ def checkpoint_at(option: str, value: Any, name: str = BEST) -> str:
             beside = path.with_name(name)
             if path.name != name and beside.is_file():
                 raise Mistake(f"{option}={value} is not there, but {name} beside it is; say {option}={beside}.")
-            raise Mistake(f"{option}={value} is not a file; name the checkpoints/{name} of a run folder.")
+            where = "" if Path(str(value)).is_absolute() else f" in {Path.cwd()}"
+            raise Mistake(f"{option}={value} is not a file{where}; name the checkpoints/{name} of a run folder.")
         for place in (path / "checkpoints" / name, path / name):
             if place.is_file():
                 return str(place)
@@ -86,6 +87,8 @@ def checkpoint_at(option: str, value: Any, name: str = BEST) -> str:
         raise Mistake(f"{option}={value} cannot be read ({error.strerror}); check its path and permissions.") from error
     if newest:
         raise Mistake(f"{option}={value} is no run folder, but holds some; the newest checkpoint is {newest}.")
+    if option == "ckpt_path" and (path / ".hydra").is_dir():
+        raise Mistake(f"{option}={value} saved nothing yet; repeat its command with hydra.run.dir={path} instead.")
     raise Mistake(f"{option}={value} is a folder without checkpoints/{name}; name a run folder, or its checkpoint.")
 
 

