@@ -91,7 +91,7 @@ def _retrieve(url: str, work: Path) -> Path:
 
 
 def _name(url: str) -> str:
-    return f"{hashlib.sha256(url.encode()).hexdigest()[:12]}.zip"  # so that only a part of the same archive is continued
+    return f"{hashlib.sha256(url.encode()).hexdigest()[:12]}.zip"  # only the same archive is continued
 
 
 def _reason(error: requests.RequestException) -> str:

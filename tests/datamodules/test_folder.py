@@ -198,8 +198,8 @@ def test_a_table_that_names_what_is_not_there(root: Path, caplog: pytest.LogCapt
         (b"path|text\n1_anna_0|one\n", "write their endings, too, as in 1_anna_0.wav"),
         (b"PK\x03\x04\xff\xfe", "save the spreadsheet's sheet as 'CSV UTF-8'"),
         (b"path;klasse\na.wav;Gr\xfc\xdfe\n", "save it as 'CSV UTF-8', as spreadsheets call it"),
-        (b'{"path": "a.wav", "label": "x"}\n{"path": "b', "it looks like JSON: .* the first of them path"),
-        (b'[\n  {"path": "a.wav"}\n]\n', "it looks like JSON: .* the first of them path"),
+        (b'{"path": "a.wav", "label": "x"}\n{"path": "b', "it looks like JSON: .* such as path,label"),
+        (b'[\n  {"path": "a.wav"}\n]\n', "it looks like JSON: .* such as path,label"),
         (b"path digit speaker\n1_anna_0.wav 1 anna\n", "it has cells between blanks only: divide them by commas, semi"),
         (
             b"Selection\tView\tBegin Time (s)\tEnd Time (s)\tlabel\n1\t1\t0.5\t1\towl\n",
@@ -308,7 +308,7 @@ def test_labels_of_speakers_join_those_of_their_recordings(root: Path, content: 
     for clip, bare in zip(clips, Folder(root, PATTERN).clips(), strict=True):
         known = {"sex": "female", "age": "31"} if clip.speaker == "anna" else {}
         assert clip == Clip(bare.path, bare.speaker, {**known, **bare.labels})
-    assert "does not know of bob" in caplog.text
+    assert "does not list bob" in caplog.text
     alone = Folder(root, "_(?P<speaker>anna|bob)_", speakers="people.txt").clips()
     assert [clip.labels for clip in alone if clip.speaker == "anna"] == 2 * [{"sex": "female", "age": "31"}]
     table(root / "labels.csv", "path,sex,speaker\n1_anna_0.wav,male,anna\n")
@@ -319,8 +319,8 @@ def test_labels_of_speakers_join_those_of_their_recordings(root: Path, content: 
 def test_speakers_of_whom_none_is_known(root: Path) -> None:
     record(root / "numbers", "1_01_0.wav", "1_02_0.wav")
     table(root / "people.csv", "speaker,sex\n1,f\n2,m\n")
-    found = mistake(Folder(root / "numbers", PATTERN, speakers=root / "people.csv"))
-    assert "knows none of the recordings' 2 speakers: it calls them 1, 2, and the recordings 01, 02; write" in found
+    message = mistake(Folder(root / "numbers", PATTERN, speakers=root / "people.csv"))
+    assert "lists none of the recordings' 2 speakers: its speakers are 1, 2, those of the recordings 01, 02;" in message
 
 
 @pytest.mark.parametrize(
@@ -376,7 +376,7 @@ def test_a_pattern_that_takes_for_ever_is_refused(tmp_path, monkeypatch):
     name = "a" * 200
     soundfile.write(tmp_path / f"{name}.wav", np.zeros(100), 8000)
     started = time.monotonic()
-    with pytest.raises(Mistake, match="takes for ever to search"):
+    with pytest.raises(Mistake, match="takes too long to search"):
         Folder(tmp_path, pattern=r"(?P<digit>(a+)+)$").clips()
     assert time.monotonic() - started < 15
 
