@@ -16,8 +16,8 @@ class ColumnSpectrogram(FrontEnd, ABC):
     """Decibels relative to the clip's loudest bin, on a scale where silence is 0 and the loudest bin is 1.
 
     Power is averaged in time into columns of equal length. The level does not matter: `gain * waveform` gives the same
-    input. The spectrogram is differentiable above the floor. It has lost phases and details within bins, so it cannot be
-    inverted.
+    input. The spectrogram is differentiable above the floor. It cannot be inverted, as phases and details within bins
+    are lost.
 
     Args:
         sample_rate: of the waveforms, in hertz.

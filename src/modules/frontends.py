@@ -49,7 +49,7 @@ class DecibelSpectrogram(FrontEnd):
     `times`. The scaling of the published amplitudes cancels. Their least value, 1e-5 of a 16-bit step, is below the
     floor of every recording except digital silence, which is at the floor everywhere.
 
-    The spectrogram is differentiable above the floor. It has lost phases, so it cannot be inverted.
+    The spectrogram is differentiable above the floor. It cannot be inverted, as phases are lost.
 
     Args:
         sample_rate: of the waveforms, in hertz; only `frequencies` and `times` depend on it.

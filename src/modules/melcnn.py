@@ -12,8 +12,8 @@ class MelCNN(nn.Module):
     """Six convolutions in pairs, a pool after each pair, and two dense layers.
 
     With 3 channels and 10 classes, it has the 1 958 730 parameters of the original, whose pools have TensorFlow's
-    padding "same". For an even length, the last window then reaches beyond the end; the length 9 before the last pool is
-    padded on both sides.
+    padding "same". For an even length, the last window then reaches beyond the end; the length of 9 before the last
+    pool is padded on both sides.
 
     Every activation is a module of its own, and modules are registered in the order of the forward pass: attribution
     rules belong to modules, and their first layer is the first one that is registered.

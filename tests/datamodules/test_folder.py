@@ -216,8 +216,8 @@ def test_a_table_that_names_what_is_not_there(root: Path, caplog: pytest.LogCapt
 )
 def test_tables_that_cannot_work(root: Path, content: bytes, message: str) -> None:
     (root / "labels.csv").write_bytes(content)
-    found = mistake(Folder(root, csv="labels.csv"))
-    assert re.search(message, found) and "data.csv=" in found
+    text = mistake(Folder(root, csv="labels.csv"))
+    assert re.search(message, text) and "data.csv=" in text
 
 
 def test_what_other_tables_have(root: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -293,7 +293,7 @@ def test_folders_of_speakers_within_folders_of_classes_are_said(tmp_path: Path, 
 
 
 def test_a_table_that_is_not_there(root: Path) -> None:
-    assert re.search(r"data\.csv=.*labels\.csv does not exist: name the table", mistake(Folder(root, csv="labels.csv")))
+    assert re.search(r"data\.csv=.*labels\.csv does not exist: say its full", mistake(Folder(root, csv="labels.csv")))
     assert "cannot be read: Is a directory" in mistake(Folder(root, csv="deep"))
 
 
@@ -335,8 +335,8 @@ def test_speakers_of_whom_none_is_known(root: Path) -> None:
 )
 def test_speakers_that_cannot_be_read(root: Path, content: str, message: str) -> None:
     table(root / "people.txt", content)
-    found = mistake(Folder(root, PATTERN, speakers="people.txt"))
-    assert message in found and "data.speakers=" in found
+    text = mistake(Folder(root, PATTERN, speakers="people.txt"))
+    assert message in text and "data.speakers=" in text
     assert "cannot be read: No such file" in mistake(Folder(root, PATTERN, speakers="nobody.csv"))
 
 
@@ -352,8 +352,8 @@ def test_speakers_that_cannot_be_read(root: Path, content: str, message: str) ->
 def test_nothing_is_shown_of_a_file_that_is_no_table(root: Path, content: str, option: str) -> None:
     (root / "secret").write_bytes(content.encode("latin-1"))
     corpus = Folder(root, csv="secret") if option == "csv" else Folder(root, PATTERN, speakers="secret")
-    found = mistake(corpus)
-    assert f"data.{option}=" in found and "SECRET" not in found and len(found) < 500
+    text = mistake(corpus)
+    assert f"data.{option}=" in text and "SECRET" not in text and len(text) < 500
 
 
 def test_what_is_shown_of_a_table_has_an_end(root: Path) -> None:

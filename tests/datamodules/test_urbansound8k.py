@@ -83,9 +83,9 @@ def test_recordings_of_every_kind_become_clips_or_are_listed(tmp_path: Path, cap
     assert "4 of 33 recordings cannot be used and are skipped" in caplog.text
     assert "1 of 33 recordings under data.root are not named in metadata/UrbanSound8K.csv" in caplog.text
 
-    found = {kind_of[clip.speaker]: i for i, clip in enumerate(module.clips) if clip.speaker in kind_of}
-    assert found.keys() == RECORDINGS.keys()
-    for kind, i in found.items():
+    index_of = {kind_of[clip.speaker]: i for i, clip in enumerate(module.clips) if clip.speaker in kind_of}
+    assert index_of.keys() == RECORDINGS.keys()
+    for kind, i in index_of.items():
         hertz, seconds, _, _, _ = RECORDINGS[kind]
         samples = module.cache.samples(i)
         assert len(samples) == pytest.approx(min(seconds, 4) * RATE, abs=1), kind
