@@ -195,7 +195,7 @@ def test_a_table_that_names_what_is_not_there(root: Path, caplog: pytest.LogCapt
         (b"path,digit\n\xff\xfe,1\n", "is not a CSV table in UTF-8"),
         (b'path,digit\n"1_anna_0.wav,1\n', "is not a CSV table in UTF-8"),
         (b"path,digit\n", "has no rows below its first line"),
-        (b"path|text\n1_anna_0|one\n", "write their endings, too, as in 1_anna_0.wav"),
+        (b"path|text\n1_anna_0|one\n", "add their endings, as in 1_anna_0.wav"),
         (b"PK\x03\x04\xff\xfe", "save the spreadsheet's sheet as 'CSV UTF-8'"),
         (b"path;klasse\na.wav;Gr\xfc\xdfe\n", "save it as 'CSV UTF-8', as spreadsheets call it"),
         (b'{"path": "a.wav", "label": "x"}\n{"path": "b', "it looks like JSON: .* such as path,label"),
@@ -255,10 +255,10 @@ def test_a_column_path_wins(root: Path, caplog: pytest.LogCaptureFixture) -> Non
         ("corpus", ["1.wav", "2.wav"], "say data.root={}/corpus/audio"),
         ("corpus/audio", ["audio/1.wav", "audio/2.wav"], "say data.root={}/corpus"),
         ("corpus/audio", ["corpus/audio/1.wav"], "say data.root={}"),
-        ("corpus/audio", ["elsewhere/1.wav"], "write them as seen from there, as in 1.wav"),
-        ("corpus/audio", ["/elsewhere/corpus/audio/1.wav"], "write them as seen from there, as in 1.wav"),
-        ("corpus", ["1.wav", "3.wav"], "write them as seen from there, as in audio/1.wav"),
-        ("corpus", ["5.wav"], "write them as seen from there"),
+        ("corpus/audio", ["elsewhere/1.wav"], "make them relative to this folder, as in 1.wav"),
+        ("corpus/audio", ["/elsewhere/corpus/audio/1.wav"], "make them relative to this folder, as in 1.wav"),
+        ("corpus", ["1.wav", "3.wav"], "make them relative to this folder, as in audio/1.wav"),
+        ("corpus", ["5.wav"], "make them relative to this folder"),
     ],
 )
 def test_where_a_table_s_paths_are_seen_from(tmp_path: Path, given: str, paths: list[str], way_out: str) -> None:

@@ -52,14 +52,14 @@ def way_to(root: Path, option: str, files: Sequence[str], paths: Sequence[str]) 
     """
     stems = {os.path.splitext(path)[0]: path for path in files}
     if paths[0] in stems:
-        return f"write their endings, too, as in {shortened(stems[paths[0]])}"
+        return f"add their endings, as in {shortened(stems[paths[0]])}"
     wanted = set(paths)
     below = [(file[: -len(end) - 1], file) for file in files for end in _ends_of(file) if end in wanted]
     if below:
         [(folder, count), *_] = Counter(folder for folder, _ in below).most_common()
         if count == len(below):
             return f"say {option}={root / folder}"
-        return f"write them as seen from there, as in {shortened(below[0][1])}"
+        return f"make them relative to this folder, as in {shortened(below[0][1])}"
     existing = set(files)
     above = [(path[: -len(end) - 1], end) for path in paths for end in _ends_of(path) if end in existing]
     if above:
@@ -67,8 +67,8 @@ def way_to(root: Path, option: str, files: Sequence[str], paths: Sequence[str]) 
         outer = _without_end(root, above[0][0])
         if len(folders) == 1 and outer:
             return f"say {option}={outer}"
-        return f"write them as seen from there, as in {shortened(above[0][1])}"
-    return "write them as seen from there"
+        return f"make them relative to this folder, as in {shortened(above[0][1])}"
+    return "make them relative to this folder"
 
 
 def _ends_of(path: str) -> Iterator[str]:
