@@ -169,7 +169,9 @@ def test_epsilon_and_biases_are_the_published_ones(name, epsilon):
 
 
 def test_colours_need_three_channels_and_are_a_layer_with_a_rule():
-    with pytest.raises(Mistake, match=r"model.network.colours=magma makes 3 channels, not 1; say channels=3"):
+    with pytest.raises(
+        Mistake, match=r"model.network.colours=magma makes 3 channels, not 1; say model.network.channels=3"
+    ):
         MelCNN(10, colours="magma")
     assert has_rule(Colours("magma")) and not has_rule(type("Other", (Colours,), {})("magma"))
     with pytest.raises(Mistake, match=r"data.random_split=maybe is neither true nor false"):

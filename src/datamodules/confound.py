@@ -132,8 +132,8 @@ class Confound:
         """Plants the confound into a waveform (T,), float32 in [-1, 1], in place.
 
         If a hum or a click raises the peak above 1, the whole waveform is scaled down to a peak of 1. If the frame has
-        no room for the clip behind its lead-in, the end of the clip is lost. If it has room, the silence
-        behind the lead-in is shared out before and after the clip as it was.
+        no room for the clip behind its lead-in, the end of the clip is lost. If it has room, the rest of the silence is
+        divided before and after the clip in the same proportion as it was.
 
         Args:
             start, stop: the samples between which the clip lies.

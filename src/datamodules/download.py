@@ -91,7 +91,7 @@ def _retrieve(url: str, work: Path) -> Path:
 
 
 def _name(url: str) -> str:
-    return f"{hashlib.sha256(url.encode()).hexdigest()[:12]}.zip"  # a part of another archive is not continued
+    return f"{hashlib.sha256(url.encode()).hexdigest()[:12]}.zip"  # only the same archive is continued
 
 
 def _reason(error: requests.RequestException) -> str:

@@ -15,38 +15,37 @@ from auscult.datamodules.folder import warn_of_left_out
 from auscult.datamodules.labels.table import names_of, read_table, shortened
 from auscult.mistake import Mistake
 
-SOURCE = "source"  # the label that names it where it is no speaker
+SOURCE = "source"  # the label that names the source under `random_split`
 
 
 class Excerpt(NamedTuple):
     """A row of the table."""
 
-    path: str  # relative to the root; the file itself may have another ending, as in a converted copy
+    path: str  # relative to the root; the ending of the file may differ, as in a converted copy
     source: str  # the recording that it is cut from
     fold: int  # as published, from 1
     label: str
 
 
 class Excerpts(Corpus):
-    """A table under `root` names each excerpt with its class, its published fold and its source.
+    """Excerpts that a table under `root` lists, each with its class, its published fold and its source.
 
-    Excerpts of one source sound alike, so the source is their `Clip.speaker`. A few sources lie in two published folds;
-    these are a `Clip.speaker` for each, such as "180937 (fold 9)". The class is the label "class". Rows whose file is
-    not there are clips all the same, which the cache skips and lists.
+    Excerpts of one source sound alike, so the source is their `Clip.speaker`. A few sources lie in two published folds.
+    They become one `Clip.speaker` for each fold, such as "180937 (fold 9)". The class is the label "class". Rows whose
+    file does not exist are clips, too; the cache skips and lists them.
 
     Args:
         root: the folder that holds the table and the recordings.
-        random_split: as some publications do, draw a share of the clips at random, of each class as many, whichever
-            source they are cut from (which is then the label "source"): each clip is its own `Clip.speaker`, folds are
-            made of these, and the one that is tested validates, too. Clips of one source stand on both sides, so that
-            accuracies say little of sounds from elsewhere.
+        random_split: make folds of random clips, balanced over the classes, as some publications do. Each clip is its
+            own `Clip.speaker`, its source is the label "source", and the test fold also validates. Clips of one source
+            are then in training and in test, so that accuracies say little about other sources.
 
     Attributes:
-        name: of the corpus.
-        home: where a copy is to be had.
+        name: the corpus, for messages.
+        home: where users find a copy, for messages.
         table: path of the table under `root`.
-        columns: of the table: the file's name, the source, the fold and the class.
-        folds: how many are published.
+        columns: the table's columns with the file name, the source, the fold and the class.
+        folds: the number of published folds.
     """
 
     unit = "source"
@@ -66,21 +65,21 @@ class Excerpts(Corpus):
 
     @abstractmethod
     def folder(self, fold: int) -> str:
-        """Where the recordings of a published fold are, relative to `root`."""
+        """The folder of a published fold's recordings, relative to `root`."""
 
     def includes(self, row: dict[str, str]) -> bool:
-        """Whether a row of the table, column -> cell, is wanted."""
+        """Whether the corpus includes a row of the table, column -> cell."""
         return True
 
     def clips(self) -> list[Clip]:
-        """See `Corpus.clips`; sorted by path. Raises Mistake also where the table is not what it should be."""
+        """See `Corpus.clips`; sorted by path. Also raises a Mistake if the table has another format."""
         excerpts, unwanted = self._excerpts()
         files = self._files()
-        known, by_stem = set(files), {_stem(path): path for path in reversed(files)}
+        existing, by_stem = set(files), {_stem(path): path for path in reversed(files)}
         named = {_stem(excerpt.path) for excerpt in [*excerpts, *unwanted]}
         unnamed = [path for path in files if _stem(path) not in named]
         warn_of_left_out(unnamed, len(files), f"under data.root are not named in {self.table}")
-        paths = [e.path if e.path in known else by_stem.get(_stem(e.path), e.path) for e in excerpts]
+        paths = [e.path if e.path in existing else by_stem.get(_stem(e.path), e.path) for e in excerpts]
         speakers = _speakers(excerpts)
         parts = zip(paths, speakers, excerpts, strict=True)
         clips = (
@@ -92,7 +91,7 @@ class Excerpts(Corpus):
         return sorted(clips, key=lambda clip: clip.path)
 
     def published_folds(self, task: str) -> list[list[str]] | None:
-        """Sources of each published fold, the same for every task; none where the table has no row of a fold."""
+        """Sources of each published fold, the same for every task; an empty list if the table has no row of a fold."""
         if self.random_split:
             return None
         excerpts, _ = self._excerpts()
@@ -106,7 +105,7 @@ class Excerpts(Corpus):
         return re.sub(r" \(fold \d+\)$", "", speaker)
 
     def _excerpts(self) -> tuple[list[Excerpt], list[Excerpt]]:
-        """The rows that are wanted, and the others."""
+        """Reads the table: the excerpts that the corpus includes, and the others."""
         if not os.path.isfile(self.root / self.table):
             raise Mistake(
                 f"there is no readable {self.table} under data.root={self.root}: point data.root to {self.home}; "
@@ -143,7 +142,7 @@ class Excerpts(Corpus):
             try:
                 names = os.listdir(self.root / folder)
             except FileNotFoundError:
-                continue  # somebody kept some of the folds
+                continue  # the user has kept only some of the folds
             except OSError as error:
                 raise Mistake(f"data.root={self.root} cannot be read: {folder}: {error.strerror}.") from error
             recordings = [n for n in names if not n.startswith(".") and os.path.splitext(n)[1].lower() in ENDINGS]
@@ -161,7 +160,7 @@ def _stem(path: str) -> str:
 
 
 def _speakers(excerpts: list[Excerpt]) -> list[str]:
-    """Of each excerpt its `Clip.speaker`."""
+    """The `Clip.speaker` of each excerpt."""
     folds = defaultdict(set)
     for excerpt in excerpts:
         folds[excerpt.source].add(excerpt.fold)

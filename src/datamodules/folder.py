@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 PATTERN_SECONDS, PATTERN_SECONDS_EACH = 5.0, 1e-4  # a pattern takes some microseconds for each path
 
-# other names of the column `speaker`; the third is Common Voice's
+# names of the column `speaker`; the third is Common Voice's
 SPEAKER_COLUMNS = ("speaker", "speaker_id", "client_id", "spk", "spk_id", "speakerid")
 SEXES = {
     **dict.fromkeys(("m", "male", "man", "men", "boy", "male_masculine"), "male"),
@@ -40,23 +40,21 @@ class Folder(Corpus):
 
     Args:
         root: the folder.
-        pattern: a regular expression searched in each file's path under `root` (forward slashes, accents composed with
-            their letters). Its named groups are labels: "digit", "sex", any other, and "speaker". Files that it does
-            not match are left out.
-        csv: instead, a table with a column "path" (under `root`; it may have another of `PATH_COLUMNS`' names), one
-            column per label, and "speaker" where known. Empty cells are unknown. With neither, the folder in which a
-            recording lies is its "label".
-        speakers: what is known of each speaker, see `labels_of_speakers`; where names or table say otherwise of a
-            recording, they count.
+        pattern: a regular expression that is searched in each file's path under `root` (forward slashes, composed
+            accents). Its named groups are labels ("digit", "sex" or any other), and "speaker". Files that it does not
+            match are left out.
+        csv: a table instead, with a column "path" (under `root`; all `PATH_COLUMNS` are allowed), one column per label,
+            and "speaker" if it is known. Empty cells are unknown values. Without pattern and table, the name of a
+            recording's folder is its "label".
+        speakers: labels of the speakers, see `labels_of_speakers`; labels of a recording itself take precedence.
 
-    The tables' own paths are taken from the working directory, or else from `root`.
+    The path of a table is relative to the working directory, or else to `root`.
 
-    Sexes are written as male and female, whether given as m, male, man, men, boy or as f, female, woman, women,
-    girl, w, in capitals or not; a column "gender" serves, too. A recording without a speaker counts as a speaker of its
-    own.
+    Sexes become male and female: m, male, man, men, boy and f, female, woman, women, girl, w are understood, in
+    capitals or not, also in a column "gender". A recording without a speaker counts as a speaker of its own.
     """
 
-    option = "data.root"  # that names the folder, for messages
+    option = "data.root"  # the option that names the folder, for messages
 
     def __init__(
         self,
@@ -70,7 +68,7 @@ class Folder(Corpus):
         self.csv = csv
         self.speakers = speakers
         self.blank: set[str] = set()  # columns of the table that have an empty cell
-        self.repeated: set[str] = set()  # names that several columns of the table have: none of them is a label
+        self.repeated: set[str] = set()  # names that several columns of the table share: these are no labels
         self._names_parts = False  # whether the table's rows are parts of recordings
 
     def where_labels_are_named(self, label: str) -> str:
@@ -109,42 +107,42 @@ class Folder(Corpus):
         alone = sum(not row.get("speaker") for row in rows.values())
         if alone:
             log.warning(
-                "%d of %d recordings name no speaker (a column or group `speaker`) and count as a speaker each:"
-                " folds may share voices",
+                "%d of %d recordings name no speaker (a column or group `speaker`) and count as one speaker each:"
+                " folds may share voices.",
                 alone,
                 len(rows),
             )
         return [_clip(path, row) for path, row in sorted(rows.items())]
 
     def identity(self) -> dict[str, object]:
-        """With the labels' source, which decides what recordings count: two choices of one folder do not mix."""
+        """See `Corpus.identity`; the source of the labels is part of it, as it decides which recordings are used."""
         return {**super().identity(), "pattern": self.pattern, "csv": str(self.csv)}
 
     def _with_speakers(self, rows: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
-        """Path -> label -> value, with what is known of the recordings' speakers."""
+        """Adds the labels of the speakers: path -> label -> value."""
         people = labels_of_speakers(self._table_path(self.speakers), "data.speakers")
         named = {row["speaker"] for row in rows.values() if row.get("speaker")}
         unknown = sorted(named - people.keys())
         if unknown and len(unknown) == len(named):
-            there, here = (", ".join(map(shortened, sorted(some)[:3])) for some in (people, named))
+            in_table, in_names = (", ".join(map(shortened, sorted(names)[:3])) for names in (people, named))
             raise Mistake(
-                f"data.speakers={self.speakers} knows none of the recordings' {len(named)} speakers: it calls them "
-                f"{there or 'nothing'}, and the recordings {here}; write them alike, there or in what data.pattern or "
-                "data.csv takes for the speaker."
+                f"data.speakers={self.speakers} lists none of the recordings' {len(named)} speakers: its speakers are "
+                f"{in_table or 'none'}, those of the recordings {in_names}; make data.pattern or data.csv "
+                "name them alike, or change the table."
             )
         if unknown:
             examples = ", ".join(map(shortened, unknown[:20])) + (", …" if len(unknown) > 20 else "")
-            log.warning("data.speakers=%s does not know of %s", self.speakers, examples)
+            log.warning("data.speakers=%s does not list %s.", self.speakers, examples)
         return {path: {**people.get(row.get("speaker", ""), {}), **row} for path, row in rows.items()}
 
     def _from_names(self, files: list[str], pattern: re.Pattern[str]) -> dict[str, dict[str, str]]:
-        """Path -> label -> value, of the files that the pattern matches."""
+        """Path -> label -> value, for the files that the pattern matches."""
         try:
             with seconds_at_most(PATTERN_SECONDS + PATTERN_SECONDS_EACH * len(files), "data.pattern"):
                 matches = {path: match for path in files if (match := pattern.search(composed(path)))}
         except TooMuch:
             raise Mistake(
-                f"data.pattern={shown(pattern.pattern, 200)} takes for ever to search: repeat nothing that repeats."
+                f"data.pattern={shown(pattern.pattern, 200)} takes too long to search: repeat no part that repeats."
             ) from None
         if not matches:
             raise Mistake(
@@ -157,14 +155,14 @@ class Folder(Corpus):
         return rows
 
     def _from_folders(self, files: list[str]) -> dict[str, dict[str, str]]:
-        """Path -> label -> value, of the files that lie in a folder per class."""
+        """Path -> label -> value, for the files that lie in the folder of a class."""
         rows = labels_of_folders(files)
         warn_of_left_out([path for path in files if path not in rows], len(files), "lie in no folder of a class")
         warn_of_folders(list(rows), self.root)
         return rows
 
     def _from_table(self, files: list[str]) -> dict[str, dict[str, str]]:
-        """Path -> label -> value, of the files that the table names."""
+        """Path -> label -> value, for the files that the table names."""
         rows: dict[str, dict[str, str]] = {}
         repeated, pathless = [], 0
         path_of = {composed(path): path for path in sorted(files, key=lambda path: path == composed(path))}
@@ -187,8 +185,8 @@ class Folder(Corpus):
             )
         if pathless:
             log.warning("%d rows of data.csv have labels and no path, and are left out.", pathless)
-        known = set(files) | {path for path in rows.keys() - set(files) if _lies_under(self.root, path)}
-        missing = sorted(rows.keys() - known)
+        existing = set(files) | {path for path in rows.keys() - set(files) if _lies_under(self.root, path)}
+        missing = sorted(rows.keys() - existing)
         if len(missing) == len(rows):
             if not rows:
                 raise Mistake(f"data.csv={self.csv} has no rows below its first line.")
@@ -199,15 +197,15 @@ class Folder(Corpus):
             )
         warn_of_left_out(missing, len(rows), "in data.csv are not there")
         warn_of_left_out([path for path in files if path not in rows], len(files), "are not in data.csv")
-        return {path: labels for path, labels in rows.items() if path in known}
+        return {path: labels for path, labels in rows.items() if path in existing}
 
     def _rows(self, path: Path) -> list[dict[str, str]]:
-        """Column -> cell of the table's rows, without the columns that share a name."""
+        """Reads the table's rows, column -> cell, without the columns that share a name."""
         columns, rows = read_table(path, f"data.csv={path}")
         named = path_column(columns)
         self._names_parts = names_parts(columns)
         if named is None and self._names_parts:
-            raise Mistake(f"data.csv={path} names beginnings and ends and no column 'path': {NO_PARTS}.")
+            raise Mistake(f"data.csv={path} has columns of beginnings and ends, and no column 'path': {NO_PARTS}.")
         if named is None or len(columns) < 2:
             raise Mistake(f"data.csv={path} needs a column 'path' and a column per label; it has {names_of(columns)}.")
         speaker = next((name for name in SPEAKER_COLUMNS if name in columns), "speaker")
@@ -216,10 +214,10 @@ class Folder(Corpus):
         for name in sorted(self.repeated & {named, speaker}):
             raise Mistake(f"data.csv={path} has several columns {name}: keep one of them.")
         if named != "path":
-            log.info("the column %s of data.csv=%s is taken for the path", named, path)
+            log.info("the column %s of data.csv=%s is taken for the path.", named, path)
             rows = [{"path": row[named], **{name: cell for name, cell in row.items() if name != named}} for row in rows]
         if speaker in columns and speaker != "speaker":
-            log.info("the column %s of data.csv=%s is taken for the speaker", speaker, path)
+            log.info("the column %s of data.csv=%s is taken for the speaker.", speaker, path)
             rows = [{**row, "speaker": row[speaker]} for row in rows]
         return [{name: cell for name, cell in row.items() if name not in self.repeated} for row in rows]
 
@@ -229,12 +227,12 @@ class Folder(Corpus):
 
 
 def _lies_under(root: Path, path: str) -> bool:
-    """Whether a file whose ending is none of a recording's is there, as whoever wrote the table knows."""
+    """Whether a file exists under `root`; the table may name recordings with an unusual ending."""
     return not path.startswith(("/", "..")) and os.path.isfile(root / path)
 
 
 def warn_of_left_out(paths: list[str], count: int, why: str) -> None:
-    """Says how many of all recordings are left out, and why."""
+    """Warns of recordings that are left out; `why` is the predicate of the message."""
     if paths:
         log.warning("%d of %d recordings %s and are left out, such as %s", len(paths), count, why, shortened(paths[0]))
 

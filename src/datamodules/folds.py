@@ -1,8 +1,8 @@
-"""Which speakers train, validate and test: never the same ones.
+"""Divides speakers into those that train, validate and test.
 
 Fold f tests on group f of speakers, validates on the group before it (modulo the number of groups) and trains on the
-rest, as in the published folds of AudioMNIST; or it validates on the group after it, or on the one that it tests on,
-where the corpus says so. Where clips are cut from longer recordings, those are what is called speakers here.
+rest, as in the published folds of AudioMNIST. A corpus may let the next group or the test group validate instead, see
+`Corpus.validates`. If clips are cut from longer recordings, "speaker" means the recording here.
 """
 
 import logging
@@ -19,8 +19,8 @@ from auscult.mistake import Mistake, NoSuchFold, TooFewSpeakers
 
 log = logging.getLogger(__name__)
 
-LEAST_SPEAKERS = 3  # of a class: one each to train, validate and test
-ATTEMPTS = 10  # at groups that all hold every class
+LEAST_SPEAKERS = 3  # per class: one each to train, validate and test
+ATTEMPTS = 10  # to make groups that all have every class
 
 
 class Split(NamedTuple):
@@ -44,16 +44,16 @@ def split(
     first_fold: int = 0,
     undivided: Callable[[str], str] = str,
 ) -> Split:
-    """One fold of the clips that carry `label`. The arguments are `speaker_groups`' own, `fold` from 0, and `Corpus`'s.
+    """Splits the clips that have `label`. `fold` counts from 0; for other arguments see `speaker_groups` and `Corpus`.
 
-    Published folds are tested as they are. Where a recording is in the one that is tested and in others, its clips in
-    those take no part; likewise those in training folds of a recording that validates.
+    Published test folds stay as they are. If a recording is in several folds, it stays only in the most important one:
+    test before validation before training. Its clips in the others are left out.
 
     Raises:
         NoSuchFold: `fold` is not one of the groups.
         Mistake: too few speakers (see `speaker_groups`), or too few clips left for the fold.
     """
-    with unsaid():  # first: to make the groups takes a while
+    with unsaid():  # checks the fold first, as making the groups takes a while
         pool = _pool(clips, label, balance, seed)
         last = (_possible_folds(pool, label, folds, unit) if published is None else len(published)) - 1
     if not 0 <= fold <= last:
@@ -75,8 +75,8 @@ def split(
     if len(out := np.flatnonzero((group >= 0) & ~test & ~validation & ~train)):
         names = ", ".join(sorted(set(whole[out])))
         log.info(
-            "fold=%d leaves out %d clips of training or validation folds: the %ss %s, of which they are, lie in the"
-            " tested or validating fold, too", fold, len(out), unit, names,
+            "fold=%d leaves out %d clips of the %ss %s in training or validation folds: these are also in the tested or"
+            " validating fold.", fold, len(out), unit, names,
         )  # fmt: skip
     result = Split(*(np.flatnonzero(part) for part in (train, validation, test)))
     _check(result, clips, label, fold)
@@ -84,7 +84,7 @@ def split(
 
 
 def split_of(clips: Sequence[Clip], label: str, speakers: Mapping[str, Sequence[str]]) -> Split:
-    """The clips that carry `label`, of the given speakers: {"train": ..., "validation": ..., "test": ...}."""
+    """Splits the clips that have `label` by speakers: {"train": ..., "validation": ..., "test": ...}."""
     parts = [set(speakers[name]) for name in ("train", "validation", "test")]
     positions = [[i for i, clip in enumerate(clips) if label in clip.labels and clip.speaker in part] for part in parts]
     return Split(*(np.array(part, np.int64) for part in positions))
@@ -99,18 +99,18 @@ def speaker_groups(
     seed: int = 0,
     unit: str = "speaker",
 ) -> list[list[str]]:
-    """The test speakers of each fold: published ones, or groups alike in their labels and sexes.
+    """The test speakers of each fold: published ones, or groups with similar labels and sexes.
 
     Args:
-        clips: in any order; those without `label` do not count.
-        folds: how many groups to make; fewer are made where a class has fewer speakers.
-        published: test speakers of each fold, taken as they are (`folds`, `balance` and `seed` do not matter).
-        balance: take equally many speakers of each class, the others staying out of all folds.
-        seed: of the choice of speakers and of the groups.
+        clips: in any order; clips without `label` do not count.
+        folds: number of groups; there are fewer if a class has fewer speakers.
+        published: test speakers of each fold, taken as they are (`folds`, `balance` and `seed` are ignored).
+        balance: take equally many speakers of each class, and leave the others out of all folds.
+        seed: decides the choice of speakers and the groups.
         unit: what speakers are called in messages, see `Corpus.unit`.
 
     Raises:
-        Mistake: a class with fewer than three speakers (TooFewSpeakers), fewer than two classes, or fewer than three
+        Mistake: a class has fewer than three speakers (TooFewSpeakers), or there are fewer than two classes or three
             folds.
     """
     if published is not None:
@@ -132,7 +132,7 @@ def speaker_groups(
 
 
 def _pool(clips: Sequence[Clip], label: str, balance: bool, seed: int) -> list[Clip]:
-    """The clips that folds are made of, in an order of their own."""
+    """The clips that folds are made of, sorted by speaker and path."""
     pool = sorted((c for c in clips if label in c.labels), key=lambda clip: (clip.speaker, clip.path))
     if not balance:
         return pool
@@ -145,7 +145,7 @@ def _say_what_balance_leaves_out(clips: Sequence[Clip], pool: list[Clip], label:
     out = [clip for clip in clips if label in clip.labels and clip.speaker not in kept]
     if out:
         log.warning(
-            "%d clips of %d %ss take no part, so that each %s has as many %ss (task.balance=false takes them in)",
+            "%d clips of %d %ss are left out, so that each %s has equally many %ss (task.balance=false keeps them).",
             len(out), len({clip.speaker for clip in out}), unit, label, unit,
         )  # fmt: skip
 
@@ -180,7 +180,7 @@ def _possible_folds(pool: list[Clip], label: str, folds: int, unit: str) -> int:
             sorted(name for name, speakers in speakers_of.items() if len(speakers) < LEAST_SPEAKERS),
         )
     if fewest < folds:
-        log.warning("%d folds instead of %d: %s '%s' has %d %ss", fewest, folds, label, rarest, fewest, unit)
+        log.warning("%d folds instead of %d: %s '%s' has %d %ss.", fewest, folds, label, rarest, fewest, unit)
     return min(folds, fewest)
 
 
@@ -194,19 +194,19 @@ def _stratified_groups(pool: list[Clip], label: str, count: int, seed: int) -> l
     else:
         folds = StratifiedGroupKFold(count, shuffle=True, random_state=seed).split(pool, strata, speakers)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The least populated class")  # such strata are spread all the same
+        warnings.filterwarnings("ignore", message="The least populated class")  # such strata are spread, too
         return [sorted(set(speakers[test].tolist())) for _, test in folds]
 
 
 def _coverage(groups: list[list[str]], pool: list[Clip], label: str) -> int:
-    """How many pairs of a group and a class there are clips of."""
+    """The number of pairs of a group and a class that have clips."""
     group_of = {speaker: number for number, group in enumerate(groups) for speaker in group}
     return len({(group_of[clip.speaker], clip.labels[label]) for clip in pool})
 
 
 def _check_published(group: np.ndarray, count: int, fold: int, validation_fold: int, first_fold: int) -> None:
     test, validation = fold + first_fold, validation_fold + first_fold
-    if first_fold:  # two ways to count are easily mixed up
+    if first_fold:  # the two ways to count are easily mixed up
         log.info("fold=%d tests on the published fold %d, validates on %d", fold, test, validation)
     missing = [number + first_fold for number in range(count) if not (group == number).any()]
     if len(missing) == count:
@@ -215,11 +215,12 @@ def _check_published(group: np.ndarray, count: int, fold: int, validation_fold: 
     if test in missing or validation in missing:
         raise Mistake(
             f"too few clips are left for fold={fold}: it tests on the published fold {test} and validates on "
-            f"{validation}, and under data.root is nothing of the published {named}; fetch the rest of the corpus, or "
+            f"{validation}, and data.root has no clips of the published {named}; fetch the rest of the corpus, or "
             "choose another fold."
         )
     if missing:
-        log.warning("nothing of the published %s is under data.root: training goes without", named)
+        them = "them" if len(missing) > 1 else "it"
+        log.warning("data.root has no clips of the published %s: training does without %s.", named, them)
 
 
 def _check(result: Split, clips: Sequence[Clip], label: str, fold: int) -> None:
@@ -235,12 +236,12 @@ def _check(result: Split, clips: Sequence[Clip], label: str, fold: int) -> None:
                 "choose another fold or task."
             )
         if missing:
-            log.warning("fold %d: %s has no clips of %s %s", fold, name, label, ", ".join(missing))
+            log.warning("fold %d: %s has no clips of %s %s.", fold, name, label, ", ".join(missing))
 
 
 @contextmanager
 def unsaid() -> Iterator[None]:
-    """What a division has to say is left for the next one, of the clips that can be used."""
+    """Silences what a division logs; the next division, with the clips that can be used, logs it."""
     before, log.disabled = log.disabled, True
     try:
         yield

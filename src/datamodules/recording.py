@@ -1,4 +1,4 @@
-"""From a recording as it was made to the clip that networks are given: mono, centred, trimmed, 16 bit."""
+"""Prepares recordings as clips for the networks: mono, centred, trimmed, 16 bit."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -9,7 +9,7 @@ from threading import Event
 import numpy as np
 
 from auscult.datamodules.audio.audio_file import BLOCK, UNREADABLE, AudioFile, BadRecording
-from auscult.datamodules.audio.audio_file import read_whole as read_whole  # both are asked for here, too
+from auscult.datamodules.audio.audio_file import read_whole as read_whole  # imported from here, too
 from auscult.datamodules.audio.energy import Part, loud_part, loudest_window, peak_of, with_energy
 from auscult.datamodules.audio.filters import FULL_SCALE, highpassed, mono_at_rate, mono_of
 from auscult.datamodules.audio.truncation import is_truncated as is_truncated
@@ -17,12 +17,10 @@ from auscult.datamodules.clips import Clip, Corpus
 from auscult.datamodules.published import TooLong, check_length, resampled
 from auscult.mistake import Mistake
 
-SOFT = 2.0**-8  # of full scale, -48 dB: of a louder clip, 16 bits leave at least eight to its peak
+SOFT = 2.0**-8  # of full scale, -48 dB: the peak of a louder clip keeps at least eight of the 16 bits
 SILENT = 2.0**-24  # of full scale, -144 dB: half a step of 24 bits
-LOWEST_RATE, HIGHEST_RATE = 100, 10**7  # hertz, of recordings: others are damage, or take long to resample
-FRAME_SECONDS, HOP_SECONDS = 0.025, 0.010  # of the energies that trimming compares
-
-
+LOWEST_RATE, HIGHEST_RATE = 100, 10**7  # hertz, of recordings: other rates are damage, or take long to resample
+FRAME_SECONDS, HOP_SECONDS = 0.025, 0.010  # of the frames whose energy trimming compares
 MOST_SAMPLES = 2e7  # of a clip: seven minutes at 48 kHz
 
 
@@ -31,16 +29,16 @@ class ClipSettings:
     """How recordings become clips (`data.clip` in the configuration).
 
     Raises:
-        Mistake: a value that no recording could satisfy.
+        Mistake: a value is out of range.
     """
 
     sample_rate: int = 8000  # hertz
-    seconds: float = 1.0  # longest clip; longer ones are cut around their energy
-    highpass_hz: float | None = 60.0  # removes hum and handling noise; None leaves it in
-    trim_db: float | None = 25.0  # edges this far under the loudest frame are cut off; None keeps them
+    seconds: float = 1.0  # of the longest clip; longer ones are cut to the part with most energy
+    highpass_hz: float | None = 60.0  # removes hum and handling noise below; None: no filter
+    trim_db: float | None = 25.0  # edges this far below the loudest frame are cut off; None keeps them
     min_seconds: float = 0.05  # shorter clips are bad recordings
-    preparation: str = "cleaned"  # "published": as AudioMNIST's recordings were, see `published.py`
-    short: str = "pad"  # clips under `seconds`: embedded in silence when they are read, or "repeat": until full
+    preparation: str = "cleaned"  # or "published", as AudioMNIST's authors did, see `published.py`
+    short: str = "pad"  # shorter clips are embedded in silence when they are read; "repeat": repeated until full
 
     def __post_init__(self) -> None:
         if self.sample_rate < 100:
@@ -79,33 +77,33 @@ class ClipSettings:
 class Prepared:
     """A clip ready for the cache."""
 
-    samples: np.ndarray  # (L,) int16, L at most seconds * sample_rate, and just that where clips are repeated
+    samples: np.ndarray  # (L,) int16; L is at most seconds * sample_rate, and exactly that if clips are repeated
     start: int  # where the kept part begins in the recording, in samples at the clip's own rate
-    cut: bool  # whether the recording was too long, even when trimmed
-    left: float = 1.0  # of the recording's power, mean removed: the share that resampling and high-pass have left
+    cut: bool  # whether the recording was too long even after trimming
+    left: float = 1.0  # share of the recording's power, without its mean, after resampling and high-pass
 
 
 def load(corpus: Corpus, clip: Clip, settings: ClipSettings, stopped: Event | None = None) -> Prepared:
     """Reads and prepares one recording.
 
     Args:
-        stopped: is set, by another thread, when the clip is not wanted any more.
+        stopped: another thread sets this when it does not need the clip any more.
 
     Raises:
-        BadRecording: see `prepare`; also where there is no file, no audio in it, or only a part of it.
-        Mistake: it is longer than clips can be under data.clip.preparation=published, where that is an error.
+        BadRecording: see `prepare`; also if there is no file, or it is no audio or truncated.
+        Mistake: the recording is longer than a clip under data.clip.preparation=published.
     """
     try:
         return _load(corpus, clip, settings, stopped)
     except TooLong as error:
         raise Mistake(
-            f"data.clip.preparation=published ends where a recording is longer than a clip, and {clip.path} is"
-            f" ({error} s): shorten it or leave it out, or choose data.clip.preparation=cleaned, which cuts it."
+            f"data.clip.preparation=published refuses recordings that are longer than a clip, and {clip.path} is"
+            f" ({error} s): shorten it or leave it out, or say data.clip.preparation=cleaned, which cuts it."
         ) from error
 
 
 def _load(corpus: Corpus, clip: Clip, settings: ClipSettings, stopped: Event | None) -> Prepared:
-    # A corpus that does not read files knows best what it returns.
+    # A corpus with its own `read` may not read files.
     if type(corpus).read is not Corpus.read:
         try:
             return prepare(*corpus.read(clip), settings)
@@ -120,29 +118,29 @@ def _load(corpus: Corpus, clip: Clip, settings: ClipSettings, stopped: Event | N
 
 
 def prepare(samples: np.ndarray, rate: int, settings: ClipSettings) -> Prepared:
-    """A recording's samples, (frames, channels), float32 in [-1, 1] or int16, made into a clip.
+    """Makes a clip from a recording's samples, (frames, channels), float32 in [-1, 1] or int16.
 
-    Channels are averaged, or, where they cancel each other, the loudest is taken. The mean is removed: many
-    recordings have an offset far above the quietest parts of their words, and nothing could be trimmed. Levels are
-    kept, except where a peak would not fit into 16 bits, or is so soft (under -48 dB) that little of it would be left:
-    such a clip is raised by a power of two. A clip that is repeated begins again right after its last sample, and its
-    last turn ends where it is full.
+    Channels are averaged; if they cancel each other, the loudest one is taken. The mean is removed: many recordings
+    have an offset far above the quietest parts of their words, which would prevent trimming. Levels are kept, with two
+    exceptions: a clip whose peak does not fit into 16 bits is scaled down, and a clip whose peak is so soft (under
+    -48 dB) that few bits would be left is raised by a power of two. A repeated clip begins again right after its last
+    sample; its last repetition ends where the clip is full.
 
     With `preparation="published"`, the mean stays and another resampler is used, see `published.py`. Rounding to 16
     bits, which the original did not do, changes a sample by half a step at most.
 
     Raises:
-        BadRecording: empty, not finite, silent, too short after trimming, or of a rate that nobody records at; also
-            `TooLong` where nothing is cut.
+        BadRecording: the recording is empty, not finite, silent, too short after trimming, or has an impossible rate;
+            `TooLong`, with "published".
     """
     return _prepare(lambda: iter([samples]), rate, settings)
 
 
 def _prepare(blocks: Callable[[], Iterator[np.ndarray]], rate: int, settings: ClipSettings) -> Prepared:
-    """See `prepare`; of a recording that may be longer than memory.
+    """See `prepare`; the recording may be longer than memory.
 
     Args:
-        blocks: gives the recording's samples in blocks, from its beginning whenever it is called.
+        blocks: returns the recording's samples in blocks, each time from the beginning.
     """
     if not LOWEST_RATE <= rate <= HIGHEST_RATE:
         raise BadRecording(f"not audio: a sample rate of {rate} Hz")
@@ -154,11 +152,11 @@ def _prepare(blocks: Callable[[], Iterator[np.ndarray]], rate: int, settings: Cl
         centred = mono_at_rate(blocks(), channel, mean, rate, settings.sample_rate)
         return with_energy(highpassed(centred, settings.sample_rate, settings.highpass_hz))
 
-    kept = list(parts()) if frames * settings.sample_rate <= BLOCK * rate else None  # short ones are filtered once
+    kept = list(parts()) if frames * settings.sample_rate <= BLOCK * rate else None  # filters short ones only once
     frame, hop = (round(seconds * settings.sample_rate) for seconds in (FRAME_SECONDS, HOP_SECONDS))
     start, stop, peak, left = loud_part(kept or parts(), frame, hop, settings.trim_db)
     _check_peak(peak)
-    # not a part of a sample more: what lasts just so long may have been rounded down by the resampler
+    # rounded down, as the resampler may have rounded down the length of a recording that is just long enough
     if stop - start < math.floor(settings.min_seconds * settings.sample_rate):
         raise BadRecording(f"too short: under {settings.min_seconds:g} s of sound")
     longest = round(settings.seconds * settings.sample_rate)
@@ -186,20 +184,22 @@ def _prepare_as_published(
 
 
 def _check_peak(peak: float) -> None:
-    if not math.isfinite(peak):  # floats near their largest, which the resampler adds up
+    if not math.isfinite(peak):  # the resampler's sums of nearly the largest floats overflow
         raise BadRecording("not finite: samples as large as can be")
     if peak < SILENT:
         raise BadRecording("silent")
 
 
 def _measured(blocks: Iterator[np.ndarray]) -> tuple[int, float, int | None, float]:
-    """How many frames there are, the mean of all, and the channel to take where their average is none of the sound.
+    """Measures a recording before it is prepared.
 
-    Also the mean power without that mean, of full scale.
+    Returns:
+        The number of frames; the mean of the samples; the channel to take if channels cancel each other, else None; the
+        mean power without that mean, relative to full scale.
     """
     frames = 0
-    sums = squares = np.zeros(1)  # of the average, then of each channel
-    with np.errstate(invalid="ignore", over="ignore"):  # infinities of both signs
+    sums = squares = np.zeros(1)  # of the channels' average, then of each channel
+    with np.errstate(invalid="ignore", over="ignore"):  # sums of infinities of both signs
         for block in blocks:
             if block.size:
                 frames += len(block)
@@ -216,8 +216,8 @@ def _measured(blocks: Iterator[np.ndarray]) -> tuple[int, float, int | None, flo
     if len(sums) == 1:
         return frames, sums[0] / frames, None, energies[0] / scale
     count = len(energies) - 1
-    # of channels that have nothing in common, the average has one part in `count` of their energy; of those of a
-    # balanced line, wired to two channels, or with the poles of one swapped, it has nearly nothing
+    # The average of unrelated channels has 1 / count of their energy. It has nearly none if the two poles of a balanced
+    # line are two channels, or if the poles of one channel are swapped.
     cancelled = energies[0] < energies[1:].mean() / (10 * count)
     channel = int(np.argmax(energies[1:])) if cancelled else None
     taken = 0 if channel is None else channel + 1

@@ -1,4 +1,4 @@
-"""The clips that are explained: a checkpoint's test clips, or recordings of one's own."""
+"""The clips that are explained: a checkpoint's test clips, or the user's own recordings."""
 
 import logging
 import re
@@ -26,14 +26,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Source:
-    """N clips, a row each.
+    """N clips, and their waveforms in the same order.
 
     Args:
-        dataset: their waveforms, by row.
-        clips: N of them.
+        dataset: the waveforms.
+        clips: the N clips.
         skipped: path and reason of each recording that could not be used.
         unit: what a clip's `speaker` is called in its corpus.
-        cues: where the cues of a clip lie, if its corpus knows.
+        cues: returns where the cues of a clip lie, if its corpus has such a function.
     """
 
     dataset: ClipDataset
@@ -44,15 +44,15 @@ class Source:
 
     @property
     def labels(self) -> np.ndarray:
-        """(N,) int64, class of each; -1 where it is not known."""
+        """(N,) int64, the class of each clip; -1 if it is unknown."""
         return self.dataset.labels
 
 
 class Recordings(Corpus):
-    """One recording, or all below a folder, of which nothing is known.
+    """One recording, or all recordings below a folder, without labels.
 
     Raises:
-        Mistake: there is nothing at `path`.
+        Mistake: `path` does not exist.
     """
 
     def __init__(self, path: Path) -> None:
@@ -68,7 +68,7 @@ class Recordings(Corpus):
 
 
 class LabelledRecordings(Folder):
-    """All below a folder, with labels from a pattern or a table."""
+    """All recordings below a folder, with labels from a pattern or a table."""
 
     option = "input"
 
@@ -87,20 +87,20 @@ def recordings(
     seed: int,
     trained_on: Collection[str] = (),
 ) -> Source:
-    """Recordings of one's own, each as the network's own clips were prepared, in the middle of its frame.
+    """Prepares the user's recordings like the network's own clips; each lies in the middle of its frame.
 
     Args:
         path: a file or a folder.
-        config: the checkpoint's.
-        classes: the checkpoint's.
-        data: `csv`, `pattern` and `speakers` label the recordings, if they are given; `cache_dir` is where prepared
-            ones are kept.
-        limit: take only so many, drawn at random.
-        seed: of the draw.
-        trained_on: the checkpoint's own speakers.
+        config: the checkpoint's configuration.
+        classes: the checkpoint's classes.
+        data: options: `csv`, `pattern` and `speakers` label the recordings, unless they are None; `cache_dir` is the
+            folder of the caches.
+        limit: use only so many recordings, drawn at random.
+        seed: decides which ones are drawn.
+        trained_on: the checkpoint's training speakers.
 
     Raises:
-        Mistake: nothing there, or nothing that can be used.
+        Mistake: there are no recordings, or none can be used.
     """
     labelled = data["csv"] is not None or data["pattern"] is not None
     corpus = LabelledRecordings(Path(path), data) if labelled else Recordings(Path(path))
@@ -115,7 +115,7 @@ def recordings(
         named = [clip.speaker if label == "speaker" else clip.labels.get(label, "") for clip in clips]
         numbers = np.array([classes.index(name) if name in classes else -1 for name in named], np.int64)
         _require_labels(numbers, named, label, classes)
-        if label != "speaker":  # who is to be told by the voice has to be known
+        if label != "speaker":  # speakers that the network shall recognise must be in its training
             _warn_of_known_speakers(clips, trained_on)
     members = limited(np.flatnonzero(numbers >= 0) if labelled else np.arange(len(clips)), limit, seed)
     length = round(settings.seconds * settings.sample_rate)
@@ -124,7 +124,7 @@ def recordings(
 
 
 def _say_what_labels(clips: list[Clip], label: str, classes: list[str]) -> None:
-    """Says how most recordings could be tested: where they lie in folders that are called as the classes."""
+    """Warns if most recordings lie in folders with the names of classes, and no pattern takes these as labels."""
     if not label.isidentifier():
         return
     for pattern in (INNERMOST.format(label), f"^{FOLDER.format(label)}"):
@@ -132,34 +132,34 @@ def _say_what_labels(clips: list[Clip], label: str, classes: list[str]) -> None:
         named = [SEXES.get(match[1].lower(), match[1]) if label == "sex" else match[1] for match in matches]
         if 2 * sum(name in classes for name in named) > len(clips):
             log.warning(
-                "the folders of the recordings are called as the checkpoint's classes, and nothing is tested:"
-                " 'data.pattern=%s' takes them for the %s of each.", pattern, label,
+                "the recordings lie in folders with the names of the checkpoint's classes, but have no labels to test"
+                " against: 'data.pattern=%s' takes the folder for the %s of each.", pattern, label,
             )  # fmt: skip
             return
 
 
 def _warn_of_known_speakers(clips: list[Clip], trained_on: Collection[str]) -> None:
-    """Says how many speakers have trained the checkpoint: it has heard their voices."""
+    """Warns of speakers who have trained the checkpoint."""
     named = {clip.speaker for clip in clips if clip.speaker != clip.path}
-    if known := sorted(named & set(trained_on)):
+    if trained := sorted(named & set(trained_on)):
         log.warning(
-            "%d of the recordings' %d speakers are called as some that trained the checkpoint (%s): if they are the"
-            " same, accuracy on them says little of others.",
-            len(known), len(named), ", ".join(map(shortened, known[:5])) + (", …" if len(known) > 5 else ""),
+            "%d of the recordings' %d speakers have names of speakers who trained the checkpoint (%s): if they are the"
+            " same persons, the accuracy says little about other speakers.",
+            len(trained), len(named), ", ".join(map(shortened, trained[:5])) + (", …" if len(trained) > 5 else ""),
         )  # fmt: skip
 
 
 def _require_labels(numbers: np.ndarray, named: list[str], label: str, classes: list[str]) -> None:
-    """Says which recordings are left out, as the network does not know what they are labelled.
+    """Warns of recordings that are left out because the checkpoint does not have their label.
 
     Raises:
-        Mistake: all of them.
+        Mistake: all recordings would be left out.
     """
     unknown = sorted({name for name, number in zip(named, numbers, strict=True) if number < 0})
     if not unknown:
         return
     left_out, examples = int((numbers < 0).sum()), ", ".join(shortened(name) or "nothing" for name in unknown[:5])
-    known = ", ".join(classes[:20])
+    learnt = ", ".join(classes[:20])
     if left_out == len(named) and unknown == [""]:
         raise Mistake(
             f"none of the {left_out} recordings of input=… has a '{label}', which the checkpoint tells apart; give"
@@ -167,12 +167,12 @@ def _require_labels(numbers: np.ndarray, named: list[str], label: str, classes: 
         )
     if left_out == len(named):
         raise Mistake(
-            f"none of the {left_out} recordings of input=… has a '{label}' that the checkpoint knows ({known}): they"
+            f"none of the {left_out} recordings of input=… has a '{label}' that the checkpoint knows ({learnt}): they"
             f" are labelled {examples}; mend data.pattern or data.csv."
         )
     log.warning(
         "%d of %d recordings are left out, as they are labelled %s, and the checkpoint knows %s.",
-        left_out, len(named), examples, known,
+        left_out, len(named), examples, learnt,
     )  # fmt: skip
 
 
@@ -180,21 +180,21 @@ def test_clips(config: dict[str, Any], speakers: dict[str, list[str]], limit: in
     """The clips of a checkpoint's test speakers.
 
     Args:
-        config: the checkpoint's, with where the corpus lies now.
-        speakers: the checkpoint's.
-        limit: take only so many, drawn at random.
-        seed: of the draw.
+        config: the checkpoint's configuration, with the present folder of the corpus.
+        speakers: the checkpoint's speakers.
+        limit: use only so many clips, drawn at random.
+        seed: decides which ones are drawn.
 
     Raises:
-        Mistake: the corpus, or its test speakers, are not there.
+        Mistake: the corpus or its test speakers do not exist.
     """
     datamodule = AudioDataModule.from_config(config, speakers)
     try:
         datamodule.setup()
     except Mistake as mistake:
         raise Mistake(
-            f"{str(mistake).rstrip('.')}; the checkpoint's corpus is wanted for its test clips:"
-            " say where it lies with data.root=…, or say input=… to explain recordings of your own."
+            f"{str(mistake).rstrip('.')}; the checkpoint's corpus is needed for its test clips:"
+            " say where it is by data.root=…, or say input=… to explain recordings of your own."
         ) from mistake
     members, unit = datamodule.split.test, datamodule.unit
     if not len(members):
@@ -213,7 +213,7 @@ def test_clips(config: dict[str, Any], speakers: dict[str, list[str]], limit: in
 
 
 def limited(members: np.ndarray, limit: int | None, seed: int) -> np.ndarray:
-    """So many of the members, in their order."""
+    """Draws `limit` members at random, in their order; all of them if `limit` is None or larger."""
     if limit is None or limit >= len(members):
         return members
     return np.sort(np.random.default_rng(seed).choice(members, limit, replace=False))

@@ -1,7 +1,7 @@
-"""The default corpus: spoken digits made on the spot, with AudioMNIST's speakers and folds.
+"""The default corpus: synthetic spoken digits with AudioMNIST's speakers and folds.
 
-For trying things out and for checking explanations, not for reporting accuracy: it alone knows where in time
-and frequency its cues lie.
+It serves for trying things out and for checking explanations, as it knows where in time and frequency its cues lie. Do
+not report its accuracy.
 """
 
 from dataclasses import dataclass
@@ -29,25 +29,25 @@ VERSION = 1  # raise it whenever the same settings make other samples, so that n
 MOST_REPETITIONS = 500  # 300 000 clips
 SEX_CUES = ("pitch", "tract", "both")
 
-# Ranges of speakers, in which the middle is more common than the ends. Formants of women lie 15 to 20 % above
-# those of men in Peterson & Barney (1952) and Hillenbrand et al. (1995).
+# Ranges over speakers; the middle is more common than the ends. Formants of women are 15 to 20 % higher than those of
+# men in Peterson & Barney (1952) and Hillenbrand et al. (1995).
 F0_HZ = {"male": (85.0, 155.0), "female": (165.0, 255.0), "either": (85.0, 255.0)}
 TRACT = {"male": (0.94, 1.06), "female": (1.12, 1.24), "either": (0.94, 1.24)}
 
-HARMONICS_BELOW_HZ = 4000.0  # above, jitter smears the harmonics into each other
-AUDIBLE_VOICING = 0.1  # of a stressed vowel's amplitude
-AUDIBLE_FRICATION = 0.03  # root mean square; a stressed vowel's is near 2
-FRICATION_DB = 12.0  # a frication's band ends where its spectrum has fallen by that much
+HARMONICS_BELOW_HZ = 4000.0  # above, jitter blurs neighbouring harmonics
+AUDIBLE_VOICING = 0.1  # relative to a stressed vowel's amplitude
+AUDIBLE_FRICATION = 0.03  # root mean square; that of a stressed vowel is near 2
+FRICATION_DB = 12.0  # the band of frication ends where its spectrum has fallen by this much
 
 
 @dataclass(frozen=True)
 class Cue:
-    """Where one cue lies in a clip; both bounds are NaN in the frames that it is absent from."""
+    """Where one cue lies in a clip; both bounds are NaN in frames without the cue."""
 
     name: str  # "harmonic 1" (the fundamental), "harmonic 2", ...; "formant 1" to "formant 4"; "frication"
-    seconds: np.ndarray  # (F,) middle of each frame from the start of the recording, 8 ms apart
+    seconds: np.ndarray  # (F,) middle of each frame, from the start of the recording; frames are 8 ms apart
     low_hz: np.ndarray  # (F,)
-    high_hz: np.ndarray  # (F,) may exceed half the rate to which the clip is resampled later
+    high_hz: np.ndarray  # (F,) may exceed half of the rate that the clip is resampled to
 
 
 class Synthetic(Corpus):
@@ -59,12 +59,12 @@ class Synthetic(Corpus):
         """
         Args:
             repetitions: recordings of each digit by each speaker, at least 1.
-            seed: of all speakers and recordings, at least 0.
+            seed: decides all speakers and recordings, at least 0.
             sex_cue: what tells the sexes apart: "pitch" (the fundamental alone), "tract" (the formants alone,
                 by the length of the vocal tract) or "both".
 
         Raises:
-            Mistake: an option has another value.
+            Mistake: an option has a value that is not allowed.
         """
         for name, value, least, most in (("repetitions", repetitions, 1, MOST_REPETITIONS), ("seed", seed, 0, 2**63)):
             if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
@@ -89,12 +89,12 @@ class Synthetic(Corpus):
 
     def read(self, clip: Clip) -> tuple[np.ndarray, int]:
         """Makes a recording: a word, a noise floor 50 to 65 dB under its peak, a microphone, and a level."""
-        from scipy import signal  # only now: it takes a second to import, and many only ask what there is
+        from scipy import signal  # only here: it takes a second to import, and is not needed to list the clips
 
         utterance, rng = self._articulate(clip)
         word = speak(utterance, rng)
         noise = rng.standard_normal(len(word))
-        floor = signal.lfilter([1.0], [1.0, -0.9], noise)  # rooms rumble more than they hiss
+        floor = signal.lfilter([1.0], [1.0, -0.9], noise)  # the noise of rooms is mostly low
         floor *= 10 ** (rng.uniform(-65, -50) / 20) * np.abs(word).max() / floor.std()
         brightness = rng.uniform(0.5, 0.9)  # close microphones lift speech by 10 dB or more above 2 kHz
         recording = signal.lfilter([1.0, -brightness], [1.0], word + floor)
@@ -102,11 +102,11 @@ class Synthetic(Corpus):
         return recording.astype(np.float32)[:, None], RATE
 
     def cues(self, clip: Clip) -> list[Cue]:
-        """Where each cue of a clip lies, from the trajectories by which `read` makes it.
+        """Where each cue of a clip lies, from the trajectories that `read` uses.
 
-        A harmonic's band reaches a quarter of the fundamental to either side; a formant's its bandwidth, or
-        half the fundamental where that is more, so that a harmonic lies within. Both are present while the
-        clip is voiced. Frication's band is that of its noise, bursts included; breath is no cue.
+        The band of a harmonic reaches a quarter of the fundamental to either side. The band of a formant reaches its
+        bandwidth to either side, or half the fundamental if that is more, so that it contains a harmonic. Both are
+        present while the clip is voiced. The band of frication is that of its noise, with bursts. Breath is no cue.
         """
         utterance, _ = self._articulate(clip)
         voiced = utterance.voicing[::HOP] >= AUDIBLE_VOICING
@@ -116,7 +116,7 @@ class Synthetic(Corpus):
         return [Cue(name, seconds, low, high) for name, (low, high) in bands.items()]
 
     def stamp(self, clip: Clip) -> str:
-        """See `Corpus.stamp`; what is made changes with the version of the voice."""
+        """See `Corpus.stamp`; recordings change only with `VERSION`."""
         return f"version {VERSION}"
 
     def identity(self) -> dict[str, object]:
@@ -130,7 +130,7 @@ class Synthetic(Corpus):
         }
 
     def _voice(self, speaker: str) -> Voice:
-        """Draws a speaker; the draws are the same for every `sex_cue`, the ranges they fall in are not."""
+        """Draws a speaker. The random numbers are the same for every `sex_cue`; only the ranges differ."""
         rng = self._rng(int(speaker))
         place_f0, place_tract = rng.beta(2, 2, size=2)
         f0 = F0_HZ[_sex(speaker) if self.sex_cue != "tract" else "either"]

@@ -1,8 +1,8 @@
 """A speaking voice: ten English words by the source-filter model of speech.
 
 Glottal pulses and noise (the source) pass through formant resonators (the tract), which move from one phone's
-targets to the next. `articulate` decides every trajectory, `speak` turns trajectories into samples; whoever
-asks where a harmonic or a formant lies reads the trajectories that were spoken.
+targets to the next. `articulate` decides every trajectory, and `speak` turns trajectories into samples. So the
+trajectories tell exactly where a harmonic or a formant lies.
 """
 
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ import numpy as np
 from scipy import fft
 
 RATE = 16_000  # Hz
-HOP = 128  # samples between frames, 8 ms: the tract is still for that long
-FFT = 768  # samples; leaves 32 ms behind each frame for the resonators to ring out
+HOP = 128  # samples between frames, 8 ms, during which the tract does not move
+FFT = 768  # samples; leaves 32 ms behind each frame, in which the resonators decay
 
-# Klatt (1980), J. Acoust. Soc. Am. 67, table II: bandwidths between those of its vowels; upper formants of a
-# uniform tube of 17.5 cm.
+# Bandwidths: between those of the vowels in Klatt (1980), J. Acoust. Soc. Am. 67, table II. Upper formants: a uniform
+# tube of 17.5 cm.
 UPPER_FORMANTS_HZ = (3500.0, 4500.0, 5500.0, 6500.0)
 BANDWIDTHS_HZ = np.array([60.0, 90.0, 140.0, 200.0, 250.0, 300.0, 350.0])
 NASAL_POLE_HZ, NASAL_ZERO_HZ, NASAL_BANDWIDTH_HZ = 270.0, 450.0, 100.0
@@ -26,9 +26,9 @@ class Phone:
     """Targets of one speech sound in a man's voice."""
 
     formants: tuple[float, float, float]  # Hz
-    voicing: float = 1.0  # amplitude of the glottal pulses over a stressed vowel's
-    aspiration: float = 0.0  # amplitude of noise made in the larynx, which passes the formants, over the same
-    frication: float = 0.0  # root mean square of noise made at a constriction in the mouth
+    voicing: float = 1.0  # amplitude of the glottal pulses, relative to a stressed vowel's
+    aspiration: float = 0.0  # amplitude of noise from the larynx, which passes the formants; relative to the same
+    frication: float = 0.0  # root mean square of noise from a constriction in the mouth
     noise: tuple[float, float] | None = None  # frication's centre and bandwidth, Hz
     nasal: float = 0.0  # 1 opens the nose
 
@@ -78,25 +78,25 @@ WORDS: tuple[tuple[tuple[str, float], ...], ...] = (
     (("e", 130), ("eI", 120), ("silence t", 70), ("burst t", 14), ("breath t", 60)),
     (("n", 95), ("a", 140), ("aI", 120), ("n", 115)),
 )
-WORD_SECONDS = (0.35, 0.9)  # shorter and longer words are spoken slower and faster
+WORD_SECONDS = (0.35, 0.9)  # words that would be shorter or longer are spoken slower or faster
 
 
 @dataclass(frozen=True)
 class Voice:
-    """What stays the same over all recordings of a speaker."""
+    """The properties of a speaker, which are the same in all recordings."""
 
     f0: float  # Hz
-    tract: float  # formants over those of PHONES; above 1 for a tract shorter than a man's
-    tempo: float  # durations over those of WORDS
+    tract: float  # factor on the formants of PHONES; above 1 for a tract shorter than a man's
+    tempo: float  # factor on the durations of WORDS
     open_quotient: float  # part of a cycle during which the glottis is open
-    tilt_hz: float  # the source falls by another 6 dB per octave from here (return phase of the glottis)
-    breath: float  # noise of the open glottis over the voiced source
+    tilt_hz: float  # the source falls by another 6 dB per octave above this (return phase of the glottis)
+    breath: float  # amplitude of the open glottis's noise, relative to the voiced source
     accent: np.ndarray  # (phones, 3) factors on the formants of PHONES, in that order
 
 
 @dataclass(frozen=True)
 class Utterance:
-    """All that moves while a word is spoken, per sample (T,) or frame (F,); frame i is at sample i * HOP."""
+    """The trajectories of a spoken word, per sample (T,) or frame (F,); frame i is at sample i * HOP."""
 
     voice: Voice
     f0: np.ndarray  # (T,) Hz, without jitter
@@ -137,12 +137,12 @@ def articulate(word: int, voice: Voice, rng: np.random.Generator) -> Utterance:
         frication=envelope**0.5 * _hold(seconds, edges, [phone.frication for phone in phones]),
         formants=np.concatenate([lower, upper], axis=1) * voice.tract,
         nasal=_glide(frames, edges, np.array([phone.nasal for phone in phones])),
-        noise=_nearest_noise(frames, edges, phones),  # of the cavity before the tongue, whatever the tract
+        noise=_nearest_noise(frames, edges, phones),  # depends on the cavity before the tongue, not on the tract
     )
 
 
 def speak(utterance: Utterance, rng: np.random.Generator) -> np.ndarray:
-    """Samples (T,) of an utterance; a stressed vowel has a root mean square near 2."""
+    """Makes the samples (T,) of an utterance; a stressed vowel has a root mean square near 2."""
     glottis, opening = _glottis(utterance, rng)
     breath = utterance.aspiration + utterance.voice.breath * utterance.voicing * opening
     hiss = np.diff(rng.standard_normal(len(breath) + 1)) / np.sqrt(2)  # lips radiate high frequencies best
@@ -163,14 +163,14 @@ def tract_response(utterance: Utterance) -> np.ndarray:
     for section in np.moveaxis(_resonator(utterance.formants, BANDWIDTHS_HZ), 1, 0):
         poles = _times(poles, section)
     poles = _times(poles, _resonator(np.array([NASAL_POLE_HZ]), NASAL_BANDWIDTH_HZ))
-    zero_hz = NASAL_POLE_HZ + utterance.nasal * (NASAL_ZERO_HZ - NASAL_POLE_HZ)  # on the pole, the two cancel
+    zero_hz = NASAL_POLE_HZ + utterance.nasal * (NASAL_ZERO_HZ - NASAL_POLE_HZ)  # at the pole, the two cancel
     zeros = _resonator(zero_hz, NASAL_BANDWIDTH_HZ)
     gain = poles.sum(1, keepdims=True) / zeros.sum(1, keepdims=True)
     return fft.rfft(gain * zeros, FFT) / fft.rfft(poles, FFT)
 
 
 def noise_response(noise: np.ndarray) -> np.ndarray:
-    """Complex gain (F, FFT / 2 + 1) of frication, keeping its power; centres, bandwidths (F, 2) in Hz."""
+    """Complex gain (F, FFT / 2 + 1) of frication, of power 1; `noise` has centres and bandwidths (F, 2) in Hz."""
     distinct, rows = np.unique(noise, axis=0, return_inverse=True)
     poles = _resonator(distinct[:, 0], distinct[:, 1])
     response = fft.rfft([1.0, -1.0], FFT) / fft.rfft(poles, FFT)  # radiation: none of it at 0 Hz
@@ -179,10 +179,10 @@ def noise_response(noise: np.ndarray) -> np.ndarray:
 
 
 def _glottis(utterance: Utterance, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Glottal flow's derivative (T,), root mean square 1, and how far the glottis is open (T,), from 0 to 1.
+    """Derivative of the glottal flow (T,), root mean square 1, and how far the glottis is open (T,), from 0 to 1.
 
-    Rosenberg (1971), J. Acoust. Soc. Am. 49, pulse C, with the return phase of the LF model (Fant et al.
-    1985) as a first-order low-pass. One cycle is made of the harmonics under half the rate: none aliases.
+    Rosenberg (1971), J. Acoust. Soc. Am. 49, pulse C, with the return phase of the LF model (Fant et al. 1985) as a
+    first-order low-pass. A cycle contains only harmonics below half the rate, so that nothing aliases.
     """
     voice, size = utterance.voice, 2048
     cycle = np.arange(size) / size / voice.open_quotient
@@ -206,12 +206,12 @@ def _glottis(utterance: Utterance, rng: np.random.Generator) -> tuple[np.ndarray
 
 
 def _frames(samples: np.ndarray) -> np.ndarray:
-    """Spectra (F, FFT / 2 + 1) of frames around multiples of HOP, which sum to the samples (T,)."""
+    """Spectra (F, FFT / 2 + 1) of frames around multiples of HOP; the frames sum to the samples (T,)."""
     padded = np.pad(samples, (HOP, 2 * HOP))
     windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * HOP)[::HOP][: -(-len(samples) // HOP)]
-    from scipy.signal.windows import hann  # only now: it takes a second, and many only ask what there is to say
+    from scipy.signal.windows import hann  # only here: it takes a second to import
 
-    window = hann(2 * HOP, sym=False)  # sums to 1 with itself a hop later
+    window = hann(2 * HOP, sym=False)  # this window and the next one sum to 1
     return fft.rfft(windows * window, FFT)
 
 
@@ -230,11 +230,11 @@ def _times(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def _glide(frames: np.ndarray, edges: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Moves (F,) from target to target: each is reached in the middle of its phone."""
+    """A track (F,) that moves from target to target; it reaches each in the middle of its phone."""
     durations = np.diff(edges)
     reached = np.stack([edges[:-1] + 0.3 * durations, edges[:-1] + 0.7 * durations], axis=1).ravel()
     track = np.interp(frames, reached, np.repeat(targets, 2))
-    inertia = [0.1, 0.23, 0.34, 0.23, 0.1]  # over 40 ms: articulators have no corners
+    inertia = [0.1, 0.23, 0.34, 0.23, 0.1]  # over 40 ms: articulators move smoothly
     held = np.concatenate([track[:1], track[:1], track, track[-1:], track[-1:]])
     return np.convolve(held, inertia, mode="valid")
 
@@ -247,7 +247,7 @@ def _hold(seconds: np.ndarray, edges: np.ndarray, amplitudes: list[float]) -> np
 
 
 def _nearest_noise(frames: np.ndarray, edges: np.ndarray, phones: list[Phone]) -> np.ndarray:
-    """Centre and bandwidth (F, 2) of the frication nearest in time; any will do in a word that has none."""
+    """Centre and bandwidth (F, 2) of the frication nearest in time; arbitrary for a word without frication."""
     noisy = [i for i, phone in enumerate(phones) if phone.noise]
     if not noisy:
         return np.tile([4000.0, 4000.0], (len(frames), 1))
@@ -256,5 +256,5 @@ def _nearest_noise(frames: np.ndarray, edges: np.ndarray, phones: list[Phone]) -
 
 
 def _rise(along: np.ndarray) -> np.ndarray:
-    """From 0 to 1 while `along` goes from 0 to 1, without corners."""
+    """Rises smoothly from 0 to 1 while `along` goes from 0 to 1."""
     return np.sin(0.5 * np.pi * np.clip(along, 0, 1)) ** 2

@@ -17,16 +17,16 @@ PUBLISHED_START = {  # layer: standard deviation of its Gaussian weights, its co
 
 
 class AlexNet(nn.Module):
-    """Five convolutions, three of them in two groups as in 2012, and dense layers of 1024.
+    """Five convolutions, three of them in two groups as in 2012, and three dense layers.
 
-    Every activation is a module of its own, registered in the order of the forward pass: attribution
-    rules are tied to modules, and what they call the first layer is the first one registered.
+    Every activation is a module of its own, and modules are registered in the order of the forward pass: attribution
+    rules belong to modules, and their first layer is the first one that is registered.
 
     Args:
         classes: number of logits.
-        published: start from the published Gaussian weights, which go with spectrograms in raw decibels
-            and the published solver, instead of He's (arXiv 1502.01852), which keep the signal's size
-            through eight layers without normalisation, so that training leaves chance at once.
+        published: start from the published Gaussian weights, which suit spectrograms in raw decibels and the published
+            solver. Without it, start from He's (arXiv 1502.01852): these keep the size of the signal through eight
+            layers without normalisation, so that training rises above chance at once.
         dropout: probability of dropping an output of the first two dense layers.
     """
 

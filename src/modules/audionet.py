@@ -1,4 +1,4 @@
-"""AudioNet, on the waveform itself (Becker et al., AudioMNIST, arXiv 1807.03418)."""
+"""AudioNet, on waveforms (Becker et al., AudioMNIST, arXiv 1807.03418)."""
 
 from collections import OrderedDict
 from itertools import pairwise
@@ -13,14 +13,14 @@ CHANNELS = (1, 100, 64, 128, 128, 128, 128)  # of the waveform, and after each b
 class AudioNet(nn.Module):
     """Six blocks of convolution, ReLU and max-pooling, then three dense layers.
 
-    Every activation is a module of its own, registered in the order of the forward pass: attribution
-    rules are tied to modules, and what they call the first layer is the first one registered.
+    Every activation is a module of its own, and modules are registered in the order of the forward pass: attribution
+    rules belong to modules, and their first layer is the first one that is registered.
 
     Args:
         classes: number of logits.
-        published: start from the published Gaussian weights (standard deviation 0.1, biases 0), which go
-            with the published solver, instead of He's (arXiv 1502.01852) before the ReLUs and PyTorch's
-            in the dense layers.
+        published: start from the published Gaussian weights (standard deviation 0.1, biases 0), which suit the
+            published solver. Without it, start from He's (arXiv 1502.01852) in the convolutions and from PyTorch's in
+            the dense layers.
         dense_relu: put ReLUs between the dense layers. The published network has none.
         dropout: probability of dropping an output of the first two dense layers.
         samples: length of the input; 8000 is one second at 8 kHz.
@@ -40,7 +40,7 @@ class AudioNet(nn.Module):
         for number, (before, after) in enumerate(pairwise(CHANNELS), start=1):
             layers[f"conv{number}"] = nn.Conv1d(before, after, kernel_size=3, padding=1)
             layers[f"relu{number}"] = nn.ReLU()
-            # Caffe rounds lengths up; only the first pool's windows overlap
+            # Caffe rounds lengths up. Only the windows of the first pool overlap.
             layers[f"pool{number}"] = nn.MaxPool1d(3, stride=2, ceil_mode=True) if number == 1 else nn.MaxPool1d(2)
         layers["flatten"] = nn.Flatten()
         layers["fc1"] = nn.Linear(128 * (samples // 2**6), 1024)  # each of the six pools halves the length
@@ -71,6 +71,6 @@ class AudioNet(nn.Module):
         if waveform.shape[-1] != self.samples:
             raise Mistake(
                 f"AudioNet was built for clips of {self.samples} samples, not {waveform.shape[-1]}: "
-                f"choose model.network.samples={waveform.shape[-1]}, or another data.clip.seconds."
+                f"say model.network.samples={waveform.shape[-1]}, or another data.clip.seconds."
             )
         return self.layers(waveform)

@@ -1,6 +1,6 @@
-"""Changes of training clips that leave their label as it is, or mix it, batched on the device, drawn anew every time.
+"""Changes training clips at random, batched and on the device. Labels stay as they are, or are mixed.
 
-Clips that are shorter than the waveform need no shift: the datamodule already embeds them at a random offset.
+Clips that are shorter than the waveform need no shift: the data module already embeds them at a random place.
 """
 
 from collections.abc import Sequence
@@ -9,27 +9,26 @@ import torch
 from torch import Tensor, nn
 from torchaudio.functional import mask_along_axis_iid
 
-MASKS = 2  # of each axis
+MASKS = 2  # per axis
 
 
 class Augmentation(nn.Module):
-    """Of waveforms: shift, speed, noise, gain. Of the network's input: masks, then mixing with another clip.
+    """Shift, speed, noise and gain of waveforms; masks and mixing of the network's input.
 
-    Each is drawn per clip from torch's global generator, and does nothing where its option is 0 or null.
+    Each change is drawn per clip from torch's global generator. An option of 0 or null switches its change off.
 
     Args:
-        shift: the waveform is turned by up to this share of its length, earlier or later; what leaves at one end
-            comes in at the other, as befits sounds without a beginning, such as rain.
-        gain_db: level, uniform in [-gain_db, gain_db] decibels. The front ends of AudioNet and AlexNet
-            normalise level away, so this is for front ends that do not.
-        noise_snr_db: lowest and highest signal-to-noise ratio in decibels, or null for no noise. Noise
-            fills the whole clip; its power per hertz falls by something between 0 (white) and 3 dB
-            (pink) an octave.
-        speed: the clip plays at a speed uniform in [1 - speed, 1 + speed], pitch and all, about the
+        shift: the waveform is shifted earlier or later by up to this share of its length; what leaves at one end comes
+            in at the other. This suits sounds without a beginning, such as rain.
+        gain_db: the level changes by a uniform number in [-gain_db, gain_db] decibels. The front ends of AudioNet and
+            AlexNet remove the level, so this is for other front ends.
+        noise_snr_db: lowest and highest signal-to-noise ratio in decibels, or null for no noise. Noise fills the whole
+            clip; its power per hertz falls by 0 dB (white) to 3 dB (pink) per octave.
+        speed: the clip is played at a uniform speed in [1 - speed, 1 + speed], which changes its pitch, about the
             centre of its energy; what leaves the frame is lost.
         time_mask: up to this share of the input's time axis is silenced, twice (SpecAugment, Park et al.,
             arXiv 1904.08779).
-        band_mask: the same of its frequency axis, where it has one.
+        band_mask: the same for the input's frequency axis, if it has one.
         mixup: clips and their labels are averaged with those of another clip of the batch, with weights from
             Beta(mixup, mixup) (Zhang et al., arXiv 1710.09412); the larger weight is the clip's own.
     """
@@ -52,7 +51,7 @@ class Augmentation(nn.Module):
         self.time_mask, self.band_mask, self.mixup = time_mask, band_mask, mixup
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """Changed waveforms (B, 1, T) of waveforms (B, 1, T); in evaluation mode the same ones."""
+        """Changes waveforms (B, 1, T) in training mode; returns them as they are in evaluation mode."""
         if not self.training:
             return waveform
         if self.shift:
@@ -71,7 +70,7 @@ class Augmentation(nn.Module):
         return bool(self.time_mask or self.band_mask)
 
     def masked(self, input: Tensor, silence: Tensor) -> Tensor:
-        """Inputs (B, 1, T) or (B, channels, F, N) with silence (1, ...) where they are masked."""
+        """Inputs (B, 1, T) or (B, channels, F, N) whose masked parts are replaced by silence (1, ...)."""
         kept = torch.ones_like(input[:, :1])
         for _ in range(MASKS):
             if self.time_mask:
@@ -81,14 +80,15 @@ class Augmentation(nn.Module):
         return torch.where(kept > 0, input, silence)
 
     def mixed(self, input: Tensor, label: Tensor, classes: int) -> tuple[Tensor, Tensor]:
-        """Inputs (B, ...), each averaged with another one of the batch, and the share of every class in them.
+        """Averages each input (B, ...) with another one of the batch, and their labels likewise.
 
         Args:
             label: (B,) int64.
-            classes: how many there are.
+            classes: the number of classes.
 
         Returns:
-            input (B, ...) and target (B, classes); both as they were given where `mixup` is 0.
+            The inputs (B, ...), and targets (B, classes) with the share of each class. If `mixup` is 0, `input` and
+            `label` are returned as they are.
         """
         if not self.mixup:
             return input, label
@@ -101,27 +101,27 @@ class Augmentation(nn.Module):
 
 
 def turned(waveform: Tensor, share: Tensor) -> Tensor:
-    """Waveforms (B, 1, T), each turned to later by its share (B, 1, 1) of their length."""
+    """Shifts waveforms (B, 1, T) to later by a share (B, 1, 1) of their length; their ends come in at the beginning."""
     samples = waveform.shape[-1]
     time = torch.arange(samples, device=waveform.device)  # (T,)
     return waveform.gather(-1, (time - (share.float() * samples).round().long()) % samples)
 
 
 def at_speed(waveform: Tensor, factor: Tensor) -> Tensor:
-    """Waveforms (B, 1, T), each played at its factor (B, 1, 1) about the centre of its energy.
+    """Plays waveforms (B, 1, T) at a speed `factor` (B, 1, 1) about the centre of their energy.
 
-    Interpolates with Catmull-Rom cubics, exact at a factor of 1. At 8 kHz their error is -42 dB for a
-    tone of 1 kHz, -21 dB at 2 kHz and -10 dB at 3 kHz: enough for augmentation, too little for measuring.
+    Interpolates with Catmull-Rom cubics, which are exact at a factor of 1. At a rate of 8 kHz, their error is -42 dB
+    for a tone of 1 kHz, -21 dB at 2 kHz and -10 dB at 3 kHz: this is enough for augmentation, but not for measuring.
     """
     samples = waveform.shape[-1]
     time = torch.arange(samples, device=waveform.device)  # (T,)
     energy = waveform.float().square()
     centre = (energy * time).sum(-1, keepdim=True) / energy.sum(-1, keepdim=True).clamp(min=1e-20)
-    delay = (time - centre) * (factor.float() - 1)  # (B, 1, T) from where a sample is to where it is taken
+    delay = (time - centre) * (factor.float() - 1)  # (B, 1, T) from a sample to the place that it is taken from
     before = delay.floor()
     t = (delay - before).to(waveform.dtype)  # in [0, 1) between two samples
 
-    padded = nn.functional.pad(waveform, (1, 1))  # all that lies outside the frame is a zero
+    padded = nn.functional.pad(waveform, (1, 1))  # samples outside the frame are zeros
 
     def tap(offset: int) -> Tensor:
         return padded.gather(-1, (time + before.long() + (offset + 1)).clamp(0, samples + 1))
@@ -131,14 +131,14 @@ def at_speed(waveform: Tensor, factor: Tensor) -> Tensor:
 
 
 def noise_for(waveform: Tensor, snr_db: Tensor) -> Tensor:
-    """Coloured noise (B, 1, T) at ratios (B, 1, 1) to waveforms (B, 1, T).
+    """Coloured noise (B, 1, T) for waveforms (B, 1, T), at signal-to-noise ratios (B, 1, 1).
 
-    The ratio is of powers, the signal's being the mean over its non-zero samples: the silence that a clip
-    is embedded in does not count. A silent clip gets silence.
+    The power of the signal is the mean over its samples that are not zero: the silence around a clip does not count.
+    The noise of a silent clip is silence.
     """
     batch, channels, samples = waveform.shape
     spectrum = torch.randn(batch, channels, samples // 2 + 1, dtype=torch.complex64, device=waveform.device)
-    slope = _uniform(0, 1, waveform).float()  # power falls with frequency to this exponent
+    slope = _uniform(0, 1, waveform).float()  # power falls as frequency ** -slope
     frequency = torch.arange(samples // 2 + 1, device=waveform.device).clamp(min=1)
     noise = torch.fft.irfft(spectrum * frequency ** (-slope / 2), n=samples)
 

@@ -1,4 +1,4 @@
-"""One LightningModule for every network: front end, network, loss, metrics, optimizer."""
+"""The LightningModule of every network: front end, network, loss, metrics, optimizer."""
 
 from typing import Any
 
@@ -17,10 +17,10 @@ OPTIMIZER_OPTIONS = ("name", "published", "schedule", "batch_size", "max_epochs"
 
 
 def lay_channels_last(network: nn.Module) -> None:
-    """Reorders the weights of convolutions in memory, and with them all activations; values stay as they are.
+    """Reorders the weights of convolutions in memory, and so all activations; values stay as they are.
 
-    Pooling and bfloat16 convolutions are then vectorised over channels: measured on CPU, a training step of
-    AudioNet takes 0.75 of the time in float32 and 0.57 in bfloat16, one of AlexNet 0.8.
+    Pooling and bfloat16 convolutions are then vectorised over channels. Measured on a CPU, a training step of AudioNet
+    takes 0.75 of the time in float32 and 0.57 in bfloat16, and a training step of AlexNet 0.8.
     """
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # 2-D only
     for layer in network.modules():
@@ -30,7 +30,7 @@ def lay_channels_last(network: nn.Module) -> None:
 
 
 def optimizer_options(config: dict[str, Any]) -> dict[str, Any]:
-    """The optimizer's own part of `optimizer`: its class, and what that is built from."""
+    """The optimizer's own options in `optimizer`: its class and the arguments of that."""
     return {name: value for name, value in config["optimizer"].items() if name not in OPTIMIZER_OPTIONS}
 
 
@@ -38,14 +38,15 @@ class Classifier(LightningModule):
     """`front_end(waveform (B, 1, T)) -> input`, `network(input) -> logits (B, C)`.
 
     Args:
-        front_end: makes the network's view of the waveforms, on the device.
-        network: the classifier proper; relevance is of its input.
+        front_end: makes the network's input from waveforms, on the device.
+        network: makes logits from the input; relevance belongs to this input.
         augmentation: changes training waveforms and inputs.
         classes: class names, in the order of the logits.
-        optimizer: an optimizer's `_target_` and arguments, as in `conf/optimizer`.
-        schedule: a learning-rate schedule's, stepped after each batch; `total_steps` is filled in if named.
+        optimizer: `_target_` and arguments of an optimizer, as in `conf/optimizer`.
+        schedule: `_target_` and arguments of a learning-rate schedule, which steps after each batch; if it has
+            `total_steps`, its value is filled in.
         label_smoothing: share of the target spread over all classes, in training only.
-        seed: of dropout and augmentation; with the epoch, it decides what they draw.
+        seed: decides, with the epoch, what dropout and augmentation draw.
     """
 
     def __init__(
@@ -91,8 +92,7 @@ class Classifier(LightningModule):
         return self.network(self.front_end(waveform)).float()
 
     def on_train_epoch_start(self) -> None:
-        """Lets what the epoch draws depend on seed, epoch and process alone."""
-        # so that a run that is killed and resumed draws what an uninterrupted one draws
+        """Seeds torch by seed, epoch and process, so that a resumed run draws the same as an uninterrupted one."""
         state = np.random.SeedSequence((self.seed, self.current_epoch, self.global_rank)).generate_state(1)
         torch.manual_seed(int(state[0]))
 
@@ -120,13 +120,13 @@ class Classifier(LightningModule):
         self.outputs.append((batch["clip"].cpu(), batch["label"].cpu(), logits.softmax(1).cpu()))
 
     def on_test_epoch_start(self) -> None:
-        """Forgets the predictions of a test before."""
+        """Forgets the predictions of the last test."""
         self.outputs.clear()
 
     def predictions(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """What the last test said: clips (N,), labels (N,), probabilities (N, C), in the clips' order.
+        """The predictions of the last test: clips (N,), labels (N,), probabilities (N, C), sorted by clip.
 
-        Gathers from all processes, so all of them must call it.
+        It gathers from all processes, so all of them must call it.
         """
         own = tuple(torch.cat(parts) for parts in zip(*self.outputs, strict=True))
         shares: list[Any] = [own]
@@ -138,12 +138,12 @@ class Classifier(LightningModule):
         return clips[order], labels[order], probabilities[order]
 
     def configure_optimizers(self) -> Any:
-        """The optimizer, and its schedule step by step."""
+        """The optimizer, and its schedule, which steps after each batch."""
         optimizer, scheduler = self.optimization(int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def optimization(self, steps: int) -> tuple[Any, Any]:
-        """An optimizer and a learning-rate schedule for so many steps.
+        """Builds the optimizer and its learning-rate schedule for a number of steps.
 
         Raises:
             Mistake: one of them does not take its options.
@@ -151,7 +151,7 @@ class Classifier(LightningModule):
         optimizer = build_part("optimizer", self.optimizer, arguments=[self.parameters()])
         arguments = dict(self.schedule)
         if "total_steps" in arguments:
-            arguments["total_steps"] = max(16, steps)  # OneCycleLR divides by zero where its warm-up is a single step
+            arguments["total_steps"] = max(16, steps)  # OneCycleLR divides by zero if its warm-up is a single step
         return optimizer, build_part("optimizer.schedule", arguments, arguments=[optimizer])
 
     def _observe(self, stage: str, logits: Tensor, labels: Tensor, loss: Tensor) -> None:

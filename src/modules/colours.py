@@ -1,4 +1,4 @@
-"""A colour map as a network's first layer: spectrograms become pictures in colour, as those of Audio-LRP are."""
+"""A colour map as a network's first layer: it turns spectrograms into pictures in colour, as in Audio-LRP."""
 
 import torch
 from matplotlib import colormaps
@@ -8,13 +8,13 @@ from auscult.mistake import Mistake
 
 
 class Colours(nn.Module):
-    """Pictures (B, 3, F, N) in red, green and blue, from 0 to 1, of spectrograms (B, 1, F, N) on a scale from 0 to 1.
+    """Turns spectrograms (B, 1, F, N) from 0 to 1 into pictures (B, 3, F, N) in red, green and blue, from 0 to 1.
 
-    It is a layer of the network and no part of its front end, so that relevance is of the spectrogram, one value a bin:
-    what one sees and can take away. Between the 256 colours of matplotlib's map it interpolates linearly.
+    This is a layer of the network and not of the front end. So relevance belongs to the spectrogram and has one value
+    per bin, which can be shown and removed. Colours between the 256 of matplotlib's map are interpolated linearly.
 
     Args:
-        name: of a map of matplotlib, such as "magma".
+        name: a colour map of matplotlib, such as "magma".
 
     Raises:
         Mistake: there is no such map.
@@ -29,10 +29,10 @@ class Colours(nn.Module):
                 f"model.network.colours={name} is no colour map of matplotlib; choose magma, or null for none."
             )
         table = torch.tensor(colormaps[name](range(256))[:, :3].tolist())
-        self.register_buffer("table", table, persistent=False)  # it is no weight, and in no checkpoint
+        self.register_buffer("table", table, persistent=False)  # it is no weight, so checkpoints do not store it
 
     def forward(self, level: Tensor) -> Tensor:
-        """Colours (B, 3, F, N) of levels (B, 1, F, N) within 0 and 1."""
+        """Colours (B, 3, F, N) of levels (B, 1, F, N) from 0 to 1."""
         place = level[:, 0].clamp(0, 1) * (len(self.table) - 1)  # (B, F, N)
         below = place.detach().long().clamp(max=len(self.table) - 2)
         share = (place - below).unsqueeze(-1)

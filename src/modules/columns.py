@@ -1,4 +1,4 @@
-"""Spectrograms in decibels whose columns share a clip evenly: what mel and constant-Q spectrograms have in common."""
+"""Spectrograms in decibels with columns of equal length: the common part of mel and constant-Q spectrograms."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -13,20 +13,21 @@ from auscult.modules.front_end import FrontEnd
 
 
 class ColumnSpectrogram(FrontEnd, ABC):
-    """Decibels below the clip's loudest row and column, on a scale where silence is 0 and the loudest is 1.
+    """Decibels relative to the clip's loudest bin, on a scale where silence is 0 and the loudest bin is 1.
 
-    Power is averaged in time into columns of equal length. Blind to level: `gain * waveform` gives the same input.
-    Differentiable where it is above the floor; phases and what is inside a bin are lost, so it cannot be inverted.
+    Power is averaged in time into columns of equal length. The level does not matter: `gain * waveform` gives the same
+    input. The spectrogram is differentiable above the floor. It cannot be inverted, as phases and details within bins
+    are lost.
 
     Args:
         sample_rate: of the waveforms, in hertz.
-        seconds: their length.
-        columns: how many share the clip.
-        hop_seconds: from one frame to the next; not more than a column.
-        floor: decibels, what counts as silence.
+        seconds: length of the waveforms.
+        columns: number of equal parts of the clip.
+        hop_seconds: from one frame to the next; at most one column.
+        floor: decibels, negative; what is below counts as silence.
 
     Raises:
-        Mistake: there is no such spectrogram.
+        Mistake: a value is out of range.
     """
 
     def __init__(self, sample_rate: int, seconds: float, columns: int, hop_seconds: float, floor: float) -> None:
@@ -48,7 +49,7 @@ class ColumnSpectrogram(FrontEnd, ABC):
         return f"choose from {1 / self.sample_rate:.6g} to {longest / self.sample_rate:.6g}."
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Goes where the network goes, but stays in single precision, in which it computes: see `forward`."""
+        """Moves buffers to the network's device, but keeps single precision, in which `forward` computes."""
         return super()._apply(lambda tensor: tensor.to(fn(tensor).device), recurse)
 
     @property
@@ -58,11 +59,11 @@ class ColumnSpectrogram(FrontEnd, ABC):
 
     @abstractmethod
     def power(self, waveform: Tensor) -> Tensor:
-        """Power (B, F, frames) of waveforms (B, 1, T), its frames centred on samples 0, hop, 2 * hop, ..."""
+        """Power (B, F, frames) of waveforms (B, 1, T); frames are centred on samples 0, hop, 2 * hop, ..."""
 
     @property
     def frames(self) -> int:
-        """Of a clip, before they are averaged."""
+        """The number of frames of a clip, before they are averaged."""
         return self.samples // self.hop + 1
 
     @property

@@ -1,4 +1,4 @@
-"""Constant-Q spectrograms in decibels: rows as far apart as notes, instead of mel bands."""
+"""Constant-Q spectrograms in decibels, whose rows are spaced like musical notes."""
 
 import torch
 from nnAudio.features import CQT
@@ -13,12 +13,12 @@ class ConstantQ(ColumnSpectrogram):
 
     Args:
         sample_rate, seconds, columns, hop_seconds, floor: see `ColumnSpectrogram`.
-        rows: frequencies.
-        rows_per_octave: how densely they lie.
+        rows: number of frequencies.
+        rows_per_octave: rows in an octave.
         low_hz: the lowest frequency.
 
     Raises:
-        Mistake: there is no such spectrogram.
+        Mistake: a value is out of range.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class ConstantQ(ColumnSpectrogram):
 
     @property
     def frequencies(self) -> Tensor:
-        """Of each row, (rows,), in hertz."""
+        """Frequency of each row, (rows,), in hertz."""
         return self.low_hz * 2 ** (torch.arange(self.rows) / self.rows_per_octave)
 
     def power(self, waveform: Tensor) -> Tensor:

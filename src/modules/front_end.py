@@ -1,4 +1,4 @@
-"""What a network is given of a waveform, and how that lies in time and frequency."""
+"""Front ends make a network's input from waveforms, and name the times and frequencies of this input."""
 
 from typing import Any
 
@@ -9,12 +9,13 @@ from auscult.mistake import Mistake
 
 
 class FrontEnd(nn.Module):
-    """`front_end(waveform (B, 1, T)) -> input (B, ...)`, and what is known of the input.
+    """`front_end(waveform (B, 1, T)) -> input (B, ...)`, with the axes of the input.
 
-    What is not known keeps its default. Any other module serves as a front end, too, see `as_front_end`.
+    A subclass overrides the properties that its input has. Any other module can serve as a front end, too, see
+    `as_front_end`.
 
     Attributes:
-        window, hop: samples of the short-time transform, under a Hann window, that the input's bins are made of; only
+        window, hop: samples of the short-time transform with a Hann window that the input's bins are made from; only
             together with `spread`.
     """
 
@@ -23,7 +24,7 @@ class FrontEnd(nn.Module):
 
     @property
     def name(self) -> str:
-        """For messages."""
+        """The name of the front end, for messages."""
         return type(self).__name__
 
     @property
@@ -38,14 +39,14 @@ class FrontEnd(nn.Module):
 
     @property
     def spreads(self) -> bool:
-        """Whether relevance of the input's bins can be handed back to those of a short-time transform."""
+        """Whether `spread` can hand relevance of the input back to the bins of a short-time transform."""
         return False
 
     def spread(self, relevance: Tensor) -> Tensor:
-        """Relevance of the bins of that transform, (..., window // 2 + 1, frames), of that of the input (..., F, N).
+        """Hands relevance of the input (..., F, N) back to the transform's bins, (..., window // 2 + 1, frames).
 
         Raises:
-            Mistake: the input is not made of such bins.
+            Mistake: the input is not made from such bins.
         """
         raise Mistake(
             f"{self.name} cannot hand its relevance back to samples, as it has no `spread`; leave domain out."
@@ -53,17 +54,18 @@ class FrontEnd(nn.Module):
 
 
 class OtherFrontEnd(FrontEnd):
-    """Any module as a front end, which may have `frequencies`, `times`, and `spread` with `window` and `hop`."""
+    """Any module as a front end; it may have `frequencies`, `times`, and `spread` with `window` and `hop`."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
         self.module = module
-        self.known: dict[str, Any] = {name: getattr(module, name, None) for name in ("frequencies", "times", "spread")}
+        names = ("frequencies", "times", "spread")
+        self.attributes: dict[str, Any] = {name: getattr(module, name, None) for name in names}
         if self.spreads:
             self.window, self.hop = (int(getattr(module, name)) for name in ("window", "hop"))
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """What the module gives of waveforms (B, C, T)."""
+        """The module's input for the network, from waveforms (B, C, T)."""
         return self.module(waveform)
 
     @property
@@ -74,29 +76,29 @@ class OtherFrontEnd(FrontEnd):
     @property
     def frequencies(self) -> Tensor | None:
         """See `FrontEnd.frequencies`."""
-        return as_axis(self.known["frequencies"])
+        return as_axis(self.attributes["frequencies"])
 
     @property
     def times(self) -> Tensor | None:
         """See `FrontEnd.times`."""
-        return as_axis(self.known["times"])
+        return as_axis(self.attributes["times"])
 
     @property
     def spreads(self) -> bool:
         """See `FrontEnd.spreads`."""
-        return self.known["spread"] is not None
+        return self.attributes["spread"] is not None
 
     def spread(self, relevance: Tensor) -> Tensor:
         """See `FrontEnd.spread`."""
-        handing_back = self.known["spread"]
-        return super().spread(relevance) if handing_back is None else handing_back(relevance)
+        hand_back = self.attributes["spread"]
+        return super().spread(relevance) if hand_back is None else hand_back(relevance)
 
 
 def as_front_end(module: nn.Module) -> FrontEnd:
-    """The module, whatever it inherits from."""
+    """The module itself if it is a `FrontEnd`, else the module as one."""
     return module if isinstance(module, FrontEnd) else OtherFrontEnd(module)
 
 
 def as_axis(values: Any) -> Tensor | None:
-    """Places along an axis, as a tensor; None where they are not known."""
+    """Positions along an axis as a tensor; None if there are none."""
     return None if values is None else torch.as_tensor(values)

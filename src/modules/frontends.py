@@ -1,7 +1,7 @@
-"""What a network is shown of a waveform: the published AudioMNIST inputs, batched and on the device.
+"""The published inputs of AudioMNIST's networks, made from waveforms, batched and on the device.
 
-The numbers are those of the public AudioMNIST preprocessing, which keeps samples in 16-bit units; here
-they are in [-1, 1]. Both inputs are blind to level: `gain * waveform` gives the same input.
+The constants are those of the public AudioMNIST preprocessing, which keeps samples in 16-bit units; here samples are in
+[-1, 1]. The level does not matter to either input: `gain * waveform` gives the same input.
 """
 
 import torch
@@ -12,17 +12,17 @@ from auscult.mistake import Mistake
 from auscult.modules.front_end import FrontEnd
 
 PERCENTILE = 0.95
-OFFSET = 0.001 / 32768  # the published divisor's 0.001, in units of [-1, 1]
-# The smallest divisor, as a share of the peak, for recordings that are nearly all silence. On the 3082
-# clips of AudioMNIST_AZ the percentile is 0.18 of the peak in the median, 0.04 in one clip of a thousand
-# and 0.023 at the least, so no ordinary clip is touched.
+OFFSET = 0.001 / 32768  # the 0.001 of the published divisor, for samples in [-1, 1]
+# The smallest divisor, as a share of the peak, for recordings that are nearly all silence. It changes no ordinary clip:
+# over the 3082 clips of AudioMNIST_AZ, the percentile is 0.18 of the peak in the median, 0.04 in one clip of a thousand
+# and at least 0.023.
 LEAST_SHARE = 0.01
 
 
 class NormalizedWaveform(FrontEnd):
-    """The waveform over its 95th percentile: AudioNet's input.
+    """The waveform divided by its 95th percentile: AudioNet's input.
 
-    Differentiable, and inverted by multiplying with `divisor(waveform)`.
+    It is differentiable. Multiplying with `divisor(waveform)` inverts it.
     """
 
     def forward(self, waveform: Tensor) -> Tensor:
@@ -31,9 +31,9 @@ class NormalizedWaveform(FrontEnd):
 
     @staticmethod
     def divisor(waveform: Tensor) -> Tensor:
-        """Percentile plus 0.001 / 32768, and at least 1 % of the peak: (B, 1, 1) of waveforms (B, 1, T).
+        """Percentile plus 0.001 / 32768, but at least 1 % of the peak: (B, 1, 1) of waveforms (B, 1, T).
 
-        The percentile is of the signed samples with their silence, linearly interpolated as numpy's.
+        The percentile is taken over the signed samples with their silence, and interpolated linearly as in numpy.
         """
         rank = PERCENTILE * (waveform.shape[-1] - 1)
         loudest = waveform.topk(waveform.shape[-1] - int(rank), dim=-1).values  # six times as fast as sorting
@@ -43,18 +43,18 @@ class NormalizedWaveform(FrontEnd):
 
 
 class DecibelSpectrogram(FrontEnd):
-    """Decibels below the clip's loudest time and frequency: AlexNet's input.
+    """Decibels relative to the clip's loudest bin: AlexNet's input.
 
-    Row k is k * sample_rate / 455 hertz, column t is centred on sample (t + 2) * 35: see `frequencies`
-    and `times`. The scaling of the published amplitudes cancels, and their least value of 1e-5 of a
-    16-bit step is below the floor of every recording but digital silence, which is the floor everywhere.
+    Row k is at k * sample_rate / 455 hertz, and column t is centred on sample (t + 2) * 35: see `frequencies` and
+    `times`. The scaling of the published amplitudes cancels. Their least value, 1e-5 of a 16-bit step, is below the
+    floor of every recording except digital silence, which is at the floor everywhere.
 
-    Differentiable where it is above the floor; phases are lost, so it cannot be inverted.
+    The spectrogram is differentiable above the floor. It cannot be inverted, as phases are lost.
 
     Args:
-        sample_rate: of the waveforms, in hertz; only names the rows and columns.
-        raw_decibels: give decibels in [-80, 0], as the published network takes them, instead of
-            (dB + 80) / 80, in which silence is zero.
+        sample_rate: of the waveforms, in hertz; only `frequencies` and `times` depend on it.
+        raw_decibels: return decibels in [-80, 0], as the published network takes them, instead of (dB + 80) / 80, where
+            silence is zero.
     """
 
     samples = 8000
@@ -88,7 +88,7 @@ class DecibelSpectrogram(FrontEnd):
         if waveform.shape[-1] != self.samples:
             raise Mistake(
                 f"the spectrogram takes clips of {self.samples} samples, not {waveform.shape[-1]}: "
-                "choose data.clip.sample_rate and data.clip.seconds whose product is that."
+                "choose data.clip.sample_rate and data.clip.seconds with this product."
             )
         with torch.autocast(waveform.device.type, enabled=False):
             magnitude = self._magnitude(waveform)  # (B, 1, 227, 227)
@@ -103,9 +103,9 @@ class DecibelSpectrogram(FrontEnd):
         return True
 
     def spread(self, relevance: Tensor) -> Tensor:
-        """Relevance of the bins, (..., 227, 227), in its place among those of the whole transform, (..., 228, 229).
+        """Puts relevance of the bins, (..., 227, 227), in its place in the whole transform, (..., 228, 229).
 
-        The transform is that with this object's `window` and `hop`; what the crop dropped has none.
+        The transform has this object's `window` and `hop`. Bins that the crop dropped have no relevance.
         """
         return nn.functional.pad(relevance, (self.first_frame, 0, 0, self.window // 2 + 1 - self.size))
 

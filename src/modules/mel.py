@@ -1,4 +1,4 @@
-"""Mel spectrograms in decibels: the input of networks for environmental sounds."""
+"""Mel spectrograms in decibels, the input of networks for environmental sounds."""
 
 import logging
 import warnings
@@ -16,17 +16,17 @@ log = logging.getLogger(__name__)
 
 
 class LogMel(ColumnSpectrogram):
-    """Power in windows, summed into triangular bands that are evenly spaced in mel (HTK's formula).
+    """Power in Hann windows, summed into triangular bands that are evenly spaced in mel (HTK's formula).
 
     Args:
         sample_rate, seconds, columns, hop_seconds, floor: see `ColumnSpectrogram`.
-        bands: rows.
-        window_seconds: length of the Hann window, to the next even number of samples.
-        low_hz: where the lowest band begins.
-        high_hz: where the highest band ends; None: at half the sample rate.
+        bands: number of rows.
+        window_seconds: length of the Hann window, rounded to an even number of samples.
+        low_hz: lower end of the lowest band.
+        high_hz: upper end of the highest band; None: half the sample rate.
 
     Raises:
-        Mistake: there is no such spectrogram.
+        Mistake: a value is out of range.
     """
 
     filters: Tensor  # (K, bands)
@@ -54,7 +54,7 @@ class LogMel(ColumnSpectrogram):
             )
         self.spectrogram = Spectrogram(self.window, hop_length=self.hop, power=2, pad_mode="constant")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of empty bands, by the names of torchaudio's own options
+            warnings.simplefilter("ignore")  # torchaudio warns of empty bands by the names of its own options
             filters = melscale_fbanks(self.window // 2 + 1, low_hz, self.high_hz, bands, sample_rate)
         self.empty = filters.sum(0) == 0  # (bands,)
         if self.empty.any():
@@ -82,19 +82,19 @@ class LogMel(ColumnSpectrogram):
         return True
 
     def spread(self, relevance: Tensor) -> Tensor:
-        """Relevance of bands and columns, handed back to the bins of the short-time transform that they are made of.
+        """Hands relevance of bands and columns back to the bins of the short-time transform that they are made from.
 
-        Each band's relevance is shared out over its frequencies as its triangle weighs them, each column's over its
-        frames as its average does. That is exact in what adds up: the sum stays the same. It is approximate in where
-        it goes inside a bin, which at the defaults is 60 Hz (the lowest) to 1 000 Hz (the highest) wide and 60 ms
-        long: what of it the network relied on is not known, so louder frequencies there do not get more than others.
-        That of a band without frequencies goes to the one that is next to its centre.
+        The relevance of a band is shared out over its frequencies by the weights of its triangle, and the relevance of
+        a column equally over its frames. The sum stays exactly the same. The place is approximate within a bin, which
+        at the defaults is 60 Hz (the lowest) to 1 000 Hz (the highest) wide and 60 ms long. It is not known which part
+        of a bin the network relied on, so louder frequencies do not get more. The relevance of a band without
+        frequencies goes to the frequency next to its centre.
 
         Args:
             relevance: (..., bands, columns).
 
         Returns:
-            (..., K, frames) of the transform with this object's `window` and `hop`.
+            Relevance (..., K, frames) of the transform with this object's `window` and `hop`.
         """
         filters, averages = self.filters.to(relevance), self.averages.to(relevance)
         if self.empty.any():
@@ -105,7 +105,7 @@ class LogMel(ColumnSpectrogram):
 
 
 def mel(hertz: Tensor) -> Tensor:
-    """O'Shaughnessy's formula, as in HTK."""
+    """Mel of hertz by O'Shaughnessy's formula, as in HTK."""
     return 2595 * torch.log10(1 + hertz / 700)
 
 

@@ -1,4 +1,4 @@
-"""A small convolutional network on spectrograms, that of the Audio-LRP project."""
+"""The small convolutional network of the Audio-LRP project, on spectrograms."""
 
 from collections import OrderedDict
 
@@ -9,25 +9,25 @@ from auscult.modules.colours import Colours
 
 
 class MelCNN(nn.Module):
-    """Six convolutions in pairs, a pool after the second, fourth and sixth, and two dense layers.
+    """Six convolutions in pairs, a pool after each pair, and two dense layers.
 
-    With 3 channels and 10 classes it has the 1 958 730 parameters of the original, whose pools are TensorFlow's
-    "same": where an even length is halved, that is a last window which hangs over the end; the 9 before the last pool
-    are padded on both sides.
+    With 3 channels and 10 classes, it has the 1 958 730 parameters of the original, whose pools have TensorFlow's
+    padding "same". For an even length, the last window then reaches beyond the end; the length of 9 before the last
+    pool is padded on both sides.
 
-    Every activation is a module of its own, registered in the order of the forward pass: attribution
-    rules are tied to modules, and what they call the first layer is the first one registered.
+    Every activation is a module of its own, and modules are registered in the order of the forward pass: attribution
+    rules belong to modules, and their first layer is the first one that is registered.
 
     Args:
         classes: number of logits.
-        channels: of the first convolution. The original has 3, as its spectrograms are pictures in colour; a grey one
-            needs 1.
-        colours: the colour map that makes pictures of spectrograms (B, 1, 64, 64) first; None: the network is given its
-            channels as they are.
-        published: start from Keras's weights, Glorot's uniform ones, as the original; False: He's.
+        channels: input channels of the first convolution. The original has 3, as its spectrograms are pictures in
+            colour; others need 1.
+        colours: a colour map that first turns spectrograms (B, 1, 64, 64) into pictures; None: the input is used as it
+            is.
+        published: start from Keras's weights (Glorot's uniform ones), as in the original; False: He's.
 
     Raises:
-        Mistake: a colour map without three channels, or one that there is not.
+        Mistake: the colour map does not exist, or is named without 3 channels.
     """
 
     size = 64  # rows and columns of the input
@@ -35,7 +35,9 @@ class MelCNN(nn.Module):
     def __init__(self, classes: int, channels: int = 1, colours: str | None = None, published: bool = False) -> None:
         super().__init__()
         if colours is not None and channels != 3:
-            raise Mistake(f"model.network.colours={colours} makes 3 channels, not {channels}; say channels=3 with it.")
+            raise Mistake(
+                f"model.network.colours={colours} makes 3 channels, not {channels}; say model.network.channels=3, too."
+            )
         self.channels = 1 if colours is not None else channels  # of the input
         self.layers = nn.Sequential(
             OrderedDict(

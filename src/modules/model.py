@@ -1,4 +1,4 @@
-"""What is explained: a front end, a network, and the names of what the network tells apart."""
+"""The model that is explained: a front end, a network, and the names of its classes."""
 
 from collections.abc import Iterable, Sequence
 from typing import Protocol, SupportsIndex
@@ -14,7 +14,7 @@ LOWEST_RATE = 100  # hertz; a lower one is meant in kilohertz
 
 
 class Trained(Protocol):
-    """What has been trained, such as a `Classifier`."""
+    """A trained classifier, such as a `Classifier`."""
 
     front_end: nn.Module
     network: nn.Module
@@ -24,12 +24,12 @@ class Trained(Protocol):
 class Model(nn.Module):
     """`front_end(waveform (B, 1, T)) -> input (B, ...)`, `network(input) -> logits (B, C)`.
 
-    It shares its modules with whatever it was made of, and is moved with them.
+    It shares its modules with the objects that it is made from, and moves to another device with them.
 
     Args:
-        network: relevance is of its input; any module.
-        front_end: makes the network's input; any module, and none where the network is given the waveforms.
-        classes: names, in the order of the logits.
+        network: any module; relevance belongs to its input.
+        front_end: any module that makes the network's input; None if the network takes waveforms.
+        classes: names of the classes, in the order of the logits.
         sample_rate: of the waveforms, in hertz.
 
     Raises:
@@ -53,12 +53,12 @@ class Model(nn.Module):
 
     @classmethod
     def of(cls, trained: Trained, sample_rate: int) -> "Model":
-        """The model that was trained."""
+        """The model of a trained classifier."""
         return cls(trained.network, front_end=trained.front_end, classes=trained.classes, sample_rate=sample_rate)
 
     @property
     def device(self) -> torch.device:
-        """Where its weights are."""
+        """The device of the weights."""
         return next((weight.device for weight in self.parameters()), torch.device("cpu"))
 
     def forward(self, waveform: Tensor) -> Tensor:
@@ -70,9 +70,9 @@ class Model(nn.Module):
         return self.network(input).float()
 
     def silence(self, samples: int) -> Tensor:
-        """What the front end makes of digital silence of so many samples, (1, ...); computed once."""
-        place = (samples, self.device)
-        if place not in self.silences:
+        """The network's input (1, ...) for so many samples of digital silence; computed once."""
+        key = (samples, self.device)
+        if key not in self.silences:
             with torch.inference_mode(False), torch.no_grad():
-                self.silences[place] = self.front_end(torch.zeros(1, 1, samples, device=self.device))
-        return self.silences[place]
+                self.silences[key] = self.front_end(torch.zeros(1, 1, samples, device=self.device))
+        return self.silences[key]

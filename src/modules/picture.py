@@ -1,4 +1,4 @@
-"""Constant-Q spectrograms as Audio-LRP draws them, before they are coloured."""
+"""Constant-Q spectrograms as Audio-LRP draws them, without colours."""
 
 import torch
 from nnAudio.features import CQT
@@ -9,28 +9,28 @@ from auscult.mistake import Mistake
 from auscult.modules.columns import ColumnSpectrogram
 
 LOWEST = 440 * 2 ** (-45 / 12)  # hertz, the note C1
-LEAST_POWER = 1e-10  # what counts as no power, of waveforms in [-1, 1]: librosa's
+LEAST_POWER = 1e-10  # librosa's lower bound of power, for waveforms in [-1, 1]
 
 
 class ConstantQPicture(ColumnSpectrogram):
-    """What is drawn of a clip by librosa's `cqt`, `amplitude_to_db(ref=np.max)` and `specshow`, scaled to 64 x 64.
+    """The picture that librosa's `cqt`, `amplitude_to_db(ref=np.max)` and `specshow` make of a clip, scaled to 64 x 64.
 
-    After the public code of Audio-LRP (github.com/warpcut/Audio-LRP, `feature_extraction.py`): 84 rows from C1 on, 12
-    an octave, frames every 512 samples, decibels down to 80 below the loudest, of which the clip's lowest and highest
-    are the ends of the colour map; of rows and frames, 64 each are picked at equal distances, as the nearest neighbours
-    that Keras takes when it loads a picture. Assumed is that axes fill the picture. The first row is the lowest, which
-    pictures have at the bottom. `times` are evenly spaced, to half a frame. Colours are the network's first layer, see
-    `Colours`.
+    It follows the public code of Audio-LRP (github.com/warpcut/Audio-LRP, `feature_extraction.py`). There are 84 rows
+    from C1 up, 12 per octave, and a frame every 512 samples. Decibels reach down to 80 below the loudest; the clip's
+    lowest and highest are the ends of the colour map. 64 rows and 64 frames are picked at equal distances, as Keras
+    picks the nearest neighbours when it loads a picture. It is assumed that the axes fill the picture. The first row is
+    the lowest frequency, which pictures show at the bottom. `times` are evenly spaced, to half a frame. Colours are the
+    network's first layer, see `Colours`.
 
-    nnAudio computes the transform. On eight clips of ESC-10, the colours of each (from 0 to 1) were off those by
-    librosa by less than 0.03 on average, and by less than 0.07 in 95 % of the values.
+    nnAudio computes the transform. On eight clips of ESC-10, its colours (from 0 to 1) differed from those of librosa
+    by less than 0.03 on average, and by less than 0.07 in 95 % of the values.
 
     Args:
         sample_rate, seconds: see `ColumnSpectrogram`.
-        size: rows and columns that are picked.
+        size: number of rows, and of columns, that are picked.
 
     Raises:
-        Mistake: there is no such spectrogram.
+        Mistake: clips are too short, or their rate is too low.
     """
 
     rows, rows_per_octave, samples_per_frame = 84, 12, 512
@@ -55,7 +55,7 @@ class ConstantQPicture(ColumnSpectrogram):
 
     @property
     def frequencies(self) -> Tensor:
-        """Of each row that is picked, (size,), in hertz."""
+        """Frequency of each row that is picked, (size,), in hertz."""
         row = ((torch.arange(self.columns) + 0.5) * self.rows / self.columns).floor()
         return LOWEST * 2 ** (row / self.rows_per_octave)
 
@@ -64,7 +64,7 @@ class ConstantQPicture(ColumnSpectrogram):
         return self.transform(waveform).square()
 
     def scaled(self, power: Tensor) -> Tensor:
-        """Decibels of power (B, F, frames), the clip's lowest as 0 and its highest as 1, at the places that are picked.
+        """Decibels of power (B, F, frames) at the picked places, where the clip's lowest is 0 and its highest is 1.
 
         A clip of digital silence is 0 everywhere.
         """

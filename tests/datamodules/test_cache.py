@@ -216,9 +216,7 @@ def test_flipped_bits_in_samples_are_noticed_and_mended(corpus: Files, tmp_path:
         damaged = bytearray(whole["samples.int16"])
         damaged[random.integers(len(damaged))] ^= 1 << random.integers(8)
         (cache.folder / "samples.int16").write_bytes(damaged)
-        with pytest.raises(
-            Mistake, match=rf"{cache.folder} .*data\.cache_dir.* is damaged: .*\.wav.*builds the"
-        ):
+        with pytest.raises(Mistake, match=rf"{cache.folder} .*data\.cache_dir.* is damaged: .*\.wav.*builds the"):
             reopened = opened(corpus, tmp_path / "cache")
             for i in range(len(reopened)):
                 reopened.samples(i)

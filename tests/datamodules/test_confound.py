@@ -195,8 +195,8 @@ def test_the_region_of_a_domain_holds_what_is_planted():
         one[4000] = 0.1  # a clip of one sample
         planted.plant(one, 4000, 4001, Clip("x.wav", ""))
         one[4000] = 0 if kind == "click" else one[3999]
-        frequencies, times, found = signal.stft(one, RATE, "hann", 456, 456 - 112)
-        power = np.abs(found) ** 2
+        frequencies, times, transform = signal.stft(one, RATE, "hann", 456, 456 - 112)
+        power = np.abs(transform) ** 2
         assert power[planted.region(RATE).mask(frequencies, times)].sum() > 0.9 * power.sum()
 
 

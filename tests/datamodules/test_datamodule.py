@@ -142,10 +142,10 @@ def test_clips_are_embedded_in_silence_unchanged(opened):
         for path, waveform in by_clip(module, batches).items():
             recorded = Tones().read(Clip(path, ""))[0][:, 0]
             samples = 32768 * (recorded - recorded.mean(dtype=np.float64))
-            found = waveform.nonzero()[:, 0]
+            sounding = waveform.nonzero()[:, 0]
             start = next(
                 begin
-                for begin in range(int(found[-1]) - len(samples) + 1, int(found[0]) + 1)
+                for begin in range(int(sounding[-1]) - len(samples) + 1, int(sounding[0]) + 1)
                 if np.abs(waveform[begin : begin + len(samples)].numpy() * 32768 - samples).max() <= 1
             )
             by_hand = torch.zeros(RATE)

@@ -91,8 +91,8 @@ def test_recordings_may_have_another_ending(corpus: Excerpts, caplog: pytest.Log
         soundfile.write(folder / f"{source}-A{ending}", soundfile.read(folder / f"{source}-A.wav")[0], 8000)
     (corpus.root / corpus.folder(5) / "70-A.wav").unlink()
     (corpus.root / corpus.folder(2) / "90-A.wav").unlink()
-    found = {Path(clip.path).name for clip in corpus.clips()}
-    assert found == {"70-A.WAV", "80-A.wav", "90-A.ogg"}  # the one that the table names, where it is there
+    names = {Path(clip.path).name for clip in corpus.clips()}
+    assert names == {"70-A.WAV", "80-A.wav", "90-A.ogg"}  # the one that the table names, where it is there
     assert not caplog.records
 
 

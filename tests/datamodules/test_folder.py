@@ -195,11 +195,11 @@ def test_a_table_that_names_what_is_not_there(root: Path, caplog: pytest.LogCapt
         (b"path,digit\n\xff\xfe,1\n", "is not a CSV table in UTF-8"),
         (b'path,digit\n"1_anna_0.wav,1\n', "is not a CSV table in UTF-8"),
         (b"path,digit\n", "has no rows below its first line"),
-        (b"path|text\n1_anna_0|one\n", "write their endings, too, as in 1_anna_0.wav"),
+        (b"path|text\n1_anna_0|one\n", "add their endings, as in 1_anna_0.wav"),
         (b"PK\x03\x04\xff\xfe", "save the spreadsheet's sheet as 'CSV UTF-8'"),
         (b"path;klasse\na.wav;Gr\xfc\xdfe\n", "save it as 'CSV UTF-8', as spreadsheets call it"),
-        (b'{"path": "a.wav", "label": "x"}\n{"path": "b', "it looks like JSON: .* the first of them path"),
-        (b'[\n  {"path": "a.wav"}\n]\n', "it looks like JSON: .* the first of them path"),
+        (b'{"path": "a.wav", "label": "x"}\n{"path": "b', "it looks like JSON: .* such as path,label"),
+        (b'[\n  {"path": "a.wav"}\n]\n', "it looks like JSON: .* such as path,label"),
         (b"path digit speaker\n1_anna_0.wav 1 anna\n", "it has cells between blanks only: divide them by commas, semi"),
         (
             b"Selection\tView\tBegin Time (s)\tEnd Time (s)\tlabel\n1\t1\t0.5\t1\towl\n",
@@ -219,8 +219,8 @@ def test_a_table_that_names_what_is_not_there(root: Path, caplog: pytest.LogCapt
 )
 def test_tables_that_cannot_work(root: Path, content: bytes, message: str) -> None:
     (root / "labels.csv").write_bytes(content)
-    found = mistake(Folder(root, csv="labels.csv"))
-    assert re.search(message, found) and "data.csv=" in found
+    text = mistake(Folder(root, csv="labels.csv"))
+    assert re.search(message, text) and "data.csv=" in text
 
 
 def test_what_other_tables_have(root: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -258,10 +258,10 @@ def test_a_column_path_wins(root: Path, caplog: pytest.LogCaptureFixture) -> Non
         ("corpus", ["1.wav", "2.wav"], "say data.root={}/corpus/audio"),
         ("corpus/audio", ["audio/1.wav", "audio/2.wav"], "say data.root={}/corpus"),
         ("corpus/audio", ["corpus/audio/1.wav"], "say data.root={}"),
-        ("corpus/audio", ["elsewhere/1.wav"], "write them as seen from there, as in 1.wav"),
-        ("corpus/audio", ["/elsewhere/corpus/audio/1.wav"], "write them as seen from there, as in 1.wav"),
-        ("corpus", ["1.wav", "3.wav"], "write them as seen from there, as in audio/1.wav"),
-        ("corpus", ["5.wav"], "write them as seen from there"),
+        ("corpus/audio", ["elsewhere/1.wav"], "make them relative to this folder, as in 1.wav"),
+        ("corpus/audio", ["/elsewhere/corpus/audio/1.wav"], "make them relative to this folder, as in 1.wav"),
+        ("corpus", ["1.wav", "3.wav"], "make them relative to this folder, as in audio/1.wav"),
+        ("corpus", ["5.wav"], "make them relative to this folder"),
     ],
 )
 def test_where_a_table_s_paths_are_seen_from(tmp_path: Path, given: str, paths: list[str], way_out: str) -> None:
@@ -296,7 +296,7 @@ def test_folders_of_speakers_within_folders_of_classes_are_said(tmp_path: Path, 
 
 
 def test_a_table_that_is_not_there(root: Path) -> None:
-    assert re.search(r"data\.csv=.*labels\.csv does not exist: name the table", mistake(Folder(root, csv="labels.csv")))
+    assert re.search(r"data\.csv=.*labels\.csv does not exist: say its full", mistake(Folder(root, csv="labels.csv")))
     assert "cannot be read: Is a directory" in mistake(Folder(root, csv="deep"))
 
 
@@ -311,7 +311,7 @@ def test_labels_of_speakers_join_those_of_their_recordings(root: Path, content: 
     for clip, bare in zip(clips, Folder(root, PATTERN).clips(), strict=True):
         known = {"sex": "female", "age": "31"} if clip.speaker == "anna" else {}
         assert clip == Clip(bare.path, bare.speaker, {**known, **bare.labels})
-    assert "does not know of bob" in caplog.text
+    assert "does not list bob" in caplog.text
     alone = Folder(root, "_(?P<speaker>anna|bob)_", speakers="people.txt").clips()
     assert [clip.labels for clip in alone if clip.speaker == "anna"] == 2 * [{"sex": "female", "age": "31"}]
     table(root / "labels.csv", "path,sex,speaker\n1_anna_0.wav,male,anna\n")
@@ -322,8 +322,8 @@ def test_labels_of_speakers_join_those_of_their_recordings(root: Path, content: 
 def test_speakers_of_whom_none_is_known(root: Path) -> None:
     record(root / "numbers", "1_01_0.wav", "1_02_0.wav")
     table(root / "people.csv", "speaker,sex\n1,f\n2,m\n")
-    found = mistake(Folder(root / "numbers", PATTERN, speakers=root / "people.csv"))
-    assert "knows none of the recordings' 2 speakers: it calls them 1, 2, and the recordings 01, 02; write" in found
+    message = mistake(Folder(root / "numbers", PATTERN, speakers=root / "people.csv"))
+    assert "lists none of the recordings' 2 speakers: its speakers are 1, 2, those of the recordings 01, 02;" in message
 
 
 @pytest.mark.parametrize(
@@ -338,8 +338,8 @@ def test_speakers_of_whom_none_is_known(root: Path) -> None:
 )
 def test_speakers_that_cannot_be_read(root: Path, content: str, message: str) -> None:
     table(root / "people.txt", content)
-    found = mistake(Folder(root, PATTERN, speakers="people.txt"))
-    assert message in found and "data.speakers=" in found
+    text = mistake(Folder(root, PATTERN, speakers="people.txt"))
+    assert message in text and "data.speakers=" in text
     assert "cannot be read: No such file" in mistake(Folder(root, PATTERN, speakers="nobody.csv"))
 
 
@@ -355,8 +355,8 @@ def test_speakers_that_cannot_be_read(root: Path, content: str, message: str) ->
 def test_nothing_is_shown_of_a_file_that_is_no_table(root: Path, content: str, option: str) -> None:
     (root / "secret").write_bytes(content.encode("latin-1"))
     corpus = Folder(root, csv="secret") if option == "csv" else Folder(root, PATTERN, speakers="secret")
-    found = mistake(corpus)
-    assert f"data.{option}=" in found and "SECRET" not in found and len(found) < 500
+    text = mistake(corpus)
+    assert f"data.{option}=" in text and "SECRET" not in text and len(text) < 500
 
 
 def test_what_is_shown_of_a_table_has_an_end(root: Path) -> None:
@@ -379,7 +379,7 @@ def test_a_pattern_that_takes_for_ever_is_refused(tmp_path, monkeypatch):
     name = "a" * 200
     soundfile.write(tmp_path / f"{name}.wav", np.zeros(100), 8000)
     started = time.monotonic()
-    with pytest.raises(Mistake, match="takes for ever to search"):
+    with pytest.raises(Mistake, match="takes too long to search"):
         Folder(tmp_path, pattern=r"(?P<digit>(a+)+)$").clips()
     assert time.monotonic() - started < 15
 

@@ -179,7 +179,7 @@ def test_published_folds_of_which_nothing_is_there(caplog: pytest.LogCaptureFixt
     options = {"published": [["a"], ["b"], ["c"], ["d"]], "validates": 1, "first_fold": 1}
     clips = corpus(dict.fromkeys("abd", ""))
     split(clips, "digit", 0, **options)
-    assert "nothing of the published fold 3 is under data.root: training goes without" in caplog.text
+    assert "data.root has no clips of the published fold 3: training does without it." in caplog.text
     for fold in (1, 2):
         with pytest.raises(Mistake, match=rf"for fold={fold}: it tests on the published fold {fold + 1} and validates"):
             split(clips, "digit", fold, **options)

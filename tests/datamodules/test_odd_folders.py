@@ -27,9 +27,9 @@ def test_tables_are_divided_as_their_first_line_is(
     path = tmp_path / f"labels.{ending}"
     rows = [["path", "word", "age"], ["a.wav", "für", "3"], ["b.wav", "日本", ""]]
     path.write_bytes(line_end.join(between.join(row) for row in [*rows, [""]]).encode(encoding))
-    columns, found = read_table(path, "it")
+    columns, cells_of_rows = read_table(path, "it")
     assert columns == rows[0]
-    assert found == [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
+    assert cells_of_rows == [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
 
 
 def test_what_else_divides_is_in_the_cells(tmp_path: Path) -> None:

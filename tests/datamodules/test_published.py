@@ -78,9 +78,9 @@ def test_inputs_of_both_networks_are_the_originals() -> None:
 
     normalised = embedded / (np.percentile(embedded, 95) + 0.001)
     half_a_step = 0.51 / np.percentile(embedded, 95)
-    found = NormalizedWaveform()(waveform)[0, 0].double().numpy()
+    network_input = NormalizedWaveform()(waveform)[0, 0].double().numpy()
     most = half_a_step * (1 + np.abs(normalised).max())  # in the samples, and in the percentile
-    assert np.abs(found - normalised).max() < most < 1e-3
+    assert np.abs(network_input - normalised).max() < most < 1e-3
     _, _, transform = scipy.signal.stft(embedded, 8000, nperseg=455, noverlap=420, window="hann")
     decibels = librosa.amplitude_to_db(np.abs(transform[0:227, 2:-1]), ref=np.max)
     picture = DecibelSpectrogram(raw_decibels=True)(waveform)[0, 0].double().numpy()
@@ -100,7 +100,7 @@ def test_a_second_is_the_most(tmp_path: Path, cache_dir: Path) -> None:
     corpus = recorded(tmp_path, 48_000, 48_001)
     assert len(load(corpus, corpus.clips()[0], PUBLISHED).samples) == 8000
     with pytest.raises(
-        Mistake, match=r"ends where a recording is longer than a clip, and data/01/3_01_1.wav is \(too"
+        Mistake, match=r"refuses recordings that are longer than a clip, and data/01/3_01_1.wav is \(too"
     ) as caught:
         open_cache(corpus, corpus.clips(), PUBLISHED, cache_dir)
     assert "data.clip.preparation=cleaned" in str(caught.value) and "\n" not in str(caught.value)

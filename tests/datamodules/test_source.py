@@ -23,7 +23,7 @@ def test_a_checkpoint_s_own_speakers_are_asked_for(tmp_path: Path, caplog: pytes
     card = {"classes": ["jay", "owl"], "speakers": {"train": ["ada"], "validation": ["bob"], "test": ["cem"]}}
     config = {"limit": None, "seed": 0, "input": str(root), "data": data}
     source_of(config, {"data": {"clip": CLIP}, "task": {"label": "label"}}, card)
-    assert "1 of the recordings' 2 speakers are called as some that trained the checkpoint (ada)" in caplog.text
+    assert "1 of the recordings' 2 speakers have names of speakers who trained the checkpoint (ada)" in caplog.text
 
 
 def read(
@@ -47,7 +47,7 @@ def test_folders_called_as_the_classes_could_be_tested(
 ) -> None:
     root = record(tmp_path / "own", *(f"{name}/{below}{n}.wav" for name in names for n in range(2)), "other.wav")
     assert set(read(root, label, classes).labels) == {-1}
-    assert "called as the checkpoint's classes, and nothing is tested" in caplog.text
+    assert "with the names of the checkpoint's classes, but have no labels to test" in caplog.text
     pattern = caplog.text.partition("data.pattern=")[2].partition("'")[0]
     assert (pattern == INNERMOST.format(label)) == (not below)
     assert read(root, label, classes, pattern).labels.tolist() == [0, 0, 1, 1] or label == "label"
@@ -56,14 +56,14 @@ def test_folders_called_as_the_classes_could_be_tested(
 
 def test_other_folders_are_not_talked_about(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     read(record(tmp_path / "own", "owl/0.wav", "tit/0.wav", "hen/0.wav", "1.wav"), "label", ["jay", "owl"])
-    assert "nothing is tested" not in caplog.text
+    assert "no labels to test" not in caplog.text
 
 
 def test_speakers_that_trained_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     root = record(tmp_path / "own", "owl/ada.wav", "owl/bob.wav", "jay/cem.wav")
     pattern, trained = r"(?P<label>\w+)/(?P<speaker>\w+)", ("ada", "cem", "dan", "owl/bob.wav")
     read(root, "label", ["jay", "owl"], pattern, trained)
-    assert "2 of the recordings' 3 speakers are called as some that trained the checkpoint (ada, cem)" in caplog.text
+    assert "2 of the recordings' 3 speakers have names of speakers who trained the checkpoint (ada, cem)" in caplog.text
     caplog.clear()
     read(root, "label", ["jay", "owl"], pattern, ("dan",))
     read(root, "label", ["jay", "owl"], r"(?P<label>\w+)/", trained)  # named by their paths, which others may have

@@ -146,8 +146,8 @@ def test_any_recording_is_sound(speaker: int, digit: int, take: int, seed: int, 
 def test_energy_lies_on_the_harmonics(speaker: str, digit: int) -> None:
     made, one = corpus(), clip(speaker, digit)
     frequencies, spectrum = power(samples(made, one), 0.06)
-    found = cues(made, one)
-    harmonics = [found[f"harmonic {number}"] for number in range(1, 9)]
+    cue_of = cues(made, one)
+    harmonics = [cue_of[f"harmonic {number}"] for number in range(1, 9)]
     f0 = (harmonics[0].low_hz + harmonics[0].high_hz) / 2
     on = np.any([inside(frequencies, cue) for cue in harmonics], axis=0)
     between = (frequencies[:, None] > f0 / 2) & (frequencies[:, None] < 8.5 * f0) & ~on
@@ -161,11 +161,11 @@ def test_formants_lie_on_their_tracks(digit: int) -> None:
     errors, elsewhere = [], []
     for speaker in MEN[:6]:
         made, one = corpus(), clip(speaker, digit)
-        waveform, found = samples(made, one), cues(made, one)
-        voiced = np.flatnonzero(np.isfinite(found["formant 1"].low_hz))
+        waveform, cue_of = samples(made, one), cues(made, one)
+        voiced = np.flatnonzero(np.isfinite(cue_of["formant 1"].low_hz))
         for frame in voiced[4:-4:3]:
             estimates = formants_by_prediction(waveform[frame * 128 - 320 : frame * 128 + 320])
-            for cue in (found[f"formant {number}"] for number in range(1, 5)):
+            for cue in (cue_of[f"formant {number}"] for number in range(1, 5)):
                 middle = (cue.low_hz[frame] + cue.high_hz[frame]) / 2
                 errors.append(np.abs(estimates / middle - 1).min())
                 elsewhere.append(np.abs(estimates / (1.2 * middle) - 1).min())
@@ -177,9 +177,9 @@ def test_formants_lie_on_their_tracks(digit: int) -> None:
 def test_frication_holds_the_energy_of_unvoiced_frames(speaker: str, digit: int) -> None:
     made, one = corpus(), clip(speaker, digit)
     frequencies, spectrum = power(samples(made, one), 0.016)
-    found = cues(made, one)
-    band = inside(frequencies, found["frication"])
-    voiced = np.convolve(np.isfinite(found["formant 1"].low_hz), np.ones(7), mode="same") > 0
+    cue_of = cues(made, one)
+    band = inside(frequencies, cue_of["frication"])
+    voiced = np.convolve(np.isfinite(cue_of["formant 1"].low_hz), np.ones(7), mode="same") > 0
     unvoiced = band.any(0) & ~voiced
     assert unvoiced.any()
     spectrum = spectrum[:, : len(unvoiced)]

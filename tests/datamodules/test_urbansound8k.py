@@ -83,9 +83,9 @@ def test_recordings_of_every_kind_become_clips_or_are_listed(tmp_path: Path, cap
     assert "4 of 33 recordings cannot be used and are skipped" in caplog.text
     assert "1 of 33 recordings under data.root are not named in metadata/UrbanSound8K.csv" in caplog.text
 
-    found = {kind_of[clip.speaker]: i for i, clip in enumerate(module.clips) if clip.speaker in kind_of}
-    assert found.keys() == RECORDINGS.keys()
-    for kind, i in found.items():
+    index_of = {kind_of[clip.speaker]: i for i, clip in enumerate(module.clips) if clip.speaker in kind_of}
+    assert index_of.keys() == RECORDINGS.keys()
+    for kind, i in index_of.items():
         hertz, seconds, _, _, _ = RECORDINGS[kind]
         samples = module.cache.samples(i)
         assert len(samples) == pytest.approx(min(seconds, 4) * RATE, abs=1), kind
@@ -133,7 +133,7 @@ def test_some_of_the_folds(tmp_path: Path, in_the_table: bool, caplog: pytest.Lo
         shutil.rmtree(root / f"audio/fold{fold}")
     module = opened(root, 0)
     assert len(module.speakers()["train"]) == 6
-    assert "nothing of the published folds 6, 7, 8, 9, 10 is under data.root: training goes without" in caplog.text
+    assert "no clips of the published folds 6, 7, 8, 9, 10: training does without them." in caplog.text
     for fold in (4, 5, 9):  # validates on 6, tests on 6, tests on 10
         with pytest.raises(Mistake, match=rf"fold={fold}: it tests on the published fold {fold + 1} .*folds 6, 7, 8"):
             opened(root, fold)

@@ -186,5 +186,5 @@ def test_mixing_keeps_shares_of_inputs_and_labels_together() -> None:
 def test_without_mixing_labels_stay_what_they_are() -> None:
     label = torch.tensor([2, 0])
     input = torch.rand(2, 1, 8)
-    found = Augmentation().mixed(input, label, classes=3)
-    assert found[0] is input and found[1] is label and not Augmentation().masks
+    mixed = Augmentation().mixed(input, label, classes=3)
+    assert mixed[0] is input and mixed[1] is label and not Augmentation().masks

@@ -14,7 +14,7 @@ def chirp() -> torch.Tensor:
 
 def test_agrees_with_librosa() -> None:
     front_end = ConstantQ(22050, 4.0)
-    found = front_end(chirp().view(1, 1, -1))[0, 0].numpy()
+    spectrogram = front_end(chirp().view(1, 1, -1))[0, 0].numpy()
     magnitude = librosa.cqt(
         chirp().numpy(),
         sr=22050,
@@ -31,7 +31,7 @@ def test_agrees_with_librosa() -> None:
     columns = [part.mean(1) for part in np.split(power, np.searchsorted(times, half), axis=1)]
     expected = np.maximum(librosa.power_to_db(np.stack(columns, 1), ref=np.max, top_db=None), -40) / 80
     # librosa halves the rate for low octaves, and its frames lie elsewhere in a column: 3 dB, over the upper 40 dB
-    assert np.percentile(np.abs(np.maximum(found - 1, -0.5) - expected), 95) < 3 / 80
+    assert np.percentile(np.abs(np.maximum(spectrogram - 1, -0.5) - expected), 95) < 3 / 80
 
 
 def test_a_tone_lies_in_its_row_and_column() -> None:
@@ -40,9 +40,9 @@ def test_a_tone_lies_in_its_row_and_column() -> None:
     for row, hertz in enumerate(front_end.frequencies.tolist()):
         if row % 9 == 0:
             burst = torch.sin(2 * torch.pi * hertz * time) * torch.exp(-(((time - 1.5) / 0.2) ** 2))
-            found = front_end(burst.view(1, 1, -1))[0, 0]
-            assert abs(int(found.amax(1).argmax()) - row) == 0
-            assert abs(float(front_end.times[found[row].argmax()]) - 1.5) <= 4 / 64
+            spectrogram = front_end(burst.view(1, 1, -1))[0, 0]
+            assert abs(int(spectrogram.amax(1).argmax()) - row) == 0
+            assert abs(float(front_end.times[spectrogram[row].argmax()]) - 1.5) <= 4 / 64
 
 
 def test_silence_is_zero_and_level_does_not_matter() -> None:

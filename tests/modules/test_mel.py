@@ -20,7 +20,7 @@ def noise(clips: int = 2, samples: int = 88200) -> Tensor:
 def test_agrees_with_librosa() -> None:
     front_end, waveform = LogMel(22050, 4.0), noise()
     waveform[1, 0, 20000:] *= 1e-3  # down to the floor and below
-    for clip, found in zip(waveform[:, 0].numpy(), front_end(waveform)[:, 0].numpy(), strict=True):
+    for clip, spectrogram in zip(waveform[:, 0].numpy(), front_end(waveform)[:, 0].numpy(), strict=True):
         power = librosa.feature.melspectrogram(
             y=clip.astype(np.float64), sr=22050, n_fft=front_end.window, hop_length=front_end.hop, n_mels=64, fmin=20.0,
             htk=True, norm=None, pad_mode="constant",
@@ -28,7 +28,7 @@ def test_agrees_with_librosa() -> None:
         ends = np.arange(65) * power.shape[1] / 64
         columns = [power[:, int(a) : int(np.ceil(b))].mean(1) for a, b in pairwise(ends)]
         decibels = librosa.power_to_db(np.stack(columns, 1), ref=np.max, top_db=None)
-        np.testing.assert_allclose(found, 1 + np.maximum(decibels, -80) / 80, atol=2e-4)
+        np.testing.assert_allclose(spectrogram, 1 + np.maximum(decibels, -80) / 80, atol=2e-4)
 
 
 @pytest.mark.parametrize("rate, seconds", [(8000, 1.0), (16000, 4.0), (22050, 4.0), (48000, 2.5)])
@@ -151,6 +151,6 @@ def test_it_computes_in_single_precision_in_any_network(kind: str, precision: to
     front_end = LogMel(16000, 1.0) if kind == "mel" else ConstantQ(16000, 1.0, low_hz=80.0, rows=48)
     waveform = noise(samples=16000).to(precision)
     wanted = front_end(waveform.float())
-    found = front_end.to(precision)(waveform)
-    assert found.dtype == precision
-    torch.testing.assert_close(found, wanted.to(precision))
+    spectrogram = front_end.to(precision)(waveform)
+    assert spectrogram.dtype == precision
+    torch.testing.assert_close(spectrogram, wanted.to(precision))

@@ -27,8 +27,8 @@ def test_pools_are_tensorflows_same() -> None:
         row = torch.randn(size)
         padded = torch.cat([torch.full((before,), -9.0), row, torch.full((1,), -9.0)])
         expected = padded.unfold(0, 3, 2).amax(1)
-        found = network.layers.get_submodule(name)(row.expand(1, 1, size, size))[0, 0, 0]
-        assert torch.equal(found, expected)
+        pooled = network.layers.get_submodule(name)(row.expand(1, 1, size, size))[0, 0, 0]
+        assert torch.equal(pooled, expected)
 
 
 def test_logits_are_small_at_first() -> None:

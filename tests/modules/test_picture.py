@@ -82,10 +82,10 @@ def test_silence_is_nothing_and_slow_rates_are_refused() -> None:
 
 def test_colours_are_matplotlibs() -> None:
     level = torch.linspace(0, 1, 4096).view(1, 1, 64, 64)
-    found = Colours("magma")(level)
+    colours = Colours("magma")(level)
     expected = colormaps["magma"](level[0, 0].double().numpy())[..., :3].transpose(2, 0, 1)
     step = np.abs(np.diff(colormaps["magma"](range(256))[:, :3], axis=0)).max()  # between two of its 256 colours
-    assert found.shape == (1, 3, 64, 64) and np.abs(found[0].numpy() - expected).max() <= step < 0.02
+    assert colours.shape == (1, 3, 64, 64) and np.abs(colours[0].numpy() - expected).max() <= step < 0.02
     exact = torch.arange(256).view(1, 1, 1, 256) / 255
     np.testing.assert_allclose(Colours("magma")(exact)[0, :, 0].T, colormaps["magma"](range(256))[:, :3], atol=1e-5)
     assert torch.equal(Colours("magma")(level + 5), Colours("magma")(torch.ones_like(level)))

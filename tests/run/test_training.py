@@ -246,7 +246,7 @@ def test_table1_leaves_out_folds_that_sex_does_not_have(train_here, tmp_path):
             ["data=folder", "data.root={spoken}", "data.pattern=(?P<word>.)"],
             "give data.pattern a group (?P<digit>…)",
         ),
-        (["data=folder", "data.root={spoken}", "data.csv=gone.csv"], "gone.csv does not exist: name the table"),
+        (["data=folder", "data.root={spoken}", "data.csv=gone.csv"], "gone.csv does not exist: say its full path"),
         (["task=label", "task.label=emotion"], "task.label=emotion needs clips labelled 'emotion'"),
         (["fold=0..4"], "fold=0..4 is not one value; say -m fold=0,1,2,3,4 to run with each."),
         (["-m", "fold=0-3"], "fold=0-3 is not one value; say -m fold=0,1,2,3 to run with each."),

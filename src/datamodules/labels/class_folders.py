@@ -1,4 +1,4 @@
-"""Labels from the folders in which recordings lie, and what else those folders may mean."""
+"""Takes labels from the folders of recordings, and warns if these folders may mean something else."""
 
 import logging
 import os
@@ -11,22 +11,22 @@ from auscult.mistake import Mistake
 
 log = logging.getLogger(__name__)
 
-# folders that corpora come in, and nobody's classes
+# names of folders that are parts of a corpus and no classes
 TRAINED = ("train", "training")
 TESTED = ("test", "testing", "eval", "evaluation", "valid", "validation", "val", "dev")
 PARTS = {*TRAINED, *TESTED}
-# as RAVDESS, BIDS, VCTK, VoxCeleb and people call the folders of their speakers
+# names of speakers' folders in RAVDESS, BIDS, VCTK, VoxCeleb and private corpora
 SPEAKERS = re.compile(
     r"(?:actor|speaker|spk|spkr|subject|subj|sub|participant|person|talker|singer|volunteer|patient)[ _-]?\d+"
     r"|p\d{3}|id\d{3,}",
     re.I,
 )
-FOLDER, INNERMOST = "(?P<{}>[^/]+)/", "(?P<{}>[^/]+)/[^/]*$"  # patterns of a label, given its name
+FOLDER, INNERMOST = "(?P<{}>[^/]+)/", "(?P<{}>[^/]+)/[^/]*$"  # patterns, to be formatted with the name of a label
 EXAMPLES = ("(?P<label>[^/_]+)_[^/]*$", "(?P<label>[^/-]+)-[^/]*$", r"(?P<label>[^\W\d_]+)\d+\.\w+$")
 
 
 def labels_of_folders(files: list[str]) -> dict[str, dict[str, str]]:
-    """Path -> label -> value, of the files that lie in a folder per class.
+    """Path -> label -> value, for the files that lie in the folder of a class.
 
     Raises:
         Mistake: the folders are no classes.
@@ -48,7 +48,7 @@ def labels_of_folders(files: list[str]) -> dict[str, dict[str, str]]:
 
 
 def _example(files: list[str]) -> str:
-    """A pattern that takes a label from the name of one of the files, for a message; empty where none is so simple."""
+    """A pattern that takes a label from the name of a file, for a message; empty if no simple pattern fits."""
     for pattern in EXAMPLES:
         for path in files[:100]:
             if match := re.search(pattern, path):
@@ -61,12 +61,12 @@ def _example(files: list[str]) -> str:
 
 
 def pattern_without(names: list[str]) -> str:
-    """A pattern that takes the folders in which recordings lie for classes, but for some."""
+    """A pattern that takes the folders of recordings for classes, except the named ones."""
     return f"(?:^|/)(?P<label>(?!(?:{'|'.join(map(re.escape, names))})/)[^/]+)/[^/]*$"
 
 
 def _require_one_depth(folders: set[str]) -> None:
-    """Raises a Mistake where a folder that holds recordings lies within another one: those are classes of two kinds."""
+    """Raises a Mistake if a folder with recordings lies within another one: the two cannot both be classes."""
     for inner in sorted(folders):
         outer = inner
         while outer := os.path.dirname(outer):
@@ -85,10 +85,10 @@ def _require_one_depth(folders: set[str]) -> None:
 
 
 def warn_of_folders(paths: list[str], root: Path) -> None:
-    """Says what else the folders above classes may be, or the folders of classes themselves.
+    """Warns if folders above those of classes may mean something, or if folders of classes look like speakers.
 
     Args:
-        paths: of the recordings, each in a folder of a class.
+        paths: the recordings, each in the folder of a class.
     """
     folders = [path.split("/")[:-1] for path in paths]
     parts = [next((i + 1 for i, name in enumerate(each[:-1]) if name.lower() in PARTS), 0) for each in folders]
@@ -104,7 +104,7 @@ def warn_of_folders(paths: list[str], root: Path) -> None:
         log.warning(
             "classes are the folders in which recordings lie (%s, …), not those above (%s, …): 'data.pattern=%s' takes"
             " those above for classes and the next for speakers, and 'data.pattern=%s' takes those above for speakers"
-            " and the next for classes",
+            " and the next for classes.",
             shortened(min(each[-1] for each in nested)), shortened(min(outer)),
             *(f"{start}{FOLDER.format(first)}{FOLDER.format(second)}" for first, second in (
                 ("label", "speaker"), ("speaker", "label"),
@@ -116,20 +116,20 @@ def warn_of_folders(paths: list[str], root: Path) -> None:
             pattern = f"{start}{FOLDER.format('label')}{FOLDER.format('speaker')}"
             way_out = f"'data.pattern={pattern}' takes those above for classes"
         log.warning(
-            "the folders in which recordings lie (%s, …) look like speakers, and are taken for classes: %s",
+            "the folders in which recordings lie (%s, …) look like speakers, and are taken for classes: %s.",
             shortened(min(inner)), way_out,
         )  # fmt: skip
 
 
 def _warn_of_parts(parts: set[str], root: Path) -> None:
-    """Says that folds do not keep the parts that a corpus comes in, given the folders of those."""
+    """Warns that folds do not keep the parts of a corpus, such as train and test; `parts` are their folders."""
     by_name = {os.path.basename(part).lower(): part for part in sorted(parts, reverse=True)}
     if len(by_name) < 2:
         return
     test = next(name for name in TESTED if name in by_name)
     train = next(name for name in (*TRAINED, *reversed(TESTED)) if name in by_name and name != test)
     log.warning(
-        "the parts %s of the corpus are not kept: folds are made anew over all of them; to keep them, train on"
+        "the parts %s of the corpus are not kept: folds are made of all their recordings; to keep them, train on"
         " data.root=%s and test by explain.py input=%s 'data.pattern=%s'",
         ", ".join(sorted(by_name.values())), root / by_name[train], root / by_name[test], INNERMOST.format("label"),
     )  # fmt: skip

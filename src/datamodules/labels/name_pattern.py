@@ -13,20 +13,20 @@ log = logging.getLogger(__name__)
 
 
 def compiled(pattern: str, has_labels: bool) -> re.Pattern[str]:
-    """The pattern of data.pattern.
+    """Compiles data.pattern.
 
     Args:
-        has_labels: whether something else has, so that it need not name any.
+        has_labels: whether labels also come from elsewhere; the pattern then need not name any.
 
     Raises:
-        Mistake: it is none, or names no label.
+        Mistake: the pattern is no regular expression, or names no label.
     """
     try:
         result = re.compile(composed(pattern))
     except (re.error, RecursionError, OverflowError) as error:
         way_out = shown(error)
         if pattern.startswith("*"):
-            way_out = "it is a shell's pattern; write what names look like, such as (?P<digit>\\d)_(?P<speaker>[^_]+)"
+            way_out = "it is a shell's pattern; say what names look like, such as (?P<digit>\\d)_(?P<speaker>[^_]+)"
         elif re.search(r"\(\?<[^\W\d]", pattern):
             way_out = "names of groups are written (?P<digit>…), with a P"
         raise Mistake(f"data.pattern={shown(pattern, 200)} is not a regular expression: {way_out}.") from error
@@ -38,13 +38,13 @@ def compiled(pattern: str, has_labels: bool) -> re.Pattern[str]:
 
 
 def warn_of_endings(rows: dict[str, dict[str, str]]) -> None:
-    """Says that a label holds the ending of its file: the same word in two formats would be two classes."""
+    """Warns if a label includes the ending of its file: the same word in two formats would be two classes."""
     for path, row in rows.items():
         ending = os.path.splitext(path)[1]
         for name, value in row.items():
             if name not in PATH_COLUMNS and value != ending and value.endswith(ending):
                 log.warning(
-                    "data.pattern takes the ending of files along, such as %s for the %s of %s: end the group before"
+                    "data.pattern includes the ending of files, such as %s for the %s of %s: end the group before"
                     " the dot, such as by (?P<%s>[^/.]+)", shortened(value), name, shortened(path), name,
                 )  # fmt: skip
                 return

@@ -1,4 +1,4 @@
-"""What a table knows of each speaker, such as AudioMNIST's metadata."""
+"""Reads the labels of speakers from a table, such as AudioMNIST's metadata."""
 
 import json
 from collections import Counter
@@ -9,15 +9,15 @@ from auscult.mistake import Mistake
 
 
 def labels_of_speakers(path: Path, option: str) -> dict[str, dict[str, str]]:
-    """Speaker -> label -> value.
+    """Reads speaker -> label -> value.
 
     Args:
-        path: of a CSV table with a column "speaker" and one per label, or of a JSON object of objects, as
-            AudioMNIST's audioMNIST_meta.txt is. "gender", as it is called there, is the label "sex".
-        option: that names the file, for the message.
+        path: a CSV table with a column "speaker" and one column per label, or a JSON object of objects like
+            AudioMNIST's audioMNIST_meta.txt. Its "gender" becomes the label "sex".
+        option: the option that names the file, for the message.
 
     Raises:
-        Mistake: there is no such file, or it is neither.
+        Mistake: there is no such file, or it has another format.
     """
     try:
         require_table(path)
@@ -41,7 +41,7 @@ def _from_json(path: Path, option: str) -> dict[str, dict[str, str]]:
     except (ValueError, AttributeError, RecursionError) as error:
         where = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
         raise Mistake(
-            f"{option}={path} is not a JSON object of speakers and what is known of them{where}, such as"
+            f"{option}={path} is not a JSON object of speakers and their labels{where}, such as"
             ' {"spk0": {"sex": "female"}}.'
         ) from error
 
@@ -55,6 +55,6 @@ def _from_table(path: Path, option: str) -> dict[str, dict[str, str]]:
     if repeated:
         raise Mistake(
             f"{option}={path} names {len(repeated)} speakers more than once, such as {shortened(repeated[0])};"
-            " keep a row for each speaker (a table with a row for each recording is data.csv)."
+            " keep one row per speaker (a table with one row per recording belongs to data.csv)."
         )
     return people

@@ -1,4 +1,4 @@
-"""Tables of values between commas, semicolons, tabs or bars, as people and their spreadsheets write them."""
+"""Reads tables whose cells are separated by commas, semicolons, tabs or bars, as spreadsheets write them."""
 
 import csv
 import errno
@@ -14,27 +14,26 @@ from pathlib import Path
 from auscult.mistake import Mistake
 from auscult.program.paths import RECORDINGS
 
-LONGEST_LINE, MOST_COLUMNS = 2**16, 1000  # of the names of columns
-JSON = "it looks like JSON: write a row for each recording, and above them the columns' names, the first of them path"
-LARGEST = 2**28  # bytes: a million rows have about half as many
+LONGEST_LINE, MOST_COLUMNS = 2**16, 1000  # of the first line, which names the columns
+JSON = "it looks like JSON: write a first line with the names of columns, such as path,label, and a row per recording"
+LARGEST = 2**28  # bytes; a million rows take about half of that
 
 
 def read_table(path: Path, name: str) -> tuple[list[str], list[dict[str, str]]]:
-    """The columns and rows of a table in UTF-8, or UTF-16 with a byte order mark, its lines ended in any way.
+    """Reads the columns and rows of a table in UTF-8, or UTF-16 with a byte order mark, with any line ends.
 
-    The first line tells what its cells are divided by. Between commas or semicolons, quotation marks around a cell let
-    it hold those and line ends; between tabs, they mean something only where they stand around a whole cell, as
-    transcripts hold single ones.
+    The first line decides the separator of cells. If it is no tab, a cell in quotation marks may contain separators and
+    line ends. If it is a tab, quotation marks count only around a whole cell, as transcripts contain single ones.
 
     Args:
-        name: of the table, for the message.
+        name: the name of the table, for messages.
 
     Returns:
         The columns' names, and column -> cell of each row; without the spaces around them, and composed (see
         `composed`). Empty lines are no rows.
 
     Raises:
-        Mistake: no such file, in another encoding, or rows that do not have a cell for each column.
+        Mistake: the file does not exist, has another encoding, or has rows without a cell for each column.
     """
     try:
         require_table(path)
@@ -45,7 +44,7 @@ def read_table(path: Path, name: str) -> tuple[list[str], list[dict[str, str]]]:
             content = composed(start + file.read())
         columns, *rows = [row for row in _cells(content) if row] or [[]]
     except FileNotFoundError as error:
-        raise Mistake(f"{name} does not exist: name the table in full, or as seen from where you are.") from error
+        raise Mistake(f"{name} does not exist: say its full path, or its path from the working directory.") from error
     except OSError as error:
         raise Mistake(f"{name} cannot be read: {error.strerror}.") from error
     except UnicodeError as error:
@@ -62,7 +61,7 @@ def read_table(path: Path, name: str) -> tuple[list[str], list[dict[str, str]]]:
 
 
 def _way_out(path: Path) -> str:
-    """What to do about a file that is no table of text."""
+    """What a user can do about a file that is no table of text."""
     with suppress(OSError), open(path, "rb") as file:
         start = file.read(4)
         if start == b"PK\x03\x04" or start == b"\xd0\xcf\x11\xe0":
@@ -73,7 +72,7 @@ def _way_out(path: Path) -> str:
 
 
 def composed(text: str) -> str:
-    """The text with each letter and its accents as one character (NFC), as people type it; macOS takes them apart."""
+    """Joins each letter and its accents into one character (NFC), as people type them; macOS separates them."""
     return unicodedata.normalize("NFC", text)
 
 
@@ -84,15 +83,15 @@ def _encoding(path: Path) -> str:
 
 
 def _cells(content: str) -> Iterable[list[str]]:
-    """The rows' cells, without the spaces around them."""
+    """Yields the cells of each row, without the spaces around them."""
     first = re.match(r"[^\r\n]*", content)
-    divided_by = max(",;\t|", key=first[0].count if first else "".count)  # the first of equals
-    if divided_by == "\t":
+    separator = max(",;\t|", key=first[0].count if first else "".count)  # the first one, if counts are equal
+    if separator == "\t":
         lines = re.split(r"\r\n|\r|\n", content)
         for line in lines:
             yield [_unquoted(cell.strip()) for cell in line.split("\t")] if line else []
         return
-    for row in csv.reader(io.StringIO(content, newline=""), delimiter=divided_by, skipinitialspace=True, strict=True):
+    for row in csv.reader(io.StringIO(content, newline=""), delimiter=separator, skipinitialspace=True, strict=True):
         yield [cell.strip() for cell in row]
 
 
@@ -102,7 +101,7 @@ def _unquoted(cell: str) -> str:
 
 
 def require_table(path: Path) -> None:
-    """Raises an OSError unless there is a file that has an end, and could be a table: pipes are waited for for ever."""
+    """Raises an OSError unless the path is a regular file that could be a table: a pipe would block for ever."""
     status = os.stat(path)
     if stat.S_ISDIR(status.st_mode):
         raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -112,11 +111,11 @@ def require_table(path: Path) -> None:
         if file.read(16).startswith(RECORDINGS):
             raise OSError(errno.EINVAL, "it is a recording; name a table of recordings")
     if status.st_size > LARGEST:
-        raise OSError(errno.EFBIG, f"of {status.st_size / 2**20:.0f} MB, which is more than any table has")
+        raise OSError(errno.EFBIG, f"it has {status.st_size / 2**20:.0f} MB, which is too much for a table")
 
 
 def names_of(columns: Sequence[str]) -> str:
-    """The columns of a table, for a message; nothing of a file that may be anything but a table."""
+    """The columns of a table, for a message; shows no content if the file may be no table."""
     if not columns:
         return "nothing"
     if len(columns) == 1 and len(columns[0].split()) > 1:
@@ -128,6 +127,6 @@ def names_of(columns: Sequence[str]) -> str:
 
 
 def shortened(cell: str) -> str:
-    """A table's cell, for a message; without what would move a terminal."""
+    """A table's cell, for a message: at most 80 characters, without control characters."""
     line = "".join(letter if letter.isprintable() else "?" for letter in cell[:81])
     return line if len(line) <= 80 else line[:79] + "…"

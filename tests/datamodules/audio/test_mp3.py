@@ -49,12 +49,12 @@ def seconds_of(path: Path) -> float:
 def test_without_a_header_it_is_read_to_its_end(announced: Path, plain: Path) -> None:
     whole, _ = read_whole(announced)
     guessed = soundfile.info(plain).frames
-    found, _ = read_whole(plain)
-    assert 0 <= len(found) - len(whole) < 3 * FRAME  # what encoders put at the ends is not left out
+    samples, _ = read_whole(plain)
+    assert 0 <= len(samples) - len(whole) < 3 * FRAME  # what encoders put at the ends is not left out
     assert abs(guessed - len(whole)) > RATE / 2  # or this file says nothing of the matter
     # the same sound, but for its beginning, which the header says to leave out
-    delay = np.argmax(np.correlate(found[: RATE // 2, 0], whole[: RATE // 4, 0], "valid"))
-    np.testing.assert_allclose(found[delay : delay + len(whole), 0][:RATE], whole[:RATE, 0], atol=1e-3)
+    delay = np.argmax(np.correlate(samples[: RATE // 2, 0], whole[: RATE // 4, 0], "valid"))
+    np.testing.assert_allclose(samples[delay : delay + len(whole), 0][:RATE], whole[:RATE, 0], atol=1e-3)
 
 
 @pytest.mark.parametrize("tag", [b"TAG" + bytes(125), b"APETAGEX" + bytes(24)])

@@ -24,7 +24,7 @@ def patterns(text: str) -> list[str]:
 def test_parts_of_a_corpus_are_said_not_to_be_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     record(tmp_path, *(f"{part}/{kind}/{part}.wav" for part in ("train", "valid", "Test") for kind in ("owl", "jay")))
     assert {label for label, _ in labelled(tmp_path).values()} == {"owl", "jay"}
-    assert "the parts Test, train, valid of the corpus are not kept: folds are made anew over all" in caplog.text
+    assert "the parts Test, train, valid of the corpus are not kept: folds are made of all their" in caplog.text
     assert f"train on data.root={tmp_path}/train and test by explain.py input={tmp_path}/Test" in caplog.text
     assert "takes those" not in caplog.text
     [pattern] = patterns(caplog.text)
@@ -164,7 +164,7 @@ def test_a_label_that_takes_the_ending_along(tmp_path: Path, caplog: pytest.LogC
     record(tmp_path, "a_no.WAV", "a_no.flac")
     clips = Folder(tmp_path, "_(?P<label>.+)").clips()
     assert [clip.labels["label"] for clip in clips] == ["no.WAV", "no.flac"]
-    assert "takes the ending of files along, such as no.WAV for the label of a_no.WAV" in caplog.text
+    assert "includes the ending of files, such as no.WAV for the label of a_no.WAV" in caplog.text
     caplog.clear()
     Folder(tmp_path, r"(?P<file>(?P<speaker>.)_(?P<label>[^.]+)(?P<format>.+))").clips()
-    assert "takes the ending" not in caplog.text
+    assert "includes the ending" not in caplog.text
