@@ -1,4 +1,4 @@
-"""What the runs of a row of RESULTS.md gave, as figures."""
+"""The figures that the runs of a row of RESULTS.md gave."""
 
 import json
 import re
@@ -11,19 +11,19 @@ import pandas as pd
 from auscult.plain_data import plain_yaml, text_of
 from auscult.program.earlier_run import FAILED
 
-RUN = ["row", "fold", "seed"]  # that name a run
+RUN = ["row", "fold", "seed"]  # the columns that name a run
 COLUMNS = [*RUN, "figure", "value", "low", "high", "rank", "version", "date"]
-ENDS = ("_low", "_high")  # of the names of intervals' ends
+ENDS = ("_low", "_high")  # how the names of intervals' ends end
 
 Figure = tuple[Any, ...]  # name, value, both ends of its interval, rank
 
 
 def figures_in(folder: Path, name: str, row: dict[str, Any]) -> pd.DataFrame:
-    """The figures that a row shows, of those runs in a multirun that have finished; `COLUMNS`, without the last two.
+    """The figures that a row shows, from the finished runs of a multirun, in `COLUMNS` without the last two.
 
     Args:
-        folder: the multirun's.
-        row: its `figures` are regular expressions of their names; `test/accuracy`, if there are none.
+        folder: the multirun's folder.
+        row: its `figures` are regular expressions of the names; `test/accuracy`, if it has none.
     """
     shown = re.compile("|".join(row.get("figures", ["test/accuracy"])))
     lines: list[tuple[Any, ...]] = []
@@ -46,7 +46,7 @@ def fold_of(overrides: dict[str, str]) -> int:
 
 
 def figures_of(job: Path) -> Iterator[Figure]:
-    """What a run left: metrics, curves as `order/fraction`, the leaderboard as `domain/attribution/measure`."""
+    """A run's figures: metrics, curves as `order/fraction`, the leaderboard as `domain/attribution/measure`."""
     if (job / "metrics.json").exists():
         metrics = json.loads(text_of(job / "metrics.json"))
         for name, value in metrics.items():

@@ -1,4 +1,4 @@
-"""Makes the rows of RESULTS.md by their commands, and tells whether a row still holds.
+"""Makes the rows of RESULTS.md by their commands, and says whether a row still holds.
 
     python -m results                      the rows, and which have been measured
     python -m results make alexnet-sex     runs a row, from where it was stopped, and notes its figures
@@ -6,13 +6,13 @@
     python -m results check alexnet-sex    runs it anew: does it lie within its spread?
     python -m results write                writes the tables of RESULTS.md from what was noted
 
-`rows.yaml` has the rows, and `noted.csv` what they gave: a line per run and figure, with the version that was run,
+`rows.yaml` has the rows, and `noted.csv` their figures: a line per run and figure, with the version that was run,
 and the date. A run is noted within a minute of its end. A row that explains needs the networks of the row that trains
 them, in the same folder.
 
 The spread of a row that trains is what another seed may change: two standard errors of the difference between two runs
 of the row. How far seeds spread is measured on the row that was run with several, fold by fold, and taken for the
-others. The spread of what explanations give is the interval over speakers that stands beside it.
+others. The spread of an explanation's figure is the interval over speakers that stands beside it.
 """
 
 import argparse
@@ -39,11 +39,11 @@ NOTED, TABLES = HERE / "noted.csv", ROOT / "RESULTS.md"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="?", choices=("list", "make", "check", "write"), default="list")
-    parser.add_argument("row", nargs="?", help="of results/rows.yaml")
+    parser.add_argument("row", nargs="?", help="a row of results/rows.yaml")
     parser.add_argument("part", nargs="*", help="options in the place of the row's own: fold=2,3")
     parser.add_argument("--az", default="../shared/data/audiomnist_az", help="where AudioMNIST_AZ lies")
     parser.add_argument("--esc10", default="../shared/data/esc10", help="where ESC-10 lies, or ESC-50")
-    parser.add_argument("--folder", type=Path, default=ROOT / "multirun/results", help="of the runs")
+    parser.add_argument("--folder", type=Path, default=ROOT / "multirun/results", help="where the runs are")
     options = parser.parse_args()
     rows = yaml.safe_load((HERE / "rows.yaml").read_text(encoding="utf-8"))
     if options.what in ("make", "check") and options.row not in rows:
@@ -72,7 +72,7 @@ def part_of(row: dict[str, Any], part: list[str]) -> dict[str, Any]:
 
 
 def run(name: str, row: dict[str, Any], places: dict[str, str], folder: Path) -> Iterator[pd.DataFrame]:
-    """Runs what the row has, and reads again and again what came of it, in `COLUMNS`.
+    """Runs the command of a row. Yields the figures of its finished runs, once a minute and at the end, in `COLUMNS`.
 
     Args:
         places: what stands for the words in braces in the row's options.
@@ -106,7 +106,7 @@ def begin(folder: Path) -> str:
     version = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
     file = folder.with_name(f"{folder.name}.version")
     if file.exists() and file.read_text() != version:
-        sys.exit(f"{folder} was begun by version {file.read_text()}: check that out, or name another --folder.")
+        sys.exit(f"{folder} was begun by version {file.read_text()}; check out that version, or name another --folder.")
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(version)
     return version
@@ -125,24 +125,23 @@ def note(runs: pd.DataFrame) -> None:
 
 
 def holds(figures: pd.DataFrame, again: pd.DataFrame) -> bool:
-    """Whether a row that was run again lies within its spread of what was noted; says so."""
+    """Says whether a row that was run again lies within its spread of what was noted."""
     both = figures.merge(again, on=[*RUN, "figure"], suffixes=("", "_again"))
     name = again["row"].iloc[0]
     if set(both["figure"]) == {ACCURACY}:
         before, now, spread = both["value"].mean(), both["value_again"].mean(), spread_of(figures, len(both))
-        lies = bool(abs(now - before) <= spread)
-        words = "within" if lies else "NOT within"
+        is_within = bool(abs(now - before) <= spread)
+        words = "within" if is_within else "NOT within"
         print(f"{name}: {100 * now:.2f} now, {100 * before:.2f} noted, {words} {100 * spread:.2f} of it.")
-        return lies
-    known = both.dropna(subset=["low", "high"])
-    known = known[~known["figure"].str.contains("cost/")]  # which depends on what else the machine does
-    inside = known["value_again"].between(known["low"], known["high"]) | np.isclose(
-        known["value"], known["value_again"]
-    )
-    for line in known[~inside].itertuples():
+        return is_within
+    bounded = both.dropna(subset=["low", "high"])
+    bounded = bounded[~bounded["figure"].str.contains("cost/")]  # cost depends on what else the machine does
+    inside = bounded["value_again"].between(bounded["low"], bounded["high"])
+    inside |= np.isclose(bounded["value"], bounded["value_again"])
+    for line in bounded[~inside].itertuples():
         print(f"{line.figure}: {line.value_again:.4g} now, {line.value:.4g} [{line.low:.4g}, {line.high:.4g}] noted.")
-    print(f"{name}: {inside.sum()} of {len(known)} figures lie within their intervals.")
-    return bool(inside.all() and len(known))
+    print(f"{name}: {inside.sum()} of {len(bounded)} figures lie within their intervals.")
+    return bool(inside.all() and len(bounded))
 
 
 def write(rows: dict[str, dict[str, Any]], figures: pd.DataFrame) -> None:

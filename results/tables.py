@@ -15,26 +15,26 @@ def table_of(rows: dict[str, dict[str, Any]], figures: pd.DataFrame) -> list[str
     """The lines of one table.
 
     Args:
-        rows: those of the table, by name; the first one's `layout` is that of all.
-        figures: of any rows.
+        rows: the table's rows, by name. All have the `layout` of the first one.
+        figures: those of all rows that were measured, also of other tables.
     """
     layout = next(iter(rows.values())).get("layout", "folds")
-    known = {name: figures[figures["row"] == name] for name in rows}
-    known = {name: own for name, own in known.items() if len(own)}
-    if not known:
+    measured = {name: figures[figures["row"] == name] for name in rows}
+    measured = {name: own for name, own in measured.items() if len(own)}
+    if not measured:
         return ["*Not measured by this version yet.*"]
     if layout == "folds":
-        return folds(rows, known, figures)
+        return folds(rows, measured, figures)
     lines: list[str] = []
-    for name, own in known.items():
+    for name, own in measured.items():
         lines += [*([""] if lines else []), *LAYOUTS[layout](rows[name], own), "", _made_by(name, own)]
     return lines
 
 
-def folds(rows: dict[str, dict[str, Any]], known: dict[str, pd.DataFrame], figures: pd.DataFrame) -> list[str]:
-    """A line for each row: the mean over its folds, each the mean over its seeds, with their deviation."""
+def folds(rows: dict[str, dict[str, Any]], measured: dict[str, pd.DataFrame], figures: pd.DataFrame) -> list[str]:
+    """A line for each row: the mean and deviation over its folds. A fold's value is the mean over its seeds."""
     lines = _head(["network", "task", "accuracy", "of folds", "folds run", "seeds", "version", "date", "row"])
-    for name, own in known.items():
+    for name, own in measured.items():
         accuracy = 100 * own.groupby("fold")["value"].mean()
         cells = [rows[name]["says"], _mean_of(accuracy), ", ".join(f"{value:.1f}" for value in accuracy), len(accuracy)]
         cells += [", ".join(map(str, sorted(own["seed"].unique()))), ", ".join(own["version"].unique())]
@@ -53,10 +53,10 @@ def removal(row: dict[str, Any], own: pd.DataFrame) -> list[str]:
     places = own["figure"].str.extract(r"^(?P<attribution>[^/]+)/(?P<order>\w+)/(?P<fraction>[\d.e-]+)$").dropna()
     own = own.join(places.astype({"fraction": float}), how="inner")
     fractions, attributions = sorted(own["fraction"].unique()), list(own["attribution"].unique())
-    asked = [(name, order, words.format(name)) for order, words in ORDERS.items() for name in attributions]
-    asked[len(attributions) : len(attributions)] = [(attributions[0], *control) for control in CONTROLS.items()]
+    curves = [(name, order, words.format(name)) for order, words in ORDERS.items() for name in attributions]
+    curves[len(attributions) : len(attributions)] = [(attributions[0], *control) for control in CONTROLS.items()]
     lines = _head([row["says"], *(f"{100 * fraction:g} %" for fraction in fractions)])
-    for name, order, words in asked:
+    for name, order, words in curves:
         curve = own[(own["attribution"] == name) & (own["order"] == order)].set_index("fraction")
         lines.append(_line([words, *(_percent(curve.loc[fraction]) for fraction in fractions)]))
     return lines
@@ -82,8 +82,8 @@ def methods(row: dict[str, Any], own: pd.DataFrame) -> list[str]:
     for attribution in own["attribution"].unique():
         cells = []
         for domain, measure in columns.values():
-            of_cell = own["attribution"].eq(attribution) & own["domain"].eq(domain) & own["measure"].eq(measure)
-            cells.append(_ranked(own[of_cell].iloc[0], row) if of_cell.any() else "")
+            is_cell = own["attribution"].eq(attribution) & own["domain"].eq(domain) & own["measure"].eq(measure)
+            cells.append(_ranked(own[is_cell].iloc[0], row) if is_cell.any() else "")
         lines.append(_line([f"`{attribution}`", *cells]))
     return lines
 
@@ -100,7 +100,7 @@ def seed_deviation(figures: pd.DataFrame) -> float:
 
 
 def spread_of(figures: pd.DataFrame, runs: int) -> float:
-    """How far two means over so many runs lie apart by their seeds: two standard errors of their difference."""
+    """How far apart seeds bring two means over so many runs: two standard errors of their difference."""
     return 2 * seed_deviation(figures) * (2 / runs) ** 0.5
 
 

@@ -9,7 +9,7 @@ AudioMNIST_AZ (16 kHz, FLAC) if `--az` names one. Both sides get the same files,
 over seconds of CPU time of the whole process, so that neither threads nor other programs change it.
 
 With `--esc10`, a copy of ESC-10 (44.1 kHz, OGG), a second table has seconds of audio over seconds of CPU time for each
-corpus, ours alone, and how much of that time is spent on reading the files. Corpora take turns.
+corpus, on our side alone, and how much of that time is spent on reading the files. Corpora take turns.
 """
 
 import argparse
@@ -74,8 +74,8 @@ def main() -> None:
         Console(width=120).print(table)
         if options.esc10:
             roots = {"audiomnist": made, "audiomnist_az": options.az, "esc50": options.esc10}
-            given = {name: root for name, root in roots.items() if root is not None}
-            Console(width=120).print(audio_table(given, options.clips, options.rounds))
+            named = {name: root for name, root in roots.items() if root is not None}
+            Console(width=120).print(audio_table(named, options.clips, options.rounds))
 
 
 def audio_table(roots: dict[str, Path], count: int, rounds: int) -> Table:
@@ -123,10 +123,10 @@ def compare(name: str, root: Path, resampler: str, count: int, rounds: int) -> t
 
     rates: tuple[list[float], list[float]] = ([], [])
     for turn in range(rounds + 1):
-        for of_side, build in zip(rates, (ours, originals), strict=True):
+        for own, build in zip(rates, (ours, originals), strict=True):
             seconds = cpu_seconds(build)
             if turn > 0:  # the first imports, compiles, and reads the files from the disk
-                of_side.append(len(clips) / seconds)
+                own.append(len(clips) / seconds)
     return rates
 
 
@@ -150,9 +150,9 @@ def read_all(datamodule: AudioDataModule, clips: list[Clip], _: Path) -> None:
 
 
 def as_published(root: Path, clip: Clip, resampler: str, folder: Path, random: np.random.Generator) -> None:
-    """Resample, embed at a random offset, write: the waveform's half of the original's preprocessing.
+    """Resamples, embeds at a random offset, and writes: the waveform's half of the original's preprocessing.
 
-    The other half, a file with the spectrogram, is left out: ours computes spectrograms when they are needed.
+    The other half, a file with the spectrogram, is left out: our side computes spectrograms when they are needed.
     """
     samples, rate = soundfile.read(root / clip.path, dtype="int16")
     samples = librosa.resample(samples.astype(np.float32), orig_sr=rate, target_sr=8000, res_type=resampler)

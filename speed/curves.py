@@ -3,14 +3,14 @@
     python -m speed.curves
     python -m speed.curves --clips 64 --threads 1
 
-A fresh AudioNet on synthetic clips; fill is that of `conf/explain.yaml`. Both sides of a batch, front ends on neither:
+A fresh AudioNet on synthetic clips; fill is that of `conf/explain.yaml`. The sides of a batch, both without front end:
 
-    curves            from its input and the scores of an order to what each clip is taken for after each of equal steps
-                      to the end. Scores are random and drawn before: to find relevance is not measured here.
-    bare passes       the intact input through the network, as often as the curves ask it.
+    curves            from the input and the scores of an order to the prediction for each clip, after each of equal
+                      steps to the end. Scores are random and drawn before: the attribution is not measured here.
+    bare passes       the intact input through the network, as often as the curves pass it.
 
-Sides take turns with each order, and in which of them is first: seconds apart, other programs disturb both alike. The
-ratio is of all seconds; least and most are of single batches.
+Sides take turns with each order, and so does which of them is first: other programs disturb both alike. The ratio is of
+all seconds; least and most are of single batches.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--orders", type=int, default=10)
     parser.add_argument("--fractions", type=int, default=20)
     parser.add_argument("--batch", type=int, default=32, help="clips per step, as data.batch_size")
-    parser.add_argument("--threads", type=int, help="of PyTorch; 1 where other programs use the machine")
+    parser.add_argument("--threads", type=int, help="threads of PyTorch; 1 where other programs use the machine")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -57,15 +57,15 @@ def measure(case: Case, batch: Batch, orders: int, fractions: int) -> tuple[floa
     with torch.no_grad():
         input = case.model.front_end(batch["waveform"])  # (B, ...)
     scores = torch.rand(orders, *input.shape, generator=torch.Generator().manual_seed(0)).to(input)
-    steps = [step / fractions for step in range(1, fractions + 1)]  # none leaves the input intact: each takes a pass
+    steps = [step / fractions for step in range(1, fractions + 1)]  # each changes the input, so that each takes a pass
     counts = counts_of(input, case.perturbation.fill.silence, steps, "paper")
     seconds = [0.0, 0.0]
-    for order, of_features in enumerate(scores):
-        asked = partial(perturb, network, input, batch["label"], {"": of_features}, counts, case.perturbation.fill)
+    for order, own in enumerate(scores):
+        curves = partial(perturb, network, input, batch["label"], {"": own}, counts, case.perturbation.fill)
         for side in (0, 1) if order % 2 else (1, 0):
             started = now()
             if side == 0:
-                assert count_passes(network, asked) == fractions
+                assert count_passes(network, curves) == fractions
             else:
                 pass_bare(network, input, fractions)
             seconds[side] += now() - started

@@ -7,17 +7,17 @@ Fresh networks on synthetic clips; orders, fractions and fill are those of `conf
 
     LRP over zennit by hand          `trainer.predict`, from its start and with clips in the cache, to the relevance
                                      file, perturbing and measuring nothing, against zennit's own EpsilonPlus on the
-                                     same batches, ready in memory, hooks registered once. Front ends run on both.
+                                     same batches, ready in memory, hooks registered once. Both sides run front ends.
     LRP over a forward pass          relevance of one batch, against its bare pass: one over the ratio is what LRP
                                      costs in forward passes. The line after it has the same of zennit by hand.
-    curves over bare passes          all orders of one batch, from its relevance to what each clip is taken for, against
-                                     as many passes of the intact batch through the network. Front ends on neither.
+    curves over bare passes          all orders of one batch, from relevance to the prediction for each clip, against
+                                     as many passes of the intact batch through the network. Neither runs a front end.
     LRP and a curve over Quantus     relevance of a quarter batch, and its removal with the most relevant first, against
                                      PixelFlipping with zennit by hand; of spectrograms only.
-                                     It goes to the end in equal steps that divide the input, so both sides take 227
-                                     steps of 227 bins here. The curve of `explain.py` takes 10 passes.
+                                     PixelFlipping goes to the end in equal steps that divide the input, so both sides
+                                     take 227 steps of 227 bins here. The curve of `explain.py` takes 10 passes.
 
-Both sides are checked to find the same relevance in the first, and the same curve in the last.
+The first comparison checks that both sides have the same relevance, and the last that they have the same curve.
 """
 
 import argparse
@@ -66,10 +66,10 @@ NO_QUANTUS = "Quantus cannot be measured: it is not installed (pip install quant
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", nargs="*", choices=NETWORKS, default=NETWORKS)
-    parser.add_argument("--clips", type=int, default=64, help="of each turn of LRP; curves are of one batch")
+    parser.add_argument("--clips", type=int, default=64, help="clips of each turn of LRP; curves are of one batch")
     parser.add_argument("--batch", type=int, default=32, help="clips per step, as data.batch_size")
     parser.add_argument("--rounds", type=int, default=7, help="turns of both sides")
-    parser.add_argument("--threads", type=int, help="of PyTorch; 1 where other programs use the machine")
+    parser.add_argument("--threads", type=int, help="threads of PyTorch; 1 where other programs use the machine")
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
@@ -89,7 +89,7 @@ def main() -> None:
 
 
 def has_quantus() -> bool:
-    """Whether Quantus, which is no part of this program, can be asked."""
+    """Whether Quantus, which is no part of this program, can be imported."""
     try:
         import_module("quantus")
     except ImportError:
@@ -99,7 +99,7 @@ def has_quantus() -> bool:
 
 @dataclass(frozen=True)
 class Case:
-    """A network, clips, and what is asked of them."""
+    """A network, clips, and the question that is asked about them."""
 
     model: Model
     device: torch.device
@@ -142,7 +142,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two ways to the same array; one gives none where there is nothing to check."""
+    """Two ways to the same array. A side gives None if there is nothing to check."""
 
     name: str
     clips: int
@@ -159,8 +159,8 @@ def comparisons(case: Case) -> Iterator[Comparison]:
     explained = explain(case.question.domain, case.question.attribution, batch["waveform"])
 
     passing = partial(pass_bare, network, input, 1)
-    for name, asked in (("LRP", case.question.attribution), ("zennit", as_attribution(by_zennit))):
-        one_batch = partial(explain_batch, asked, network, input)
+    for name, attribution in (("LRP", case.question.attribution), ("zennit", as_attribution(by_zennit))):
+        one_batch = partial(explain_batch, attribution, network, input)
         yield Comparison(f"{name} over a forward pass", len(input), one_batch, passing)
 
     def curves() -> np.ndarray:
@@ -233,15 +233,15 @@ def attributor(network: nn.Module) -> Gradient:
 
 
 def logit_of(logits: Tensor, target: Tensor) -> Tensor:
-    """The target's logit where it stands, zeros elsewhere: (B, C) of logits (B, C) and targets (B,)."""
+    """Logits (B, C) that are zero for all classes but the targets (B,)."""
     return logits * nn.functional.one_hot(target, logits.shape[1])
 
 
-def count_passes(network: nn.Module, asked: Callable[[], object]) -> int:
-    """How often something asks the network."""
+def count_passes(network: nn.Module, compute: Callable[[], object]) -> int:
+    """How often a computation passes the network."""
     passes: list[None] = []
     hook = network.register_forward_hook(lambda *_: passes.append(None))
-    asked()
+    compute()
     hook.remove()
     return len(passes)
 
@@ -264,7 +264,7 @@ def perturb_in_steps(case: Case, input: Tensor, label: Tensor, steps: int) -> np
 
 
 def flip_pixels(case: Case, input: Tensor, label: Tensor, steps: int) -> np.ndarray:
-    """The same, by Quantus."""
+    """The same as `perturb_in_steps`, by Quantus."""
     quantus: Any = import_module("quantus")
 
     def explain(model: nn.Module, inputs: np.ndarray, targets: np.ndarray, **_: Any) -> np.ndarray:
@@ -274,7 +274,7 @@ def flip_pixels(case: Case, input: Tensor, label: Tensor, steps: int) -> np.ndar
             return gradient(input, lambda logits: logit_of(logits, target))[1].cpu().numpy()
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that the first steps change little
+        warnings.simplefilter("ignore")  # Quantus warns that the first steps change little
         flipping = quantus.PixelFlipping(
             features_in_step=input[0].numel() // steps,
             normalise=False,

@@ -3,10 +3,10 @@
     python -m speed.fourier
     python -m speed.fourier --samples 4000 --batch 16 --threads 1
 
-The dense side builds the matrix that the inverse transform multiplies real and imaginary parts with, N x 2N, once, and
-then takes a batch in two products: with relevance over waveform, and with the waveform. Each side runs in a
-process of its own, which is asked for the memory that it took at most beyond that of its imports and inputs. Seconds
-are of CPU time, so that other programs do not change them.
+The dense side builds the matrix of the inverse transform once, N x 2N, for real and imaginary parts. It then takes a
+batch in two products: with relevance over waveform, and with the waveform. Each side runs in a process of its own.
+Memory is what the process took at most, beyond that of its imports and inputs. Seconds are of CPU time, so that other
+programs do not change them.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from torch import Tensor
 from auscult.explain.domain.fourier import EPSILON, Fourier, pairs, quotient
 from auscult.machine import memory
 
-Ask = Callable[[Tensor, Tensor], Tensor]  # relevance (B, K) of coefficients, of waveforms and relevance (B, N)
+Ask = Callable[[Tensor, Tensor], Tensor]  # waveforms (B, N), their relevance (B, N) -> of coefficients (B, K)
 
 
 def main() -> None:
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=8000)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=5, help="turns of both sides")
-    parser.add_argument("--threads", type=int, default=1, help="of PyTorch")
+    parser.add_argument("--threads", type=int, default=1, help="threads of PyTorch")
     options = parser.parse_args()
     sides = [partial(measure, side, options) for side in (fast, dense)]
     measured: list[list[tuple[list[float], Tensor]]] = [[], []]
@@ -85,7 +85,7 @@ def fast(samples: int) -> Ask:
 
 
 def dense(samples: int) -> Ask:
-    """The layer that makes samples of the real and imaginary parts of all N coefficients, as the paper writes it."""
+    """As the paper writes it: a layer makes samples from the real and imaginary parts of all N coefficients."""
     # products of k and n modulo N: a float32 angle of that many turns would have no digits left
     place = torch.outer(torch.arange(samples), torch.arange(samples)) % samples
     angle = 2 * torch.pi / samples * place.double()

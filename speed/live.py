@@ -2,8 +2,8 @@
 
     python -m speed.live --checkpoint outputs/DATE/TIME/checkpoints/best.ckpt
 
-A second of noise at 48 kHz is sent to the application of `serve.py` as the page sends it; the time ends when the whole
-answer is there, with its picture and sounds. What the browser does with it is not in it.
+A second of noise at 48 kHz is sent to the application of `serve.py` as the page sends it. The time ends when the whole
+answer is there, with its picture and sounds. It does not include what the browser does with the answer.
 """
 
 import argparse
@@ -40,19 +40,19 @@ def main() -> None:
         for attribution in track(checked["attributions"], console=Console(stderr=True), transient=True):
             cells = []
             for domain in checked["domains"]:
-                asked = {"attribution": attribution, "domain": domain, "target": "predicted"}
-                waits = [wait(visitor, asked, sent.getvalue()) for _ in range(options.rounds)]
+                choices = {"attribution": attribution, "domain": domain, "target": "predicted"}
+                waits = [wait(visitor, choices, sent.getvalue()) for _ in range(options.rounds)]
                 cells.append(f"{median(waits):.2f} ({max(waits):.2f})")
             table.add_row(attribution, *cells)
     Console().print(table)
 
 
-def wait(visitor: TestClient, asked: dict[str, str], sent: bytes) -> float:
+def wait(visitor: TestClient, choices: dict[str, str], sent: bytes) -> float:
     """Seconds to a whole answer."""
     started = time.perf_counter()
-    told = visitor.post("/explain", params=asked, content=sent)
+    answer = visitor.post("/explain", params=choices, content=sent)
     passed = time.perf_counter() - started
-    assert told.is_success, told.text
+    assert answer.is_success, answer.text
     return passed
 
 

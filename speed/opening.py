@@ -4,7 +4,7 @@
     python -m speed.opening --clips 3000 --rounds 2
 
 Makes files in AudioMNIST's layout, a cache of clips of 0.64 s (AudioMNIST's mean), and opens it in fresh processes, as
-every run does: the folders are listed, every recording is asked whether it has changed, the index is read and the
+every run does: the folders are listed, every recording is checked for changes, the index is read and the
 samples are mapped. Memory is the process's peak above what it had before, with all modules imported (Linux only).
 """
 
@@ -32,7 +32,7 @@ SETTINGS = ClipSettings(highpass_hz=None, trim_db=None)
 
 
 class Recorded(AudioMNIST):
-    """AudioMNIST's layout, with the same noise in every recording: what is in them does not matter here."""
+    """AudioMNIST's layout, with the same noise in every recording: their content does not matter here."""
 
     noise = np.random.default_rng(0).uniform(-0.1, 0.1, (5120, 1)).astype(np.float32)
 

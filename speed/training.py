@@ -6,7 +6,7 @@
 Both sides train the same network from the same start with the same front end, augmentation, loss, optimizer, schedule,
 gradient clipping, batch size and precision, for whole epochs, in turns. The program's side is Lightning's Trainer with
 the data module, metrics, callbacks and `metrics.csv` of a real run. The bare side's batches lie ready in memory, on the
-device. Neither side validates; what the program's checkpoints take is measured by itself.
+device. Neither side validates; the time of the program's checkpoints is measured apart.
 """
 
 import argparse
@@ -40,9 +40,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--options", nargs="*", default=["model=audionet", "task=sex"], help="as for train.py")
     parser.add_argument("--rounds", type=int, default=7, help="turns of both sides")
-    parser.add_argument("--epochs", type=int, default=1, help="of each turn")
-    parser.add_argument("--batches", type=int, help="of each epoch; all by default")
-    parser.add_argument("--threads", type=int, help="of PyTorch; 1 where other programs use the machine")
+    parser.add_argument("--epochs", type=int, default=1, help="epochs of each turn")
+    parser.add_argument("--batches", type=int, help="batches of each epoch; all by default")
+    parser.add_argument("--threads", type=int, help="threads of PyTorch; 1 where other programs use the machine")
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)

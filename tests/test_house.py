@@ -1,4 +1,4 @@
-"""The house has one way through: who may import whom; and its rooms stay small."""
+"""The house has one way through: which room may import which."""
 
 import ast
 from graphlib import TopologicalSorter
@@ -30,11 +30,11 @@ def imported(path: Path) -> set[str]:
 
 
 def room_of(name: str) -> str | None:
-    """The folder below `src` that a module lies in, or something in it; itself, if it lies in `src`."""
+    """The folder below `src` in which a module lies, or the module of a name; the module itself if it lies in `src`."""
     parts = name.split(".")[1:]
     while parts and not (ROOT / "src").joinpath(*parts).with_suffix(".py").exists():
         if (ROOT / "src").joinpath(*parts).is_dir():
-            return None  # a room, of which a module is named apart
+            return None  # the name is a room; its modules have names of their own
         parts.pop()
     return ".".join(parts[:-1]) or ".".join(parts) or None
 

@@ -22,7 +22,7 @@ PLACES = {"az": ".", "esc10": ".", "runs": "/networks"}
 
 
 def figures(*runs: tuple) -> pd.DataFrame:
-    """Of row, fold, seed, value and what else there is: figure, low, high, rank."""
+    """Figures from tuples of row, fold, seed, value, and as many as are given of figure, low, high, rank."""
     lines = []
     for row, fold, seed, value, *more in runs:
         figure, low, high, rank = [*more, *(tables.ACCURACY, math.nan, math.nan, "")[len(more) :]]
@@ -34,7 +34,7 @@ SEEDS = figures(("a", 0, 0, 0.90), ("a", 0, 1, 0.94), ("a", 1, 0, 0.80), ("a", 1
 
 
 def test_the_spread_of_seeds_is_pooled_over_folds():
-    """Variances 0.0008 and 0.0002 of two seeds each; what was run with one seed says nothing."""
+    """The variances of two seeds each are 0.0008 and 0.0002. A row that was run with one seed says nothing."""
     assert tables.seed_deviation(SEEDS) == pytest.approx(math.sqrt((0.0008 + 0.0002) / 2))
     assert np.isnan(tables.seed_deviation(SEEDS[SEEDS["row"] == "b"]))
     assert tables.spread_of(SEEDS, 4) == pytest.approx(2 * math.sqrt(0.0005) * math.sqrt(2 / 4))
@@ -42,7 +42,7 @@ def test_the_spread_of_seeds_is_pooled_over_folds():
 
 @pytest.mark.parametrize(("again", "is_within"), [(0.76, True), (0.64, True), (0.765, False), (0.60, False)])
 def test_a_row_holds_within_its_spread(again, is_within, capsys):
-    """Of one run, two times the square root of twice 0.0005: 0.063 on either side."""
+    """The spread of one run is two times the square root of twice 0.0005: 0.063 on either side."""
     assert rows.holds(SEEDS, figures(("b", 0, 0, again))) is is_within
     assert ("NOT within" in capsys.readouterr().out) is not is_within
 
@@ -62,12 +62,12 @@ def test_figures_are_noted_once(tmp_path, monkeypatch):
     monkeypatch.setattr(rows, "NOTED", tmp_path / "noted.csv")
     rows.note(SEEDS)
     rows.note(figures(("b", 0, 0, 0.75), ("b", 1, 0, 0.5)))
-    found = rows.noted()
-    assert len(found) == 6 and found[found["row"] == "b"]["value"].tolist() == [0.75, 0.5]
+    noted = rows.noted()
+    assert len(noted) == 6 and noted[noted["row"] == "b"]["value"].tolist() == [0.75, 0.5]
 
 
 def test_a_row_is_of_one_version(tmp_path):
-    """What another version began is not gone on with; it would be noted as this one's."""
+    """A row that another version began is not continued: its figures would be noted as this version's."""
     assert rows.begin(tmp_path / "rows/a") == rows.begin(tmp_path / "rows/a")
     (tmp_path / "rows/a.version").write_text("older")
     with pytest.raises(SystemExit, match="was begun by version older"):
@@ -82,7 +82,7 @@ def test_a_part_of_a_row_has_options_of_its_own():
 
 
 def test_runs_are_noted_as_they_end(tmp_path, monkeypatch):
-    """A program that fails after its first run loses none of it."""
+    """If a program fails after its first run, this run's figures are not lost."""
     code = "import os, sys; os.makedirs('0/.hydra'); open('0/.hydra/overrides.yaml', 'w').write('[fold=2]');"
     code += """open('0/metrics.json', 'w').write('{"test/accuracy": 0.9}'); sys.exit(3)"""
     monkeypatch.setattr(rows, "ROOT", tmp_path)
@@ -105,17 +105,17 @@ def test_what_trainings_gave_is_read(tmp_path):
     (job(tmp_path / "0", "fold=2", "seed=1") / "metrics.json").write_text('{"test/accuracy": 0.9, "val/accuracy": 0.8}')
     (job(tmp_path / "1", "fold=3", "seed=1") / "error.txt").write_text("it failed")
     job(tmp_path / "2", "fold=4", "seed=1")  # which did not finish
-    found = figures_in(tmp_path, "row", {})
-    assert found[["fold", "seed", "figure", "value"]].to_numpy().tolist() == [[2, 1, "test/accuracy", 0.9]]
+    figures = figures_in(tmp_path, "row", {})
+    assert figures[["fold", "seed", "figure", "value"]].to_numpy().tolist() == [[2, 1, "test/accuracy", 0.9]]
 
 
 def test_what_explanations_gave_is_read(tmp_path):
-    """By attribution, of the fold whose job trained the network."""
+    """Figures are named by attribution. The fold is the one whose job trained the network."""
     folder = job(tmp_path / "0", "checkpoint=/networks/a/3/checkpoints/best.ckpt", "attribution=lrp")
     (folder / "metrics.json").write_text('{"area": 0.5, "area_low": 0.4, "area_high": 0.7, "seconds": 9}')
     (folder / "curves.csv").write_text("order,fraction,accuracy,low,high\nrelevance,0.01,0.6,0.5,0.7\n")
-    found = figures_in(tmp_path, "row", {"figures": ["lrp/area", r"lrp/relevance/0\.01"]})
-    assert found[["fold", "figure", "value", "low", "high"]].to_numpy().tolist() == [
+    figures = figures_in(tmp_path, "row", {"figures": ["lrp/area", r"lrp/relevance/0\.01"]})
+    assert figures[["fold", "figure", "value", "low", "high"]].to_numpy().tolist() == [
         [3, "lrp/area", 0.5, 0.4, 0.7], [3, "lrp/relevance/0.01", 0.6, 0.5, 0.7],
     ]  # fmt: skip
 
@@ -124,12 +124,12 @@ def test_a_leaderboard_is_read(tmp_path):
     folder = job(tmp_path / "0", "checkpoint=/networks/a/0/checkpoints/best.ckpt")
     lines = ["domain,attribution,measure,mean,low,high,rank", "input,lrp,deletion/accuracy,0.3,0.2,0.4,best"]
     (folder / "leaderboard.csv").write_text("\n".join([*lines, "input,random,deletion/accuracy,0.9,0.8,1,"]))
-    found = figures_in(tmp_path, "row", {"figures": [".*/deletion/accuracy"]})
-    assert found["rank"].tolist() == ["best", ""] and found["value"].tolist() == [0.3, 0.9]
+    figures = figures_in(tmp_path, "row", {"figures": [".*/deletion/accuracy"]})
+    assert figures["rank"].tolist() == ["best", ""] and figures["value"].tolist() == [0.3, 0.9]
 
 
 def test_tables_are_written_between_their_marks(tmp_path, monkeypatch):
-    """Means over folds of means over seeds, 92 and 81; their deviation as of a sample."""
+    """The means over seeds are 92 and 81. The mean over folds has the deviation of a sample."""
     monkeypatch.setattr(rows, "TABLES", tmp_path / "RESULTS.md")
     rows.TABLES.write_text("before\n<!-- table 1 -->\nstale\n<!-- end of table 1 -->\nafter\n", encoding="utf-8")
     rows.write({"a": {"table": "table 1", "says": "A | x"}, "c": {"table": "table 1", "says": "never run"}}, SEEDS)
@@ -191,7 +191,7 @@ MEASURES |= {f"{measure.column}/{place}" for measure in measures() for place in 
 
 @pytest.mark.parametrize("row", [name for name in ROWS if ROWS[name].get("layout") == "methods"])
 def test_columns_are_of_measures_that_are_noted(row):
-    """And that there are: a column of another name would stay empty."""
+    """They are of measures that exist, too: a column of another name would stay empty."""
     for figure in ROWS[row]["columns"].values():
         domain, _, measure = figure.partition("/")
         assert measure in MEASURES
@@ -201,7 +201,7 @@ def test_columns_are_of_measures_that_are_noted(row):
 @pytest.mark.slow
 @pytest.mark.parametrize("row", ROWS)
 def test_every_row_is_a_run_that_there_is(row):
-    """Its options are ones of its program, and the networks that it asks those of a row."""
+    """Its program has its options, and a row above trains the networks that it explains."""
     program = ROWS[row].get("program", "train")
     command = rows.command_of(ROWS[row], PLACES)
     first = [option if "[" in option else option.split(",")[0] for option in command[3:]]

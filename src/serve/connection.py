@@ -1,4 +1,4 @@
-"""A visitor's connection, which cannot be held open for nothing: uvicorn's own would wait for ever."""
+"""A visitor's connection, which has limits of time. uvicorn's own would wait for an idle visitor for ever."""
 
 import asyncio
 from typing import Any
@@ -8,21 +8,21 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from auscult.serve.sharing import Room, household
 
-ASKING_SECONDS = 10.0  # to say what is asked for; how long its body may take, `reception` says
-READING_SECONDS = 60.0  # to read what was answered
-LAST_SECONDS = 2.0  # to read what was answered before all was said
+ASKING_SECONDS = 10.0  # for the head of a request; `reception` limits the time for its body
+READING_SECONDS = 60.0  # for reading an answer
+LAST_SECONDS = 2.0  # for reading an answer to a request that did not arrive as a whole
 
 
 class Connection(H11Protocol):
-    """A connection that has its time and its room.
+    """A connection with limited time and a place in a room.
 
     Args:
-        room: for connections.
-        given: what uvicorn gives each.
+        room: the places for connections.
+        options: what uvicorn gives every connection.
     """
 
-    def __init__(self, room: Room, **given: Any) -> None:
-        super().__init__(**given)
+    def __init__(self, room: Room, **options: Any) -> None:
+        super().__init__(**options)
         self.room, self.address = room, ""
         self.idle_since = self.read_since = self.loop.time()
 
@@ -34,7 +34,7 @@ class Connection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Notes that the client is not silent, and reads on."""
-        self.room.take(self, 0)  # it is not silent
+        self.room.take(self, 0)
         super().data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -43,7 +43,7 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
 
     def on_response_complete(self) -> None:
-        """Goes on with the next request; where the rest of this one is still to come, nobody wants it."""
+        """Goes on with the next request. Closes if this one did not arrive as a whole: nobody wants its rest."""
         self.idle_since = self.loop.time()
         super().on_response_complete()
         if self.conn.their_state is h11.SEND_BODY:
@@ -57,7 +57,7 @@ class Connection(H11Protocol):
             self.transport.abort()
 
     def is_answered(self) -> bool:
-        """Whether a request has arrived as a whole, and its answer has not gone."""
+        """Whether a request has arrived as a whole, and its answer is not complete."""
         is_made = self.cycle is not None and not self.cycle.response_complete
         return is_made and self.conn.their_state is not h11.SEND_BODY
 
@@ -66,11 +66,11 @@ class Connection(H11Protocol):
         return not self.is_answered()
 
     def leave(self) -> None:
-        """Ends the connection at once, for another one's sake."""
+        """Ends the connection at once, to make room for another one."""
         self.transport.abort()
 
     def check(self) -> None:
-        """Ends where nothing is asked, or nothing that was answered is read."""
+        """Ends the connection if the visitor asks nothing, or does not read the answer, for too long."""
         now = self.loop.time()
         if not self.transport.get_write_buffer_size():
             self.read_since = now
@@ -80,9 +80,9 @@ class Connection(H11Protocol):
 
 
 class Line:
-    """A transport that says its last word before it is closed, and reads nothing more meanwhile.
+    """A transport that sends what is left before it closes, and reads nothing more meanwhile.
 
-    A socket that is closed while something comes in tells the visitor so at once, who may then never read the answer.
+    If a socket is closed while data comes in, the visitor gets an error at once, and may never read the answer.
     """
 
     def __init__(self, transport: asyncio.Transport, connection: Connection) -> None:
@@ -93,16 +93,16 @@ class Line:
         return getattr(self.transport, name)
 
     def is_closing(self) -> bool:
-        """Whether it is about to end."""
+        """Whether the transport is about to close."""
         return self.is_ending or self.transport.is_closing()
 
     def resume_reading(self) -> None:
-        """Reads on, unless it is about to end."""
+        """Reads on, unless the transport is about to close."""
         if not self.is_ending:
             self.transport.resume_reading()
 
     def close(self) -> None:
-        """Ends the connection, once what was answered is sent."""
+        """Ends the connection once the answer is sent."""
         if self.is_closing():
             return
         if self.connection.conn.their_state not in (h11.SEND_BODY, h11.ERROR):

@@ -1,4 +1,4 @@
-"""Who lets visitors in while there is room, and closes when the program is told to end."""
+"""The server, which lets visitors in while there is room, and closes when the program is told to end."""
 
 import asyncio
 import logging
@@ -26,7 +26,7 @@ class Doorkeeper(uvicorn.Server):
     """A server whose connections have limits, and which ends within seconds.
 
     Args:
-        app: what is served.
+        app: the application that is served.
     """
 
     def __init__(self, app: FastAPI) -> None:
@@ -36,13 +36,13 @@ class Doorkeeper(uvicorn.Server):
             loop="asyncio",
             http=partial(Connection, Room(most)),  # type: ignore[arg-type]
             ws="none",
-            proxy_headers=app.state.is_behind_proxy,  # else anybody on this machine could be any number of visitors
+            proxy_headers=app.state.is_behind_proxy,  # without a proxy, anybody could pose as many visitors
             log_level="warning",
-            backlog=max(1, most // 10),  # so many are let in before they are counted
+            backlog=max(1, most // 10),  # asyncio lets in so many before any of them is counted
             timeout_graceful_shutdown=ENDING_SECONDS,
         )
         super().__init__(config)
-        self.signal: int | None = None  # that ended it
+        self.signal: int | None = None  # the one that ended the server
         for name in ("uvicorn.error", "asyncio"):
             logging.getLogger(name).addFilter(Sparing())
 
@@ -50,13 +50,13 @@ class Doorkeeper(uvicorn.Server):
         """Serves until it is told to end.
 
         Raises:
-            Interrupted: by a signal.
+            Interrupted: a signal ended the server.
         """
         self.run([door])
         raise interruption.Interrupted(signal.Signals(self.signal or signal.SIGINT))
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Opens; asyncio lets only as many visitors wait outside as it lets in at once."""
+        """Opens. More visitors may wait outside than asyncio lets in at once; it has one number for both."""
         await super().startup(sockets)
         for door in sockets or []:
             door.listen(WAITING_OUTSIDE)
@@ -70,21 +70,21 @@ class Doorkeeper(uvicorn.Server):
         return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Ends; without uvicorn's raising the signal once more, which would end in the middle of its event loop."""
+        """Notes the signal, and ends. uvicorn would raise the signal once more, in the middle of its event loop."""
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit, self.signal = True, sig
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Ends; threads that go on, such as one that explains, are left to die: Python would wait for them."""
-        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # what is cut off now is so on purpose
+        """Ends without threads that go on, such as one that explains. Python would wait for them."""
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # connections are now cut off on purpose
         await super().shutdown(sockets)
-        await asyncio.sleep(0.1)  # for what was cancelled
+        await asyncio.sleep(0.1)  # until cancelled tasks have ended
         if any(not task.done() for task in self.server_state.tasks):
             interruption.end(signal.Signals(self.signal or signal.SIGINT))
 
 
 def most_connections() -> int:
-    """As many as descriptors are left for, when every second one is for files."""
+    """How many connections there may be, if every second descriptor is for files. Raises the limit of descriptors."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = 2 * MOST_CONNECTIONS
     if soft < needed:

@@ -25,11 +25,11 @@ class Answer:
 
     Args:
         prediction, target: the likeliest class, and the one that is explained.
-        probabilities: of each class.
-        picture: of the clip and its relevance.
-        sounds: the clip, and what can be heard of its relevance.
-        cut: whether the recording is longer than a clip, so that only its loudest part was listened to.
-        seconds: that it took.
+        probabilities: class -> probability.
+        picture: the clip and its relevance.
+        sounds: the clip, and its relevance made audible.
+        cut: whether the recording is longer than a clip: the network listened only to its loudest part.
+        seconds: how long the answer took.
     """
 
     prediction: str
@@ -42,17 +42,17 @@ class Answer:
 
 
 class Listener:
-    """A checkpoint's network and what may be asked of it.
+    """A checkpoint's network, and the attributions and domains that explain it.
 
     Args:
         checkpoint: path of a `best.ckpt`.
         attributions, domains: names that visitors can choose from.
         device: where the network runs.
         allow: packages of the user's own that the network may come from.
-        smoothing: of relevance of samples before it is heard, in seconds.
+        smoothing: seconds over which relevance of samples is smoothed before it is heard.
 
     Raises:
-        Mistake: the checkpoint cannot be read, or cannot be asked one of the choices.
+        Mistake: the checkpoint cannot be read, or one of the choices does not fit its network.
     """
 
     def __init__(
@@ -69,11 +69,11 @@ class Listener:
         self.trained: dict[str, Any] = self.model.config
         settings = self.model.settings
         length = round(settings.seconds * settings.sample_rate)
-        self.turn = threading.Lock()  # of the visitors: relevance changes the network's hooks meanwhile
+        self.turn = threading.Lock()  # one visitor at a time: an attribution changes the network's hooks meanwhile
         self.attributions = {name: attribution_from(name) for name in attributions}
         self.domains = {name: domain_from(name, self.model, length) for name in domains}
         noise = 0.1 * np.random.default_rng(0).standard_normal((length, 1)).astype(np.float32)
-        # what is slow once is slow now, and not for the first visitor
+        # the first answer is slow: it is made before the first visitor comes
         self(*self.clip(noise, settings.sample_rate), attributions[0], domains[0], "predicted")
 
     @property
@@ -86,10 +86,10 @@ class Listener:
 
         Args:
             samples: (frames, channels), float32 in [-1, 1].
-            rate: of the samples, in hertz.
+            rate: sample rate in hertz.
 
         Raises:
-            BadUpload: there is no sound in it.
+            BadUpload: there is nothing to listen to.
         """
         try:
             return clip_of(samples, rate, self.model.settings)
@@ -105,15 +105,15 @@ class Listener:
             target: "predicted", or a class.
 
         Raises:
-            BadUpload: the attribution cannot be asked in this domain.
+            BadUpload: the attribution has no meaning in this domain.
         """
         started = time.perf_counter()
-        asked = None if target == "predicted" else target
+        method, view = self.attributions[attribution], self.domains[domain]
+        label = None if target == "predicted" else target
         with self.turn:
-            method, place = self.attributions[attribution], self.domains[domain]
             try:
                 explained = explain(
-                    self.model, clip, attribution=method, domain=place, target=asked, smoothing=self.smoothing
+                    self.model, clip, attribution=method, domain=view, target=label, smoothing=self.smoothing
                 )
             except Mistake as mistake:
                 raise BadUpload(f"{str(mistake)[:1].upper()}{str(mistake)[1:]}") from mistake

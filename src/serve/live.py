@@ -32,7 +32,7 @@ def page(config: dict[str, Any]) -> FastAPI:
 
 
 def application(listener: Listener, names: Sequence[str] = LOOPBACK) -> FastAPI:
-    """The application, with the listener that answers; see `site`."""
+    """The application, in which the listener answers. For `names` see `site`."""
     app = site(names)
     listening = Turns(1, MOST_WAITING)  # the network listens to one at a time
     page = template("live.html.j2", HERE)
@@ -63,13 +63,13 @@ def application(listener: Listener, names: Sequence[str] = LOOPBACK) -> FastAPI:
 
 
 def check_choice(name: str, value: str, choices: Any) -> None:
-    """Raises BadUpload unless the visitor's choice is one of those that there are."""
+    """Raises BadUpload if the visitor's choice is none of the choices."""
     if value not in choices:
         raise BadUpload(f"{name.capitalize()} is to be one of {', '.join(choices)}.")
 
 
 def as_json(answer: Answer) -> dict[str, Any]:
-    """What the page is told."""
+    """The answer as the page reads it."""
     return {
         "prediction": answer.prediction,
         "target": answer.target,

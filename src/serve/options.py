@@ -1,4 +1,4 @@
-"""What `serve.py` is asked, checked before anything heavy is imported."""
+"""The options of `serve.py`, checked before anything heavy is imported."""
 
 import errno
 import logging
@@ -25,7 +25,7 @@ FORMS = ("visual", "audible", "both")  # of explanations in a study
 PATHS = {"record": ("root",), "study": ("root",), "data": ("root", "csv", "speakers", "cache_dir")}
 log = logging.getLogger(__name__)
 
-# of serve.py, and the module that makes each
+# the pages of serve.py, and the module that makes each
 PAGES = {"live": "auscult.serve.live", "record": "auscult.serve.record.app", "study": "auscult.serve.study"}
 NEEDED = {"live": ("checkpoint",), "record": ("record.root",), "study": ("checkpoint", "study.name")}
 
@@ -50,7 +50,7 @@ def check(cfg: DictConfig) -> dict[str, Any]:
         if not selected(config, option):
             raise Mistake(f"{option} has no value; say {option}=… to set it.")
     if page == "record" and config["checkpoint"] not in (None, ""):
-        raise Mistake("page=record asks no network; leave checkpoint out, or leave page out for the live page.")
+        raise Mistake("page=record uses no network; leave checkpoint out, or leave page out for the live page.")
     config["allow"] = packages(config)
     check_devices({"devices": 1, "strategy": "auto", **config["trainer"]})
     check_address(config["host"], config["port"])
@@ -69,18 +69,18 @@ def check(cfg: DictConfig) -> dict[str, Any]:
 
 
 def check_names(config: dict[str, Any]) -> None:
-    """Checks where it is served, and lists the names by which it may be called."""
+    """Checks where the page is served, and lists the names by which browsers may call it."""
     names, host = config["names"], config["host"]
-    given = names if isinstance(names, list) else [] if names is None else [names]
-    for option, value in (("host", host), *(("names", name) for name in given)):
+    further = names if isinstance(names, list) else [] if names is None else [names]
+    for option, value in (("host", host), *(("names", name) for name in further)):
         if not isinstance(value, str) or not re.fullmatch(r"(\*\.)?[\w.:-]+", value):
             raise Mistake(f"{option}={value} is not the name or address of a machine, such as 127.0.0.1.")
     is_open = host not in LOOPBACK
-    config["names"] = ["*"] if is_open and names is None else [*LOOPBACK, host, *given]
+    config["names"] = ["*"] if is_open and names is None else [*LOOPBACK, host, *further]
 
 
 def check_address(host: str, port: int) -> None:
-    """Raises a Mistake if nobody could be served there: now, as a network takes a while to open."""
+    """Raises a Mistake if nothing can be served there. It is tried early, as a network takes a while to open."""
     try:
         socket.create_server((host, port)).close()
     except OSError as error:
@@ -92,7 +92,7 @@ def check_address(host: str, port: int) -> None:
 
 
 def check_study(config: dict[str, Any]) -> None:
-    """Checks what is to be compared, and by how many clips. Its name becomes that of a folder."""
+    """Checks the options of a study. Its name becomes the name of a folder."""
     study = config["study"]
     for option, low in (("clips", 2), ("training", 0), ("attention", 0), ("seed", 0)):
         check_number(config, f"study.{option}", int, low, 10**6, False)
@@ -110,31 +110,31 @@ def check_study(config: dict[str, Any]) -> None:
             raise Mistake(f"study.conditions has {name} without its form; say one of {forms}.")
         if name != "none" and (form not in FORMS or attribution not in attributions):
             raise Mistake(
-                f"study.conditions has {shown(name)}; write none, or visual, audible or both with an attribution behind"
+                f"study.conditions has {shown(name)}; say none, or visual, audible or both with an attribution behind"
                 " a slash, such as visual/lrp_epsilon_plus (conf/attribution has them all)."
             )
     if not conditions or len(set(conditions)) < len(conditions):
         raise Mistake(f"study.conditions={conditions} is not a list of one or more different conditions.")
     if len(conditions) == 1:
-        log.warning("study.conditions=%s is one condition, so that nothing is compared.", conditions)
+        log.warning("study.conditions=%s is one condition: nothing is compared.", conditions)
     study["conditions"] = conditions
     study["primary"] = primary_of(study["primary"], conditions)
 
 
-def primary_of(asked: Any, conditions: list[str]) -> list[dict[str, str]]:
-    """The comparisons that a study is for, of its options `{pairs, measure, clips}`.
+def primary_of(primary: Any, conditions: list[str]) -> list[dict[str, str]]:
+    """The comparisons that a study is for, from its options `{pairs, measure, clips}`.
 
     Raises:
-        Mistake: they are not of two of its conditions each, or cannot be measured so.
+        Mistake: a comparison is not of two of the conditions, or the measure does not fit them.
     """
-    if not isinstance(asked, dict):
-        raise Mistake(f"study.primary={shown(asked)} is not a group of options; set study.primary.pairs.")
+    if not isinstance(primary, dict):
+        raise Mistake(f"study.primary={shown(primary)} is not a group of options; set study.primary.pairs.")
     for option, values in (("measure", tuple(MEASURES)), ("clips", CLIPS)):
-        if asked[option] not in values:
+        if primary[option] not in values:
             raise Mistake(
-                f"study.primary.{option}={shown(asked[option])} is unknown; choose one of {', '.join(values)}."
+                f"study.primary.{option}={shown(primary[option])} is unknown; choose one of {', '.join(values)}."
             )
-    pairs = first_pair(conditions) if asked["pairs"] is None else asked["pairs"]
+    pairs = first_pair(conditions) if primary["pairs"] is None else primary["pairs"]
     pairs = [pairs] if isinstance(pairs, list) and pairs and all(isinstance(name, str) for name in pairs) else pairs
     if not isinstance(pairs, list) or not all(is_pair(pair, conditions) for pair in pairs):
         raise Mistake(
@@ -145,21 +145,22 @@ def primary_of(asked: Any, conditions: list[str]) -> list[dict[str, str]]:
         raise Mistake("study.primary.pairs=[] names nothing to compare; name two of study.conditions.")
     if len({frozenset(pair) for pair in pairs}) < len(pairs):
         raise Mistake(f"study.primary.pairs={shown(pairs)} has a pair twice.")
-    if asked["measure"] == "rating" and any("none" in pair for pair in pairs):
+    if primary["measure"] == "rating" and any("none" in pair for pair in pairs):
         raise Mistake(
-            "study.primary.measure=rating has nothing to rate in none; set study.primary.pairs to two other conditions."
+            "study.primary.measure=rating cannot compare the condition none, which nobody rates; set"
+            " study.primary.pairs to two other conditions."
         )
-    how = {"measure": asked["measure"], "clips": asked["clips"]}
+    how = {"measure": primary["measure"], "clips": primary["clips"]}
     return [{"one": one, "other": other, **how} for one, other in pairs]
 
 
 def is_pair(pair: Any, conditions: list[str]) -> bool:
-    """Whether it is a list of two different conditions."""
+    """Whether a value is a list of two different conditions."""
     return isinstance(pair, list) and len(pair) == 2 and pair[0] != pair[1] and all(name in conditions for name in pair)
 
 
 def check_recording(config: dict[str, Any]) -> None:
-    """Checks what is to be recorded, and writes the words as texts. Words become names of files."""
+    """Checks what is to be recorded, and turns the words into texts. Words become names of files."""
     check_number(config, "record.repetitions", int, 1, 999, False)
     words = config["record"]["words"]
     words = words if isinstance(words, list) else [words]
@@ -173,6 +174,6 @@ def check_recording(config: dict[str, Any]) -> None:
 
 
 def is_word(text: str) -> bool:
-    """Whether it is made of letters of any script, with the marks that belong to them, and digits."""
+    """Whether a text is made of up to 40 letters of any script, marks that belong to them, digits and hyphens."""
     kinds = [unicodedata.category(letter)[0] for letter in text.replace("-", "")]
     return 0 < len(kinds) <= len(text) <= 40 and set(kinds) <= set("LMN")

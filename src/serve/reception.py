@@ -1,4 +1,4 @@
-"""What visitors send is received first. Only what has arrived as a whole takes a place to be worked on."""
+"""Receives what visitors send. Only an upload that has arrived as a whole takes a place to be worked on."""
 
 import asyncio
 import json
@@ -15,11 +15,11 @@ from auscult.serve.sharing import Room, Turns, household
 from auscult.serve.upload import MOST_BYTES, BadUpload, Busy, TooLarge
 
 MOST_FORM_BYTES = 10**5
-MOST_BYTES_AT_ONCE = 10 * MOST_BYTES  # of all visitors, as memory is finite
+MOST_BYTES_AT_ONCE = 10 * MOST_BYTES  # of all visitors together
 MOST_WAITING = 200  # for a place
-PATIENCE = 10.0  # seconds until something has to have arrived
-LEAST_PACE = 4000  # bytes a second from then on
-LONGEST = 120.0  # seconds, whatever the pace
+PATIENCE = 10.0  # seconds that any upload may take
+LEAST_PACE = 4000  # bytes a second of uploads that take longer
+LONGEST = 120.0  # seconds at any pace
 Made = TypeVar("Made")
 
 
@@ -27,7 +27,7 @@ class Reception:
     """What the visitors of one site share.
 
     Args:
-        places: for uploads that are worked on.
+        places: how many uploads are worked on at once.
     """
 
     def __init__(self, places: int) -> None:
@@ -36,11 +36,11 @@ class Reception:
 
 
 class Arrival:
-    """A request's body while it arrives, and until it was worked on.
+    """A request's body, while it arrives and until it has been worked on.
 
     Args:
         request: its body has not been read yet.
-        memory: to keep it in.
+        memory: the room that holds the body.
     """
 
     def __init__(self, request: Request, memory: Room) -> None:
@@ -53,16 +53,16 @@ class Arrival:
         return not self.is_complete
 
     def leave(self) -> None:
-        """Ends the upload, for another one's sake."""
+        """Ends the upload, to make room for another one."""
         self.was_crowded_out = True
         if not self.deadline.expired():
             self.deadline.reschedule(asyncio.get_running_loop().time())
 
     async def content(self, most: int) -> bytes:
-        """All of it.
+        """The whole body.
 
         Raises:
-            TooLarge: it has more than so many bytes; the rest is not waited for.
+            TooLarge: it has more than `most` bytes; the rest is not waited for.
             BadUpload: it comes too slowly, or does not come as a whole.
             Busy: others need the memory more.
         """
@@ -90,7 +90,7 @@ class Arrival:
 
 @asynccontextmanager
 async def received(request: Request, most: int) -> AsyncIterator[bytes]:
-    """What was sent, in memory; see `Arrival.content`."""
+    """Yields the body of a request, and frees its memory after that; see `Arrival.content`."""
     memory = request.app.state.reception.memory
     arrival = Arrival(request, memory)
     try:
@@ -100,20 +100,20 @@ async def received(request: Request, most: int) -> AsyncIterator[bytes]:
 
 
 async def made_of_upload(request: Request, make: Callable[[bytes], Made], visitor: str = "") -> Made:
-    """What a function makes of a recording that was sent, in a thread; a few at a time, the others wait.
+    """Calls a function with an uploaded recording, in a thread. A few are worked on at once; the others wait.
 
     Args:
         visitor: who sent it, where the page can tell visitors of one address apart.
 
     Raises:
-        BadUpload: it is too large, comes too slowly, or too many wait.
+        BadUpload: the recording is too large or comes too slowly, or too many wait.
     """
     async with received(request, MOST_BYTES) as content:
         return await made_in_turn(request, request.app.state.reception.turns, partial(make, content), visitor)
 
 
 async def made_in_turn(request: Request, turns: Turns, make: Callable[[], Made], visitor: str = "") -> Made:
-    """What a function makes, in a thread, when it is this visitor's turn.
+    """Calls a function in a thread, when it is this visitor's turn.
 
     Raises:
         BadUpload: the visitor has gone.
@@ -129,7 +129,7 @@ async def form_of(request: Request) -> dict[str, Any]:
     """The JSON object that was sent.
 
     Raises:
-        BadUpload: it is none.
+        BadUpload: something else was sent.
     """
     async with received(request, MOST_FORM_BYTES) as content:
         try:
@@ -142,5 +142,5 @@ async def form_of(request: Request) -> dict[str, Any]:
 
 
 def address_of(request: Request) -> str:
-    """Where a request comes from; behind a proxy on this machine, whom it names."""
+    """The address that a request comes from, or that a proxy on this machine names; see `household`."""
     return household(request.client.host if request.client else "")

@@ -40,7 +40,7 @@ def serve(app: FastAPI, host: str, port: int) -> NoReturn:
     """Serves an application until it is told to end.
 
     Raises:
-        Mistake: nobody can be served there.
+        Mistake: nothing can be served there.
         Interrupted: see `Doorkeeper.serve_at`.
     """
     try:
@@ -53,10 +53,10 @@ def serve(app: FastAPI, host: str, port: int) -> NoReturn:
 
 
 def site(names: Sequence[str] = LOOPBACK) -> FastAPI:
-    """An application without pages yet; a `BadUpload` that one raises becomes {"error": sentence}.
+    """An application without pages yet. A `BadUpload` that a page raises becomes {"error": sentence}.
 
     Args:
-        names: by which it may be called, "*" for any: a browser can be led to it by a foreign one.
+        names: by which browsers may call it, "*" for any. By other names, a foreign site could lead browsers to it.
     """
     app = FastAPI(openapi_url=None)
     app.state.reception = Reception(UPLOADS)
@@ -67,7 +67,7 @@ def site(names: Sequence[str] = LOOPBACK) -> FastAPI:
 
     @app.exception_handler(Exception)
     def failed(request: Request, error: Exception) -> JSONResponse:
-        return JSONResponse({"error": "The server failed at this; where it runs, it says why."}, 500, HEADERS)
+        return JSONResponse({"error": "The server failed at this; its log says why."}, 500, HEADERS)
 
     @app.exception_handler(BadUpload)
     def refuse(request: Request, reason: Exception) -> JSONResponse:
@@ -80,7 +80,7 @@ def site(names: Sequence[str] = LOOPBACK) -> FastAPI:
 class Guarded:
     """Refuses what another site asks for, and tells browsers to run and load nothing that is not ours.
 
-    Bare ASGI: what Starlette wraps around a function never hears that a visitor has gone.
+    It is bare ASGI: behind Starlette's own middleware, a function never hears that a visitor has gone.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -90,7 +90,7 @@ class Guarded:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         if scope["method"] != "GET" and is_foreign(Headers(scope=scope)):
-            refusal = JSONResponse({"error": "This was asked by another site, which may not."}, 403, HEADERS)
+            refusal = JSONResponse({"error": "Another site asked for this; only pages of this one may."}, 403, HEADERS)
             return await refusal(scope, receive, send)
 
         async def send_guarded(message: Message) -> None:

@@ -1,4 +1,4 @@
-"""How visitors share what there is little of: when it runs out, the address that has the most of it makes room.
+"""How visitors share what is scarce. When it runs out, the address that has the most of it makes room.
 
 No address has a limit of its own. All visitors behind one proxy have its address, and they may take all that nobody
 else needs; but one address cannot shut the others out.
@@ -15,15 +15,15 @@ from auscult.serve.upload import Busy
 
 
 def household(address: str) -> str:
-    """What one visitor can have any number of addresses of: this machine, or a network of IPv6."""
+    """One name for all addresses that one visitor can have: those of this machine, or of a network of IPv6."""
     try:
-        known = ip_address(address.partition("%")[0])
-    except ValueError:  # none, as of a socket of Unix
+        ip = ip_address(address.partition("%")[0])
+    except ValueError:  # a Unix socket has none
         return address
-    known = getattr(known, "ipv4_mapped", None) or known
-    if known.is_loopback:
+    ip = getattr(ip, "ipv4_mapped", None) or ip
+    if ip.is_loopback:
         return "this machine"
-    return str(known) if known.version == 4 else str(ip_network(f"{known}/64", strict=False))
+    return str(ip) if ip.version == 4 else str(ip_network(f"{ip}/64", strict=False))
 
 
 class Guest(Protocol):
@@ -39,23 +39,23 @@ class Guest(Protocol):
         """Whether it can make room for others now."""
 
     def leave(self) -> None:
-        """Makes room, soon."""
+        """Makes room soon."""
 
 
 class Room:
-    """What guests take at will, such as memory, until there is no more.
+    """Something scarce, such as memory, that guests take until there is no more.
 
     Args:
-        most: that all of them have.
+        most: how much all guests may have together.
     """
 
     def __init__(self, most: int) -> None:
         self.most, self.taken = most, 0
         self.totals: dict[str, int] = {}
-        self.guests: dict[str, dict[Guest, int]] = {}  # of an address: the longest silent comes first
+        self.guests: dict[str, dict[Guest, int]] = {}  # by address; the longest silent guest comes first
 
     def take(self, guest: Guest, amount: int) -> None:
-        """Gives a guest more. Where that is too much, of the fullest address the longest silent guests leave."""
+        """Gives a guest more. If that is too much, the longest silent guests of the fullest address leave."""
         own = self.guests.setdefault(guest.address, {})
         own[guest] = own.pop(guest, 0) + amount
         self.totals[guest.address] = self.totals.get(guest.address, 0) + amount
@@ -79,22 +79,21 @@ class Room:
 
 
 class Turns:
-    """Places to work at. Who waits for one gets it in turns: an address after the other, and there a visitor after the
-    other, where the page can tell them apart.
+    """Places to work at. Addresses take turns; visitors of one address do so, too, if the page can tell them apart.
 
     Args:
-        places: to work at once.
-        most: who wait.
+        places: how many may work at once.
+        most: how many may wait.
     """
 
     def __init__(self, places: int, most: int) -> None:
         self.free, self.most = places, most
-        # by address and visitor: whose turn it is comes first
+        # address -> visitor -> places that are waited for; whose turn it is comes first
         self.waiting: dict[str, dict[str, deque[asyncio.Future[None]]]] = {}
 
     @asynccontextmanager
     async def turn(self, address: str, visitor: str = "") -> AsyncIterator[None]:
-        """Waits for a place, and has it.
+        """Waits for a place, and holds it.
 
         Raises:
             Busy: too many wait, and most of them for this visitor at this address.
@@ -133,7 +132,7 @@ class Turns:
         self.free += 1
 
     def _next(self) -> "asyncio.Future[None]":
-        """Takes whose turn it is out of the line; the others of the visitor and of the address go to its end."""
+        """Takes the place whose turn it is out of the line. Others of its visitor and its address go to the end."""
         address = next(iter(self.waiting))
         visitors = self.waiting.pop(address)
         visitor = next(iter(visitors))

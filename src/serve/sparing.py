@@ -9,7 +9,7 @@ MOST = 1000  # lines that are remembered
 
 
 class Sparing(logging.Filter):
-    """Lets a line through once a minute; the next says how often it was left out."""
+    """Lets the same line through once a minute. The next one says how many were left out."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""`page=study`: people say what they think a network heard, from what they see and hear of its reasons."""
+"""`page=study`: people see and hear explanations, and say what they think the network heard."""
 
 import math
 import sqlite3
@@ -30,11 +30,11 @@ def page(config: dict[str, Any]) -> FastAPI:
         Mistake: the study cannot be prepared.
     """
     hush()
-    asked = config["study"]
-    folder = Path(asked["root"]) / asked["name"]
-    conditions = [Condition.of(name) for name in asked["conditions"]]
+    settings = config["study"]
+    folder = Path(settings["root"]) / settings["name"]
+    conditions = [Condition.of(name) for name in settings["conditions"]]
     checkpoints = [path for path in (config["checkpoint"], config["checkpoint_2"]) if path]
-    options = {name: asked[name] for name in ("clips", "training", "attention", "seed", "primary", "smoothing")}
+    options = {name: settings[name] for name in ("clips", "training", "attention", "seed", "primary", "smoothing")}
     materials = prepared(folder, checkpoints, conditions, options, config["data"], config["allow"])
     study = Study(materials, conditions, options["training"], options["attention"], options["seed"])
     return application(study, config["names"])
@@ -45,9 +45,9 @@ class Study:
 
     Args:
         materials: the clips; the first `training` are for training.
-        conditions: to be compared.
-        training, attention: how many clips and checks of each kind.
-        seed: of the orders.
+        conditions: those that are compared.
+        training, attention: how many clips for practice, and how many attention checks.
+        seed: for the orders of the clips.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Study:
         return len(self.plan.trials(0, 0))
 
     def trials(self, participant: int, answered: int) -> list[Trial]:
-        """Those of a participant who has answered so many: while they practise, the turn of the rest is open."""
+        """The trials of a participant. Their turn is only decided when they have answered those for practice."""
         is_practising = answered < self.plan.training
         turn = 0 if is_practising else self.store.turn(participant, len(self.plan.conditions))
         return self.plan.trials(participant, turn)
@@ -80,14 +80,16 @@ class Study:
 
 
 def application(study: Study, names: Sequence[str] = LOOPBACK) -> FastAPI:
-    """The application; see `site`. It tells nobody what a clip is or was taken for, but in the training block."""
+    """The application; see `site`. Only in the training block it says, after an answer, what the network predicted."""
     app = site(names)
     shown = template("study.html.j2", HERE)
     about = {"classes": study.materials.classes, "scale": SCALE, "trials": study.length}
 
     @app.exception_handler(sqlite3.OperationalError)
     def full(request: Request, reason: Exception) -> JSONResponse:
-        return JSONResponse({"error": "Your answer could not be saved. All earlier ones are; try again later."}, 507)
+        return JSONResponse(
+            {"error": "Your answer could not be saved; try again later. Your earlier answers are safe."}, 507
+        )
 
     @app.get("/")
     def welcome() -> HTMLResponse:
@@ -120,8 +122,8 @@ def application(study: Study, names: Sequence[str] = LOOPBACK) -> FastAPI:
 
     @app.post("/participant/{token}/answer")
     async def answer(request: Request, token: str) -> JSONResponse:
-        given = await form_of(request)
-        return JSONResponse(await run_in_threadpool(told_of, study, token, given))
+        form = await form_of(request)
+        return JSONResponse(await run_in_threadpool(told_of, study, token, form))
 
     return app
 
@@ -135,20 +137,20 @@ def whose(study: Study, token: str) -> tuple[int, list[Trial], int]:
     return participant, study.trials(participant, answered), answered
 
 
-def told_of(study: Study, token: str, given: dict[str, Any]) -> dict[str, Any]:
-    """Keeps an answer, unless there is one, and says what comes next.
+def told_of(study: Study, token: str, form: dict[str, Any]) -> dict[str, Any]:
+    """Keeps an answer, unless its trial has one, and returns what the page is told next.
 
     Raises:
-        BadUpload: it is no answer, or not to a trial whose turn it is or was.
+        BadUpload: the form is no answer, or answers a trial that is still to come.
     """
     participant, trials, current = whose(study, token)
-    answer = answer_in(given, study.materials.classes)
+    answer = answer_in(form, study.materials.classes)
     if answer.trial > current or answer.trial >= len(trials):
         raise BadUpload("This is not the trial whose turn it is; load the page again.")
     trial = trials[answer.trial]
     if (answer.rating is None) != (trial.condition.form == "none"):
         raise BadUpload("An explanation is to be rated, and nothing else; load the page again.")
-    study.store.hand_out(participant, answer.trial)  # if it never was: then it is answered in no time
+    study.store.hand_out(participant, answer.trial)  # if it was not yet: then its answer took no time
     study.store.answer(participant, trial, answer)
     following = max(current, answer.trial + 1)
     told = handed_out(study, participant, study.trials(participant, following), following)
@@ -158,14 +160,14 @@ def told_of(study: Study, token: str, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def handed_out(study: Study, participant: int, trials: list[Trial], number: int) -> dict[str, Any]:
-    """What the page is told of the next trial, whose time begins."""
+    """What the page is told of the next trial. The time of the trial begins."""
     if number < len(trials):
         study.store.hand_out(participant, number)
     return as_json(study, trials, number)
 
 
 def as_json(study: Study, trials: list[Trial], number: int) -> dict[str, Any]:
-    """What the page is told of the next trial: nothing of the clip but where its parts are to be had."""
+    """What the page is told of the next trial. Of the clip, it is only told which parts there are."""
     if number >= len(trials):
         return {"number": number, "trials": len(trials), "finished": True}
     trial = trials[number]
@@ -182,15 +184,15 @@ def as_json(study: Study, trials: list[Trial], number: int) -> dict[str, Any]:
     }
 
 
-def answer_in(given: dict[str, Any], classes: list[str]) -> Answer:
-    """An answer as the page sends it.
+def answer_in(form: dict[str, Any], classes: list[str]) -> Answer:
+    """The answer in a form that the page sent.
 
     Raises:
-        BadUpload: it is none.
+        BadUpload: there is none, or it has values that cannot be.
     """
     try:
-        rating = None if given["rating"] is None else int(given["rating"])
-        answer = Answer(int(given["trial"]), str(given["guess"]), rating, float(given["seconds"]))
+        rating = None if form["rating"] is None else int(form["rating"])
+        answer = Answer(int(form["trial"]), str(form["guess"]), rating, float(form["seconds"]))
     except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise BadUpload("This is not an answer.") from error
     if answer.guess not in classes:

@@ -1,4 +1,4 @@
-"""What a visitor sends: sound, or something that is not."""
+"""What a visitor sends: a recording, or something that is none."""
 
 import io
 
@@ -19,24 +19,24 @@ class BadUpload(Exception):
 
 
 class TooLarge(BadUpload):
-    """It has more than so many bytes."""
+    """The upload has more than so many bytes."""
 
     def __init__(self, most: int) -> None:
         super().__init__(f"This is larger than {most / 10**6:g} MB; send a shorter one.")
 
 
 class Busy(BadUpload):
-    """There is no room for it now."""
+    """There is no room for the upload now."""
 
     def __init__(self) -> None:
         super().__init__("Too many people send something at once; try again in a minute.")
 
 
 def decode(content: bytes) -> tuple[np.ndarray, int]:
-    """Samples (frames, channels), float32, and their rate in hertz. What kind of file it is, decoding alone tells.
+    """Samples (frames, channels), float32, and their rate in hertz. Any kind of file is taken that can be decoded.
 
     Raises:
-        BadUpload: it is not audio, damaged, empty or too long, or of a rate or number of channels that nobody records.
+        BadUpload: the content is not audio, damaged, empty or too long, or has an unusual rate or number of channels.
     """
     if len(content) > MOST_BYTES:
         raise TooLarge(MOST_BYTES)
@@ -54,10 +54,10 @@ def decode(content: bytes) -> tuple[np.ndarray, int]:
 
 
 def check_size(frames: int, rate: int, channels: int) -> None:
-    """Refuses, before it is decoded, what would take long or much memory: a few bytes can hold hours of silence."""
+    """Raises BadUpload if decoding would take long or much memory: a few bytes can hold hours of silence."""
     if frames > MOST_SECONDS * rate:
         raise BadUpload(f"This recording is longer than {MOST_SECONDS:g} seconds; send a shorter one.")
     if not LEAST_RATE <= rate <= MOST_RATE:
-        raise BadUpload(f"This was recorded at {rate} Hz; {LEAST_RATE} to {MOST_RATE} Hz can be listened to.")
+        raise BadUpload(f"This was recorded at {rate} Hz; send one of {LEAST_RATE} to {MOST_RATE} Hz.")
     if channels * frames > MOST_SAMPLES:
         raise BadUpload(f"This recording has {channels} channels; send fewer, or less of it.")

@@ -15,20 +15,20 @@ from auscult.study.materials import MANIFEST, manifest_of
 from auscult.study.plan import CLIPS, MEASURES, Comparison
 from auscult.study.store import Store
 
-LEAST_SECONDS = 1.0  # in the median: nobody listens, looks and decides faster
-TOO_MANY_FAILED = 0.5  # of the attention checks
+LEAST_SECONDS = 1.0  # the median time of an answer: nobody listens, looks and decides faster
+TOO_MANY_FAILED = 0.5  # share of the attention checks
 
 
 @dataclass(frozen=True)
 class Answers:
-    """A study's answers, and whose do not count.
+    """A study's answers, and the participants who do not count.
 
     Args:
         table: a row per answer: participant, trial, block, clip, condition, guess, rating, seconds, browser_seconds,
             path, label, prediction, checkpoint, clips ("right" or "wrong"), correct (whether the guess is the
             prediction). For seconds see `timed`.
-        excluded: participant and reason.
-        classes: that could be named.
+        excluded: participant -> reason.
+        classes: those that could be named.
         planned: the study's primary comparisons, named before anybody answered.
     """
 
@@ -72,8 +72,8 @@ def read(folder: Path) -> Answers:
 def timed(answers: pd.DataFrame, handed_out: pd.DataFrame) -> pd.DataFrame:
     """The answers with `seconds` by the server's clock, from when a trial was first handed out to when it was answered.
 
-    What the browser said, which whoever takes part can choose, becomes `browser_seconds`. It is taken where the server
-    kept no time, as in studies of earlier versions.
+    The browser's own time, which a participant can forge, becomes `browser_seconds`. It is used where the server kept
+    no time, as in studies of earlier versions.
     """
     answers = answers.merge(handed_out, "left", ["participant", "trial"], validate="one_to_one")
     answers = answers.rename(columns={"seconds": "browser_seconds"})
@@ -83,11 +83,11 @@ def timed(answers: pd.DataFrame, handed_out: pd.DataFrame) -> pd.DataFrame:
 
 
 def reason_against(own: pd.DataFrame, trials: int) -> str:
-    """Why a participant does not count, if so; by rules that do not look at what is compared.
+    """Why a participant does not count; "" if they do. The rules do not look at what is compared.
 
     Args:
-        own: their answers.
-        trials: of the main block.
+        own: the participant's answers.
+        trials: how many the main block has.
     """
     checks, main = own[own["block"] == "attention"], own[own["block"] == "main"]
     if len(main) < trials:
@@ -102,8 +102,8 @@ def reason_against(own: pd.DataFrame, trials: int) -> str:
 def summarise(counted: pd.DataFrame) -> pd.DataFrame:
     """Per condition and kind of clips: participants, answers, and the mean of each measure with its 95 % interval.
 
-    Means are over participants, each by their own mean. Intervals are of other participants and other clips (see
-    `crossed.estimate`), as far as they are on the scale. Where nothing was explained there are no ratings. `seconds` is
+    Means are over the participants' own means. Intervals are for other participants and other clips (see
+    `crossed.estimate`), and end where the scale ends. Where nothing was explained, there are no ratings. `seconds` is
     the median time of an answer.
     """
     rows = []
@@ -114,8 +114,8 @@ def summarise(counted: pd.DataFrame) -> pd.DataFrame:
         row: dict[str, Any] = {"condition": condition, "clips": kind, "participants": part["participant"].nunique()}
         row |= {"answers": len(part), "seconds": part["seconds"].median()}
         for measure, scale in MEASURES.items():
-            known = part.dropna(subset=[measure])
-            estimated = estimate(*(known[name].to_numpy() for name in (measure, "participant", "clip")))
+            measured = part.dropna(subset=[measure])
+            estimated = estimate(*(measured[name].to_numpy() for name in (measure, "participant", "clip")))
             low, high = np.clip(estimated.interval, *scale)
             row |= {measure: estimated.value, f"{measure}_low": low, f"{measure}_high": high}
         rows.append(row)

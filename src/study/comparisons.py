@@ -16,14 +16,14 @@ from auscult.study.plan import CLIPS, MEASURES, Comparison
 def compare(counted: pd.DataFrame, planned: Sequence[Comparison] = ()) -> pd.DataFrame:
     """Each two conditions, by each measure and kind of clips: their difference, its 95 % interval and its tests.
 
-    Rows are of two roles, and each role is a family of its own for Holm's correction, `p_holm`: "primary", what the
-    study's plan names, and "exploratory", everything else. Of simulated studies where conditions do not differ, 5 % at
-    most find something in either. What cannot be tested, as where all differences are the same, counts as tested.
+    The role of a row is "primary" if the study's plan names it, otherwise "exploratory". Each role is a family of its
+    own for Holm's correction, `p_holm`. If conditions do not differ, each family finds something in 5 % of simulated
+    studies at most. A test that cannot be computed, such as one of equal differences, counts in the correction, too.
 
     `t`, `df`, `p`, `low` and `high` take participants and clips as drawn from many (see `crossed.estimate`).
-    `p_by_participants` and `p_by_clips` are of the paired t-tests that take only the one or the other so. `d_z` is
-    Cohen's, over participants: the mean of their differences by their standard deviation (Lakens 2013, doi
-    10.3389/fpsyg.2013.00863).
+    `p_by_participants` and `p_by_clips` come from paired t-tests that take only participants, or only clips, as drawn
+    from many. `d_z` is Cohen's, over participants: the mean of their differences, divided by their standard deviation
+    (Lakens 2013, doi 10.3389/fpsyg.2013.00863).
 
     Args:
         counted: see `Answers.counted`.
@@ -32,9 +32,9 @@ def compare(counted: pd.DataFrame, planned: Sequence[Comparison] = ()) -> pd.Dat
     every = itertools.product(itertools.combinations(sorted(counted["condition"].unique()), 2), MEASURES, CLIPS)
     others = [Comparison(one, other, measure, kind) for (one, other), measure, kind in every]
     named = {comparison.regardless_of_order for comparison in planned}
-    asked = [("primary", each) for each in planned]
-    asked += [("exploratory", each) for each in others if each.regardless_of_order not in named]
-    rows = [{"role": role, **row} for role, each in asked if (row := tested(counted, each))]
+    comparisons = [("primary", each) for each in planned]
+    comparisons += [("exploratory", each) for each in others if each.regardless_of_order not in named]
+    rows = [{"role": role, **row} for role, each in comparisons if (row := tested(counted, each))]
     table = pd.DataFrame(rows)
     if not table.empty:
         table["p_holm"] = table.groupby("role")["p"].transform(holm)
@@ -42,7 +42,7 @@ def compare(counted: pd.DataFrame, planned: Sequence[Comparison] = ()) -> pd.Dat
 
 
 def tested(counted: pd.DataFrame, comparison: Comparison) -> dict[str, Any]:
-    """A row of `compare`; none where fewer than two participants met both conditions."""
+    """A row of `compare`; empty if fewer than two participants met both conditions."""
     is_of = counted["condition"].isin([comparison.one, comparison.other]) & counted[comparison.measure].notna()
     part = counted[is_of & ((comparison.clips == "all") | (counted["clips"] == comparison.clips))]
     values, people, clips = (part[name].to_numpy() for name in (comparison.measure, "participant", "clip"))
@@ -68,7 +68,7 @@ def described(estimated: Estimate) -> dict[str, float]:
 
 
 def paired(differences: np.ndarray) -> float:
-    """The p-value of a paired t-test; not a number where it cannot be known: all alike, or one."""
+    """The p-value of a paired t-test; NaN if all differences are alike, or if there is only one."""
     if len(differences) < 2 or np.ptp(differences) < EQUAL:
         return np.nan
     t = differences.mean() / stats.sem(differences)
@@ -76,6 +76,6 @@ def paired(differences: np.ndarray) -> float:
 
 
 def holm(p: pd.Series) -> pd.Series:
-    """Holm's correction for all of a family; what could not be tested stays not a number."""
+    """Holm's correction of a family's p-values. NaN, which stands for what could not be tested, stays NaN."""
     corrected = multipletests(p.fillna(1), method="holm")[1]
     return pd.Series(corrected, p.index).where(p.notna())

@@ -1,4 +1,4 @@
-"""What a study's answers say of other participants and of other clips: both are drawn from many."""
+"""Means and differences that hold for other participants and other clips: both are drawn from many."""
 
 from dataclasses import dataclass
 
@@ -14,10 +14,10 @@ class Estimate:
 
     Args:
         value: the mean over participants.
-        error: its standard error; not a number where it cannot be known: all alike, or one participant or clip.
+        error: its standard error; NaN if all values are alike, or if there is only one participant or clip.
         freedom: degrees of freedom of Student's t.
-        by_participants: (P,) the same of each participant.
-        by_clips: (K,) the same of each clip.
+        by_participants: (P,) the mean or difference of each participant.
+        by_clips: (K,) the mean or difference of each clip.
     """
 
     value: float
@@ -33,12 +33,12 @@ class Estimate:
 
     @property
     def p(self) -> float:
-        """Two-sided."""
+        """The two-sided p-value."""
         return float(2 * stats.t.sf(abs(self.t), self.freedom))
 
     @property
     def interval(self) -> tuple[float, float]:
-        """95 %."""
+        """The ends of the 95 % interval."""
         half = float(stats.t.ppf(0.975, self.freedom)) * self.error
         return self.value - half, self.value + half
 
@@ -46,25 +46,26 @@ class Estimate:
 def estimate(
     values: np.ndarray, participants: np.ndarray, clips: np.ndarray, is_other: np.ndarray | None = None
 ) -> Estimate:
-    """The mean of answers, or the difference between those to one condition and those to another.
+    """The mean of answers, or the difference between the means of one condition and another.
 
-    The squared standard error is that by participants, and that by clips, as of two paired t-tests (F1 and F2, Clark
-    1973, doi 10.1016/S0022-5371(73)80014-3), less that of single answers, which both hold; but never below either.
-    Cameron, Gelbach and Miller (2011, doi 10.1198/jbes.2010.07136) take two kinds of clusters together so. Student's t
-    has one degree of freedom less than the fewer of participants and clips. Both count by those that met both
-    conditions.
+    The squared standard error is the sum of those of two paired t-tests, by participants and by clips (F1 and F2, Clark
+    1973, doi 10.1016/S0022-5371(73)80014-3), less that of single answers, which is part of both. It is never below
+    either of the two. Cameron, Gelbach and Miller (2011, doi 10.1198/jbes.2010.07136) combine two kinds of clusters in
+    this way. Student's t has n - 1 degrees of freedom: n is the number of participants, or of clips if they are fewer,
+    that met both conditions.
 
-    Why this: in simulated studies of 12 to 80 participants and 12 to 40 clips without a difference, whose clips differ
-    in what conditions do (standard deviation 0.2 of a share), the t-test by participants finds one in 7 to 52 %; this
-    one in at most 5.4 %. The larger of the two p-values goes up to 9.8 % where participants differ likewise. Clark's
-    min F' adds the errors of single answers twice: it keeps below 5 %, but finds less (28 % for 42 %, of a difference
-    of 0.15 with 24 participants and 20 clips). A mixed model with crossed random effects (statsmodels) did not converge
-    in 215 of 278 fits to guesses of 20 participants on 12 clips; one of 40 on 40 takes more than 10 s.
+    Why this test: in simulated studies of 12 to 80 participants and 12 to 40 clips, conditions did not differ on the
+    whole, but did on single clips (standard deviation 0.2 of a share). The t-test by participants finds a difference in
+    7 to 52 % of them, this test in at most 5.4 %. The larger of the p-values of both t-tests finds one in up to 9.8 %
+    if conditions differ for single participants, too. Clark's min F' counts the error of single answers twice. It stays
+    below 5 %, but finds a difference of 0.15, with 24 participants and 20 clips, in 28 % of studies; this test finds it
+    in 42 %. A mixed model with crossed random effects (statsmodels) did not converge in 215 of 278 fits to guesses of
+    20 participants on 12 clips; a fit of 40 on 40 takes more than 10 s.
 
     Args:
-        values: (N,) of answers, none of them missing.
-        participants, clips: (N,) whose, and to which.
-        is_other: (N,) whether it is to the condition that is subtracted; None gives the mean of all.
+        values: (N,) answers, none of them missing.
+        participants, clips: (N,) who gave each answer, and to which clip.
+        is_other: (N,) whether an answer is to the condition that is subtracted; None gives the mean of all answers.
     """
     group = np.zeros(len(values), int) if is_other is None else is_other.astype(int)
     signs = np.array([1.0, -1.0][: 1 if is_other is None else 2])
@@ -80,7 +81,7 @@ def estimate(
 
 
 def contrasts(values: np.ndarray, units: np.ndarray, group: np.ndarray, signs: np.ndarray) -> np.ndarray:
-    """Of each unit that has answers in all groups: their means (U, G), added up with these signs (G,)."""
+    """(U,) for each unit with answers in all groups: the groups' means (U, G), added up with signs (G,)."""
     names, unit = np.unique(units, return_inverse=True)
     sums, counts = np.zeros((2, len(names), len(signs)))
     np.add.at(sums, (unit, group), values)
@@ -90,7 +91,7 @@ def contrasts(values: np.ndarray, units: np.ndarray, group: np.ndarray, signs: n
 
 
 def residual_variance(values: np.ndarray, participants: np.ndarray, clips: np.ndarray, group: np.ndarray) -> float:
-    """Of answers (N,), once participants, clips and groups are taken out by least squares; 0 if nothing is left."""
+    """Variance of answers (N,) after a least-squares fit of participants, clips and groups; 0 if nothing is left."""
     coded = [np.unique(each, return_inverse=True)[1] for each in (participants, clips, group)]
     design = np.hstack([np.eye(each.max() + 1)[each] for each in coded])  # (N, P + K + G)
     weights, _, rank, _ = np.linalg.lstsq(design, values)

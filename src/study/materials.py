@@ -37,12 +37,12 @@ class Materials(Stimuli):
 
 
 def manifest_of(folder: Path) -> dict[str, Any]:
-    """What `study.json` says: `asked`, `classes`, `chosen`, the clips, and `primary`, the planned comparisons.
+    """Reads `study.json`: `asked`, `classes`, `chosen` (the clips) and `primary` (the planned comparisons).
 
-    Studies of earlier versions have planned none.
+    Studies of earlier versions have planned no comparison.
 
     Raises:
-        Mistake: it says something else.
+        Mistake: the file is damaged.
     """
     path = folder / MANIFEST
     try:
@@ -60,7 +60,7 @@ def manifest_of(folder: Path) -> dict[str, Any]:
 
 
 def clip_of(row: dict[str, Any]) -> StudyClip:
-    """A clip as `study.json` has it; raises ValueError, KeyError or TypeError where it is none."""
+    """A clip as `study.json` has it. Raises ValueError, KeyError or TypeError if it is damaged."""
     texts = {name: row[name] for name in ("path", "label", "prediction", "checkpoint")}
     axes = {name: [float(end) for end in ends] for name, ends in row["time_axes"].items()}
     is_named = all(isinstance(value, str) for value in texts.values())
@@ -80,13 +80,12 @@ def prepared(
     """A study's materials, made if they are not there.
 
     Args:
-        folder: the study's.
-        checkpoints: whose networks are explained; each brings its share of the clips.
-        conditions: to be compared.
-        options: `{clips, training, attention, seed, primary, smoothing}` of the plan. Of all clips, to judge and to
-            practise with, half are such that a network got wrong, or as many as there are. `primary` are the
-            comparisons that the study is for, as `Comparison.of` takes them; a study that has begun without keeps
-            none.
+        folder: the study's folder.
+        checkpoints: paths of the networks that are explained; each brings its share of the clips.
+        conditions: those that are compared.
+        options: `{clips, training, attention, seed, primary, smoothing}` of the plan. Networks got half of all clips
+            wrong, with those for practice, or as many as there are. `primary` are the comparisons that the study is
+            for, as `Comparison.of` takes them; a study that began without any keeps none.
         data: `{root, csv, speakers, cache_dir}`, where the recordings lie now.
         allow: packages of the user's own that networks may come from.
 
@@ -97,7 +96,7 @@ def prepared(
     opened = [open_checkpoint(path, option, allow) for option, path in named]
     classes = opened[0][KEY]["classes"]
     if any(other[KEY]["classes"] != classes for other in opened):
-        raise Mistake("checkpoint_2=… tells other classes apart than checkpoint; compare networks of the same task.")
+        raise Mistake("checkpoint_2=… has other classes than checkpoint; choose two networks of the same task.")
     asked = {
         "checkpoints": [hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in checkpoints],
         "conditions": [condition.name for condition in conditions],
@@ -105,7 +104,7 @@ def prepared(
     }
     check_links(folder)
     networks = []
-    if not (folder / MANIFEST).exists():  # before anything is made: what is wrong with them leaves no empty study
+    if not (folder / MANIFEST).exists():  # before anything is made: a wrong checkpoint leaves no empty study
         networks = [listened(*network, data, options["seed"]) for network in zip(opened, checkpoints, strict=True)]
     try:
         folder.mkdir(0o700, parents=True, exist_ok=True)  # participants' links are in it
@@ -117,8 +116,8 @@ def prepared(
     except OSError as error:
         raise Mistake(f"study.root: {folder} cannot be written to ({error.strerror}); name another one.") from error
     held = manifest_of(folder)
-    if "primary" not in held["asked"]:  # nobody can name it any more before anybody answers
-        log.warning("%s is of an earlier version and names no primary comparison: all that it finds explores.", folder)
+    if "primary" not in held["asked"]:  # it is too late to name one: somebody may have answered
+        log.warning("%s is of an earlier version and names no primary comparison: all results are exploratory.", folder)
         asked.pop("primary", None)
     if "smoothing" not in held["asked"]:  # its sounds are as published
         asked.pop("smoothing", None)
@@ -130,7 +129,7 @@ def prepared(
 
 
 def write_manifest(folder: Path, held: dict[str, Any]) -> None:
-    """At the end, and whole: what is killed before it is made anew."""
+    """Writes `study.json` as a whole, after all materials. If the program is killed before, they are made anew."""
     unfinished = folder / f"{MANIFEST}.part"
     unfinished.write_text(json.dumps(held, indent=1), encoding="utf-8")
     unfinished.replace(folder / MANIFEST)

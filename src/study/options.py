@@ -1,4 +1,4 @@
-"""What `study.py` is asked, checked before anything heavy is imported."""
+"""The options of `study.py`, checked before anything heavy is imported."""
 
 from pathlib import Path
 from typing import Any
@@ -38,8 +38,8 @@ def check(cfg: DictConfig) -> dict[str, Any]:
         check_links(Path(config["results"]))
         if not Path(config["results"]).is_dir():
             raise Mistake(
-                f"results={config['results']} is not there, or no folder; name that of a study which serve.py"
-                " page=study has held: studies/ and the study's name."
+                f"results={config['results']} is not a folder; name the folder of a study that serve.py page=study has"
+                " made, such as studies/pilot."
             )
     return config
 

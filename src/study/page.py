@@ -19,41 +19,45 @@ from auscult.study.plan import CLIPS, MEASURES, Comparison
 COLOURS = {"all": "#000000", "right": "#0072B2", "wrong": "#D55E00"}
 AXES = {"correct": "correct guesses", "rating": "rating"}
 RULES = (
-    f"Excluded is who did not answer all trials, failed {TOO_MANY_FAILED:.0%} or more of the attention checks, or took"
-    f" less than {LEAST_SECONDS:g} s for half of the trials, by the server's clock: from when it first handed a trial"
-    " out to when the answer came. Practice and attention checks count for nothing."
+    "Participants are excluded who did not answer all trials, failed"
+    f" {TOO_MANY_FAILED:.0%} or more of the attention checks, or took less than {LEAST_SECONDS:g} s for half of the"
+    " trials. The server's clock counts, from when it first handed out a trial to when the answer came. Practice and"
+    " attention checks are not counted."
 )
 GUESS = (
-    "A guess is correct if it is what the network predicted, also where that was wrong: an explanation that helps lets"
-    " people see what the network heard. Right and wrong are the network's predictions. Means are over participants;"
-    " their 95 % intervals are of other participants and other clips. Several networks' clips are taken together."
+    "A guess is correct if it names what the network predicted, also where the network was wrong: a good explanation"
+    " lets people see what the network heard. Right and wrong are the network's predictions. Means are over"
+    " participants; their 95 % intervals are for other participants and other clips. The clips of several networks are"
+    " taken together."
 )
 HOW = (
-    "In all tests and intervals of this page, participants and clips are taken as drawn from many (Clark 1973): the"
-    " squared standard error is that by participants and that by clips, less that of single answers, which both hold,"
-    " and never below either; df is one less than the fewer of participants and clips. More participants cannot make up"
-    " for few clips. d_z is Cohen's, over participants."
+    "All tests and intervals of this page take participants and clips as drawn from many (Clark 1973). The squared"
+    " standard error is the sum of those by participants and by clips, less that of single answers, which is part of"
+    " both; it is never below either. df is one less than the number of participants, or of clips if they are fewer."
+    " More participants cannot make up for few clips. d_z is Cohen's, over participants."
 )
 PRIMARY = (
-    "Named in the study's plan before anybody answered, tested at 5 %, and the one test that confirms. It holds for a"
-    " study that ends when it was meant to: who looks at it often and stops when p is small finds what is not there."
+    "This comparison was named in the study's plan before anybody answered. It is tested at 5 %, and is the only test"
+    " that confirms. It holds if the study ends when it was meant to. Whoever looks at it often, and stops when p is"
+    " small, finds differences that are not there."
 )
 SEVERAL = (
-    "Named in the study's plan before anybody answered: p_holm, p after Holm's correction for all of them, is what"
-    " confirms. It holds for a study that ends when it was meant to: who looks at it often and stops when p is small"
-    " finds what is not there."
+    "These comparisons were named in the study's plan before anybody answered. What confirms them is p_holm, which is p"
+    " after Holm's correction for all of them. It holds if the study ends when it was meant to. Whoever looks at it"
+    " often, and stops when p is small, finds differences that are not there."
 )
 NO_PLAN = (
     "No primary comparison was named before anybody answered, as in studies of earlier versions or of one condition."
     " Everything below is exploratory: nothing is confirmed."
 )
 EXPLORATORY = (
-    "All that the plan does not name: two conditions at a time, by participants who met both. What is found here is to"
-    " be confirmed by another study. p_holm is after Holm's correction for the whole table: all measures, kinds of"
-    " clips and pairs at once. comparisons.csv also has t and p as they are, and the p-values of paired t-tests by"
-    " participants and by clips alone; each of these finds too much where the others differ in what conditions do."
+    "All comparisons that the plan does not name: two conditions at a time, by participants who met both. Another study"
+    " must confirm what is found here. p_holm is p after Holm's correction for the whole table: all measures, kinds of"
+    " clips and pairs at once. comparisons.csv also has t and p without correction, and the p-values of paired t-tests"
+    " by participants alone and by clips alone. The first finds too much if the effect of conditions differs between"
+    " clips, the second if it differs between participants."
 )
-NO_TESTS = "There are no two conditions that two or more of the participants met: nothing can be compared."
+NO_TESTS = "Nothing can be compared yet: no two participants met the same two conditions."
 COUNTS = ["d_z", "participants", "recordings"]
 FINE = {"difference": 6, "low": 6, "high": 6, "d_z": 6, "t": 6}  # decimals
 
@@ -104,7 +108,7 @@ def write(folder: Path) -> None:
 
 
 def confirmed_in(comparisons: pd.DataFrame, planned: Sequence[Comparison]) -> Section:
-    """What came of the plan's comparisons."""
+    """The section about the plan's comparisons."""
     if not planned:
         return Section("Primary comparison", [NO_PLAN, HOW])
     corrected = [] if len(planned) == 1 else ["p_holm"]
@@ -112,19 +116,19 @@ def confirmed_in(comparisons: pd.DataFrame, planned: Sequence[Comparison]) -> Se
     text = [f"Compared: {each.words}." for each in planned]
     text += [PRIMARY if len(planned) == 1 else SEVERAL, HOW]
     if len(rows) < len(planned):
-        text.append("Fewer than two participants met both conditions, of some or all: these cannot be tested yet.")
+        text.append("Some comparisons cannot be tested yet: fewer than two participants met both conditions.")
     return Section("Primary comparison", text, table=None if rows.empty else rows)
 
 
 def explored_in(comparisons: pd.DataFrame) -> Section:
-    """What came of all others."""
+    """The section about all other comparisons."""
     columns = ["measure", "clips", "one", "other", "difference", "low", "high", "p_holm"]
     rows = of_role(comparisons, "exploratory", columns)
     return Section("Exploratory", [NO_TESTS]) if rows.empty else Section("Exploratory", [EXPLORATORY], table=rows)
 
 
 def of_role(comparisons: pd.DataFrame, role: str, columns: list[str]) -> pd.DataFrame:
-    """These columns of what `compare` found: what is concluded from first, as the page is not wide."""
+    """The rows of a role: these columns first, as the page is not wide, then `COUNTS`."""
     if comparisons.empty:
         return comparisons
     return comparisons.loc[comparisons["role"] == role, [*columns, *COUNTS]].round(FINE)
@@ -134,7 +138,7 @@ def plot(summary: pd.DataFrame, chance: float) -> Figure:
     """Means and 95 % intervals by condition, of all clips and of those that the network got right and wrong.
 
     Args:
-        chance: share of correct guesses of somebody who knows nothing.
+        chance: the share of correct guesses of somebody who knows nothing.
     """
     figure = Figure((9, 3.4), layout="constrained")
     conditions = list(summary["condition"].unique())

@@ -1,9 +1,9 @@
 """Which clip a participant of the listening study judges by which explanation, and in which order.
 
 Each participant judges every clip once, under one condition. Conditions move on by one from turn to turn (a Latin
-square), so that after as many turns as there are conditions each clip was judged under each of them, and every
-participant meets each condition equally often, give or take one, of all clips and of each network's right and wrong
-ones. The order is the participant's own. Nobody is told whether the network was right, nor what is compared.
+square): after as many turns as there are conditions, each clip was judged under each of them. Every participant meets
+each condition equally often, give or take one: among all clips, and among those that each network got right or wrong.
+The order is the participant's own. Nobody is told whether the network was right, nor what is compared.
 """
 
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ import numpy as np
 SCALE = 5  # ratings of explanations, from 1: not at all, to 5: very well
 Form = Literal["visual", "audible", "both", "none"]
 Block = Literal["training", "main", "attention"]
-MEASURES = {"correct": (0.0, 1.0), "rating": (1.0, float(SCALE))}  # and the ends of their scales
-CLIPS = ("all", "right", "wrong")  # as the network took them
+MEASURES = {"correct": (0.0, 1.0), "rating": (1.0, float(SCALE))}  # measure -> ends of its scale
+CLIPS = ("all", "right", "wrong")  # kinds of clips: all, or those that the network got right or wrong
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class StudyClip:
     """A test clip, what it is, and what the network took it for.
 
     Args:
-        checkpoint: whose network it was.
+        checkpoint: the network's checkpoint.
         time_axes: attribution -> where the clip starts and ends, as shares of its picture's width.
     """
 
@@ -42,20 +42,20 @@ class StudyClip:
 
 @dataclass(frozen=True)
 class Condition:
-    """How a clip is explained: in which form, and by which attribution (none has none)."""
+    """How a clip is explained: in which form, and by which attribution (the form "none" has no attribution)."""
 
     form: Form
     attribution: str
 
     @classmethod
     def of(cls, name: str) -> "Condition":
-        """That with a name such as "visual/random" or "none"."""
+        """The condition with a name such as "visual/random" or "none"."""
         form, _, attribution = name.partition("/")
         return cls(form, attribution)  # type: ignore[arg-type]
 
     @property
     def name(self) -> str:
-        """As `study.conditions` writes it: "none", or form/attribution, such as visual/lrp_epsilon_plus."""
+        """The name in `study.conditions`: "none", or form/attribution, such as visual/lrp_epsilon_plus."""
         return self.form if self.form == "none" else f"{self.form}/{self.attribution}"
 
 
@@ -70,7 +70,7 @@ class Comparison:
 
     @classmethod
     def of(cls, row: dict[str, Any]) -> "Comparison":
-        """That which `study.json` has; raises ValueError, KeyError or TypeError where it is none."""
+        """A comparison as `study.json` has it. Raises ValueError, KeyError or TypeError if it is damaged."""
         comparison = cls(*(str(row[name]) for name in ("one", "other", "measure", "clips")))
         if (
             len(row) != 4
@@ -95,10 +95,12 @@ class Comparison:
 
 
 def first_pair(conditions: Sequence[str]) -> list[list[str]]:
-    """What a study is for where nobody says: its first attribution heard against seen, else its first two conditions.
+    """The comparison that a study is for if none is named: its first attribution that is both audible and visual.
+
+    Without one, its first two conditions.
 
     Returns:
-        a list of that pair; empty where there is one condition.
+        a list of that pair; empty if there is only one condition.
     """
     for attribution in (name.partition("/")[2] for name in conditions):
         pair = [f"audible/{attribution}", f"visual/{attribution}"]
@@ -132,11 +134,11 @@ class Plan:
 
     Args:
         clips: of the study. The first `training` are to practise with.
-        conditions: to be compared.
-        classes: that can be named.
-        training: how many clips to practise with, each by the condition whose turn it is.
-        attention: checks, spread evenly over the main trials.
-        seed: of the orders.
+        conditions: those that are compared.
+        classes: those that can be named.
+        training: how many clips are for practice, each by the condition whose turn it is.
+        attention: how many attention checks there are, spread evenly over the main trials.
+        seed: for the orders.
     """
 
     clips: Sequence[StudyClip]
@@ -151,19 +153,19 @@ class Plan:
 
         Args:
             participant: a number of their own, from which the order is drawn.
-            turn: of the conditions, 0 to one less than there are; practice has none, so that it can be known later.
+            turn: of the conditions, 0 to one less than there are. Practice needs none, so that it can be chosen later.
         """
         random = np.random.default_rng((self.seed, participant))
         steps: list[tuple[Block, int, Condition, str | None]] = [
             ("training", clip, self.condition(clip + participant), None) for clip in range(self.training)
         ]
         main = range(self.training, len(self.clips))
-        alike = sorted(main, key=lambda clip: (self.clips[clip].checkpoint, not self.clips[clip].is_right))
-        every = max(1, len(alike) // (self.attention + 1))
-        for count, place in enumerate(random.permutation(len(alike)), start=1):
-            steps.append(("main", alike[place], self.condition(place + turn), None))
+        by_kind = sorted(main, key=lambda clip: (self.clips[clip].checkpoint, not self.clips[clip].is_right))
+        every = max(1, len(by_kind) // (self.attention + 1))
+        for count, place in enumerate(random.permutation(len(by_kind)), start=1):
+            steps.append(("main", by_kind[place], self.condition(place + turn), None))
             if count % every == 0 and count // every <= self.attention:
-                clip = int(random.integers(self.training)) if self.training else alike[place]
+                clip = int(random.integers(self.training)) if self.training else by_kind[place]
                 wanted = str(random.choice(self.unlikely(clip)))
                 steps.append(("attention", clip, self.condition(place + turn), wanted))
         return [Trial(number, *step) for number, step in enumerate(steps)]

@@ -23,15 +23,14 @@ def participants_needed(
     """How many participants the test of a primary comparison (`crossed.estimate`) needs to find a difference.
 
     Args:
-        effect: the difference as Cohen's d_z, by the standard deviation of participants' own differences, above 0.
-        comparisons: how many primary ones there are. Alpha is divided by them (Bonferroni), which Holm's correction
-            needs at most.
-        clips: that are judged under both conditions.
-        clip_effect: the difference by the standard deviation of what it truly is on single clips; None: it is the same
-            on all.
+        effect: the difference as Cohen's d_z, above 0: divided by the standard deviation of participants' differences.
+        comparisons: how many primary comparisons there are. Alpha is divided by their number (Bonferroni); Holm's
+            correction needs no more participants.
+        clips: how many are judged under both conditions.
+        clip_effect: the difference divided by its true standard deviation between clips; None: it is the same on all.
 
     Raises:
-        Mistake: so many clips are too few, whoever takes part; or more participants than there are people.
+        Mistake: there are too few clips for any number of participants, or it takes more participants than people.
     """
     level = alpha / comparisons
     if (ceiling := highest_power(clips, clip_effect, level)) < power:
@@ -50,28 +49,28 @@ def told(effect: float, power: float, alpha: float, comparisons: int, clips: int
     """How many participants are needed, in words, and what clips have to do with it. See `participants_needed`."""
     needed = participants_needed(effect, power, alpha, comparisons, clips, clip_effect)
     tests = "the primary comparison" if comparisons == 1 else f"{comparisons} primary comparisons"
-    said = f"{needed} participants, each of whom judges {clips} clips and finishes, for {tests}."
+    needs = f"{needed} participants, each of whom judges {clips} clips and finishes, for {tests}."
     if clip_effect is None:
         return (
-            f"{said} This takes the difference to be the same on all clips. Where it is not, more participants cannot"
+            f"{needs} This takes the difference to be the same on all clips. Where it is not, more participants cannot"
             " make up for few clips: say clip_effect=…"
         )
     if highest_power(clips, clip_effect, alpha / comparisons) > 0.9995:
-        return said
+        return needs
     most = np.floor(1000 * highest_power(clips, clip_effect, alpha / comparisons)) / 1000
-    return f"{said} With these clips, no number of participants brings a power above {most:g}."
+    return f"{needs} With these clips, no number of participants brings a power above {most:g}."
 
 
 def highest_power(clips: int, clip_effect: float | None, alpha: float) -> float:
-    """That of endlessly many participants, who leave what clips differ in: a paired t-test by clips."""
+    """The power with endlessly many participants: that of a paired t-test by clips, as only clips still differ."""
     return 1.0 if clip_effect is None else float(TTestPower().power(clip_effect, clips, alpha))
 
 
 def power_of(effect: float, participants: int, alpha: float, clips: int, clip_effect: float | None) -> float:
-    """How probably the test finds a difference of 1, whose squared standard error is known but for its estimate.
+    """The probability that the test finds a difference of 1, whose true squared standard error is known.
 
-    Participants differ as single answers do, not in what conditions do to them, where the test is most careful. The
-    variances by participants and by clips are chi-squared; their quantiles stand for all that they may be.
+    Participants differ by the errors of single answers only, where the test is most careful: conditions have the same
+    effect on all. The estimated variances by participants and by clips are chi-squared; quantiles stand for them.
     """
     single = 1 / (effect**2 * participants)
     between = 0.0 if clip_effect is None else 1 / (clip_effect**2 * clips)

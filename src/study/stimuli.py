@@ -1,4 +1,4 @@
-"""What is shown and played of a study's clips: chosen among the networks' test clips, drawn, and made audible."""
+"""Chooses a study's clips among the networks' test clips, draws them, and makes them audible."""
 
 import logging
 from dataclasses import dataclass
@@ -54,8 +54,8 @@ class Listened:
     """A network that has listened to the test clips of its run.
 
     Args:
-        checkpoint: its path.
-        predicted: (N,) indices of classes.
+        checkpoint: the path of its checkpoint.
+        predicted: (N,) indices of the classes that it predicts.
     """
 
     checkpoint: str
@@ -65,7 +65,7 @@ class Listened:
 
 
 def listened(checkpoint: dict[str, Any], path: str, data: dict[str, Any], seed: int) -> Listened:
-    """A checkpoint's network, and what it takes the test clips of its run for."""
+    """A checkpoint's network, and what it predicts for the test clips of its run."""
     model = model_of(checkpoint)
     trained = trained_config(checkpoint[KEY], {**data, "batch_size": BATCH}, path)
     source = test_clips(trained, checkpoint[KEY]["speakers"], None, seed)
@@ -78,10 +78,10 @@ def listened(checkpoint: dict[str, Any], path: str, data: dict[str, Any], seed: 
 def made(
     stimuli: Stimuli, networks: list[Listened], conditions: list[Condition], options: dict[str, Any]
 ) -> list[StudyClip]:
-    """Chooses clips, the networks' by turns and no recording twice, and draws and sounds them.
+    """Chooses clips, draws them and makes them audible. Networks take turns, and no recording comes twice.
 
     Args:
-        stimuli: where to; the folder is there.
+        stimuli: where the files go; the folder is there.
         options: see `materials.prepared`.
 
     Raises:
@@ -108,13 +108,15 @@ def made(
 
 
 def warn_of_few(order: list[tuple[Listened, int]], count: int, training: int) -> None:
-    """Says what a study lacks.
+    """Warns of too few clips, or of too few that the network got wrong.
 
     Raises:
         Mistake: there is nothing left to judge.
     """
     if len(order) < training + 2:
-        raise Mistake(f"study.training={training} leaves nothing to judge: there are {len(order)} test clips.")
+        raise Mistake(
+            f"study.training={training} leaves nothing to judge: there are {len(order)} test clips; choose fewer."
+        )
     wrong = sum(network.predicted[row] != network.source.labels[row] for network, row in order)
     if len(order) < count:
         log.warning("There are %d test clips; the study asks for %d, with those for practice.", len(order), count)
@@ -127,16 +129,16 @@ def warn_of_few(order: list[tuple[Listened, int]], count: int, training: int) ->
 def show(
     stimuli: Stimuli, number: int, network: Listened, row: int, methods: dict[str, Any], smoothing: float
 ) -> StudyClip:
-    """Draws and sounds one clip under each attribution.
+    """Draws one clip, and makes it audible, by each attribution.
 
-    A clip sounds equally loud under all conditions. `sounds` makes the sounds of one attribution quieter where one of
+    A clip sounds equally loud under all conditions. `sounds_of` makes the sounds of one attribution quieter if one of
     them would clip; this function makes all sounds of the clip as quiet as the quietest.
 
     Args:
-        number: of the clip in the study.
-        row: of the clip in the network's source.
+        number: the clip's number in the study.
+        row: the clip's row in the network's source.
         methods: attribution -> what computes it.
-        smoothing: of relevance of samples before it is heard, in seconds.
+        smoothing: seconds over which relevance of samples is smoothed before it is heard.
     """
     source, model, predicted = network.source, network.model, int(network.predicted[row])
     batch = source.dataset.__getitems__([row])["waveform"]  # (1, 1, T)
@@ -162,9 +164,9 @@ def show(
 
 
 def chosen(labels: np.ndarray, predicted: np.ndarray, count: int, seed: int, free: np.ndarray) -> list[int]:
-    """Rows of so many free clips, half of them wrong or as many as are, drawn by chance.
+    """Rows of `count` free clips, drawn by chance. The network got half of them wrong, or as many as there are.
 
-    They come in turns, a right one first, so that any first few are of both kinds.
+    Right and wrong ones take turns, a right one first, so that any first few are of both kinds.
 
     Args:
         labels, predicted: (N,) indices of classes.

@@ -1,4 +1,4 @@
-"""What participants answered, in SQLite: written before they are told so, and safe from a killed server."""
+"""What participants answered, in SQLite. An answer is on the disk before its participant is told so."""
 
 import os
 import re
@@ -75,11 +75,11 @@ class Store:
     call at once.
 
     Args:
-        path: of the SQLite file; made if it is not there.
+        path: the SQLite file; it is made if it is not there.
 
     Raises:
-        Mistake: the file cannot be made, or is another.
-        sqlite3.OperationalError: it cannot be written, as where the disk is full; what was answered is still there.
+        Mistake: the file cannot be made, or is not a study's.
+        sqlite3.OperationalError: it cannot be written, such as on a full disk; earlier answers are still there.
     """
 
     def __init__(self, path: Path) -> None:
@@ -96,7 +96,7 @@ class Store:
             ) from error
 
     def join(self) -> tuple[int, str]:
-        """A new participant's number, and the token of their personal link, which cannot be guessed."""
+        """Adds a participant: returns their number, and the token of their personal link, which cannot be guessed."""
         token = secrets.token_urlsafe(24)
         with self._connection() as connection:
             made = connection.execute(
@@ -120,9 +120,9 @@ class Store:
         return None if row is None else int(row[0])
 
     def turn(self, participant: int, turns: int) -> int:
-        """Which of so many turns is theirs: when first asked for, the one that the fewest participants have.
+        """The participant's turn, one of so many. The first call chooses the one that the fewest participants have.
 
-        Who comes to look and leaves before it is asked for takes none, and the others stay balanced.
+        Participants who leave before that take no turn, so that the turns of the others stay balanced.
         """
         with self._connection() as connection:
             connection.execute(
@@ -137,15 +137,15 @@ class Store:
         return int(turn)
 
     def hand_out(self, participant: int, trial: int) -> None:
-        """Keeps when a trial was first handed out; who loads the page again does not begin anew."""
+        """Keeps when a trial was first handed out. If the page is loaded again, the time does not begin anew."""
         with self._connection() as connection:
             insert = "INSERT INTO handed_out VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
             connection.execute(insert, (participant, trial, time.time()))
 
     def answer(self, participant: int, trial: Trial, answer: Answer) -> bool:
-        """Keeps an answer; whether it was the trial's first. A second one, as from a double click, changes nothing."""
-        shown = (participant, trial.number, trial.block, trial.clip, trial.condition.name, trial.wanted)
-        row = (*shown, answer.guess, answer.rating, answer.seconds, time.time())
+        """Keeps an answer. Returns whether it is the trial's first: a second one, as of a double click, is not kept."""
+        asked = (participant, trial.number, trial.block, trial.clip, trial.condition.name, trial.wanted)
+        row = (*asked, answer.guess, answer.rating, answer.seconds, time.time())
         with self._connection() as connection:
             insert = "INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
             kept = connection.execute(insert, row)
@@ -160,32 +160,32 @@ class Store:
         return int(count)
 
     def answers(self) -> pd.DataFrame:
-        """All of them, a row each, with the columns of the table.
+        """All answers, a row each, with the columns of the table.
 
         Raises:
-            Mistake: one holds anything that nobody can have answered.
+            Mistake: an answer has a value that nobody can have given.
         """
         with self._connection() as connection:
             table = pd.read_sql_query("SELECT * FROM answers ORDER BY participant, trial", connection)
         for name in ("block", "condition", "guess"):
             if not all(isinstance(value, str) and len(value) <= LONGEST for value in table[name]):
-                raise Mistake(f"{self.path} holds a {name} that is no short text, as of no study; restore it.")
+                raise Mistake(f"{self.path} holds a {name} that is no short text; restore it.")
         return table
 
     def require_conditions(self, names: Iterable[str]) -> None:
-        """Raises a Mistake if an answer is under another condition, as where the file is of another study."""
+        """Raises a Mistake if an answer is under another condition: then the file is another study's."""
         with self._connection() as connection:
             answered = {str(row[0]) for row in connection.execute("SELECT DISTINCT condition FROM answers")}
         if unknown := sorted(answered - set(names)):
             raise Mistake(
-                f"{self.path} has answers under {shown(unknown[0])}, which the study.json beside it does not name: it"
-                " is of another study; put this one's own back."
+                f"{self.path} has answers under {shown(unknown[0])}, which the study.json beside it does not name; the"
+                " file belongs to another study: put this study's own file back."
             )
 
     def handed_out(self) -> pd.DataFrame:
-        """When each trial was first handed out: participant, trial, moment. Studies from before it was kept have none.
+        """When each trial was first handed out: participant, trial, moment. Studies of earlier versions have no rows.
 
-        An answer to a trial that nobody handed out, which only a program can give, is as if it came at once.
+        Only a program can answer a trial that was not handed out. Such an answer counts as one that came at once.
         """
         with self._connection() as connection:
             return pd.read_sql_query("SELECT * FROM handed_out", connection)
@@ -205,29 +205,29 @@ class Store:
 
 
 def require_no_journal(path: Path) -> None:
-    """Raises a Mistake where SQLite would undo what a journal says, and remove any file that it names.
+    """Raises a Mistake if there is a journal: SQLite would play it back, and remove any file that it names.
 
-    A study has one only while it is being made, for a moment.
+    A study has a journal only for a moment, while it is being made.
     """
     journal = path.with_name(f"{path.name}-journal")
-    given_up = time.monotonic() + JOURNAL_SECONDS
+    deadline = time.monotonic() + JOURNAL_SECONDS
     while os.path.lexists(journal):
-        if time.monotonic() > given_up:
+        if time.monotonic() > deadline:
             raise Mistake(f"{journal} is not a study's; remove it, or name another study.")
         time.sleep(0.05)
 
 
 def own_description() -> set[tuple[str, ...]]:
-    """What a database of this version looks like."""
+    """What `described` gives for a new study."""
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.executescript(TABLES)
         return described(connection)
 
 
 def described(connection: sqlite3.Connection) -> set[tuple[str, ...]]:
-    """Type and statement of all that a database has, without comments.
+    """Type, name and statement of all that a database has, without comments.
 
-    An expression of a table, such as that of a column which is generated, is computed whenever the table is read.
+    They are compared because SQLite computes a table's expressions, such as generated columns, when it reads the table.
     """
     rows = connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
     bare = [(kind, name, re.sub(r"--[^\n]*", "", sql or "")) for kind, name, sql in rows]

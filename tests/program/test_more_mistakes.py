@@ -42,7 +42,7 @@ def said(program: str, *options: str) -> str:
         ("serve", ["checkpoint=x", "record.root=there"], "add page=record, or leave record.root out."),
         ("serve", ["study.clips=3"], "is an option of page=study; add page=study, or leave study.clips out."),
         ("serve", ["record=there"], "record is a group of options; say record.NAME=…, such as record.root=…."),
-        ("serve", ["page=record", "record.root=there", "checkpoint=x"], "page=record asks no network;"),
+        ("serve", ["page=record", "record.root=there", "checkpoint=x"], "page=record uses no network;"),
         ("serve", ["page=record,live"], "page=record,live has several values; choose one, as serve.py runs with one."),
         ("serve", ["checkpoint=x", "domain=time"], "say domains=[time]"),
         ("serve", ["page=record", "record.root=r", "host=no.such.host.invalid"], "is no name that this machine knows"),

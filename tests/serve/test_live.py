@@ -1,4 +1,4 @@
-"""The live page: what it is told, what is refused, and what a visitor with a microphone sees."""
+"""The live page: what it answers, what it refuses, and what a visitor with a microphone sees."""
 
 import base64
 import io
@@ -158,8 +158,8 @@ def test_each_page_has_its_own_options_and_those_of_all(page, own):
     )
     with initialize_config_dir(str(CONF), version_base="1.3"):
         groups = set(compose("serve", [f"page={page}"]))
-    known = {"checkpoint", "host", "names", "port", "allow", "trainer", "page"}
-    assert groups == known | {name.partition(".")[0] for name in own}
+    shared = {"checkpoint", "host", "names", "port", "allow", "trainer", "page"}
+    assert groups == shared | {name.partition(".")[0] for name in own}
 
 
 def test_a_loud_recording_is_no_crash(visitor):
@@ -228,7 +228,7 @@ def test_a_port_that_is_taken_is_named(trained, serve_here):
 
 @contextmanager
 def serving(folder, *options):
-    """The address of `python serve.py`, as a user starts it in a folder."""
+    """Yields the address of `python serve.py`, started in a folder as a user does."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -119,12 +119,12 @@ def test_where_too_many_wait_the_last_of_the_fullest_address_goes():
                 return address
 
         visits = [visit(address) for address in "aaaab"]
-        found = await asyncio.gather(*visits, return_exceptions=True)
+        outcomes = await asyncio.gather(*visits, return_exceptions=True)
         assert turns.free == 1
-        return found
+        return outcomes
 
-    found = asyncio.run(run())
-    assert [one if isinstance(one, str) else type(one) for one in found] == ["a", "a", "a", Busy, "b"]
+    outcomes = asyncio.run(run())
+    assert [one if isinstance(one, str) else type(one) for one in outcomes] == ["a", "a", "a", Busy, "b"]
 
 
 def test_who_gives_up_takes_no_turn():

@@ -33,10 +33,10 @@ from tests.study.pilot import ATTENTION, CLIPS, CONDITIONS, TRAINING, TRIALS
 
 @pytest.fixture
 def study(materials, tmp_path) -> Study:
-    """With the materials of all tests and answers of its own."""
-    found = Study(materials, CONDITIONS, TRAINING, ATTENTION, 0)
-    found.store = Store(tmp_path / "answers.sqlite")
-    return found
+    """A study with the materials of all tests and answers of its own."""
+    own = Study(materials, CONDITIONS, TRAINING, ATTENTION, 0)
+    own.store = Store(tmp_path / "answers.sqlite")
+    return own
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def visitor(study) -> TestClient:
 
 
 def trials_of(study: Study, participant: int) -> list[Trial]:
-    """All of them, whose turn is asked for now."""
+    """All trials of a participant. Their turn is chosen now."""
     return study.trials(participant, TRIALS)
 
 
@@ -60,7 +60,7 @@ def given(trial: int, **changed: Any) -> dict[str, Any]:
 
 
 def fitting(told: dict[str, Any]) -> dict[str, Any]:
-    """An answer to what was told; without a rating where nothing is explained."""
+    """An answer to a trial, without a rating if nothing is explained."""
     return given(told["number"], rating=None if told["parts"] == ["signal"] else 3)
 
 
@@ -164,7 +164,7 @@ def test_a_full_disk_loses_no_earlier_answer(visitor, study):
     with full_disk():
         for place, sent in ((f"{link}/answer", given(1)), ("/participants", None)):
             told = visitor.post(place, json=sent)
-            assert told.status_code == 507 and "All earlier ones are" in told.json()["error"]
+            assert told.status_code == 507 and "Your earlier answers are safe" in told.json()["error"]
     assert study.store.answers()["trial"].tolist() == [0]
     assert visitor.get(f"{link}/trial").json()["number"] == 1
     assert visitor.post(f"{link}/answer", json=given(1)).status_code == 200
@@ -177,11 +177,11 @@ def test_a_full_disk_loses_no_earlier_answer(visitor, study):
         (["study.name=../up"], "study.name=../up is not made of letters, digits, hyphens and underscores."),
         (
             ["study.name=pilot", "study.conditions=[visual/magic]"],
-            "study.conditions has visual/magic; write none, or visual, audible or both",
+            "study.conditions has visual/magic; say none, or visual, audible or both",
         ),
         (
             ["study.name=pilot", "study.conditions=[smell/random]"],
-            "study.conditions has smell/random; write none, or",
+            "study.conditions has smell/random; say none, or",
         ),
         (["study.name=pilot", "study.conditions=[]"], "study.conditions=[] is not a list of one or more different"),
         (
@@ -196,7 +196,7 @@ def test_a_full_disk_loses_no_earlier_answer(visitor, study):
         ),
         (
             ["study.name=pilot", "study.primary.pairs=[none,audible/random]", "study.primary.measure=rating"],
-            "study.primary.measure=rating has nothing to rate in none",
+            "study.primary.measure=rating cannot compare the condition none",
         ),
         (["study.name=pilot", "study.primary.measure=love"], "is unknown; choose one of correct, rating."),
         (["study.name=pilot", "study.primary.clips=some"], "is unknown; choose one of all, right, wrong."),
@@ -212,7 +212,7 @@ def test_mistakes_end_in_a_sentence(options, message, trained, serve_here):
 
 @pytest.fixture
 def start(trained, tmp_path) -> Iterator[Callable[[], tuple[subprocess.Popen[str], str]]]:
-    """Starts `python serve.py page=study` in a folder; the same study whenever it is started."""
+    """Starts `python serve.py page=study` in a folder. Each start serves the same study."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -346,7 +346,7 @@ def test_one_finishes_and_another_leaves_and_comes_back(start, tmp_path, request
         document.querySelector("#answer button").click();
         return status();
     """
-    assert browser.run(TAKE_PART + deaf) == "Listen first, to all there is."
+    assert browser.run(TAKE_PART + deaf) == "Listen to every sound first."
     browser.open(browser.run("return location.href"))
     finished = (
         f"for (let step_ = 0; step_ < {TRIALS}; step_ += 1) await step(); return [status(), heading.textContent];"

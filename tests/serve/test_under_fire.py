@@ -1,4 +1,4 @@
-"""A page that is attacked: who means well is answered, nothing grows without bound, and the program can be ended."""
+"""A page is attacked: honest visitors are answered, nothing grows without bound, and the program can be ended."""
 
 import io
 import json
@@ -32,7 +32,7 @@ from auscult.serve.sparing import Sparing
 from tests.conftest import ROOT
 from tests.serve.record.test_take import spoken
 
-SECONDS = 30  # that an honest visitor would wait at most, on a busy machine; it was over 90
+SECONDS = 30  # the longest wait of an honest visitor on a busy machine; it was once over 90
 ELSEWHERE = "127.0.0.2"
 
 
@@ -92,7 +92,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Page]]:
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    """One for those who leave it as it is."""
+    """A page for tests that do not end it."""
     started = Page(tmp_path_factory.mktemp("page"))
     yield started
     started.program.kill()
@@ -110,7 +110,7 @@ def close(sockets: list[socket.socket]) -> None:
 
 
 def is_open(opened: socket.socket) -> bool:
-    """Whether the server has not closed it; what it said is read."""
+    """Whether the server has not closed a connection. Reads what it sent."""
     opened.setblocking(False)
     try:
         while opened.recv(2**16):
@@ -143,7 +143,7 @@ def test_unfinished_uploads_hold_nobody_up_and_leave_no_traceback(page):
 def test_what_was_refused_is_not_read_on(page):
     """A client that reads while it sends is told why, and then cut off."""
     link = page.begin()
-    for size in (10**12, None):  # as told, and in chunks without end
+    for size in (10**12, None):  # with a length, and in chunks without end
         how = f"Content-Length: {size}" if size else "Transfer-Encoding: chunked"
         opened = page.sent(f"POST {link}/take HTTP/1.1\r\nHost: 127.0.0.1\r\n{how}\r\n\r\n".encode())
         block, sent = b"x" * 2**20, 0
@@ -170,7 +170,7 @@ def test_without_descriptors_the_page_goes_on_and_the_log_stays_short(start):
 
 
 def ended(page):
-    """Why a page ended, as its last line says, which is the only one since it began to serve."""
+    """Why a page ended. The last line says so, and is the only one since the page began to serve."""
     _, said = page.log.read_text().splitlines()
     reason, way_on = said.partition(" ")[2].split("; ")
     assert way_on == "what was saved is safe, and the same command goes on with it."
@@ -184,7 +184,7 @@ def test_it_ends_within_seconds_whoever_is_there(start, how, status):
     link = page.begin()
     page.ask(f"{link}/keep?place=0", word())
     head = f"POST {link}/keep?place=1 HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(word())}\r\n\r\n".encode()
-    with FileLock(page.corpus / ".lock"):  # so that a thread works on this as long as one likes
+    with FileLock(page.corpus / ".lock"):  # so that a thread works on this without end
         opened = [page.sent(head + word()), *page.unfinished(f"{link}/take", 20)]
         opened += [page.sent(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * n) for n in (0, 1, 50)]
         time.sleep(0.5)

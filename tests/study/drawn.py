@@ -9,7 +9,7 @@ NAMES = ["audible/lrp", "visual/lrp", "both/lrp", "visual/random"]
 
 
 def assigned(people: int, clips: int, conditions: int) -> pd.DataFrame:
-    """A row per answer: participant, clip, condition, and clips, "right" or "wrong". Half of the clips are right."""
+    """A row per answer: participant, clip, condition, clips ("right" or "wrong"). Half of the clips are right."""
     shown = [StudyClip(f"{n}.wav", "yes", ("yes", "no")[n % 2], "best.ckpt", {}) for n in range(clips)]
     plan = Plan(shown, [Condition.of(name) for name in NAMES[:conditions]], ["yes", "no"], 0, 0, seed=0)
     rows = [
@@ -28,12 +28,12 @@ def answered(
     person_by_condition: float = 0,
     mean: float = 0.55,
 ) -> pd.DataFrame:
-    """The design with `correct` and `rating`. Participants and clips differ, by 0.1 and 0.15 of a share.
+    """The design with `correct` and `rating`. Shares of correct guesses differ by participants (0.1) and clips (0.15).
 
     Args:
         effect: what the first condition adds to the share of correct guesses.
-        clip_by_condition, person_by_condition: standard deviations of what conditions add on single clips, for single
-            participants.
+        clip_by_condition, person_by_condition: standard deviations of what conditions add on single clips, and for
+            single participants.
         mean: share of correct guesses in the other conditions.
     """
     people, clips = design["participant"].to_numpy(), design["clip"].to_numpy()

@@ -1,4 +1,4 @@
-"""Simulated participants of known behaviour: what was put in is found, and nothing where nothing was."""
+"""Simulated participants of known behaviour: a difference that is put in is found, and no other one."""
 
 import json
 import sqlite3
@@ -70,11 +70,11 @@ def test_what_was_put_in_is_found(tmp_path):
         assert row["correct_low"] < expected < row["correct_high"] and row["participants"] == 40
         assert summary.loc[condition, "right"]["answers"] + summary.loc[condition, "wrong"]["answers"] == row["answers"]
     table = compare(answers.counted, answers.planned)
-    found = table.query("measure == 'correct' and clips == 'all'").set_index(["one", "other"])
-    heard = found.loc["audible/lrp", "visual/lrp"]
+    guesses = table.query("measure == 'correct' and clips == 'all'").set_index(["one", "other"])
+    heard = guesses.loc["audible/lrp", "visual/lrp"]
     assert heard["role"] == "primary" and heard["p_holm"] == heard["p"] < 1e-5
     assert heard["low"] < 0.35 < heard["high"] and heard["d_z"] > 0.8
-    assert found.loc["none", "visual/lrp"]["p_holm"] > 0.05
+    assert guesses.loc["none", "visual/lrp"]["p_holm"] > 0.05
     ratings = table.query("measure == 'rating'")
     assert len(ratings) == 3 and (ratings["p_holm"] > 0.01).all()
     assert np.isnan(summary.loc["none", "all"]["rating"]) and 2 < summary.loc["visual/lrp", "all"]["rating"] < 4
@@ -119,7 +119,7 @@ def test_exclusion_follows_its_rules(tmp_path):
 
 
 def test_the_servers_clock_says_who_was_hasty(tmp_path):
-    """All say that they took 5 s. The first did; the second did not; of the third, an earlier version kept no time."""
+    """All browsers say 5 s. The first is right, the second is wrong; for the third, the server has kept no time."""
     folder = simulated(tmp_path / "pilot", dict.fromkeys(("visual", "audible", "none"), 0.6), 3)
     with closing(sqlite3.connect(folder / "answers.sqlite")) as connection, connection:
         for person, seconds in ((0, 5.0), (1, 0.1)):
@@ -186,7 +186,7 @@ def test_the_program_writes_tables_a_figure_and_a_page(tmp_path, monkeypatch, ca
     ("options", "message"),
     [
         ([], "results has no value; set it with results=…, or plan a study with effect=0.5."),
-        (["results=nowhere"], "nowhere is not there, or no folder; name that of a study"),
+        (["results=nowhere"], "nowhere is not a folder; name the folder of a study"),
         (["effect=0"], "effect=0 is not a number from 0.001 to 5 or null: it is Cohen's d_z"),
         (["effect=0.5", "results=pilot"], "results=… analyses a study, and effect=… plans one; give one of the two."),
         (["effect=0.5", "comparisons=0"], "comparisons=0 is not a whole number of 1 or more"),
@@ -204,12 +204,12 @@ def test_mistakes_end_in_a_sentence(options, message, tmp_path, monkeypatch):
 
 
 def test_a_planned_comparison_that_nobody_met_is_said_to_be_open(tmp_path):
-    """Two participants have met nothing twice of a condition that is not in their study."""
+    """The plan names a condition that is not in the study, so that no participant has met it."""
     primary = [PRIMARY, PRIMARY | {"other": "both/lrp"}]
     folder = simulated(tmp_path / "pilot", dict.fromkeys(("visual", "audible", "none"), 0.6), 6, primary=primary)
     write(folder)
     page = (folder / "report.html").read_text()
-    assert "Fewer than two participants met both conditions, of some or all" in page
+    assert "Some comparisons cannot be tested yet: fewer than two participants met both conditions." in page
     assert "audible/lrp against visual/lrp, by correct guesses of all clips; audible/lrp against both/lrp" in page
 
 

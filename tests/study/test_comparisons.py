@@ -1,4 +1,4 @@
-"""What a study's plan names is confirmed, and everything else explores: each family errs in a twentieth of studies."""
+"""Comparisons of a study's plan confirm, and all others explore: each family errs in 5 % of studies at most."""
 
 import numpy as np
 import pandas as pd
@@ -14,12 +14,12 @@ PRIMARY = Comparison(NAMES[0], NAMES[1], "correct", "all")
 
 @pytest.fixture
 def no_collection(monkeypatch):
-    """Not in each of so many corrections, where statsmodels calls it."""
+    """Leaves out garbage collection, which statsmodels calls in each correction: it takes most of the time."""
     monkeypatch.setattr("gc.collect", lambda *_: 0)
 
 
 def found_in(design: tuple[int, int, int], studies: int, seed: int, **drawn: float) -> pd.DataFrame:
-    """Of each study: whether the primary comparison, and anything in the exploratory table, is below 0.05."""
+    """For each study: whether the primary comparison, and anything in the exploratory table, is below 0.05."""
     random, layout, rows = np.random.default_rng(seed), assigned(*design), []
     for _ in range(studies):
         table = compare(answered(layout, random, **drawn), [PRIMARY])
@@ -40,17 +40,17 @@ def found_in(design: tuple[int, int, int], studies: int, seed: int, **drawn: flo
 @pytest.mark.parametrize("clip_by_condition", [0, 0.2])
 def test_empty_studies_find_something_in_a_twentieth_at_most(clip_by_condition, no_collection):
     studies = 200
-    found = found_in((24, 20, 4), studies, 0, clip_by_condition=clip_by_condition).sum()
+    errors = found_in((24, 20, 4), studies, 0, clip_by_condition=clip_by_condition).sum()
     allowed = stats.binom(studies, 0.05).ppf(0.999)
-    assert found["primary"] <= allowed and found["exploratory"] <= allowed
-    assert found["before"] > allowed
+    assert errors["primary"] <= allowed and errors["exploratory"] <= allowed
+    assert errors["before"] > allowed
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_real_difference_is_confirmed(no_collection):
-    found = found_in((40, 40, 3), 50, 1, effect=0.2, clip_by_condition=0.1).mean()
-    assert found["primary"] > 0.9
+    shares = found_in((40, 40, 3), 50, 1, effect=0.2, clip_by_condition=0.1).mean()
+    assert shares["primary"] > 0.9
 
 
 def test_rows_are_of_two_roles_and_each_is_a_family_of_its_own():
@@ -98,7 +98,7 @@ def test_differences_that_are_all_alike_are_no_proof():
 
 
 def test_too_few_participants_are_no_comparison():
-    """One participant's clips were each judged under one condition; two of different turns' under both."""
+    """One participant judges each clip under one condition only. Two participants have different turns."""
     for people, rows in ((1, 0), (2, 6)):
         table = compare(answered(assigned(people, 12, 2), np.random.default_rng(0)), [PRIMARY])
         assert len(table) == rows

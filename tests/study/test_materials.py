@@ -52,7 +52,7 @@ def test_a_study_that_has_begun_without_a_primary_comparison_goes_on_without(
     del held["asked"]["primary"], held["asked"]["smoothing"]
     (folder / MANIFEST).write_text(before := json.dumps(held))
     assert make(folder, [trained("audionet", "sex")], cache_dir).clips == materials.clips
-    assert "names no primary comparison: all that it finds explores." in caplog.text
+    assert "names no primary comparison: all results are exploratory." in caplog.text
     assert (folder / MANIFEST).read_text() == before and manifest_of(folder)["primary"] == []
 
 
@@ -90,13 +90,13 @@ def test_half_of_the_clips_are_wrong_or_as_many_as_there_are():
 @pytest.mark.slow
 def test_two_networks_bring_clips_by_turns_and_none_twice(trained, cache_dir, tmp_path):
     both = [trained("audionet", "sex"), trained("alexnet", "sex")]
-    found = make(tmp_path, both, cache_dir, conditions=CONDITIONS[:1], clips=9, training=3)
-    assert [clip.checkpoint for clip in found.clips] == [str(both[number % 2]) for number in range(12)]
-    assert len({clip.path for clip in found.clips}) == 12
-    for number, clip in enumerate(found.clips):
-        assert found.picture(number, "gradient_x_input").exists() and found.signal(number).exists()
-        assert clip.label in found.classes and clip.prediction in found.classes
-    assert max(Counter(clip.checkpoint for clip in found.clips[3:]).values()) <= 5
+    shared = make(tmp_path, both, cache_dir, conditions=CONDITIONS[:1], clips=9, training=3)
+    assert [clip.checkpoint for clip in shared.clips] == [str(both[number % 2]) for number in range(12)]
+    assert len({clip.path for clip in shared.clips}) == 12
+    for number, clip in enumerate(shared.clips):
+        assert shared.picture(number, "gradient_x_input").exists() and shared.signal(number).exists()
+        assert clip.label in shared.classes and clip.prediction in shared.classes
+    assert max(Counter(clip.checkpoint for clip in shared.clips[3:]).values()) <= 5
 
 
 @pytest.mark.slow

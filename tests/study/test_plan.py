@@ -16,7 +16,7 @@ CLASSES = ["yes", "no"]
 
 
 def clips_of(right: int, wrong: int, checkpoint: str = "one.ckpt") -> list[StudyClip]:
-    """By turns, as a study has them."""
+    """Right and wrong clips by turns, as a study has them."""
     kinds = sorted([*((n, "yes") for n in range(right)), *((n, "no") for n in range(wrong))])
     return [StudyClip(f"{n}-{prediction}.wav", "yes", prediction, checkpoint, {}) for n, prediction in kinds]
 
@@ -32,22 +32,22 @@ def trials(
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 500), st.integers(1, 30), st.integers(0, 30), st.integers(0, 4), st.integers(0, 5))
 def test_every_clip_comes_once_after_the_training(participant, right, wrong, training, attention):
-    found = trials(participant, right, wrong, training, attention)
-    assert [trial.number for trial in found] == list(range(len(found)))
-    blocks = [trial.block for trial in found]
+    own = trials(participant, right, wrong, training, attention)
+    assert [trial.number for trial in own] == list(range(len(own)))
+    blocks = [trial.block for trial in own]
     assert blocks[:training] == ["training"] * training and "training" not in blocks[training:]
-    assert sorted(trial.clip for trial in found if trial.block == "main") == list(
+    assert sorted(trial.clip for trial in own if trial.block == "main") == list(
         range(training, training + right + wrong)
     )
-    checks = [trial for trial in found if trial.block == "attention"]
+    checks = [trial for trial in own if trial.block == "attention"]
     assert len(checks) == min(attention, right + wrong)
-    assert all((trial.wanted in CLASSES) == (trial.block == "attention") for trial in found)
-    assert trials(participant, right, wrong, training, attention) == found
+    assert all((trial.wanted in CLASSES) == (trial.block == "attention") for trial in own)
+    assert trials(participant, right, wrong, training, attention) == own
 
 
 @pytest.mark.parametrize(("right", "wrong"), [(12, 8), (10, 10), (7, 3), (18, 2), (5, 0)])
 def test_conditions_are_counterbalanced(right, wrong):
-    """Over as many turns as conditions, each clip once under each; alike within a turn, and within right and wrong."""
+    """In as many turns as conditions, each clip comes once under each. A turn has each equally often in each kind."""
     met: Counter[tuple[int, str]] = Counter()
     is_right = [clip.is_right for clip in clips_of(4, 0) + clips_of(right, wrong)]
     for turn in range(len(CONDITIONS)):
@@ -85,8 +85,8 @@ def test_practice_does_not_depend_on_the_turn():
 def test_attention_checks_ask_for_what_nobody_would_name():
     clips = [StudyClip("0.wav", "one", "two", "", {}), *clips_of(3, 0), StudyClip("4.wav", "one", "two", "", {})]
     for participant in range(30):
-        found = Plan(clips, CONDITIONS, ["one", "two", "three", "yes", "no"], 1, 2, seed=0).trials(participant, 0)
-        checks = [trial for trial in found if trial.block == "attention"]
+        own = Plan(clips, CONDITIONS, ["one", "two", "three", "yes", "no"], 1, 2, seed=0).trials(participant, 0)
+        checks = [trial for trial in own if trial.block == "attention"]
         assert len(checks) == 2 and {trial.wanted for trial in checks} <= {"three", "yes", "no"}
     for trial in trials(0):  # of two classes, and the network right: the other one
         assert trial.wanted in (None, "no")

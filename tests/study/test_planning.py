@@ -13,7 +13,7 @@ from tests.study.drawn import NAMES, answered, assigned
 
 @pytest.mark.parametrize(("effect", "people"), [(0.2, 199), (0.5, 34), (0.8, 15)])
 def test_a_study_needs_more_than_a_paired_t_test_and_little_more_with_many_clips(effect, people):
-    """G*Power's sizes of two-sided paired t-tests, with a power of 0.8 at 0.05, are a bound from below."""
+    """The lower bound is G*Power's size of two-sided paired t-tests, with a power of 0.8 at 0.05."""
     noncentral, bound = stats.nct(people - 1, effect * np.sqrt(people)), stats.t(people - 1).ppf(0.975)
     assert noncentral.sf(bound) + noncentral.cdf(-bound) >= 0.8
     needed = [participants_needed(effect, clips=clips) for clips in (1000, 40, 20, 12)]

@@ -38,7 +38,7 @@ def test_what_was_answered_is_there_when_one_comes_back(tmp_path):
 
 
 def test_turns_go_to_those_who_stay(tmp_path):
-    """Who joins and leaves before their turn is asked for takes none."""
+    """A participant who leaves before their turn is asked for takes none."""
     store = Store(tmp_path / "answers.sqlite")
     people = [store.join()[0] for _ in range(24)]
     stayed = people[::2]
@@ -79,7 +79,7 @@ def test_a_journal_removes_no_file(tmp_path, opens):
         with pytest.raises(Mistake, match=r"answers\.sqlite-journal is not a study's; remove it"):
             Store(path)
         assert other.read_text() == "precious"
-    else:  # so much for what it would do otherwise
+    else:  # this is what SQLite does by itself
         with closing(opens(path)) as connection:
             connection.execute("SELECT * FROM answers")
         assert not other.exists()
@@ -121,8 +121,8 @@ def test_what_nobody_can_have_answered_is_refused(tmp_path, condition):
 
 
 def test_a_study_from_before_is_opened(tmp_path):
-    path, known = tmp_path / "answers.sqlite", TABLES.replace("as the browser says: from", "from")
-    before = known[: known.index("CREATE TABLE IF NOT EXISTS handed_out")]
+    path, tables = tmp_path / "answers.sqlite", TABLES.replace("as the browser says: from", "from")
+    before = tables[: tables.index("CREATE TABLE IF NOT EXISTS handed_out")]
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(before)
     assert Store(path).handed_out().empty
@@ -141,7 +141,7 @@ def test_the_first_answer_stays(tmp_path):
     assert store.answer(number, shown(0), Answer(0, "yes", 4, 1.5))
     assert not store.answer(number, shown(0), Answer(0, "no", 1, 9.0))
     assert store.answers()["guess"].tolist() == ["yes"]
-    with pytest.raises(sqlite3.IntegrityError):  # of somebody who never joined
+    with pytest.raises(sqlite3.IntegrityError):  # this participant never joined
         store.answer(7, shown(0), Answer(0, "yes", 4, 1.5))
 
 

@@ -28,15 +28,15 @@ def page(config: dict[str, Any]) -> FastAPI:
     """The application that a checked configuration describes.
 
     Raises:
-        Mistake: the folder cannot be recorded to.
+        Mistake: see `RecordingFolder`.
     """
-    asked = config["record"]
-    folder = RecordingFolder(Path(asked["root"]), asked["words"], asked["repetitions"])
+    record = config["record"]
+    folder = RecordingFolder(Path(record["root"]), record["words"], record["repetitions"])
     return application(folder, config["names"])
 
 
 def application(folder: RecordingFolder, names: Sequence[str] = LOOPBACK) -> FastAPI:
-    """The application, with the folder it records to; see `site`.
+    """The application, which keeps recordings in a folder. For `names` see `site`.
 
     Nothing that a visitor sends becomes part of a path: the token is looked up, and words are the session's.
     """
@@ -48,7 +48,7 @@ def application(folder: RecordingFolder, names: Sequence[str] = LOOPBACK) -> Fas
 
 
 def add_sessions(app: FastAPI, folder: RecordingFolder) -> None:
-    """Where speakers begin, go on, and delete."""
+    """Adds the pages where speakers begin, go on, and delete."""
     shown = template("record.html.j2", Path(__file__).parent)
 
     @app.get("/")
@@ -80,7 +80,7 @@ def add_sessions(app: FastAPI, folder: RecordingFolder) -> None:
 
 
 def add_recordings(app: FastAPI, folder: RecordingFolder) -> None:
-    """Where they send what they said."""
+    """Adds the addresses to which speakers send recordings."""
 
     @app.post("/session/{token}/take")
     async def listen(request: Request, token: str) -> JSONResponse:
@@ -100,7 +100,7 @@ def add_recordings(app: FastAPI, folder: RecordingFolder) -> None:
 
     @app.post("/session/{token}/keep")
     async def keep(request: Request, token: str, place: int, piece: int | None = None) -> JSONResponse:
-        """The same recording again: it is the browser's until it is on the disk, so no crash in between loses it."""
+        """Keeps a recording. The browser sends it once more, and has it until it is on the disk: no crash loses it."""
 
         def cut_and_kept(content: bytes) -> dict[str, Any]:
             folder.keep(token, place, chosen(content, piece).wav)
@@ -111,7 +111,7 @@ def add_recordings(app: FastAPI, folder: RecordingFolder) -> None:
 
 
 def add_refusals(app: FastAPI) -> None:
-    """What cannot be done gets a sentence."""
+    """Answers errors with a sentence for the speaker."""
     for kind, status in ((NoSuchSession, 404), (OutOfTurn, 409), (Mistake, 500)):
         app.exception_handler(kind)(lambda request, reason, status=status: JSONResponse({"error": str(reason)}, status))
 
@@ -133,7 +133,7 @@ def state_of(folder: RecordingFolder, session: Session) -> dict[str, Any]:
 
 
 def chosen(content: bytes, piece: int | None) -> Take:
-    """The word of a recording, or one of several words."""
+    """The word of a recording, or one of its several words, counted from 0."""
     if piece is None:
         return take(*decode(content))
     takes = pieces(*decode(content))

@@ -5,8 +5,8 @@
     <root>/sessions/<speaker>.json                         pseudonym, link, order of the prompts: not to be given away
     <root>/sessions/last                                   the highest number that a speaker was given
 
-A speaker is given a number with the first recording. A prompt is done when its recording is there: no second record of
-it could disagree after a crash.
+A speaker is given a number with the first recording. A prompt is done when its recording is there. Nothing else notes
+that it is done, so that nothing can disagree after a crash.
 """
 
 import json
@@ -35,14 +35,14 @@ MOST_SPEAKERS = 999
 
 
 class OutOfTurn(BadUpload):
-    """A recording of a prompt that has one already, or that there is not."""
+    """A recording of a prompt that has one already, or of a prompt that does not exist."""
 
 
 class RecordingFolder:
     """A corpus that grows.
 
     Args:
-        root: its folder; made where there is none.
+        root: its folder; it is made if it is not there.
         words, repetitions: what each new speaker is to say.
 
     Raises:
@@ -77,7 +77,7 @@ class RecordingFolder:
         """A session of a new speaker, see `Links.begun`. Nothing is kept of it before the first recording.
 
         Raises:
-            BadUpload: an answer cannot be, or the corpus is full.
+            BadUpload: an answer is missing or has a wrong value, or the corpus is full.
         """
         session = self.links.begun(answers)
         self._next_number()
@@ -100,13 +100,13 @@ class RecordingFolder:
         """Keeps a recording of a prompt.
 
         Args:
-            place: in the session's order; sent twice by mistake, a word must not count as the one after it.
+            place: the prompt's place in the session's order: a word that is sent twice must not count as the next one.
             wav: the file's bytes.
 
         Raises:
             NoSuchSession: see `session`.
             OutOfTurn: the prompt has its recording.
-            BadUpload: it is the speaker's first, and the corpus is full.
+            BadUpload: it is the speaker's first recording, and the corpus is full.
             OSError: it could not be written; no recording has changed.
         """
         with self.lock:
@@ -123,7 +123,7 @@ class RecordingFolder:
             settle(self.data)
 
     def delete(self, token: str) -> None:
-        """Removes everything of a speaker; the session last, so that the link can finish what a crash left undone."""
+        """Removes everything of a speaker. The session goes last, so that its link can finish after a crash."""
         with self.lock:
             session = self.session(token)
             if session.speaker and self._folder(session).exists():
@@ -135,7 +135,11 @@ class RecordingFolder:
             self.links.delete(token)
 
     def people(self) -> dict[str, Any]:
-        """The metadata of all speakers."""
+        """The metadata of all speakers.
+
+        Raises:
+            Mistake: the file is not AudioMNIST's.
+        """
         try:
             people = json.loads(self.meta.read_text(encoding="utf-8")) if self.meta.exists() else {}
             if not isinstance(people, dict):
@@ -148,7 +152,7 @@ class RecordingFolder:
         write_whole(self.meta, json.dumps(people, indent=4, ensure_ascii=False).encode())
 
     def _numbered(self, session: Session) -> Session:
-        """The session with a number, which no other has; it is on the disk."""
+        """Gives a session a number that no other has, and keeps it."""
         self._free_numbers()
         number = self._next_number()
         if number > self._last_number():
@@ -158,7 +162,7 @@ class RecordingFolder:
     def _free_numbers(self) -> None:
         """Takes numbers back from sessions without recordings, which a crash may leave.
 
-        Whatever stands in a speaker's folder may be a recording, in whatever format somebody made of it.
+        Every file in a speaker's folder counts as a recording: somebody may have changed its format.
         """
         people, freed = self.people(), []
         before = len(people)
@@ -168,7 +172,7 @@ class RecordingFolder:
             freed.append(file.stem)
             if people.get(file.stem) == Session.read(file).about:
                 del people[file.stem]
-            with suppress(OSError):  # it is not there, or has files that are not ours
+            with suppress(OSError):  # the folder is not there, or has files that are not ours
                 (self.data / file.stem).rmdir()
             self.links.take_number(file.stem)
         if freed:
@@ -177,15 +181,15 @@ class RecordingFolder:
             self._write_people(people)
 
     def _next_number(self) -> int:
-        """One above the highest that there is or was: copies of a deleted speaker's must not become another's.
+        """The number above all that are or were used: copies of a deleted speaker's files must not become another's.
 
-        Where there is none above, it is the lowest that is free.
+        If there is none above, it is the lowest that is free.
 
         Raises:
             BadUpload: none is free.
         """
-        known = {path.stem for folder in (self.data, self.sessions) for path in folder.iterdir()} | self.people().keys()
-        taken = {int(name) for name in known if re.fullmatch(r"\d{1,9}", name, re.ASCII)}
+        names = {path.stem for folder in (self.data, self.sessions) for path in folder.iterdir()} | self.people().keys()
+        taken = {int(name) for name in names if re.fullmatch(r"\d{1,9}", name, re.ASCII)}
         last = max(taken | {self._last_number()})
         free = [last + 1] if last < MOST_SPEAKERS else [n for n in range(1, MOST_SPEAKERS + 1) if n not in taken]
         if not free:
@@ -193,10 +197,10 @@ class RecordingFolder:
         return free[0]
 
     def _last_number(self) -> int:
-        """0 where nothing tells: folders of speakers are asked, too."""
+        """The highest number that was given; 0 if its file is missing or damaged."""
         file = self.sessions / LAST
-        told = file.read_text(encoding="ascii", errors="replace") if file.is_file() else "0"
-        return int(told) if re.fullmatch(r"\d{1,9}", told) else 0
+        content = file.read_text(encoding="ascii", errors="replace") if file.is_file() else "0"
+        return int(content) if re.fullmatch(r"\d{1,9}", content) else 0
 
     def _folder(self, session: Session) -> Path:
         return self.data / session.speaker

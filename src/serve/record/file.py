@@ -8,7 +8,7 @@ UNFINISHED = ".{}.unfinished"  # hidden: nobody takes it for a recording
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Writes beside the file, and renames once the disk has it all.
+    """Writes to another name, and renames the file once the disk has all of it.
 
     Raises:
         OSError: it could not be written, such as to a full disk; what was there before is still there.
@@ -27,7 +27,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def settle(folder: Path) -> None:
-    """Waits until the disk has the names in a folder, too."""
+    """Waits until the disk has the names of a folder's files, too."""
     opened = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(opened)

@@ -1,7 +1,7 @@
 """The sessions of a recording folder, and the personal links that lead to them.
 
-Until a speaker has kept a word, all of a session is in its link, signed: who fills in the form and goes away leaves
-nothing behind that could fill a disk, and takes no number. From then on it has a file.
+Until a speaker has kept a word, the whole session is in its link, which is signed. A visitor who only fills in the form
+takes no number and no room on the disk. With the first word, the session gets a file.
 """
 
 import base64
@@ -25,7 +25,7 @@ from auscult.serve.upload import BadUpload
 log = logging.getLogger(__name__)
 
 KEY, DELETED = "key", "deleted"
-MOST_DELETED = 10_000  # links that are known to be dead
+MOST_DELETED = 10_000  # dead links that are remembered
 MOST_READ = 2000  # sessions whose tokens are remembered
 
 
@@ -37,10 +37,10 @@ class Links:
     """Sessions by the tokens in their links.
 
     Args:
-        folder: with a file for each session that has a number, `key`, which signs links, and `deleted`, the hashes of
-            dead ones.
-        words, repetitions: what each new speaker is to say. With others, links without a recording lead nowhere: a page
-            that is still open asks for a word by its place in the order.
+        folder: it holds a file for each session with a number; `key`, which signs links; and `deleted`, the hashes of
+            dead links.
+        words, repetitions: what each new speaker is to say. If they change, links without a recording lead nowhere: a
+            page that is still open would send one word in the place of another.
     """
 
     def __init__(self, folder: Path, words: list[str], repetitions: int) -> None:
@@ -56,10 +56,10 @@ class Links:
             answers: to the page's form: `consent`, `pseudonym` and AudioMNIST's keys.
 
         Raises:
-            BadUpload: an answer is missing or cannot be; says which.
+            BadUpload: an answer is missing or has a wrong value.
         """
-        told = json.dumps([secrets.token_urlsafe(), pseudonym_in(answers), about_in(answers)], ensure_ascii=False)
-        letters = encoded(told.encode())
+        content = json.dumps([secrets.token_urlsafe(), pseudonym_in(answers), about_in(answers)], ensure_ascii=False)
+        letters = encoded(content.encode())
         return self._signed(f"{letters}.{self._signature(letters)}")
 
     def session(self, token: str) -> Session:
@@ -74,7 +74,9 @@ class Links:
         letters, _, signature = token.rpartition(".")
         is_ours = hmac.compare_digest(self._signature(letters).encode(), signature.encode())
         if not is_ours or hash_of(token) in self._deleted():
-            raise NoSuchSession("This link leads to no recordings; was it deleted, or not copied as a whole?")
+            raise NoSuchSession(
+                "This link leads to no recordings; copy it as a whole, or begin anew if you deleted them."
+            )
         return self._signed(token)
 
     def file(self, token: str) -> Path | None:
@@ -99,7 +101,7 @@ class Links:
         os.replace(self.folder / f"{speaker}.json", self.folder / f"waiting-{secrets.token_hex(8)}.json")
 
     def delete(self, token: str) -> None:
-        """Lets a link lead nowhere."""
+        """Removes a session, so that its link leads nowhere."""
         dead = [*self._deleted(), hash_of(token)][-MOST_DELETED:]
         write_whole(self.folder / DELETED, "\n".join(dead).encode())
         if file := self.file(token):
@@ -111,10 +113,10 @@ class Links:
         return file.read_text(encoding="ascii", errors="replace").split() if file.is_file() else []
 
     def _signed(self, token: str) -> Session:
-        """Every word comes once before any comes again: who stops early has said all about equally often."""
+        """The session in a link. Each word comes once before any comes again: an early end leaves them balanced."""
         letters = token.rpartition(".")[0]
         _, pseudonym, about = json.loads(base64.urlsafe_b64decode(letters + "=" * (-len(letters) % 4)))
-        chance = random.Random(token)  # the same whenever it is read
+        chance = random.Random(token)  # the same order whenever the link is read
         order = [(w, index) for index in range(self.repetitions) for w in chance.sample(self.words, len(self.words))]
         return Session("", token, pseudonym, about, order)
 
@@ -143,10 +145,10 @@ def read_token(path: Path, inode: int, changed: int) -> str:
 
 
 def encoded(content: bytes) -> str:
-    """Letters that a link may have."""
+    """Bytes in letters that a link may have."""
     return base64.urlsafe_b64encode(content).decode().rstrip("=")
 
 
 def hash_of(token: str) -> str:
-    """What is kept of a link's token."""
+    """The hash of a link's token, which is kept when the link is dead."""
     return hashlib.sha256(token.encode()).hexdigest()[:32]

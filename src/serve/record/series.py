@@ -9,7 +9,7 @@ from auscult.serve.upload import BadUpload
 
 PAUSE_SECONDS = 0.25  # between words; shorter ones are within a word, such as before the t of eight
 SHORTEST_SECONDS = 0.1  # of a word; shorter sounds are clicks
-AROUND_SECONDS = 0.3  # of a word that are shown, if its neighbours are not closer
+AROUND_SECONDS = 0.3  # shown on either side of a word, if its neighbours are not closer
 
 
 def pieces(samples: np.ndarray, rate: int) -> list[Take]:
@@ -17,7 +17,7 @@ def pieces(samples: np.ndarray, rate: int) -> list[Take]:
 
     Args:
         samples: (frames, channels), float32 in [-1, 1].
-        rate: of the samples, in hertz.
+        rate: sample rate in hertz.
 
     Raises:
         BadUpload: there are no words in it.
@@ -37,8 +37,8 @@ def pieces(samples: np.ndarray, rate: int) -> list[Take]:
 
 
 def words(mono: np.ndarray, rate: int) -> list[tuple[int, int]]:
-    """First and last (exclusive) sample of each stretch of loud frames, (L,) float64 in."""
-    settings = ClipSettings(sample_rate=rate)  # loud is what training finds loud
+    """First and last (exclusive) sample of each stretch of loud frames in a recording, (L,) float64."""
+    settings = ClipSettings(sample_rate=rate)  # what is loud here is loud in training
     assert settings.trim_db is not None
     frame, hop = round(FRAME_SECONDS * rate), round(HOP_SECONDS * rate)
     if len(mono) < frame or not np.isfinite(mono).all():

@@ -1,4 +1,4 @@
-"""Who records what, and in which order: all that we know of a speaker beyond AudioMNIST's own metadata."""
+"""Who records what, and in which order."""
 
 import json
 import time
@@ -9,7 +9,7 @@ from typing import Any
 from auscult.serve.options import is_word
 from auscult.serve.upload import BadUpload
 
-# AudioMNIST's keys of what a speaker may tell, and the values where only some can be chosen; `recordingdate` is ours
+# AudioMNIST's keys of what a speaker may tell, and the choices, if there are some; `recordingdate` is added later
 QUESTIONS: dict[str, tuple[str, ...]] = {
     "age": (),
     "gender": ("female", "male"),
@@ -25,14 +25,14 @@ MOST_BYTES = 10**7  # of a session's file: 100 000 prompts
 
 @dataclass(frozen=True)
 class Session:
-    """One speaker's, kept as JSON.
+    """One speaker's session, kept as JSON.
 
     Args:
         speaker: two digits; "" until a word is kept.
         token: the secret in the speaker's link.
-        pseudonym: known here only.
-        about: metadata under AudioMNIST's keys, as far as told.
-        order: of the prompts: words, each with the index of its repetition.
+        pseudonym: kept only here.
+        about: metadata under AudioMNIST's keys, as far as the speaker told them.
+        order: the prompts: words, each with the index of its repetition.
     """
 
     speaker: str
@@ -47,27 +47,27 @@ class Session:
 
     @classmethod
     def read(cls, path: Path) -> "Session":
-        """Raises ValueError, TypeError or KeyError where the file is none of ours: its words become files' names."""
+        """Reads a file. Raises ValueError, TypeError or KeyError if it is no session: words become names of files."""
         if path.stat().st_size > MOST_BYTES:
             raise ValueError("it is larger than any session")
         try:
-            known = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(path.read_text(encoding="utf-8"))
         except RecursionError as error:
-            raise ValueError("it is too deep") from error
-        token, pseudonym = known["token"], known["pseudonym"]
-        order = [(str(word), int(index)) for word, index in known["order"]]
+            raise ValueError("it is nested too deeply") from error
+        token, pseudonym = content["token"], content["pseudonym"]
+        order = [(str(word), int(index)) for word, index in content["order"]]
         if not (isinstance(token, str) and token.isascii() and isinstance(pseudonym, str)):
-            raise ValueError("its token or its pseudonym is none")
+            raise ValueError("its token or its pseudonym is not a text")
         if not all(is_word(word) and index >= 0 for word, index in order):
-            raise ValueError("its words are none")
-        return cls(path.stem if path.stem.isdecimal() else "", token, pseudonym, dict(known["about"]), order)
+            raise ValueError("it names something that is no word")
+        return cls(path.stem if path.stem.isdecimal() else "", token, pseudonym, dict(content["about"]), order)
 
 
 def pseudonym_in(answers: dict[str, Any]) -> str:
     """The pseudonym of a speaker who consents.
 
     Raises:
-        BadUpload: one of the two is missing.
+        BadUpload: the consent or the pseudonym is missing.
     """
     if answers.get("consent") is not True:
         raise BadUpload("Without your consent nothing is recorded; tick the box if you agree.")
@@ -81,7 +81,7 @@ def about_in(answers: dict[str, Any]) -> dict[str, Any]:
     """A speaker's metadata, as AudioMNIST has them.
 
     Raises:
-        BadUpload: an answer cannot be; says which.
+        BadUpload: an answer has a wrong value; the message names it.
     """
     about: dict[str, Any] = {}
     for question, choices in QUESTIONS.items():
@@ -94,7 +94,7 @@ def about_in(answers: dict[str, Any]) -> dict[str, Any]:
 
 
 def text(question: str, answer: Any) -> str:
-    """An answer without needless spaces."""
+    """An answer without needless spaces. Raises BadUpload if it is no text, or too long."""
     if not isinstance(answer, str):
         raise BadUpload(f"The {question} is to be a text.")
     answer = " ".join(answer.split())
@@ -107,7 +107,7 @@ def years(answer: str) -> int:
     """An age in years.
 
     Raises:
-        BadUpload: it is none.
+        BadUpload: the answer is no age.
     """
     if not (answer.isascii() and answer.isdecimal() and 0 < int(answer) <= OLDEST):
         raise BadUpload(f"The age is to be a whole number from 1 to {OLDEST}, or left out.")

@@ -1,4 +1,4 @@
-"""From what a microphone heard to the file of one word."""
+"""Makes the file of one word from a recording."""
 
 import io
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from auscult.serve.upload import MOST_SECONDS, BadUpload
 
 RATE = 48000  # hertz, AudioMNIST's
 LEAST_RATE = 8000  # hertz of an upload: below, words are not told apart
-MARGIN_SECONDS = 0.05  # of what was around the word: trimming is for whoever trains
+MARGIN_SECONDS = 0.05  # kept on either side of the word; training trims it
 LONGEST_SECONDS = 1.0  # of a clip of AudioMNIST
 BARS = 240  # of the envelope
 TOO_LOUD, TOO_QUIET = 0.99, 0.03  # peaks, of full scale
@@ -25,8 +25,8 @@ class Take:
     Args:
         wav: the file's bytes: 48 kHz, 16 bit, mono.
         envelope: peaks of equal parts of the whole recording, (BARS,) in [0, 1].
-        start, stop: of the word, as shares of the recording.
-        seconds: that the word lasts, with its margins.
+        start, stop: where the word is, as shares of the recording.
+        seconds: how long the word lasts, with its margins.
         advice: sentences for the speaker; none if all is well.
     """
 
@@ -43,7 +43,7 @@ def take(samples: np.ndarray, rate: int) -> Take:
 
     Args:
         samples: (frames, channels), float32 in [-1, 1].
-        rate: of the samples, in hertz.
+        rate: sample rate in hertz.
 
     Raises:
         BadUpload: there is no word in it.
@@ -74,7 +74,7 @@ def check_rate(rate: int) -> None:
 
 
 def encoded(samples: np.ndarray) -> bytes:
-    """A WAV file of samples at 48 kHz, (L,) in [-1, 1]; what was recorded in 16 bit stays bit by bit."""
+    """A WAV file of samples at 48 kHz, (L,) in [-1, 1]. Samples recorded in 16 bit do not change."""
     whole = np.clip(np.rint(samples * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
     soundfile.write(file := io.BytesIO(), whole, RATE, format="WAV", subtype="PCM_16")
     return file.getvalue()
@@ -84,21 +84,21 @@ def advise(peak: float, at_start: bool, at_end: bool, seconds: float) -> str:
     """What the speaker could do better.
 
     Args:
-        peak: of the word, of full scale.
+        peak: the word's peak, as a share of full scale.
         at_start, at_end: whether the word reaches the recording's edges.
-        seconds: that it lasts.
+        seconds: how long the word lasts.
     """
-    said = []
+    advice = []
     if peak >= TOO_LOUD:
-        said.append("It was too loud and is distorted: speak softer, or go back a little.")
+        advice.append("It was too loud and is distorted: speak softer, or go back a little.")
     if peak < TOO_QUIET:
-        said.append("It was very soft: speak louder, or come closer.")
+        advice.append("It was very soft: speak louder, or come closer.")
     if at_start and at_end:
-        said.append("No pause was found around the word: is there noise in the room?")
+        advice.append("No pause was found around the word: is there noise in the room?")
     elif at_start:
-        said.append("The word may lack its beginning: wait until you are asked to speak.")
+        advice.append("The word may lack its beginning: wait until you are asked to speak.")
     elif at_end:
-        said.append("The word may lack its end: speak right when you are asked to.")
+        advice.append("The word may lack its end: speak right when you are asked to.")
     if seconds > LONGEST_SECONDS and not (at_start and at_end):
-        said.append("It is longer than a second, of which networks of digits hear only the loudest part.")
-    return " ".join(said)
+        advice.append("It is longer than a second: networks of digits hear only its loudest part.")
+    return " ".join(advice)

@@ -5,7 +5,7 @@ const part = (id) => document.getElementById(id);
 let recording = null; // the recorder, while it runs
 let opening = false; // while the browser asks for the microphone
 let sound = null; // the file that is explained
-let asked = 0; // how often: an answer that is late must not replace a newer one
+let asked = 0; // the number of the last request: a late answer must not replace a newer one
 
 function say(words, isWrong = false) {
   part("status").textContent = words;
@@ -41,7 +41,7 @@ async function stop() {
   explain(true);
 }
 
-// Asks for an answer; to a new recording it is led to, while who goes through the choices stays there.
+// Asks for an answer. Where the recording is new, the answer gets the focus; a visitor's choices keep it.
 async function explain(isNew = false) {
   if (!sound) return;
   const number = ++asked;
@@ -52,7 +52,7 @@ async function explain(isNew = false) {
     const response = await fetch(`/explain?${options}`, { method: "POST", body: sound, headers: { "Content-Type": "application/octet-stream" } });
     const answer = await response.json();
     if (number !== asked) return;
-    part("answer").hidden = !response.ok; // that to an earlier recording would be taken for this one's
+    part("answer").hidden = !response.ok; // an earlier answer would be taken for the one to this recording
     if (!response.ok) return say(answer.error ?? "The server did not understand that.", true);
     show(answer);
     if (isNew) part("verdict").focus({ preventScroll: true });
@@ -81,7 +81,7 @@ function show(answer) {
   part("cursor").hidden = true;
   part("sounds").replaceChildren(...answer.sounds.map(({ name, uri }) => playerOf(name, uri, part("cursor"), answer.picture.time_axis)));
   part("answer").hidden = false;
-  say(`${answer.seconds.toFixed(1)} seconds.${answer.cut ? " The recording is longer than a clip: its loudest part was listened to." : ""}`);
+  say(`This took ${answer.seconds.toFixed(1)} seconds.${answer.cut ? " The recording is longer than a clip: the network listened to its loudest part." : ""}`);
 }
 
 function take(files) {

@@ -1,7 +1,7 @@
 "use strict";
 
-// A player with its name. While it plays all others are silent, and the cursor moves over the picture: from axis[0] to
-// axis[1], shares of its width, if there is an axis. Where the picture is wider than the screen, it stays in sight.
+// Makes a player with its name. While it plays, all others are silent. If there is an axis, the cursor moves over the
+// picture from axis[0] to axis[1], shares of its width, and stays in sight where the picture is wider than the screen.
 function playerOf(name, uri, cursor, axis) {
   const label = document.createElement("label"), player = document.createElement("audio");
   label.append(name, player);

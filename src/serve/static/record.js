@@ -1,23 +1,23 @@
 "use strict";
 
 const TAKE = 2000; // milliseconds to speak
-const DOT = 500; // of the countdown: dots, as numbers might be taken for the word
+const DOT = 500; // milliseconds of each dot of the countdown; a number might be taken for the word
 const [SOFT, LOUD] = [0.1, 0.95]; // peaks
 const part = (id) => document.getElementById(id);
 const wait = (time) => new Promise((done) => setTimeout(done, time));
 let state = null; // as the server says: { done, total, next: [{ place, word }, ...] }
 let microphone = null; // while it is open
 let asked = null; // the prompt that was shown last
-let sound = null; // the recording that is looked at
-let loudest = 0; // since the level was checked
-let turn = 0; // what began in an earlier one must not go on
+let sound = null; // the recording that is shown
+let loudest = 0; // peak since the check of the level began
+let turn = 0; // number of the turn: what began in an earlier one must not go on
 
 function say(words, isWrong = false) {
   part("status").textContent = words;
   part("status").classList.toggle("wrong", isWrong);
 }
 
-// What the server answers, or nothing after it was said what is wrong.
+// Returns the server's answer. If something is wrong, says so, and returns nothing.
 async function told(path, options = {}) {
   try {
     const response = await fetch(location.pathname + path, options);
@@ -123,7 +123,7 @@ async function ask() {
   if (own === turn) review(take);
 }
 
-// A picture of the recording with the word that would be kept, and its sound.
+// Draws the recording with the word that would be kept, and loads its sound.
 function draw({ envelope, start, stop, seconds, sound }, wave, player) {
   const scale = 49 / Math.max(0.25, ...envelope); // soft words look soft, but not flat
   const edge = (sign) => envelope.map((peak, x) => `${x},${(50 + sign * Math.max(0.5, scale * peak)).toFixed(1)}`);

@@ -14,7 +14,7 @@ form.addEventListener("submit", async (event) => {
   answers.consent = form.elements.consent.checked;
   complain("");
   const button = form.querySelector("button");
-  button.disabled = true; // a second session would be nobody's
+  button.disabled = true; // a second click would begin a session that nobody goes on with
   try {
     const response = await fetch("/sessions", { method: "POST", body: JSON.stringify(answers), headers: { "Content-Type": "application/json" } });
     const answer = await response.json();
@@ -24,5 +24,5 @@ form.addEventListener("submit", async (event) => {
     complain("The server cannot be reached; is it still running?");
   }
   button.disabled = false;
-  button.focus(); // which it lost
+  button.focus(); // a button that is disabled loses it
 });

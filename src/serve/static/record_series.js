@@ -1,7 +1,7 @@
 "use strict";
 
 const MOST_TIME = 29000; // milliseconds: the server takes half a minute
-let recorder = null; // while it runs
+let recorder = null; // while a recording runs
 let opening = false; // while the browser asks for the microphone
 let series = null; // the recording that was cut
 
@@ -41,7 +41,7 @@ async function cutSeries(recording) {
   series = recording; // only now: what is kept is what is shown
   part("pieces").replaceChildren(...pieces.map(pieceOf));
   part("keep_pieces").hidden = false;
-  say(`${pieces.length === 1 ? "One piece was" : `${pieces.length} pieces were`} found. Listen, and say which word each is; drop what is none.`);
+  say(`${pieces.length === 1 ? "One piece was" : `${pieces.length} pieces were`} found. Listen, and say which word each is; drop a piece that is no word.`);
 }
 
 function pieceOf(piece, number) {
@@ -51,7 +51,7 @@ function pieceOf(piece, number) {
   player.setAttribute("aria-label", `Piece ${number + 1}`);
   item.querySelector("p").textContent = piece.advice;
   item.dataset.piece = number;
-  choice.add(new Option("nothing: drop it", ""));
+  choice.add(new Option("no word: drop it", ""));
   state.next.forEach(({ place, word }, later) => choice.add(new Option(`${word} (no. ${later + 1} of the series)`, place)));
   choice.selectedIndex = number < state.next.length ? number + 1 : 0;
   return item;

@@ -3,8 +3,8 @@
 const part = (id) => document.getElementById(id);
 const names = { signal: "the recording", sound: "what the network paid attention to" };
 let trial = null;
-let shown = null; // when, with all its parts
-let following = null; // what comes after the feedback of a trial that was practice
+let shown = null; // when all parts of the trial were there
+let following = null; // what comes after the feedback of a trial for practice
 
 function say(words, isWrong = false) {
   part("status").textContent = words;
@@ -40,7 +40,7 @@ async function show(told) {
   }
   part("answer").reset();
   part("wanted").hidden = !told.wanted;
-  part("wanted").textContent = told.wanted ? `To see that you are there: whatever you hear, answer ${told.wanted} here.` : "";
+  part("wanted").textContent = told.wanted ? `This step checks your attention: whatever you hear, answer ${told.wanted} here.` : "";
   const place = `${location.pathname}/trial/${told.number}`;
   part("sounds").replaceChildren(...told.parts.filter((name) => name in names).map((name) =>
     playerOf(names[name], `${place}/${name}`, part("cursor"), told.time_axis)));
@@ -62,11 +62,11 @@ async function show(told) {
 async function answer(event) {
   event.preventDefault();
   if (following) return next(following);
-  if (![...document.querySelectorAll("audio")].every((player) => player.dataset.played)) return say("Listen first, to all there is.", true);
+  if (![...document.querySelectorAll("audio")].every((player) => player.dataset.played)) return say("Listen to every sound first.", true);
   const chosen = new FormData(part("answer")), button = part("answer").querySelector("button");
-  const given = { trial: trial.number, guess: chosen.get("guess"), rating: chosen.has("rating") ? Number(chosen.get("rating")) : null };
+  const reply = { trial: trial.number, guess: chosen.get("guess"), rating: chosen.has("rating") ? Number(chosen.get("rating")) : null };
   button.disabled = true;
-  const body = JSON.stringify({ ...given, seconds: shown === null ? 0 : (performance.now() - shown) / 1000 });
+  const body = JSON.stringify({ ...reply, seconds: shown === null ? 0 : (performance.now() - shown) / 1000 });
   const told = await ask(`${location.pathname}/answer`, { method: "POST", body, headers: { "Content-Type": "application/json" } });
   button.disabled = false;
   if (!told) return;
@@ -82,14 +82,14 @@ function next(told) {
 
 if (part("begin")) {
   part("begin").addEventListener("click", async () => {
-    part("begin").disabled = true; // a second participant would be nobody
+    part("begin").disabled = true; // a second click would add a participant who never answers
     const told = await ask("/participants", { method: "POST" });
     if (told) return location.assign(told.link);
     part("begin").disabled = false;
-    part("begin").focus(); // which it lost
+    part("begin").focus(); // a button that is disabled loses it
   });
 } else if (part("answer")) {
   part("answer").addEventListener("submit", answer);
-  part("sounds").addEventListener("play", ({ target }) => { target.dataset.played = "yes"; }, true); // which does not bubble
+  part("sounds").addEventListener("play", ({ target }) => { target.dataset.played = "yes"; }, true); // in the capture phase, as "play" does not bubble
   ask(`${location.pathname}/trial`).then((told) => told && show(told));
 }

@@ -1,6 +1,6 @@
 "use strict";
 
-// A WAV file, 16 bit and mono, of blocks of samples in [-1, 1]: the server resamples, from whatever rate the device has.
+// Returns a WAV file, 16 bit and mono, of blocks of samples in [-1, 1]. It has the device's rate; the server resamples.
 function wavOf(blocks, rate) {
   const length = blocks.reduce((sum, block) => sum + block.length, 0);
   const view = new DataView(new ArrayBuffer(44 + 2 * length));
@@ -29,12 +29,12 @@ function wavOf(blocks, rate) {
 
 // Why there is no microphone, and what to do instead.
 function withoutMicrophone(error, otherwise) {
-  if (!window.isSecureContext) return `Browsers give microphones to HTTPS pages and to this machine's own only; ${otherwise}.`;
+  if (!window.isSecureContext) return `Browsers allow the microphone only to HTTPS pages and to pages of this machine; ${otherwise}.`;
   if (error.name === "NotAllowedError") return `The browser did not allow the microphone; allow it, or ${otherwise}.`;
   return `There is no microphone; connect one, or ${otherwise}.`;
 }
 
-// Opens the microphone; `heard` is told the peak of each block. What comes between begin() and end() is a WAV file.
+// Opens the microphone, and calls `heard` with the peak of each block. end() returns what came since begin() as WAV.
 async function openMicrophone(heard) {
   const plain = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
   const stream = await navigator.mediaDevices.getUserMedia({ audio: plain });

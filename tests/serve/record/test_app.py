@@ -62,7 +62,7 @@ def enter(browser, served):
 
 
 def say_without_a_browser(served):
-    """One more speaker, as data=folder needs three."""
+    """Adds one more speaker, as data=folder needs three."""
 
     def ask(path, content):
         with urllib.request.urlopen(urllib.request.Request(served + path, content), timeout=10) as response:
@@ -122,7 +122,7 @@ def test_a_speaker_says_a_series_and_deletes_everything(tmp_path, request):
     root = tmp_path / "corpus"
     with serving(tmp_path, "page=record", f"record.root={root}") as served:
         enter(browser, served)
-        found, kept, status = browser.run(READY + """
+        count, kept, status = browser.run(READY + """
             await until(() => part("count").textContent);
             part("series").open = true;
             part("record").click();
@@ -130,7 +130,7 @@ def test_a_speaker_says_a_series_and_deletes_everything(tmp_path, request):
             await new Promise((done) => setTimeout(done, 4000));
             part("record").click();
             await until(() => !part("keep_pieces").hidden);
-            const found = part("pieces").children.length;
+            const count = part("pieces").children.length;
             const shown = [...part("pieces").querySelectorAll("audio")].map((player) => player.src);
             await cutSeries(new File(["no sound"], "x.wav")); // refused: what was cut before stays
             if (!part("status").classList.contains("wrong")) return "not refused";
@@ -139,10 +139,10 @@ def test_a_speaker_says_a_series_and_deletes_everything(tmp_path, request):
             part("pieces").querySelector("select").value = "";
             part("keep_pieces").click();
             await until(() => part("keep_pieces").hidden);
-            return [found, part("count").textContent, part("status").textContent];
+            return [count, part("count").textContent, part("status").textContent];
         """)  # fmt: skip
-        assert found >= 2 and kept == f"{found - 1} of 100 recorded" and status == f"{found - 1} words are kept."
-        assert len(list(root.glob("data/01/*.wav"))) == found - 1
+        assert count >= 2 and kept == f"{count - 1} of 100 recorded" and status == f"{count - 1} words are kept."
+        assert len(list(root.glob("data/01/*.wav"))) == count - 1
         said = browser.run(READY + """
             const link = location.href;
             part("delete").click();

@@ -83,9 +83,9 @@ def test_a_whole_session_is_read_back_as_audiomnist(visitor, root):
         ("01", "0", "female"), ("01", "1", "female"),
     }  # fmt: skip
     for clip in clips:
-        known = soundfile.info(root / clip.path)
-        assert (known.format, known.subtype, known.samplerate, known.channels) == ("WAV", "PCM_16", 48000, 1)
-        assert known.duration == pytest.approx(0.5, abs=0.06)
+        info = soundfile.info(root / clip.path)
+        assert (info.format, info.subtype, info.samplerate, info.channels) == ("WAV", "PCM_16", 48000, 1)
+        assert info.duration == pytest.approx(0.5, abs=0.06)
     about = json.loads((root / "data/audioMNIST_meta.txt").read_text())["01"]
     assert len(about.pop("recordingdate").split("-")) == 6
     assert about == {"age": 36, "gender": "female", "accent": "British English", "native speaker": "yes",
@@ -146,7 +146,7 @@ def test_forms_without_a_word_take_no_number_and_no_room(visitor, root):
 
 
 def test_an_earlier_programs_sessions_without_a_word_give_their_numbers_back(root):
-    """Each had one from the beginning, and its link leads to it still."""
+    """Each session had a number from the beginning. Its link still leads to it."""
     folder_of(root)
     for number in range(1, 1000):
         session = {"token": f"secret {number}", "pseudonym": "Ada", "about": {}, "order": [["0", 0], ["1", 0]]}
@@ -204,7 +204,7 @@ def test_nobody_writes_a_link_of_their_own(visitor, change):
 
 
 def test_a_link_without_a_word_leads_nowhere_once_other_words_are_asked_for(visitor, root):
-    """A page that is still open would have one word said, and another one kept."""
+    """A page that is still open would ask for one word, and keep it as another."""
     link = begin(visitor)
     other = visitor_of(folder_of(root, ["7"], 9))
     assert other.get(link).status_code == keep(other, link, 0).status_code == 404

@@ -21,8 +21,8 @@ def said(rate: int, *sounds: tuple[float, float, float], of: float = 6.0) -> np.
 def test_words_are_cut_at_pauses(rate):
     sounds = [(0.5, 0.4, 0.3), (1.5, 0.6, 0.1), (2.45, 0.3, 0.4), (5.0, 0.5, 0.2)]
     recording = said(rate, *sounds)
-    found = np.array(words(recording[:, 0].astype(np.float64), rate)) / rate
-    np.testing.assert_allclose(found, [(begins, begins + lasts) for begins, lasts, _ in sounds], atol=0.03)
+    spans = np.array(words(recording[:, 0].astype(np.float64), rate)) / rate
+    np.testing.assert_allclose(spans, [(begins, begins + lasts) for begins, lasts, _ in sounds], atol=0.03)
     for piece, (_, lasts, level) in zip(pieces(recording, rate), sounds, strict=True):
         kept, kept_rate = soundfile.read(io.BytesIO(piece.wav))
         assert kept_rate == 48000 and kept.max() == pytest.approx(level, rel=0.05) and piece.advice == ""
