@@ -171,7 +171,7 @@ def test_one_condition_compares_nothing(caplog: pytest.LogCaptureFixture) -> Non
         options = ["page=study", "study.name=one", "study.conditions=[none]", "checkpoint=nowhere", "port=0"]
         with pytest.raises(Mistake, match="checkpoint=nowhere"):
             serve_options.check(compose("serve", overrides=options))
-    assert "is one condition, so that nothing is compared" in caplog.text
+    assert "is one condition: nothing is compared" in caplog.text
 
 
 def test_a_yaml_with_a_tab_is_named(tmp_path: Path) -> None:
