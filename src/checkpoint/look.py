@@ -17,17 +17,23 @@ KEY = "auscult"  # where the card is in a checkpoint
 
 
 def card_of(path: str | Path, option: str) -> dict[str, Any]:
-    """Reads the card of a checkpoint. Runs no code that it holds, and makes none of its tensors.
+    """Reads the card of a checkpoint, as the file has it, unchecked (see `card`).
 
     Args:
         path: the file.
         option: the option that named it, for the message.
 
-    Returns:
-        Its card as the file has it, unchecked; see `card`.
-
     Raises:
         Mistake: see `opening` and `card_in`.
+    """
+    return card_in(content_of(path, option), Path(path), option)
+
+
+def content_of(path: str | Path, option: str) -> Any:
+    """Reads what a checkpoint holds, unchecked, with an `Unread` in the place of each tensor; runs nothing of it.
+
+    Raises:
+        Mistake: see `opening`.
     """
     path = Path(path)
     with opening(path, option):
@@ -35,7 +41,7 @@ def card_of(path: str | Path, option: str) -> dict[str, Any]:
         with ZipFile(path) as archive:
             content = next(archive.read(name) for name in archive.namelist() if name.endswith("/data.pkl"))
         held = WithoutTensors(BytesIO(content)).load()
-    return card_in(held, path, option)
+    return held
 
 
 @contextmanager

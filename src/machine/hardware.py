@@ -59,7 +59,7 @@ def check_devices(options: dict[str, Any]) -> None:
     strategy = options.get("strategy", "auto")
     if not isinstance(strategy, str) or not (strategy == "auto" or strategy.startswith(STRATEGIES)):
         raise Mistake(f"trainer.strategy={strategy} is unknown; choose auto, ddp or another of Lightning's.")
-    several = isinstance(devices, list) or (isinstance(devices, int) and devices > 1)
+    several = isinstance(devices, list) or (isinstance(devices, int) and devices != 1) or devices == "-1"
     if accelerator == "auto" and several and has_no_gpu():
         raise Mistake(
             f"trainer.devices={devices}: this machine has no GPU that PyTorch finds; leave it out."

@@ -53,6 +53,10 @@ TRAINING = {
     "dry_run": "say trainer.max_epochs=1 trainer.limit_train_batches=1 trainer.limit_val_batches=1"
     " trainer.limit_test_batches=1 to go through everything once",
     "speakers": "say data=folder data.speakers={value}, a table of speakers",
+    "class_weights": "there are none; task.balance=true takes as many speakers of each class, for speakers' labels",
+    "num_classes": "leave it out: the labels say how many classes there are",
+    "bands": "say model.front_end.bands={value}, of model=melcnn",
+    "val_split": "say fold=0: each fold has speakers of its own to validate and to test",
 }
 EXPLAINING = {
     "checkpoint": "say checkpoint={value}",
@@ -96,6 +100,10 @@ HINTS = {
 }
 # other words for those above
 SAME = {
+    "class_weights": "class_weight balanced pos_weight",
+    "num_classes": "n_classes nclasses num_labels",
+    "bands": "n_mels mels num_mels mel_bins n_mel",
+    "val_split": "validation_split test_split test_size val_size val_fraction train_split split_ratio",
     "lr": "learning_rate learningrate rate max_lr base_lr",
     "weight_decay": "wd decay l2",
     "config": "config_file conf cfg configs",

@@ -182,6 +182,10 @@ def check_run(folder: Path, config: DictConfig, program: str, check: Callable[[D
     Args:
         check: resolves and checks a configuration of the program.
     """
+    for place in ("data.root", "input"):  # what is written among recordings looks like a part of the corpus
+        root = OmegaConf.select(config, place, throw_on_missing=False)
+        if root and Path(str(root)).expanduser().absolute() == folder.absolute():
+            raise Occupied(f"{folder} is {place}, the folder of the recordings; name another one with hydra.run.dir.")
     if (folder / SWEEP).exists():
         raise Occupied(f"{folder} holds a sweep; name another folder with hydra.run.dir.")
     if not any((folder / name).exists() for name in (RUN, *RESULTS)) and not has_checkpoints(folder):

@@ -1,11 +1,12 @@
 """The options that a command line may change in a run that goes on. Others are refused before PyTorch is imported."""
 
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from auscult.checkpoint.look import card_of
+from auscult.checkpoint.look import card_in, content_of
 from auscult.former_names import with_current_names
 from auscult.mistake import Mistake
 from auscult.plain_data import NotPlain, plain_data, shown
@@ -40,9 +41,18 @@ def check_changes(given: dict[str, Any], overrides: list[str]) -> None:
     Raises:
         Mistake: the checkpoint cannot be read; see also `changes`.
     """
-    card = card_of(given["ckpt_path"], "ckpt_path")
+    path = Path(given["ckpt_path"])
+    content = content_of(path, "ckpt_path")
+    card = card_in(content, path, "ckpt_path")
+    check_resumable(content, path)
     with suppress(NotPlain, KeyError, TypeError, ValueError, AttributeError):  # the opening reports it
         changes(with_current_names(dict(plain_data(card["config"]))), given, overrides)
+
+
+def check_resumable(checkpoint: dict[str, Any], path: str | Path) -> None:
+    """Raises a Mistake if a checkpoint holds the weights of a run, and not what the run needs to go on."""
+    if "optimizer_states" not in checkpoint:
+        raise Mistake(f"ckpt_path={path} holds weights only; resume from the last.ckpt beside it.")
 
 
 def changes(own: dict[str, Any], given: dict[str, Any], overrides: list[str]) -> list[str]:

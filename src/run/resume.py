@@ -20,7 +20,7 @@ from auscult.program.config import check_values
 from auscult.program.explain_by import explains, explanations_of
 from auscult.program.paths import DOWNLOADS, PLACES
 from auscult.program.trainer_options import check_trainer, check_training
-from auscult.run.changes import changes
+from auscult.run.changes import changes, check_resumable
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +53,7 @@ def resumed(given: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
     """
     path = given["ckpt_path"]
     checkpoint = open_checkpoint(path, allow=given["allow"])
-    if "optimizer_states" not in checkpoint:
-        raise Mistake(f"ckpt_path={path} holds weights only; resume from the last.ckpt beside it.")
+    check_resumable(checkpoint, path)
     own = checkpoint[KEY]["config"]
     named = changes(own, given, list(overrides))
     trainer = {name: own["trainer"][name] for name in COMPUTING if name in own["trainer"]}

@@ -111,15 +111,24 @@ class Turns:
         place = asyncio.get_running_loop().create_future()
         self.waiting.setdefault(address, {}).setdefault(visitor, deque()).append(place)
         if sum(map(self._count, self.waiting)) > self.most:
-            own = self.waiting[max(self.waiting, key=self._count)]
-            fullest = max(own, key=lambda name: len(own[name]))
-            own[fullest].pop().set_exception(Busy())  # never the last one: so many wait that one has several
+            self._turn_away()
         try:
             await place
         except asyncio.CancelledError:
             if place.done() and not place.cancelled() and place.exception() is None:
                 self._pass_on()
             raise
+
+    def _turn_away(self) -> None:
+        """Refuses the last place of the visitor who waits for most, at the address that does; of equals, the newest."""
+        address = max(reversed(self.waiting), key=self._count)
+        visitors = self.waiting[address]
+        visitor = max(reversed(visitors), key=lambda name: len(visitors[name]))
+        visitors[visitor].pop().set_exception(Busy())
+        if not visitors[visitor]:
+            del visitors[visitor]
+        if not visitors:
+            del self.waiting[address]
 
     def _count(self, address: str) -> int:
         return sum(map(len, self.waiting[address].values()))

@@ -6,6 +6,7 @@ import sys
 import pytest
 import torch
 
+from tests.attacks import changed
 from tests.conftest import ROOT, SPOKEN_PATTERN
 
 WITHOUT_TORCH = """
@@ -41,6 +42,23 @@ def said(program: str, *words: str, cwd) -> str:
         ("train", ["+data.clip.rate=8000"], "data.clip.rate is not an option"),
         ("train", ["+data.confound.level=1"], "data.confound.level is not an option"),
         ("train", ["+logger.dir=logs"], "logger.dir is not an option"),
+        ("train", ["trainer.devices=-1"], "trainer.devices=-1: this machine has no GPU that PyTorch finds"),
+        ("train", ["data=folder", "data.root="], "data.root has no value"),
+        ("train", ["task.classes=dog,cat"], "is a list, which takes brackets: say 'task.classes=[dog,cat]'."),
+        ("train", ["logger=csv,wandb"], "say logger=wandb, as metrics.csv is written in any case."),
+        ("train", ["optimizer.schedule=cosine"], "name its class: optimizer.schedule._target_="),
+        ("train", ["logger=wandb", "+logger.project=a"], "say it without a plus: logger.project=a."),
+        ("train", ["class_weights=balanced"], "there are none"),
+        (
+            "train",
+            ["data=folder", "data.root={spoken}", "hydra.run.dir={spoken}"],
+            "is data.root, the folder of the rec",
+        ),
+        (
+            "train",
+            ["-m", "optimizer.lr=interval(1e-5,1e-3)"],
+            "is no list of values; say them, with commas in between: a=1,2,3.",
+        ),
         ("train", ["data.clip.min_seconds=50"], "data.clip.min_seconds=50 must lie between 0 and data.clip.seconds=1"),
         ("train", ["data.clip.highpass_hz=5000"], "data.clip.highpass_hz=5000 must lie between 0 and half"),
         ("train", ["model.network._target_=mine.Net"], "if the package is yours, say allow=mine."),
@@ -73,17 +91,59 @@ def test_it_is_named_without_pytorch(program, words, says, spoken_folder, tmp_pa
         ("benchmark", ["target=Predicted"], "target=Predicted is unknown; choose predicted, true"),
         ("serve", ["checkpoint={cut}"], "cut.ckpt cannot be read"),
         ("serve", ["page=study", "study.name=a", "checkpoint_2={other}"], "checkpoint_2={other} was not written by"),
-        ("train", ["ckpt_path={copy}", "model=alexnet"], "was trained with model=melcnn, not alexnet"),
+        ("train", ["ckpt_path={resumable}", "model=alexnet"], "was trained with model=melcnn, not alexnet"),
+        ("train", ["ckpt_path={weights}"], "holds weights only; resume from the last.ckpt beside it."),
+        ("explain", ["attribution=freqrise", "domain=input"], "attribution=freqrise masks frequencies: add domain=fr"),
+        ("explain", ["attribution=smoothgrad", "attribution.noise=15"], "attribution.noise=15 is not a number from 0"),
+        ("explain", ["intervention=keep_band", "intervention.low_hz=0.3", "intervention.high_hz=3.4"], "is narrower"),
+        ("explain", ["intervention=scale_waveform"], "has no factor for the classes 0, 1"),
+        ("explain", ["input=.", "target=true"], "target=true needs labels, which input=… does not have"),
+        ("explain", ["input=.", "intervention=keep_band"], "intervention=… needs labels, which input=… does not have"),
         ("train", ["ckpt_path={cut}"], "cut.ckpt cannot be read"),
     ],
 )
 def test_what_is_wrong_with_a_checkpoint_is_named_without_pytorch(program, words, says, trained, tmp_path):
     checkpoint = trained("melcnn", "digit")
-    places = {name: tmp_path / f"{name}.ckpt" for name in ("copy", "cut", "other")}
-    places["copy"].write_bytes(checkpoint.read_bytes())
+    places = {name: tmp_path / f"{name}.ckpt" for name in ("cut", "other", "resumable", "weights")}
+    places["weights"].write_bytes(checkpoint.read_bytes())
+    changed(checkpoint, places["resumable"], lambda content: content.update(optimizer_states=[]))
     places["cut"].write_bytes(checkpoint.read_bytes()[:-100])
     torch.save({"state_dict": {"a": torch.zeros(2)}}, places["other"])
     if program != "train" and not any(word.startswith("checkpoint=") for word in words):
         words = [f"checkpoint={checkpoint}", *words]
     sentence = said(program, *(word.format(**places) for word in words), cwd=tmp_path)
     assert says.format(**places) in sentence and sentence.count("\n") == 1
+
+
+YAMLS = {
+    "experiment/text.yaml": '# @package _global_\ntrainer:\n  max_epochs: "1"\n',
+    "experiment/unread.yaml": "# @package _global_\nepochs: 1\n",
+    "experiment/within.yaml": "data:\n  batch_size: 4\n",
+    "experiment/elsewhere.yaml": "defaults:\n  - override /data: folder\n",
+    "experiment/colon.yaml": "# @package _global_\ndefaults:\n  - override /data: folder\n  - override /task:label\n",
+    "experiment/escape.yaml": '# @package _global_\ndata:\n  pattern: "(?P<digit>\\d)"\n',
+    "model/bare.yaml": "name: bare\nnetwork:\n  _target_: auscult.modules.audionet.AudioNet\n",
+    "data/bare.yaml": "_target_: auscult.datamodules.folder.Folder\nroot: clips\n",
+    "optimizer/bare.yaml": "name: bare\n_target_: torch.optim.SGD\nlr: 0.1\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("choice", "says"),
+    [
+        ("experiment=text", "trainer.max_epochs='1' (a text, by its quotes) is not a whole number"),
+        ("experiment=unread", "has an option that nothing reads: epochs is not an option; say trainer.max_epochs=1."),
+        ("experiment=within", "the YAML of experiment=within has to begin with the line # @package _global_"),
+        ("experiment=elsewhere", "the YAML of experiment=elsewhere lacks its first line: # @package _global_."),
+        ("experiment=colon", "`- override /task: label` wants a space behind its colon."),
+        ("experiment=escape", "escape.yaml, line 3: found unknown escape character 'd'; put what has a backslash"),
+        ("model=bare", "model.front_end is missing"),
+        ("data=bare", "data.name is missing"),
+        ("optimizer=bare", "the YAML of optimizer=bare lacks published; begin with a copy of another one"),
+    ],
+)
+def test_what_a_yaml_of_ones_own_lacks_is_named(choice, says, tmp_path):
+    for name, content in YAMLS.items():
+        (tmp_path / "conf" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "conf" / name).write_text(content)
+    assert says in said("train", "--config-dir=conf", choice, cwd=tmp_path)

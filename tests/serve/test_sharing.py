@@ -109,22 +109,31 @@ def test_who_has_many_addresses_is_one(one, other, same):
     assert (household(one) == household(other)) == same
 
 
-def test_where_too_many_wait_the_last_of_the_fullest_address_goes():
+@pytest.mark.parametrize(
+    ("visits", "served"),
+    [
+        (["a", "a", "a", "a", "b"], ["a", "a", "a", Busy, "b"]),
+        (["a", "b", "c", "d", "e", "f"], ["a", "b", "c", "d", Busy, Busy]),  # all wait for one each: the newest goes
+        (["a1", "a2", "a3", "a4", "a5", "b1"], ["a1", "a2", "a3", Busy, Busy, "b1"]),
+    ],
+)
+def test_where_too_many_wait_the_last_of_the_fullest_address_goes(visits, served):
     async def run() -> list[object]:
         turns = Turns(1, 3)
 
-        async def visit(address: str) -> str:
-            async with turns.turn(address):
+        async def visit(name: str) -> str:
+            async with turns.turn(name[0], name[1:]):
                 await asyncio.sleep(0)
-                return address
+                return name
 
-        visits = [visit(address) for address in "aaaab"]
-        outcomes = await asyncio.gather(*visits, return_exceptions=True)
-        assert turns.free == 1
+        outcomes = await asyncio.wait_for(
+            asyncio.gather(*(visit(name) for name in visits), return_exceptions=True), timeout=60
+        )
+        assert turns.free == 1 and not turns.waiting
         return outcomes
 
     outcomes = asyncio.run(run())
-    assert [one if isinstance(one, str) else type(one) for one in outcomes] == ["a", "a", "a", Busy, "b"]
+    assert [one if isinstance(one, str) else type(one) for one in outcomes] == served
 
 
 def test_who_gives_up_takes_no_turn():

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad
 
 from auscult.explain.attribution.base import Attribution, explaining
-from auscult.explain.attribution.options import check_option
+from auscult.explain.attribution.options import FREQUENCIES_ONLY, check_option
 from auscult.mistake import Mistake
 
 SCORES = ("logit", "probability")
@@ -59,10 +59,7 @@ class FreqRISE(Attribution):
             Mistake: the input is not complex.
         """
         if not input.is_complex():
-            raise Mistake(
-                "attribution=freqrise masks frequencies: add domain=frequency or domain=time_frequency, or"
-                " choose attribution=rise."
-            )
+            raise Mistake(FREQUENCIES_ONLY)
         with explaining(network, input, target) as (input, target), torch.no_grad():
             total = torch.zeros_like(input.real)
             for mask in self.draw(input.shape[2:]):

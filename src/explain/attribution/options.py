@@ -9,18 +9,23 @@ from auscult.program.numbers import check_number
 BOUNDS: dict[str, tuple[type, float, float, bool]] = {
     "baseline": (float, -1e9, 1e9, True),
     "cells": (int, 1, 1e9, False),
-    "epsilon": (float, 1e-12, 1e9, False),
+    "epsilon": (float, 1e-12, 1000, False),
     "high": (float, -1e9, 1e9, True),
     "keep": (float, 0, 1, False),
     "low": (float, -1e9, 1e9, True),
     "masks": (int, 1, 1e9, False),
-    "noise": (float, 0, 1e9, False),
+    "noise": (float, 0, 1, False),
     "samples": (int, 1, 1e9, False),
     "seed": (int, 0, 1e9, False),
     "steps": (int, 1, 1e9, False),
     "stride": (float, 1e-6, 1e9, False),
     "window": (float, 1e-6, 1e9, False),
 }
+
+
+FREQUENCIES_ONLY = (
+    "attribution=freqrise masks frequencies: add domain=frequency or domain=time_frequency, or choose attribution=rise."
+)
 
 
 def check_option(option: str, value: Any, several: bool = False) -> None:

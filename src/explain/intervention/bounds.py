@@ -37,6 +37,11 @@ def check_band(low_hz: Any, high_hz: Any, edge_hz: Any) -> None:
         raise Mistake("intervention.low_hz and intervention.high_hz are both null, so there is no band; set one.")
     if low_hz is not None and high_hz is not None and low_hz >= high_hz:
         raise Mistake(f"intervention.low_hz={low_hz} is not below intervention.high_hz={high_hz}.")
+    if high_hz is not None and high_hz - (low_hz or 0) < edge_hz / 2:
+        raise Mistake(
+            f"the band from {low_hz or 0:g} to {high_hz:g} Hz is narrower than half of its edges; say"
+            f" intervention.low_hz and intervention.high_hz in hertz, or lower intervention.edge_hz={edge_hz}."
+        )
 
 
 def powers(factors: Mapping[str, float], exponent: int) -> dict[str, float]:
