@@ -146,6 +146,20 @@ def installed(checkout: Path) -> list[str]:
     return [line.split(" -r ")[1] for line in lines]
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["tests"], "make has no tests; it has: install install-dev demo test"),  # a folder of that name is there
+        (["train"], "make has no train; it has: install install-dev demo test"),
+        (["demo", "task=digit"], "make takes no task=digit; python train.py"),
+    ],
+)
+def test_make_says_what_it_has(checkout, words, says):
+    (checkout / "tests").mkdir(exist_ok=True)
+    done = make(checkout, *words)
+    assert done.returncode == 2 and says in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("name", ["python3.11", "python3.12", "python3.13", "python3", "python3.14", "python"])
 def test_any_python_that_is_new_enough_will_do(checkout, name):
     for older in {"python3.11", "python3"} - {name}:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from auscult.checkpoint.card import trained_config
+from auscult.datamodules.confound import Confound
 from auscult.datamodules.division import Division
 from auscult.datamodules.folder import Folder
 from auscult.datamodules.labels.speakers import labels_of_speakers
@@ -22,9 +23,9 @@ def corpus(root: Path, column: str, values: list[str], speakers: int = 6) -> Fol
     return Folder(root, csv="labels.csv")
 
 
-def divided(folder: Folder, label: str) -> Division:
-    task = {"name": "label", "label": label, "classes": None, "folds": 3, "balance": False, "fold_seed": 0}
-    return Division(folder, task, 0)
+def divided(folder: Folder, label: str, classes: list[str] | None = None, confound: Confound | None = None) -> Division:
+    task = {"name": "label", "label": label, "classes": classes, "folds": 3, "balance": False, "fold_seed": 0}
+    return Division(folder, task, 0, confound=confound)
 
 
 @pytest.mark.parametrize("missing", ["nan", "NA", "N/A", "null"])
@@ -44,6 +45,44 @@ def test_a_class_with_another_name_is_not(tmp_path, caplog):
 def test_numbers_are_no_classes(tmp_path):
     with pytest.raises(Mistake, match="age has 24 different numbers, and only classes can be learnt"):
         divided(corpus(tmp_path, "age", [f"{30 + number / 10}" for number in range(24)]), "age")
+
+
+def test_a_label_for_each_recording_is_no_class(tmp_path):
+    with pytest.raises(Mistake, match=r"word has 24 classes for 24 recordings, nearly one for each, such as take_0"):
+        divided(corpus(tmp_path, "word", [f"take_{number}" for number in range(24)]), "word")
+
+
+def test_few_recordings_of_a_tasks_own_classes_lack_speakers(tmp_path):
+    """Ten digits that one person has said once are digits, and no numbers."""
+    digits = [str(digit) for digit in range(10)]
+    with pytest.raises(Mistake, match=r"too few speakers for folds: digit '0' comes from 1 of them, and 3 are needed"):
+        divided(corpus(tmp_path, "digit", digits, speakers=1), "digit", classes=digits)
+
+
+@pytest.mark.parametrize(
+    ("parts", "is_said"),
+    [(["train", "test"], True), (["Train", "VAL", "test"], True), (["train"], False), (["train", "noise"], False)],
+)
+def test_a_column_of_parts_is_not_kept(tmp_path, caplog, parts, is_said):
+    folder = corpus(tmp_path, "split", parts * 12)
+    with caplog.at_level(logging.WARNING):
+        folder.clips()
+    assert ("the parts of the corpus that the column split names" in caplog.text) is is_said
+
+
+def test_rows_without_a_path_are_said(tmp_path, caplog):
+    folder = corpus(tmp_path, "word", ["yes", "no"] * 12)
+    with open(tmp_path / "labels.csv", "a") as table:
+        table.write(",anna,yes\n,,\n")
+    with caplog.at_level(logging.WARNING):
+        assert len(folder.clips()) == 24
+    assert "1 rows of data.csv have labels and no path, and are left out." in caplog.text
+
+
+def test_what_is_planted_gives_a_class_away_that_there_is(tmp_path):
+    confound = Confound("hum", "word", "maybe", 0.9, -20, 0.3, 0, 8000)
+    with pytest.raises(Mistake, match=r"data\.confound\.class=maybe is no class of this task; choose yes, no\."):
+        divided(corpus(tmp_path, "word", ["yes", "no"] * 12), "word", ["yes", "no", "maybe"], confound)
 
 
 def test_digits_are_classes(tmp_path):

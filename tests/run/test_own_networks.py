@@ -1,0 +1,78 @@
+"""What is said of a network of one's own, before it is trained."""
+
+import logging
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from auscult.datamodules.recording import ClipSettings
+from auscult.mistake import Mistake
+from auscult.modules.frontends import NormalizedWaveform
+from auscult.parts import build_part
+from auscult.run.trial import try_network
+
+LINEAR = {"_target_": "tests.run.test_own_networks.Linear", "samples": 800}
+SETTINGS = ClipSettings(sample_rate=8000, seconds=0.1)
+
+
+class Linear(nn.Module):
+    def __init__(self, classes: int, samples: int, softmax: bool = False) -> None:
+        super().__init__()
+        self.dense, self.softmax = nn.Linear(samples, classes), softmax
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        logits = self.dense(waveform.flatten(1))
+        return logits.softmax(1) if self.softmax else logits
+
+
+class WithoutClasses(nn.Module):
+    def __init__(self, samples: int) -> None:
+        super().__init__()
+
+
+class Classifier(nn.Module):
+    """As much of one as is tried out."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network, self.front_end, self.classes = network, NormalizedWaveform(), ["no", "yes"]
+
+
+def network(**options) -> nn.Module:
+    return build_part("model.network", {**LINEAR, **options}, ["tests"], classes=2)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"filters": 3}, r"model\.network\.filters is no option of Linear; leave it out, or take it away with '~model"),
+        ({"sample": 3}, r"model\.network\.sample is no option of Linear \(did you mean samples\?\)"),
+        ({"_target_": "tests.run.test_own_networks.WithoutClasses"}, "has to take the argument classes, with which it"),
+        ({"_target_": "tests.run.test_own_networks.linear"}, r"; say tests\.run\.test_own_networks\.Linear, if you"),
+        (
+            {"_target_": "tests.run.nowhere.Linear"},
+            "start from the folder that holds it, or name that folder in PYTHON",
+        ),
+        ({"_target_": "tests/run/test_own_networks.py"}, r"is a path; say it as Python does: module\.Class\."),
+        ({"_target_": "tests.run.test_own_networks.network"}, r"is no class; name a subclass of torch\.nn\.Module\."),
+    ],
+)
+def test_what_does_not_fit_is_named(options, says):
+    with pytest.raises(Mistake, match=says):
+        network(**options)
+
+
+def test_where_it_fails_is_named():
+    with pytest.raises(
+        Mistake, match=r"Linear cannot take clips of .*RuntimeError in .*test_own_networks\.py:\d+: mat1"
+    ):
+        try_network(Classifier(network(samples=1600)), SETTINGS, own=True)
+
+
+@pytest.mark.parametrize("softmax", [True, False])
+def test_probabilities_are_no_logits(softmax, caplog):
+    with caplog.at_level(logging.WARNING), torch.random.fork_rng():
+        torch.manual_seed(0)
+        try_network(Classifier(network(softmax=softmax)), SETTINGS, own=True)
+    assert ("logits are wanted: leave its softmax out" in caplog.text.replace("\n", " ")) is softmax
