@@ -24,14 +24,14 @@ def table_of(rows: dict[str, dict[str, Any]], figures: pd.DataFrame) -> list[str
     if not measured:
         return ["*Not measured by this version yet.*"]
     if layout == "folds":
-        return folds(rows, measured, figures)
+        return folds(rows, measured)
     lines: list[str] = []
     for name, own in measured.items():
         lines += [*([""] if lines else []), *LAYOUTS[layout](rows[name], own), "", _made_by(name, own)]
     return lines
 
 
-def folds(rows: dict[str, dict[str, Any]], measured: dict[str, pd.DataFrame], figures: pd.DataFrame) -> list[str]:
+def folds(rows: dict[str, dict[str, Any]], measured: dict[str, pd.DataFrame]) -> list[str]:
     """A line for each row: the mean and deviation over its folds. A fold's value is the mean over its seeds."""
     lines = _head(["network", "task", "accuracy", "of folds", "folds run", "seeds", "version", "date", "row"])
     for name, own in measured.items():
@@ -39,7 +39,7 @@ def folds(rows: dict[str, dict[str, Any]], measured: dict[str, pd.DataFrame], fi
         cells = [rows[name]["says"], _mean_of(accuracy), ", ".join(f"{value:.1f}" for value in accuracy), len(accuracy)]
         cells += [", ".join(map(str, sorted(own["seed"].unique()))), ", ".join(own["version"].unique())]
         lines.append(_line([*cells, own["date"].max(), f"`{name}`"]))
-    deviation = 100 * seed_deviation(figures)
+    deviation = 100 * seed_deviation(pd.concat(measured.values()))
     if not np.isnan(deviation):
         lines += [
             "",

@@ -40,15 +40,14 @@ class Model(nn.Module):
         self, network: nn.Module, *, front_end: nn.Module | None = None, classes: Sequence[str], sample_rate: int
     ) -> None:
         super().__init__()
-        names = list(classes) if isinstance(classes, Iterable) and not isinstance(classes, str) else []
-        if not names:
+        if isinstance(classes, str) or not isinstance(classes, Iterable):
             raise Mistake(
                 f"classes={shown(classes)} are no names; name them in the order of the logits: ['cat', 'dog']."
             )
         if isinstance(sample_rate, bool) or not isinstance(sample_rate, SupportsIndex) or sample_rate < LOWEST_RATE:
             raise Mistake(f"sample_rate={shown(sample_rate)} is not a whole number of {LOWEST_RATE} Hz or more.")
         self.network, self.front_end = network, as_front_end(nn.Identity() if front_end is None else front_end)
-        self.classes, self.sample_rate = names, int(sample_rate)
+        self.classes, self.sample_rate = list(classes), int(sample_rate)
         self.silences: dict[tuple[int, torch.device], Tensor] = {}
 
     @classmethod

@@ -79,7 +79,7 @@ def check_unread(cfg: DictConfig, program: str) -> None:
             " such only then."
         )
     for name in map(str, cfg):
-        if name not in known:
+        if name not in known and not (CONF / name).is_dir():  # callbacks bring groups of their own
             value = OmegaConf.to_container(cfg, resolve=False)[name]  # type: ignore[index,call-overload]
             said = no_such_option(name, [f"{name}={value}"], program)
             raise Mistake(f"a YAML of yours has an option that nothing reads: {said}")

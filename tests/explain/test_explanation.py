@@ -349,7 +349,7 @@ def test_two_processes_write_the_same_file_as_one(trained: Trained, tmp_path: Pa
         (["input=text.txt"], "text.txt: not audio"),
         (["input=empty.wav"], "empty.wav: empty"),
         (["input=silent.wav"], "silent.wav: silent"),
-        (["input=silent.wav", "target=true"], "silent.wav: silent"),
+        (["input=silent.wav", "target=true"], "target=true needs labels, which input=… does not have"),
         (["input=noise.wav", "target=true"], "target=true needs labels, which input=… does not have"),
         (["input=noise.wav", "intervention=scale_waveform"], "intervention=… needs labels"),
         (["intervention=scale_spectrogram"], "needs a network that is given spectrograms"),

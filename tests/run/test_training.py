@@ -171,7 +171,7 @@ def test_table1_leaves_out_folds_that_sex_does_not_have(train_here, tmp_path):
         (["data.sex_cue=hair"], "data.sex_cue is 'hair'; choose one of"),
         (["data.root=clips"], "data.root needs data=audiomnist or data=audiomnist_az or data=esc50 or data=folder or"),
         (["fold"], "fold is not of the form option=value"),
-        (["+optimizer.foo=1"], "optimizer: "),
+        (["+optimizer.foo=1"], "optimizer.foo is no option of AdamW"),
         (["optimizer.schedule.max_lr=[1,2]"], "optimizer: it does not take its options, or those of its schedule ("),
         (["optimizer.schedule.max_lr='{{'"], "optimizer: it does not take its options"),
         (["optimizer.schedule.pct_start=a"], "optimizer: it does not take its options"),

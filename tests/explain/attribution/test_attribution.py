@@ -302,7 +302,7 @@ def test_a_number_is_the_baseline_where_it_is_given():
         ("integrated_gradients", "steps", 0, "attribution.steps=0 is not a whole number of 1 or more"),
         ("integrated_gradients", "baseline", "silence", "attribution.baseline=silence is not a number"),
         ("smoothgrad", "samples", 2.5, "attribution.samples=2.5 is not a whole number"),
-        ("smoothgrad", "noise", -1, "attribution.noise=-1 is not a number of 0 or more"),
+        ("smoothgrad", "noise", -1, "attribution.noise=-1 is not a number from 0 to 1"),
         ("smoothgrad", "seed", "x", "attribution.seed=x is not a whole number"),
         ("random", "seed", -1, "attribution.seed=-1 is not a whole number"),
         ("amplitude", "baseline", "quiet", "attribution.baseline=quiet is not a number"),

@@ -548,7 +548,7 @@ def test_the_first_layer_must_be_registered_first(composite):
     [
         ({"composite": "gamma"}, "attribution.composite=gamma is unknown; choose one of epsilon, epsilon_plus, "),
         ({"zero_bias": "no"}, "attribution.zero_bias=no is neither true nor false"),
-        ({"epsilon": 0}, "attribution.epsilon=0 is not a number of 1e-12 or more"),
+        ({"epsilon": 0}, "attribution.epsilon=0 is not a number from 1e-12 to 1000"),
         ({"low": "floor"}, "attribution.low=floor is not a number .* or null"),
         ({"high": True}, "attribution.high=True is not a number"),
     ],
