@@ -196,7 +196,7 @@ def test_messages_have_the_corpuss_word_for_speakers(caplog: pytest.LogCaptureFi
 
 def test_too_few_speakers_or_classes() -> None:
     for speakers in ("a", "ab"):
-        with pytest.raises(Mistake, match=rf"digit '0' comes from {len(speakers)}, and 3 are needed"):
+        with pytest.raises(Mistake, match=rf"digit '0' comes from {len(speakers)} of them, and 3 are needed"):
             split(corpus(dict.fromkeys(speakers, "")), "digit", 0)
     with pytest.raises(Mistake, match="only the class 'male'"):
         split(corpus(dict.fromkeys("abcdef", "male")), "sex", 0, balance=True)
