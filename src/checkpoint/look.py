@@ -40,8 +40,7 @@ def content_of(path: str | Path, option: str) -> Any:
         look_through(path)
         with ZipFile(path) as archive:
             content = next(archive.read(name) for name in archive.namelist() if name.endswith("/data.pkl"))
-        held = WithoutTensors(BytesIO(content)).load()
-    return held
+        return WithoutTensors(BytesIO(content)).load()
 
 
 @contextmanager

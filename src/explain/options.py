@@ -54,7 +54,8 @@ def look_at_checkpoints(config: dict[str, Any]) -> None:
     """Looks at the checkpoints that a checked configuration names, before PyTorch is imported to open them.
 
     Raises:
-        Mistake: one of them cannot be read or is none of `train.py`, or the target is no class of the first.
+        Mistake: one of them cannot be read or is none of `train.py`, or the target or an intervention's factors do not
+            suit the classes of the first.
     """
     for option in ("checkpoint", "checkpoint_2", "control"):
         if config.get(option) in (None, ""):

@@ -187,7 +187,7 @@ def check_values(config: dict[str, Any]) -> None:
     for option, kind in NEEDED.items():
         value = selected(config, option)
         if value is None and option not in ("fold", "seed"):
-            raise Mistake(f"{option} is missing{in_yaml_of(config, option)}.")
+            raise Mistake(f"{option} is missing{in_yaml_of(option)}.")
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             way_out = way_to(option, value) if kind is dict else ""
             raise Mistake(f"{option}={shown(value)} is not {NAMES_OF_KINDS[kind]}{way_out}.")
@@ -221,14 +221,14 @@ def check_values(config: dict[str, Any]) -> None:
     check_explain_by(config)
 
 
-def in_yaml_of(config: dict[str, Any], option: str) -> str:
+def in_yaml_of(option: str) -> str:
     """Where an option that every choice of its group has is to be written, and what it looks like there."""
     group = option.partition(".")[0]
     chosen = HydraConfig.get().runtime.choices.get(group) if HydraConfig.initialized() else None
     if not chosen or not choices_of(group):
         return ""
     others = [name for name in choices_of(group) if name != chosen]
-    return f": conf/{group}/{chosen}.yaml lacks it; copy it from conf/{group}/{others[0]}.yaml"
+    return f": the YAML of {group}={chosen} lacks it; copy it from conf/{group}/{others[0]}.yaml"
 
 
 def way_to(option: str, value: Any) -> str:

@@ -78,8 +78,10 @@ def check_unread(cfg: DictConfig, program: str) -> None:
             f"the YAML of experiment={chosen} has to begin with the line # @package _global_: its options are read as"
             " such only then."
         )
+    text = OmegaConf.to_yaml(cfg, resolve=False)
     for name in map(str, cfg):
-        if name not in known and not (CONF / name).is_dir():  # callbacks bring groups of their own
+        is_read = re.search(rf"\$\{{([^}}]*[:,{{])?{re.escape(name)}\b", text) is not None  # another option: ${name}
+        if name not in known and not is_read and not (CONF / name).is_dir():  # callbacks bring groups of their own
             value = OmegaConf.to_container(cfg, resolve=False)[name]  # type: ignore[index,call-overload]
             said = no_such_option(name, [f"{name}={value}"], program)
             raise Mistake(f"a YAML of yours has an option that nothing reads: {said}")

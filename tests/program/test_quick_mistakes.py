@@ -118,6 +118,7 @@ def test_what_is_wrong_with_a_checkpoint_is_named_without_pytorch(program, words
 YAMLS = {
     "experiment/text.yaml": '# @package _global_\ntrainer:\n  max_epochs: "1"\n',
     "experiment/unread.yaml": "# @package _global_\nepochs: 1\n",
+    "experiment/read.yaml": "# @package _global_\nbase: 2\ndata:\n  clip:\n    min_seconds: ${base}\n",
     "experiment/within.yaml": "data:\n  batch_size: 4\n",
     "experiment/elsewhere.yaml": "defaults:\n  - override /data: folder\n",
     "experiment/colon.yaml": "# @package _global_\ndefaults:\n  - override /data: folder\n  - override /task:label\n",
@@ -133,6 +134,7 @@ YAMLS = {
     [
         ("experiment=text", "trainer.max_epochs='1' (a text, by its quotes) is not a whole number"),
         ("experiment=unread", "has an option that nothing reads: epochs is not an option; say trainer.max_epochs=1."),
+        ("experiment=read", "data.clip.min_seconds=2 must lie between 0 and"),
         ("experiment=within", "the YAML of experiment=within has to begin with the line # @package _global_"),
         ("experiment=elsewhere", "the YAML of experiment=elsewhere lacks its first line: # @package _global_."),
         ("experiment=colon", "`- override /task: label` wants a space behind its colon."),
