@@ -542,5 +542,5 @@ def test_labels_that_the_network_does_not_know(explain_here, trained, spoken_fol
         *command
     )
     alone = [command[0], f"input={spoken_folder}/say-0-by-ada-0.wav", command[2]]
-    assert "data.pattern and data.csv label a folder" in explain_here(*alone)
+    assert "data.csv labels the recordings of a folder; name that by input=…" in explain_here(*alone)
     assert "data.pattern labels the recordings of input=…" in explain_here(command[0], SPOKEN_PATTERN)
