@@ -34,6 +34,7 @@ from results.tables import ACCURACY, spread_of, table_of
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 NOTED, TABLES = HERE / "noted.csv", ROOT / "RESULTS.md"
+WRITTEN = [file.relative_to(ROOT) for file in (NOTED, TABLES)]
 
 
 def main() -> None:
@@ -102,14 +103,23 @@ def command_of(row: dict[str, Any], places: dict[str, str]) -> list[str]:
 
 def begin(folder: Path) -> str:
     """Writes the version beside a multirun's folder; ends the program if the multirun was begun by another one."""
-    command = ["git", "describe", "--always", "--dirty"]
-    version = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+    version = version_here()
     file = folder.with_name(f"{folder.name}.version")
     if file.exists() and file.read_text() != version:
         sys.exit(f"{folder} was begun by version {file.read_text()}; check out that version, or name another --folder.")
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(version)
     return version
+
+
+def version_here() -> str:
+    """The commit that is checked out, with `-dirty` if a file differs from it that is not written by this program."""
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", *(f":!{file}" for file in WRITTEN))
+    return git("describe", "--always") + ("-dirty" if changed else "")
+
+
+def git(*words: str) -> str:
+    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def noted() -> pd.DataFrame:

@@ -74,6 +74,25 @@ def test_a_row_is_of_one_version(tmp_path):
         rows.begin(tmp_path / "rows/a")
 
 
+def test_what_was_noted_does_not_change_the_version(tmp_path, monkeypatch):
+    """Else a row could not be continued once its first run was noted."""
+    monkeypatch.setattr(rows, "ROOT", tmp_path)
+    files = [tmp_path / name for name in ("train.py", "RESULTS.md", "results/noted.csv")]
+    (tmp_path / "results").mkdir()
+    for file in files:
+        file.write_text("before")
+    rows.git("init")
+    rows.git("add", ".")
+    rows.git("-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-m", "a version")
+    version = rows.version_here()
+    for file in files[1:]:
+        file.write_text("after")
+    (tmp_path / "a note of one's own.txt").write_text("not of the project")
+    assert rows.version_here() == version == rows.git("rev-parse", "--short", "HEAD")
+    files[0].write_text("after")
+    assert rows.version_here() == f"{version}-dirty"
+
+
 def test_a_part_of_a_row_has_options_of_its_own():
     row = {"says": "A | x", "options": ["model=a", "fold=0,1,2,3", "seed=0,1", "data.root={az}"]}
     part = rows.part_of(row, ["fold=2", "seed=1"])
