@@ -16,7 +16,7 @@ from auscult.datamodules.audiomnist_az import AudioMNISTAz
 from auscult.datamodules.clips import Clip, Corpus
 from auscult.datamodules.recording import ClipSettings, load
 from auscult.datamodules.synthetic import Synthetic
-from auscult.modules.frontends import DecibelSpectrogram, NormalizedWaveform
+from auscult.modules.audiomnist_front_ends import DecibelSpectrogram, NormalizedWaveform
 
 SYNTHETIC = Synthetic(repetitions=1, seed=0, sex_cue="both")
 

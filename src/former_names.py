@@ -120,6 +120,7 @@ MOVED_SINCE = {
     "datamodules.truncation": "datamodules.audio.truncation",
     "explain.source": "datamodules.source",
     "limits": "machine.limits",
+    "modules.frontends": "modules.audiomnist_front_ends",
     "program.hardware": "machine.hardware",
     "program.interruption": "machine.interruption",
     "run.lock": "machine.lock",

@@ -37,7 +37,7 @@ network:
   _target_: auscult.modules.toy.Toy
   filters: 16
 front_end:
-  _target_: auscult.modules.frontends.NormalizedWaveform
+  _target_: auscult.modules.audiomnist_front_ends.NormalizedWaveform
 """,
     "src/datamodules/tones.py": '''
 from pathlib import Path

@@ -17,7 +17,7 @@ from auscult.datamodules.clips import Clip
 from auscult.datamodules.published import TooLong, resampled
 from auscult.datamodules.recording import ClipSettings, load, prepare
 from auscult.mistake import Mistake
-from auscult.modules.frontends import DecibelSpectrogram, NormalizedWaveform
+from auscult.modules.audiomnist_front_ends import DecibelSpectrogram, NormalizedWaveform
 from auscult.program.conf import CONF
 
 PUBLISHED = ClipSettings(highpass_hz=None, trim_db=None, preparation="published")

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from auscult.datamodules.recording import ClipSettings
 from auscult.mistake import Mistake
-from auscult.modules.frontends import NormalizedWaveform
+from auscult.modules.audiomnist_front_ends import NormalizedWaveform
 from auscult.parts import build_part
 from auscult.run.trial import try_network
 

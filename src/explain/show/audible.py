@@ -15,8 +15,8 @@ from scipy.interpolate import RegularGridInterpolator
 from scipy.ndimage import gaussian_filter1d
 
 from auscult.mistake import Mistake
+from auscult.modules.audiomnist_front_ends import DecibelSpectrogram
 from auscult.modules.front_end import FrontEnd
-from auscult.modules.frontends import DecibelSpectrogram
 
 PEAK = 0.97  # highest peak, as a share of full scale
 FADE_SECONDS = 0.005

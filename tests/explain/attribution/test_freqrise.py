@@ -10,7 +10,7 @@ from auscult.explain.attribution.freqrise import FreqRISE
 from auscult.explain.attribution.rise import RISE
 from auscult.explain.domain.domains import Frequency, Input, Time, TimeFrequency
 from auscult.mistake import Mistake
-from auscult.modules.frontends import NormalizedWaveform
+from auscult.modules.audiomnist_front_ends import NormalizedWaveform
 from auscult.modules.model import Model
 from tests.explain.attribution.test_attribution import ALL
 from tests.explain.attribution.test_rise import Squares

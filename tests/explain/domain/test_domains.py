@@ -16,7 +16,7 @@ from auscult.explain.attribution.occlusion import Occlusion
 from auscult.explain.attribution.rise import RISE
 from auscult.explain.domain.domains import Frequency, Input, Time, TimeFrequency
 from auscult.mistake import Mistake
-from auscult.modules.frontends import DecibelSpectrogram, NormalizedWaveform
+from auscult.modules.audiomnist_front_ends import DecibelSpectrogram, NormalizedWaveform
 from auscult.modules.mel import LogMel
 from auscult.modules.model import Model
 

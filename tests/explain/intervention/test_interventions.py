@@ -18,7 +18,7 @@ from auscult.explain.intervention.interventions import (
 )
 from auscult.explain.measures.intervals import DIFFERENCE, SpeakerIntervals
 from auscult.mistake import Mistake
-from auscult.modules.frontends import DecibelSpectrogram, NormalizedWaveform
+from auscult.modules.audiomnist_front_ends import DecibelSpectrogram, NormalizedWaveform
 from auscult.modules.model import Model
 from auscult.program.conf import CONF
 

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from auscult.build import build
 from auscult.explain.measures.fill import Fill, Mean, Noise, Silence, Zero
-from auscult.modules.frontends import DecibelSpectrogram, NormalizedWaveform
+from auscult.modules.audiomnist_front_ends import DecibelSpectrogram, NormalizedWaveform
 from auscult.program.conf import CONF
 
 FRONT_ENDS = [NormalizedWaveform(), DecibelSpectrogram(), DecibelSpectrogram(raw_decibels=True)]

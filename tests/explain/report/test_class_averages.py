@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from auscult.explain.report.class_averages import LEAD_SECONDS, aligned, class_averages, for_average, onset_of
-from auscult.modules.frontends import DecibelSpectrogram
+from auscult.modules.audiomnist_front_ends import DecibelSpectrogram
 from tests.explain.small_results import (
     COLUMNS,
     FREQUENCIES,

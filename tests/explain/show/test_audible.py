@@ -13,7 +13,7 @@ from scipy import signal
 from auscult.explain.show.audible import heard, k_weighting, loudness, on_transform, sounds, wav
 from auscult.explain.show.clip import View, sounds_of
 from auscult.mistake import Mistake
-from auscult.modules.frontends import DecibelSpectrogram
+from auscult.modules.audiomnist_front_ends import DecibelSpectrogram
 from auscult.modules.model import Model
 
 SHARED = Path(os.environ.get("AUSCULT_SHARED", Path(__file__).parents[3] / "shared"))

@@ -12,7 +12,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from auscult.explain.show import canvas, plots
-from auscult.modules.frontends import DecibelSpectrogram
+from auscult.modules.audiomnist_front_ends import DecibelSpectrogram
 
 RATE = 8000
 FRONT_END = DecibelSpectrogram(RATE)

@@ -13,7 +13,7 @@ from scipy.signal import stft
 from torch import Tensor, nn
 
 from auscult.mistake import Mistake
-from auscult.modules.frontends import DecibelSpectrogram, NormalizedWaveform
+from auscult.modules.audiomnist_front_ends import DecibelSpectrogram, NormalizedWaveform
 
 SHARED = Path(os.environ.get("AUSCULT_SHARED", Path(__file__).parents[3] / "shared"))
 FRONT_ENDS = [NormalizedWaveform(), DecibelSpectrogram(), DecibelSpectrogram(raw_decibels=True)]
