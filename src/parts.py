@@ -11,6 +11,7 @@ import sys
 from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 from importlib import import_module
+from importlib.util import find_spec
 from inspect import signature
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -172,6 +173,28 @@ def holds_parts(value: Any) -> bool:
     if isinstance(value, dict):
         return any(str(name).startswith("_") or holds_parts(each) for name, each in value.items())
     return isinstance(value, list) and any(holds_parts(each) for each in value)
+
+
+def packages(config: dict[str, Any]) -> list[str]:
+    """The packages that `allow` names, one or a list.
+
+    Raises:
+        Mistake: it names anything else, or a package that Python does not find.
+    """
+    value = config.get("allow") or []
+    names = value if isinstance(value, list) else [value]
+    for name in names:
+        if not isinstance(name, str) or not all(part.isidentifier() for part in name.split(".")):
+            raise Mistake(f"allow={shown(value)} is neither a package nor a list of packages, such as [my_networks].")
+    find_own_packages(names)
+    for name in names:
+        first = name.partition(".")[0]
+        if find_spec(first) is None:
+            raise Mistake(
+                f"allow={shown(value)}: Python finds no package {first}; install it, or start the program in the folder"
+                f" that holds {first}/ or {first}.py."
+            )
+    return names
 
 
 def find_own_packages(allow: Sequence[str]) -> None:

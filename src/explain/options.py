@@ -14,8 +14,9 @@ from auscult.explain.measures.fractions import check_definition, checked_fractio
 from auscult.explain.relevance.target import check_labelled, check_target
 from auscult.machine.hardware import check_devices
 from auscult.mistake import Mistake
+from auscult.parts import packages
 from auscult.program.conf import choices_of
-from auscult.program.config import packages, plain
+from auscult.program.config import plain
 from auscult.program.numbers import check_number
 from auscult.program.paths import absolute, checkpoint_at, make_absolute, other_checkpoint
 from auscult.program.trainer_options import check_trainer

@@ -31,9 +31,10 @@ from auscult.explain.relevance.target import check_target
 from auscult.leaderboard.page import write
 from auscult.leaderboard.ranking import Entry
 from auscult.mistake import Mistake
+from auscult.parts import packages
 from auscult.plain_data import plain_yaml
 from auscult.printing import printing
-from auscult.program.config import packages, plain
+from auscult.program.config import plain
 from auscult.program.paths import checkpoint_at
 from auscult.run import folder as run_folder
 from auscult.run import wandb as wandb_run

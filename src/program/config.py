@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from auscult.former_names import current_name, with_current_names
 from auscult.machine.hardware import check_devices
 from auscult.mistake import Mistake
-from auscult.parts import KINDS, check_home
+from auscult.parts import KINDS, check_home, packages
 from auscult.plain_data import NotPlain, plain_yaml, shown, text_of
 from auscult.program.complaint import sentence
 from auscult.program.conf import choices_of, listed_groups, selected
@@ -249,17 +249,3 @@ def check_place(config: dict[str, Any]) -> None:
     mode = os.environ.get("WANDB_MODE", WANDB_MODES[0])
     if selected(config, "logger.name") == "wandb" and mode not in WANDB_MODES:
         raise Mistake(f"WANDB_MODE={shown(mode)} is unknown; set one of {', '.join(WANDB_MODES)}, or none.")
-
-
-def packages(config: dict[str, Any]) -> list[str]:
-    """The packages that `allow` names, one or a list.
-
-    Raises:
-        Mistake: it names anything else.
-    """
-    value = config.get("allow") or []
-    names = value if isinstance(value, list) else [value]
-    for name in names:
-        if not isinstance(name, str) or not all(part.isidentifier() for part in name.split(".")):
-            raise Mistake(f"allow={shown(value)} is neither a package nor a list of packages, such as [my_networks].")
-    return names

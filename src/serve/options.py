@@ -13,9 +13,10 @@ from omegaconf import DictConfig
 from auscult.explain.options import listed
 from auscult.machine.hardware import check_devices
 from auscult.mistake import Mistake
+from auscult.parts import packages
 from auscult.plain_data import shown
 from auscult.program.conf import choices_of, selected
-from auscult.program.config import packages, plain
+from auscult.program.config import plain
 from auscult.program.numbers import check_number
 from auscult.program.paths import checkpoint_at, make_absolute, other_checkpoint
 from auscult.study.plan import CLIPS, MEASURES, first_pair

@@ -62,6 +62,7 @@ def said(program: str, *words: str, cwd) -> str:
         ("train", ["data.clip.min_seconds=50"], "data.clip.min_seconds=50 must lie between 0 and data.clip.seconds=1"),
         ("train", ["data.clip.highpass_hz=5000"], "data.clip.highpass_hz=5000 must lie between 0 and half"),
         ("train", ["model.network._target_=mine.Net"], "if the package is yours, say allow=mine."),
+        ("train", ["allow=nets_of_nobody"], "Python finds no package nets_of_nobody; install it, or start the program"),
         ("train", ["optimizer._target_=SGD"], "is a name only; say its module, too: torch.optim.SGD."),
         ("train", ["ckpt_path=nowhere.ckpt"], "ckpt_path=nowhere.ckpt is not a file"),
         ("explain", ["fold=1"], "fold is an option of train.py; here the checkpoint brings it: leave it out."),
