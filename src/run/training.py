@@ -99,12 +99,15 @@ def train(
 
 
 def say_what_is_unusual(config: dict[str, Any]) -> None:
-    """Says how a run departs from its recipe, and which of its values teach the network nothing."""
+    """Says how a run departs from its recipe, and which of its values spoil what it is for."""
     if recipe := said_of(config):
         log.info("%s", recipe)
     for option, value in IDLE.items():
         if selected(config, option) == value:
             log.warning("%s=%g: the network learns nothing.", option, value)
+    planted, speed = selected(config, "data.confound.kind"), selected(config, "augmentation.speed")
+    if planted in ("hum", "click") and speed:
+        log.warning("augmentation.speed=%g moves the planted %s in training; say augmentation.speed=0.", speed, planted)
 
 
 def tried_classifier(config: dict[str, Any], datamodule: AudioDataModule, try_explanations: Trial | None) -> Classifier:

@@ -17,6 +17,7 @@ from auscult.modules.classifier import Classifier
 from auscult.program import config, earlier_run
 from auscult.program.conf import selected
 from auscult.run.recipe import PUBLISHED, departures, said_of
+from auscult.run.training import say_what_is_unusual
 from tests.conftest import TINY
 from tests.program.test_config import composed
 
@@ -45,6 +46,24 @@ def test_the_default_recipe_stays():
     assert {option: selected(ours, option) for option in TODAYS} == TODAYS
     assert config.check(composed("data=esc50", "task=sound"))["augmentation"]["shift"] == 1
     assert said_of(ours) == ""
+
+
+HUM = ["data.confound.kind=hum", "data.confound.class=female", "task=sex"]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ([], ""),
+        (["optimizer.lr=0"], "optimizer.lr=0: the network learns nothing."),
+        (HUM, "augmentation.speed=0.1 moves the planted hum in training; say augmentation.speed=0."),
+        ([*HUM, "augmentation.speed=0"], ""),
+        ([*HUM, "data.confound.kind=lead_in"], ""),  # another speed leaves it silent
+    ],
+)
+def test_values_that_spoil_a_run_are_warned_of(options, says, caplog):
+    say_what_is_unusual(config.check(composed("model=audionet", *options)))
+    assert caplog.messages == [says] * bool(says)
 
 
 @pytest.mark.parametrize("more", [[], ["experiment=table1"]])
