@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock, Timeout
 
-from auscult.datamodules.audio.audio_file import UNREADABLE
+from auscult.datamodules.audio.audio_file import TRIED_AGAIN
 from auscult.datamodules.cache_entries import INDEX, SKIPPED, Entry, checksum, ends_of, read_entries
 from auscult.datamodules.cache_files import build, map_samples
 from auscult.datamodules.clips import MISSING, Clip, Corpus
@@ -176,7 +176,7 @@ def _is_current(entries: list[Entry], clips: Sequence[Clip], stamps: list[str]) 
     return len(entries) == len(clips) and all(
         entry.path == clip.path
         and entry.stamp == stamp
-        and (stamp == MISSING or not entry.reason.startswith(UNREADABLE))  # a missing file stays unreadable
+        and (stamp == MISSING or not entry.reason.startswith(TRIED_AGAIN))  # a missing file stays unreadable
         for entry, clip, stamp in zip(entries, clips, stamps, strict=True)
     )
 

@@ -24,7 +24,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from auscult.datamodules.audio.audio_file import UNREADABLE, BadRecording
+from auscult.datamodules.audio.audio_file import TRIED_AGAIN, UNREADABLE, BadRecording
 from auscult.datamodules.cache_entries import (
     INDEX,
     SAMPLES,
@@ -77,7 +77,7 @@ def build(
     def prepare(clip: Clip, stamp: str) -> tuple[Entry, np.ndarray]:
         if clip.path in kept:
             entry, samples = kept[clip.path]
-            is_current = entry.stamp == stamp and not entry.reason.startswith(UNREADABLE)
+            is_current = entry.stamp == stamp and not entry.reason.startswith(TRIED_AGAIN)
             if is_current and checksum(samples) == entry.checksum:
                 return entry, samples
         return _prepare(corpus, clip, stamp, settings, stopped, lost)

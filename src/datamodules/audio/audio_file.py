@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import soundfile
@@ -17,6 +18,10 @@ from auscult.datamodules.audio.quiet import quiet
 from auscult.datamodules.audio.truncation import is_truncated
 
 UNREADABLE = "unreadable"  # reasons that begin so may be temporary: such recordings are tried again
+_OF_FORK = (
+    "truncated or damaged: bad data offset"  # earlier versions said so if libsndfile took a fork for the recording
+)
+TRIED_AGAIN = (UNREADABLE, _OF_FORK)  # beginnings of such reasons
 BLOCK = 2**21  # samples of a block, over all channels: 43 s of mono at 48 kHz
 _TEXT = "not audio: it is text and no recording, such as a page that was loaded instead of one"
 _NOT_RECOGNISED, _SYSTEM, _UNSUPPORTED = 1, 2, 4  # libsndfile's public errors; the others come from a format's parser
@@ -135,9 +140,12 @@ def _opened_by_ffmpeg(path: Path, unknown: str) -> AbstractContextManager[ffmpeg
 
 @contextmanager
 def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
-    with quiet():
-        opened = _Decoder(os.fsencode(path))  # bytes, as a name need not be UTF-8
-    with opened as file:
+    with ExitStack() as stack:
+        content: bytes | BinaryIO = os.fsencode(path)  # bytes, as a name need not be UTF-8
+        if path.suffix.lower() != ".sd2" and any(fork.exists() for fork in _forks_of(path)):
+            content = stack.enter_context(open(path, "rb"))  # given a path, libsndfile takes the fork for an SD2 file's
+        with quiet():
+            file = stack.enter_context(_Decoder(content))
         if file.format != "MP3" or (mp3 := Mp3(path)).announces_length:
             yield file
             return
@@ -158,13 +166,18 @@ def _require_regular_file(path: Path) -> None:
             raise BadRecording("empty: no bytes")
         with open(path, "rb"):
             pass
-        for fork in (path.with_name(f"._{path.name}"), path.parent / ".AppleDouble" / path.name):  # it opens these, too
+        for fork in _forks_of(path) if path.suffix.lower() == ".sd2" else ():  # it opens these, too
             if fork.exists() and not fork.is_file():
                 raise BadRecording(f"{UNREADABLE}: {fork.name} beside it is not a regular file")
     except FileNotFoundError as error:
         raise BadRecording(f"{UNREADABLE}: no such file") from error
     except OSError as error:
         raise BadRecording(f"{UNREADABLE}: {error.strerror or error}") from error
+
+
+def _forks_of(path: Path) -> tuple[Path, Path]:
+    """Where macOS and Netatalk put what else belongs to a file: of recordings, only SD2 has samples' rate there."""
+    return path.with_name(f"._{path.name}"), path.parent / ".AppleDouble" / path.name
 
 
 def _blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:

@@ -1,5 +1,6 @@
 """Formats of telephones and dictaphones, against what was written into them."""
 
+import struct
 from pathlib import Path
 
 import av
@@ -55,6 +56,29 @@ def written(path: Path, samples: np.ndarray, codec: str, rate: int, container: s
 def recording(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, int]:
     codec, rate, container = FORMATS[request.param]
     return written(tmp_path / request.param, sound(rate), codec, rate, container), rate
+
+
+def appledouble() -> bytes:
+    """What macOS puts beside each file on a disk that is not its own: Finder info, and an empty resource fork."""
+    head = bytes.fromhex("0005160700020000") + b"Mac OS X        " + struct.pack(">H", 2)
+    entries = struct.pack(">III", 9, 0x32, 0xEB0) + struct.pack(">III", 2, 0xEE2, 0x11E)
+    fork = struct.pack(">IIII", 0x100, 0x100, 0, 0x1E) + b"This resource fork intentionally left blank   "
+    fork = fork.ljust(0x100, b"\0") + struct.pack(">IIII", 0x100, 0x100, 0, 0x1E)
+    fork += bytes.fromhex("0000000000000000001c001effff")
+    return (head + entries).ljust(0xEE2, b"\0") + fork
+
+
+@pytest.mark.parametrize("fork", ["._{}", ".AppleDouble/{}"])
+def test_what_macos_lays_beside_a_recording_changes_nothing(recording, fork, tmp_path):
+    """libsndfile takes such a file for the header of an SD2 recording, and then calls the recording damaged."""
+    path, _ = recording
+    samples, rate = read_whole(path)
+    beside = tmp_path / fork.format(path.name)
+    beside.parent.mkdir(exist_ok=True)
+    beside.write_bytes(appledouble())
+    again, its_rate = read_whole(path)
+    assert its_rate == rate
+    np.testing.assert_array_equal(again, samples)
 
 
 def test_it_is_the_sound_that_was_written(recording: tuple[Path, int]) -> None:
