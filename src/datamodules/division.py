@@ -6,13 +6,13 @@ labels and fold are reported at once.
 
 import logging
 import re
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 from auscult.datamodules.clips import Clip, Corpus
 from auscult.datamodules.confound import Confound
 from auscult.datamodules.folds import LEAST_SPEAKERS, Split, split, split_of, unsaid
+from auscult.datamodules.labels.speakers import spelled_alike
 from auscult.datamodules.labels.table import shortened
 from auscult.mistake import Mistake, TooFewSpeakers
 from auscult.parts import build_part
@@ -168,17 +168,6 @@ class Division:
                 f" '{name}'; mend the label (data.pattern or the table of labels) or name it in task.classes."
             )
         return classes
-
-
-def spelled_alike(names: Iterable[str]) -> list[tuple[str, str]]:
-    """Pairs of names that differ only in capitals, in leading zeros or in a ".0" at the end."""
-    first: dict[str, str] = {}
-    pairs = []
-    for name in sorted(names):
-        bare = re.sub(r"(?<![\d.])0+(?=\d)", "", re.sub(r"^(\d+)\.0+$", r"\1", name)).casefold()
-        if (other := first.setdefault(bare, name)) != name:
-            pairs.append((other, name))
-    return pairs
 
 
 def _other_task(columns: set[str]) -> str:

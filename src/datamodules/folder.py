@@ -16,9 +16,9 @@ from auscult.datamodules.labels.class_folders import (
     warn_of_part_columns,
 )
 from auscult.datamodules.labels.name_pattern import compiled, warn_of_endings
-from auscult.datamodules.labels.speakers import labels_of_speakers
+from auscult.datamodules.labels.speakers import check_speakers, labels_of_speakers, speaker_column
 from auscult.datamodules.labels.table import composed, names_of, read_table, shortened
-from auscult.datamodules.labels.table_paths import NO_PARTS, PATH_COLUMNS, names_parts, path_column, way_to
+from auscult.datamodules.labels.table_paths import NO_PARTS, PATH_COLUMNS, part_columns, path_column, plain, way_to
 from auscult.machine.limits import TooMuch, seconds_at_most
 from auscult.mistake import Mistake
 from auscult.plain_data import shown
@@ -27,8 +27,6 @@ log = logging.getLogger(__name__)
 
 PATTERN_SECONDS, PATTERN_SECONDS_EACH = 5.0, 1e-4  # a pattern takes some microseconds for each path
 
-# names of the column `speaker`; the third is Common Voice's
-SPEAKER_COLUMNS = ("speaker", "speaker_id", "client_id", "spk", "spk_id", "speakerid")
 SEXES = {
     **dict.fromkeys(("m", "male", "man", "men", "boy", "male_masculine"), "male"),
     **dict.fromkeys(("f", "female", "woman", "women", "girl", "w", "female_feminine"), "female"),
@@ -67,6 +65,7 @@ class Folder(Corpus):
         self.pattern = pattern
         self.csv = csv
         self.speakers = speakers
+        self.columns: set[str] = set()  # of the table
         self.blank: set[str] = set()  # columns of the table that have an empty cell
         self.repeated: set[str] = set()  # names that several columns of the table share: these are no labels
         self._names_parts = False  # whether the table's rows are parts of recordings
@@ -78,6 +77,8 @@ class Folder(Corpus):
                 return f"keep one of data.csv's columns {label}"
             if label in PATH_COLUMNS:
                 return f"name another column: data.csv's {label} says where recordings lie, and is no label"
+            if alike := sorted(name for name in self.columns - {label} if plain(name) == plain(label)):
+                return f"say task=label task.label={alike[0]}"
             is_blank = label in self.blank
             return f"fill the column {label} of data.csv" if is_blank else f"give data.csv a column {label}"
         return f"give data.pattern a group (?P<{label}>…)" if label.isidentifier() else ""
@@ -122,17 +123,7 @@ class Folder(Corpus):
         """Adds the labels of the speakers: path -> label -> value."""
         people = labels_of_speakers(self._table_path(self.speakers), "data.speakers")
         named = {row["speaker"] for row in rows.values() if row.get("speaker")}
-        unknown = sorted(named - people.keys())
-        if unknown and len(unknown) == len(named):
-            in_table, in_names = (", ".join(map(shortened, sorted(names)[:3])) for names in (people, named))
-            raise Mistake(
-                f"data.speakers={self.speakers} lists none of the recordings' {len(named)} speakers: its speakers are "
-                f"{in_table or 'none'}, those of the recordings {in_names}; make data.pattern or data.csv "
-                "name them alike, or change the table."
-            )
-        if unknown:
-            examples = ", ".join(map(shortened, unknown[:20])) + (", …" if len(unknown) > 20 else "")
-            log.warning("data.speakers=%s does not list %s.", self.speakers, examples)
+        check_speakers(people, named, f"data.speakers={self.speakers}")
         return {path: {**people.get(row.get("speaker", ""), {}), **row} for path, row in rows.items()}
 
     def _from_names(self, files: list[str], pattern: re.Pattern[str]) -> dict[str, dict[str, str]]:
@@ -152,6 +143,7 @@ class Folder(Corpus):
         warn_of_left_out([path for path in files if path not in matches], len(files), "do not match data.pattern")
         rows = {path: {k: v for k, v in match.groupdict().items() if v} for path, match in matches.items()}
         warn_of_endings(rows)
+        warn_of_part_columns(pattern.groupindex, rows.values())
         return rows
 
     def _from_folders(self, files: list[str]) -> dict[str, dict[str, str]]:
@@ -167,7 +159,8 @@ class Folder(Corpus):
         repeated, pathless = [], 0
         path_of = {composed(path): path for path in sorted(files, key=lambda path: path == composed(path))}
         roots = [composed(f"{place(self.root)}/") for place in (os.path.abspath, os.path.realpath)]
-        for row in self._rows(self._table_path(self.csv)):
+        table = self._table_path(self.csv)
+        for row in self._rows(table):
             if not row["path"]:
                 pathless += any(row.values())
                 continue  # spreadsheets write rows of empty cells
@@ -191,6 +184,8 @@ class Folder(Corpus):
             if not rows:
                 raise Mistake(f"data.csv={self.csv} has no rows below its first line.")
             way_out = way_to(self.root, self.option, files, missing)
+            if way_out.startswith(f"say {self.option}=") and table != Path(str(self.csv)).expanduser():
+                way_out += f" data.csv={table}"  # it is no longer found by its path under the root
             raise Mistake(
                 f"none of the {len(rows)} paths in data.csv={self.csv}, such as {shortened(missing[0])}, is a "
                 f"recording under {self.option}={self.root}: {way_out}."
@@ -203,20 +198,28 @@ class Folder(Corpus):
         """Reads the table's rows, column -> cell, without the columns that share a name."""
         columns, rows = read_table(path, f"data.csv={path}")
         named = path_column(columns)
-        self._names_parts = names_parts(columns)
-        if named is None and self._names_parts:
+        parts = part_columns(columns)
+        self._names_parts = bool(parts)
+        if named is None and parts:
             raise Mistake(f"data.csv={path} has columns of beginnings and ends, and no column 'path': {NO_PARTS}.")
         if named is None or len(columns) < 2:
             raise Mistake(f"data.csv={path} needs a column 'path' and a column per label; it has {names_of(columns)}.")
-        speaker = next((name for name in SPEAKER_COLUMNS if name in columns), "speaker")
+        if parts:
+            log.warning(
+                "the columns %s of data.csv are not read, and each recording counts as a whole (%s).",
+                " and ".join(parts),
+                NO_PARTS,
+            )
+        speaker = speaker_column(columns)
+        self.columns = set(columns)
         self.repeated = {name for name in columns if name and columns.count(name) > 1}
         warn_of_part_columns(columns, rows)
-        for name in sorted(self.repeated & {named, speaker}):
+        for name in sorted(self.repeated & {named, speaker or named}):
             raise Mistake(f"data.csv={path} has several columns {name}: keep one of them.")
         if named != "path":
             log.info("the column %s of data.csv=%s is taken for the path.", named, path)
             rows = [{"path": row[named], **{name: cell for name, cell in row.items() if name != named}} for row in rows]
-        if speaker in columns and speaker != "speaker":
+        if speaker not in (None, "speaker"):
             log.info("the column %s of data.csv=%s is taken for the speaker.", speaker, path)
             rows = [{**row, "speaker": row[speaker]} for row in rows]
         return [{name: cell for name, cell in row.items() if name not in self.repeated} for row in rows]

@@ -60,14 +60,77 @@ def test_few_recordings_of_a_tasks_own_classes_lack_speakers(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("parts", "is_said"),
-    [(["train", "test"], True), (["Train", "VAL", "test"], True), (["train"], False), (["train", "noise"], False)],
+    ("column", "parts", "is_said"),
+    [
+        ("use", ["train", "test"], True),
+        ("use", ["Train", "VAL", "test"], True),
+        ("use", ["train"], False),
+        ("use", ["train", "noise"], False),
+        ("fold", ["1", "2", "3"], True),
+        ("fold", ["1"], False),
+    ],
 )
-def test_a_column_of_parts_is_not_kept(tmp_path, caplog, parts, is_said):
-    folder = corpus(tmp_path, "split", parts * 12)
+@pytest.mark.parametrize("by_pattern", [False, True])
+def test_a_column_or_group_of_parts_is_not_kept(tmp_path, caplog, column, parts, is_said, by_pattern):
+    folder = corpus(tmp_path, column, parts * 12)
+    if by_pattern:
+        for part in parts:
+            (tmp_path / part).mkdir()
+            (tmp_path / part / "a.wav").touch()
+        folder = Folder(tmp_path, pattern=f"(?P<{column}>[^/]+)/(?P<label>.)")
     with caplog.at_level(logging.WARNING):
         folder.clips()
-    assert ("the parts of the corpus that the column split names" in caplog.text) is is_said
+    assert (f"the parts of the corpus that the column or group {column} names" in caplog.text) is is_said
+
+
+def test_speakers_that_a_table_spells_in_another_way_are_refused(tmp_path):
+    """A spreadsheet has made 1 of 01."""
+    people = tmp_path / "people.csv"
+    people.write_text("Speaker ID,sex\n" + "".join(f"{number},female\n" for number in range(1, 13)))
+    for number in range(1, 13):
+        (tmp_path / f"{number:02d}_a.wav").touch()
+    with pytest.raises(Mistake, match=r"lists 1, and recordings name 01: spell them alike \(9 speakers in all\)\."):
+        Folder(tmp_path, pattern=r"(?P<speaker>\d+)_", speakers=people).clips()
+    spelled = Folder(tmp_path, pattern=r"0*(?P<speaker>\d+)_", speakers=people).clips()
+    assert {clip.labels["sex"] for clip in spelled} == {"female"}
+
+
+def test_beginnings_and_ends_are_said_not_to_be_read(tmp_path, caplog):
+    for name in "abc":
+        (tmp_path / f"{name}.wav").touch()
+    (tmp_path / "labels.csv").write_text("filename,Start,End,label\na.wav,1,2,x\nb.wav,1,2,y\nc.wav,2,3,x\n")
+    assert len(Folder(tmp_path, csv="labels.csv").clips()) == 3
+    assert "the columns Start and End of data.csv are not read, and each recording counts as a whole" in caplog.text
+
+
+def test_columns_in_capitals_are_known(tmp_path, caplog):
+    folder = corpus(tmp_path, "Word", ["yes", "no"] * 12)
+    table = tmp_path / "labels.csv"
+    table.write_text(table.read_text().replace("path,speaker", "File Name,Speaker"))
+    assert len({clip.speaker for clip in folder.clips()}) == 6
+    with pytest.raises(Mistake, match="say task=label task.label=Word, or another corpus"):
+        divided(folder, "word")
+
+
+@pytest.mark.parametrize(
+    ("written", "says"),
+    [
+        ("audio/{}.mp3", "their endings differ from those of the recordings, such as audio/0.wav."),
+        ("{}", "add their folders and endings, as in audio/0.wav."),
+        ("{}.mp3", "add their folders and endings, as in audio/0.wav."),
+        ("audio/{}", "add their endings, as in audio/0.wav."),
+        ("{}.wav", "say data.root={root}/audio data.csv={root}/labels.csv."),
+    ],
+)
+def test_how_paths_are_mended_is_said(tmp_path, written, says):
+    (tmp_path / "audio").mkdir()
+    for number in range(6):
+        (tmp_path / f"audio/{number}.wav").touch()
+    rows = "".join(f"{written.format(number)},x\n" for number in range(6))
+    (tmp_path / "labels.csv").write_text(f"path,label\n{rows}")
+    with pytest.raises(Mistake) as caught:
+        Folder(tmp_path, csv="labels.csv").clips()
+    assert str(caught.value).endswith(says.format(root=tmp_path))
 
 
 def test_rows_without_a_path_are_said(tmp_path, caplog):

@@ -352,12 +352,15 @@ def test_rates_that_nobody_records_at(tmp_path: Path, rate: int) -> None:
     assert reason_of(path).startswith(("not audio: a sample rate of", "truncated or damaged"))
 
 
-@pytest.mark.parametrize("fork", ["._x.wav", ".AppleDouble/x.wav"])
-def test_nor_is_a_resource_fork_that_is_none(tmp_path: Path, fork: str) -> None:
-    (tmp_path / "x.wav").write_text("no audio, for which libsndfile looks there")
-    (tmp_path / fork).parent.mkdir(exist_ok=True)
-    os.mkfifo(tmp_path / fork)
-    assert reason_of(tmp_path / "x.wav").startswith("unreadable: ")
+@pytest.mark.parametrize("fork", ["._{}", ".AppleDouble/{}"])
+@pytest.mark.parametrize(("name", "reason"), [("x.sd2", "unreadable: "), ("x.wav", "not audio: it is text")])
+def test_nor_is_a_resource_fork_that_is_none(tmp_path: Path, fork: str, name: str, reason: str) -> None:
+    """Only SD2 has a part in its fork, which libsndfile would wait for."""
+    (tmp_path / name).write_text("no audio, for which libsndfile looks there")
+    fork = tmp_path / fork.format(name)
+    fork.parent.mkdir(exist_ok=True)
+    os.mkfifo(fork)
+    assert reason_of(tmp_path / name).startswith(reason)
 
 
 def test_damage_does_not_fill_the_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

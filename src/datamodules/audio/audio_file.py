@@ -149,9 +149,9 @@ def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
         if file.format != "MP3" or (mp3 := Mp3(path)).announces_length:
             yield file
             return
-    with closing(Endless(path, hidden=mp3.header)) as content:
+    with closing(Endless(path, hidden=mp3.header)) as endless:
         with quiet():
-            opened = _EndlessDecoder(content)
+            opened = _EndlessDecoder(endless)
         with opened as file:
             yield file
 

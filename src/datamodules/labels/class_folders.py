@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+from collections.abc import Collection, Iterable
 from itertools import takewhile
 from pathlib import Path
 
@@ -15,6 +16,7 @@ log = logging.getLogger(__name__)
 TRAINED = ("train", "training")
 TESTED = ("test", "testing", "eval", "evaluation", "valid", "validation", "val", "dev")
 PARTS = {*TRAINED, *TESTED}
+PART_COLUMNS = ("fold", "split", "subset", "partition")  # names of columns that name parts of a corpus
 # names of speakers' folders in RAVDESS, BIDS, VCTK, VoxCeleb and private corpora
 SPEAKERS = re.compile(
     r"(?:actor|speaker|spk|spkr|subject|subj|sub|participant|person|talker|singer|volunteer|patient)[ _-]?\d+"
@@ -135,14 +137,15 @@ def _warn_of_parts(parts: set[str], root: Path) -> None:
     )  # fmt: skip
 
 
-def warn_of_part_columns(columns: list[str], rows: list[dict[str, str]]) -> None:
-    """Says that folds do not keep the parts of a corpus that a column of its table names."""
+def warn_of_part_columns(columns: Iterable[str], rows: Collection[dict[str, str]]) -> None:
+    """Warns that folds do not keep the parts of a corpus that a table's column or a pattern's group names."""
     for column in columns:
-        parts = {row[column].lower() for row in rows if row[column]}
-        if len(parts) > 1 and parts <= PARTS:
+        parts = {row[column].lower() for row in rows if row.get(column)}
+        if len(parts) > 1 and (parts <= PARTS or column.lower() in PART_COLUMNS):
+            some = ", ".join([*map(shortened, sorted(parts)[:5]), *["…"] * (len(parts) > 5)])
             log.warning(
-                "the parts of the corpus that the column %s names (%s) are not kept: folds are made anew over all of"
-                " them; to keep them, train on a table of one part, and test by explain.py input=… data.csv=… on that"
-                " of another", shortened(column), ", ".join(sorted(parts)),
+                "the parts of the corpus that the column or group %s names (%s) are not kept: folds are made anew over"
+                " all of them; to keep them, train on the recordings of one part, and test by explain.py input=… on those"
+                " of another", shortened(column), some,
             )  # fmt: skip
             return

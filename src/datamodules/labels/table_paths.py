@@ -1,13 +1,14 @@
 """Tells which column of a table names recordings, and which folder its paths are relative to."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from auscult.datamodules.labels.table import shortened
 
-# names of the column `path`, in capitals or not, in tables of Hugging Face, NeMo, UrbanSound8K and others
+# names of the column `path` in tables of Hugging Face, NeMo, UrbanSound8K and others, see `plain`
 PATH_COLUMNS = ("path", "filename", "file_name", "file", "filepath", "file_path", "audio_filepath", "audio", "wav")
 # columns in tables of parts of recordings, as Raven, Audacity and annotators of events write them
 BEGINS = {
@@ -29,13 +30,24 @@ def path_column(columns: Sequence[str]) -> str | None:
     """The column that names recordings: `path`, or the first other one of `PATH_COLUMNS`; None if there is none."""
     if "path" in columns:
         return "path"
-    return next((column for name in PATH_COLUMNS for column in columns if column.lower() == name), None)
+    return next((column for name in PATH_COLUMNS for column in columns if plain(column) == name), None)
 
 
-def names_parts(columns: Sequence[str]) -> bool:
-    """Whether a table's rows are parts of recordings. `columns` is its first line; Audacity writes no names there."""
-    names = {column.lower() for column in columns}
-    return bool(names & BEGINS and names & ENDS) or (len(columns) == 3 and all(map(_is_number, columns[:2])))
+def plain(column: str) -> str:
+    """The name of a column in small letters, without blanks and hyphens: `file_name` for `File Name`."""
+    return re.sub(r"[ _-]+", "_", column.casefold())
+
+
+def part_columns(columns: Sequence[str]) -> list[str]:
+    """The columns of a table that say where parts of recordings begin and end; empty if its rows are no parts.
+
+    Args:
+        columns: the table's first line; Audacity writes no names there.
+    """
+    begins, ends = ([column for column in columns if column.lower() in names] for names in (BEGINS, ENDS))
+    if begins and ends:
+        return [*begins, *ends]
+    return list(columns[:2]) if len(columns) == 3 and all(map(_is_number, columns[:2])) else []
 
 
 def _is_number(cell: str) -> bool:
@@ -60,6 +72,8 @@ def way_to(root: Path, option: str, files: Sequence[str], paths: Sequence[str]) 
         if count == len(below):
             return f"say {option}={root / folder}"
         return f"make them relative to this folder, as in {shortened(below[0][1])}"
+    if endings := _other_endings(stems, paths):
+        return endings
     existing = set(files)
     above = [(path[: -len(end) - 1], end) for path in paths for end in _ends_of(path) if end in existing]
     if above:
@@ -69,6 +83,15 @@ def way_to(root: Path, option: str, files: Sequence[str], paths: Sequence[str]) 
             return f"say {option}={outer}"
         return f"make them relative to this folder, as in {shortened(above[0][1])}"
     return "make them relative to this folder"
+
+
+def _other_endings(stems: dict[str, str], paths: Sequence[str]) -> str:
+    """The way out if the paths are recordings with another ending, or without their ending and folder; else empty."""
+    if file := stems.get(os.path.splitext(paths[0])[0]):
+        return f"their endings differ from those of the recordings, such as {shortened(file)}"
+    name = os.path.basename(paths[0])
+    alike = [file for stem, file in stems.items() if os.path.basename(stem) in (name, os.path.splitext(name)[0])]
+    return f"add their folders and endings, as in {shortened(alike[0])}" if len(alike) == 1 else ""
 
 
 def _ends_of(path: str) -> Iterator[str]:
