@@ -108,7 +108,7 @@ def test_columns_in_capitals_are_known(tmp_path, caplog):
     table = tmp_path / "labels.csv"
     table.write_text(table.read_text().replace("path,speaker", "File Name,Speaker"))
     assert len({clip.speaker for clip in folder.clips()}) == 6
-    with pytest.raises(Mistake, match="say task=label task.label=Word, or another corpus"):
+    with pytest.raises(Mistake, match=r"say task=label task\.label=Word, or another corpus"):
         divided(folder, "word")
 
 

@@ -145,7 +145,7 @@ def warn_of_part_columns(columns: Iterable[str], rows: Collection[dict[str, str]
             some = ", ".join([*map(shortened, sorted(parts)[:5]), *["…"] * (len(parts) > 5)])
             log.warning(
                 "the parts of the corpus that the column or group %s names (%s) are not kept: folds are made anew over"
-                " all of them; to keep them, train on the recordings of one part, and test by explain.py input=… on those"
-                " of another", shortened(column), some,
+                " all of them; to keep them, train on the recordings of one part, and test by explain.py input=… on"
+                " those of another", shortened(column), some,
             )  # fmt: skip
             return
