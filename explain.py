@@ -20,7 +20,7 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from auscult.explain.options import check_explanation, look_at_checkpoints
+from auscult.explain.options import check_explanation, check_masked, look_at_checkpoints
 from auscult.machine.processes import folder_of_first_process
 from auscult.printing import printing
 from auscult.program import command_line, config
@@ -35,6 +35,7 @@ def main(cfg: DictConfig) -> float | None:
 def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str]) -> float | None:
     """Explains; returns the area under the perturbation curve by relevance, the smaller the better."""
     checked = check_explanation(cfg)
+    check_masked(checked)
     look_at_checkpoints(checked)
     from auscult.explain import explanation  # only now: it takes seconds to import, and wrong options should not wait
 

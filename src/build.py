@@ -1,7 +1,7 @@
 from typing import Any
 
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
+from hydra.utils import get_object, instantiate
 
 from auscult.former_names import current_name
 from auscult.mistake import Mistake
@@ -31,6 +31,8 @@ def build(node: dict[str, Any], option: str, *arguments: Any, **more: Any) -> An
         if isinstance(cause, Mistake):
             raise cause from error
         if isinstance(cause, TypeError) and "argument" in str(cause):
+            if not isinstance(get_object(current_name(str(node["_target_"]))), type):
+                raise Mistake(f"{option}._target_={node['_target_']} is no class; name one, to be built.") from error
             raise Mistake(f"{option}: {cause}.") from error
         raise
 

@@ -8,6 +8,7 @@ that could not be opened later is refused before it is trained.
 
 import re
 import sys
+import traceback
 from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 from importlib import import_module
@@ -68,7 +69,35 @@ def build_part(
     except TypeError as error:
         if "argument" in str(error):
             raise Mistake(f"{option}: {shown(error, 300)}.") from error
+        raise_of_own(error, option, named, {**options, **more}, allow)
         raise
+    except Mistake:
+        raise
+    except Exception as error:
+        raise_of_own(error, option, named, {**options, **more}, allow)
+        raise
+
+
+def raise_of_own(error: Exception, option: str, named: type, options: dict[str, Any], allow: Sequence[str]) -> None:
+    """Raises a Mistake that says where a class fails, if it is the user's own."""
+    if is_allowed(named.__module__, allow):
+        given = ", ".join(f"{name}={shown(value, 60)}" for name, value in options.items())
+        raise Mistake(
+            f"{option}: {named.__name__}({given}) fails in {shown(place_of(error))} ({type(error).__name__}:"
+            f" {shown(' '.join(str(error).split()), 160)}); mend it there."
+        ) from error
+
+
+def place_of(error: BaseException) -> str:
+    """The file and line of the user's own code in which an error came up, for a message."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "site-packages" not in frame.filename and not is_ours(frame.filename)]
+    return f"{own[-1].filename}:{own[-1].lineno}" if own else "it"
+
+
+def is_ours(path: str) -> bool:
+    """Whether a source file is one of this program's."""
+    return Path(path).resolve().is_relative_to(HOUSE.resolve())
 
 
 def check_options(option: str, named: type, options: Collection[str], more: Collection[str] = ()) -> None:

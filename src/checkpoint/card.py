@@ -10,6 +10,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
+from auscult.checkpoint.look import check_places_of
 from auscult.datamodules.cache import has_prepared
 from auscult.datamodules.confound import Confound
 from auscult.datamodules.division import corpus_options
@@ -102,9 +103,7 @@ def trained_config(card: dict[str, Any], data: dict[str, Any], path: str, reads_
     config: dict[str, Any] = card["config"]
     own = config["data"]
     given = {name: data[name] for name in PLACES if data.get(name)} if reads_corpus else {}
-    for name in given:
-        if name not in own:
-            raise Mistake(f"data.{name} is of no use to this checkpoint's corpus, {own['name']}; leave it out.")
+    check_places_of(own, given)
     if "csv" in given and own.get("pattern"):
         raise Mistake(
             "data.csv is of no use to this checkpoint, whose labels come from its data.pattern; leave it out, or add"

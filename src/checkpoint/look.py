@@ -2,7 +2,7 @@
 
 import pickle
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -10,8 +10,11 @@ from typing import Any
 from zipfile import ZipFile
 
 from auscult.checkpoint.file import Foreign, look_through
+from auscult.former_names import current_name
 from auscult.mistake import Mistake
+from auscult.parts import KINDS, check_home
 from auscult.plain_data import shown
+from auscult.program.conf import selected
 
 KEY = "auscult"  # where the card is in a checkpoint
 
@@ -94,3 +97,21 @@ class Unread:
 
     def __setstate__(self, state: Any) -> None:
         pass
+
+
+def check_places_of(corpus: dict[str, Any], places: Iterable[str]) -> None:
+    """Raises a Mistake if the corpus of a checkpoint, as its card has it, has no place of one of these names."""
+    for name in places:
+        if name not in corpus:
+            raise Mistake(
+                f"data.{name} is of no use to this checkpoint's corpus, {shown(corpus.get('name'))}; leave it out, or"
+                " say input=… for recordings of your own."
+            )
+
+
+def check_homes(config: dict[str, Any], allow: Sequence[str]) -> None:
+    """Raises a Mistake if a card's configuration names a class of a package that `allow` does not name."""
+    for option in KINDS:
+        target = selected(config, f"{option}._target_")
+        if isinstance(target, str):
+            check_home(option, current_name(target), allow)

@@ -162,10 +162,12 @@ class Division:
         if self.task["classes"] is None:
             return sorted(path_of)
         classes = [str(name) for name in self.task["classes"]]
-        for name in sorted(path_of.keys() - set(classes)):
+        if others := sorted(path_of.keys() - set(classes)):
+            way = self.corpus.where_classes_are_left_out(self.label, others)
             raise Mistake(
-                f"task={self.task['name']} has the classes {', '.join(classes)}, but {path_of[name]} is labelled"
-                f" '{name}'; mend the label (data.pattern or the table of labels) or name it in task.classes."
+                f"task={self.task['name']} has the classes {', '.join(classes)}, but {path_of[others[0]]} is labelled"
+                f" '{others[0]}': mend the label (data.pattern or the table of labels), name it in task.classes"
+                f"{f', or {way}' if way else '; this corpus is learnt with all its classes'}."
             )
         return classes
 

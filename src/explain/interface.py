@@ -9,6 +9,7 @@ explanation.plot()
 explanation.listen()
 """
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,10 +29,12 @@ from auscult.explain.show.audible import SMOOTHING_SECONDS
 from auscult.explain.show.explanation import Explanation
 from auscult.explain.waveform import waveform_of
 from auscult.mistake import Mistake
-from auscult.modules.model import Model
+from auscult.modules.model import Model, look_like_probabilities
 from auscult.plain_data import shown
 from auscult.program.conf import choice, nearest
 from auscult.program.paths import checkpoint_at
+
+log = logging.getLogger(__name__)
 
 
 class TrainedModel(Model):
@@ -188,6 +191,8 @@ def check_takes(model: Model, samples: int) -> None:
     try:
         with torch.no_grad():
             logits = model.logits(model.silence(samples))
+    except Mistake:
+        raise
     except Exception as error:  # a user's network may raise anything
         why = shown(" ".join(str(error).split()), 200)
         seconds = samples / model.sample_rate
@@ -195,11 +200,27 @@ def check_takes(model: Model, samples: int) -> None:
             f"the model cannot be given {samples} samples ({seconds:g} s at {model.sample_rate} Hz):"
             f" {type(error).__name__}: {why}; give a waveform as long as those that it was trained on."
         ) from error
-    if logits.shape != (1, len(model.classes)):
+    check_logits(logits, len(model.classes))
+
+
+def check_logits(logits: Tensor, classes: int) -> None:
+    """Checks what a network gives for one clip; warns if it looks like probabilities.
+
+    Raises:
+        Mistake: it is not one logit for each class, (1, classes), or there is one class only.
+    """
+    given = f"the network gives {tuple(logits.shape)} for one clip"
+    if classes < 2 or logits.shape == (1, 1):
         raise Mistake(
-            f"the network gives {tuple(logits.shape)} for one clip, which is not a logit for each of its"
-            f" {len(model.classes)} classes, (1, {len(model.classes)}); name as many classes as it tells apart."
+            f"{given}, and has {classes} classes; two or more are needed, with a logit each: let a network with one"
+            " output z for a yes give torch.cat([torch.zeros_like(z), z], 1) for no and yes."
         )
+    if logits.ndim != 2 or len(logits) != 1:
+        raise Mistake(f"{given}; of waveforms (B, 1, T) it has to make logits (B, {classes}), here (1, {classes}).")
+    if logits.shape[1] != classes:
+        raise Mistake(f"{given}, and has {classes} classes; name as many classes as it tells apart.")
+    if look_like_probabilities(logits):
+        log.warning("what the network gives is positive and sums to 1, as probabilities do: leave its softmax out.")
 
 
 @contextmanager

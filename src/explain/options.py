@@ -7,7 +7,7 @@ from typing import Any
 from hydra import compose
 from omegaconf import DictConfig, OmegaConf
 
-from auscult.checkpoint.look import card_of
+from auscult.checkpoint.look import card_of, check_homes, check_places_of
 from auscult.explain.attribution.options import BOUNDS, FREQUENCIES_ONLY, check_option
 from auscult.explain.intervention.bounds import check_band, checked_factors, for_classes
 from auscult.explain.measures.fractions import check_definition, checked_fractions
@@ -15,12 +15,13 @@ from auscult.explain.relevance.target import check_labelled, check_target
 from auscult.machine.hardware import check_devices
 from auscult.mistake import Mistake
 from auscult.parts import packages
-from auscult.program.conf import choices_of
+from auscult.program.conf import choices_of, selected
 from auscult.program.config import plain
 from auscult.program.numbers import check_number
-from auscult.program.paths import absolute, checkpoint_at, make_absolute, other_checkpoint
+from auscult.program.paths import PLACES, absolute, checkpoint_at, make_absolute, other_checkpoint
 from auscult.program.trainer_options import check_trainer
 
+NO_FREQUENCIES = ("input", "time")  # domains whose features are none
 # option, type, lowest, highest, whether null is allowed
 NUMBERS: list[tuple[str, type, float, float, bool]] = [
     ("clips", int, 0, 10**6, False),
@@ -61,9 +62,15 @@ def look_at_checkpoints(config: dict[str, Any]) -> None:
     for option in ("checkpoint", "checkpoint_2", "control"):
         if config.get(option) in (None, ""):
             continue
-        classes = card_of(config[option], option)["classes"]
-        if option == "checkpoint" and is_names(classes):
-            check_classes(config, classes)
+        card = card_of(config[option], option)
+        trained = card.get("config")
+        if isinstance(trained, dict):
+            check_homes(trained, config["allow"])
+        reads_corpus = option == "checkpoint" and not config.get("input") and config.get("page") != "live"
+        if reads_corpus and isinstance(corpus := selected(trained, "data"), dict):
+            check_places_of(corpus, [name for name in PLACES if selected(config, f"data.{name}")])
+        if option == "checkpoint" and is_names(card["classes"]):
+            check_classes(config, card["classes"])
 
 
 def check_classes(config: dict[str, Any], classes: list[str]) -> None:
@@ -165,14 +172,17 @@ def check_parts(config: dict[str, Any]) -> None:
     if str(attribution.get("_target_")).startswith("auscult."):
         for option in sorted(BOUNDS.keys() & attribution.keys()):
             check_option(option, attribution[option], several=True)
-    domain = config.get("domain") or {}
-    if attribution.get("name") == "freqrise" and domain.get("name") in ("input", "time"):
-        raise Mistake(FREQUENCIES_ONLY)
     if str(intervention.get("_target_")).startswith("auscult."):
         if "factors" in intervention:
             checked_factors(intervention["factors"])
         if "low_hz" in intervention:
             check_band(intervention["low_hz"], intervention.get("high_hz"), intervention.get("edge_hz", 50))
+
+
+def check_masked(config: dict[str, Any]) -> None:
+    """Raises a Mistake if FreqRISE would mask what are no frequencies."""
+    if config["attribution"].get("name") == "freqrise" and config["domain"].get("name") in NO_FREQUENCIES:
+        raise Mistake(FREQUENCIES_ONLY)
 
 
 def check_perturbation(config: dict[str, Any]) -> None:
@@ -192,7 +202,12 @@ def check_benchmark(cfg: DictConfig) -> dict[str, Any]:
     """
     config = check_question(cfg)
     checked_fractions(config["perturbation"]["fractions"])
-    listed(config, "attributions", "attribution"), listed(config, "domains", "domain")
+    attributions, domains = listed(config, "attributions", "attribution"), listed(config, "domains", "domain")
+    if "freqrise" in attributions and set(domains) <= set(NO_FREQUENCIES):
+        raise Mistake(
+            "attributions has freqrise, which masks frequencies: say domains=[frequency,time_frequency], or leave it"
+            " out."
+        )
     config["checkpoint"] = checkpoint_at("checkpoint", config["checkpoint"])
     if config["control"] not in (None, ""):
         config["control"] = other_checkpoint("control", config["control"], config["checkpoint"])

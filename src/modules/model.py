@@ -1,6 +1,6 @@
 """The model that is explained: a front end, a network, and the names of its classes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, SupportsIndex
 
 import torch
@@ -33,13 +33,19 @@ class Model(nn.Module):
         sample_rate: of the waveforms, in hertz.
 
     Raises:
-        Mistake: the classes are no names, or the rate is no rate of recordings.
+        Mistake: the network or the front end is no module, the classes are no names, or the rate is no rate of
+            recordings.
     """
 
     def __init__(
         self, network: nn.Module, *, front_end: nn.Module | None = None, classes: Sequence[str], sample_rate: int
     ) -> None:
         super().__init__()
+        if isinstance(network, Mapping):
+            raise Mistake("network holds weights only; build the network, and give them to its load_state_dict.")
+        for name, module in (("network", network), ("front_end", front_end)):
+            if not isinstance(module, nn.Module | None) or (module is None and name == "network"):
+                raise Mistake(f"{name}={shown(module)} is no module; give a torch.nn.Module.")
         if isinstance(classes, str) or not isinstance(classes, Iterable):
             raise Mistake(
                 f"classes={shown(classes)} are no names; name them in the order of the logits: ['cat', 'dog']."
@@ -65,8 +71,17 @@ class Model(nn.Module):
         return self.logits(self.front_end(waveform))
 
     def logits(self, input: Tensor) -> Tensor:
-        """Logits (B, C) float32 of inputs (B, ...)."""
-        return self.network(input).float()
+        """Logits (B, C) float32 of inputs (B, ...).
+
+        Raises:
+            Mistake: the network gives something else than a tensor.
+        """
+        logits = self.network(input)
+        if not isinstance(logits, Tensor):
+            raise Mistake(
+                f"the network gives a {type(logits).__name__}; let it give its logits alone, a tensor (B, classes)."
+            )
+        return logits.float()
 
     def silence(self, samples: int) -> Tensor:
         """The network's input (1, ...) for so many samples of digital silence; computed once."""
@@ -75,3 +90,8 @@ class Model(nn.Module):
             with torch.inference_mode(False), torch.no_grad():
                 self.silences[key] = self.front_end(torch.zeros(1, 1, samples, device=self.device))
         return self.silences[key]
+
+
+def look_like_probabilities(logits: Tensor) -> bool:
+    """Whether all logits (B, C) are positive and sum to 1, as behind a softmax."""
+    return bool((logits >= 0).all()) and bool(((logits.sum(1) - 1).abs() < 1e-5).all())

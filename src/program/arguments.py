@@ -67,6 +67,11 @@ def arranged(words: Sequence[str], program: str) -> list[str]:
             if word.startswith(DASHES):
                 raise Mistake(f"{word} begins with a dash that is no hyphen; say -{word.lstrip(''.join(DASHES))}.")
             before = words[len(words) - len(rest) - 2] if len(rest) + 1 < len(words) else ""
+            if before.partition("=")[0] in PATHS and os.path.exists(before.partition("=")[2]):
+                raise Mistake(
+                    f"{before} {word} names two; say -m {before},{word} to run with each, or name a folder that holds"
+                    " both."
+                )
             if before.partition("=")[0] in PATHS:
                 raise Mistake(f"{before} {word} has a space in it; put quotes around it: '{before} {word}'.")
             if re.fullmatch(r"[\w.]+=[\d.,]+", before) and re.fullmatch(r"[\d.]+", word):

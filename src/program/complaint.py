@@ -1,5 +1,6 @@
 """Turns complaints of Hydra and OmegaConf into one sentence that names the option and the way out."""
 
+import os
 import re
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -28,6 +29,7 @@ from auscult.program.trainer_options import refusal
 
 EXTRA = ("joblib", "submitit_local", "submitit_slurm")  # Hydra's launchers that the presets of hydra/launcher use
 # options that a checkpoint brings along
+MOST_LISTED = 12  # options of a group, in a message
 BROUGHT = ("fold", "task", "model", "optimizer", "augmentation", "label_smoothing", "data", "trainer")
 HELP = "--help lists them"
 
@@ -53,6 +55,8 @@ def sentence(error: Exception, overrides: Iterable[str] = (), program: str = "tr
 
 def no_such_choice(match: re.Match[str], overrides: list[str], program: str) -> str | None:
     """Explains "Could not find 'group/name'". A group may be within another, and a name may have a slash."""
+    if match[1].startswith("data/") and os.path.isdir(place := match[1].removeprefix("data/")):
+        return f"data={place} is no corpus; say data=folder data.root={place}."
     for slash in reversed([place.start() for place in re.finditer("/", match[1])]):
         group, name = match[1][:slash].rstrip("/"), match[1][slash + 1 :]
         if group == "experiment" and (CONF / name.partition("/")[0]).is_dir():
@@ -147,8 +151,12 @@ def no_such_option(option: str, overrides: list[str], program: str) -> str:
     beside = [other.rpartition(".")[2] for other in names if other.rpartition(".")[0] == option.rpartition(".")[0]]
     if option.rpartition(".")[0].endswith(".factors") and beside:
         return f"{option} is not an option: there are factors of {' and '.join(beside)}; say +{option}=… to add one."
-    close = closest(option, names)
-    return f"{option} is not an option{f' (did you mean {close}?)' if close else ''}; {HELP}."
+    if close := closest(option, names):
+        return f"{option} is not an option (did you mean {close}?); {HELP}."
+    beside = [other for other in beside if other != "name" and not other.startswith("_")]
+    if "." in option and 0 < len(beside) <= MOST_LISTED:
+        return f"{option} is not an option; {option.rpartition('.')[0]} has {', '.join(beside)}."
+    return f"{option} is not an option; {HELP}."
 
 
 def page_of(option: str, program: str) -> str:

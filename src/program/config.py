@@ -227,6 +227,8 @@ def in_yaml_of(option: str) -> str:
     chosen = HydraConfig.get().runtime.choices.get(group) if HydraConfig.initialized() else None
     if not chosen or not choices_of(group):
         return ""
+    if any(re.match(rf"~?{re.escape(option)}(=|$)", word) for word in HydraConfig.get().overrides.task):
+        return f": your command takes it away; leave {option} as {group}={chosen} has it, or write a YAML of your own"
     others = [name for name in choices_of(group) if name != chosen]
     return f": the YAML of {group}={chosen} lacks it; copy it from conf/{group}/{others[0]}.yaml"
 

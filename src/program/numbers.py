@@ -6,6 +6,8 @@ from auscult.mistake import Mistake
 from auscult.plain_data import typed
 from auscult.program.complaint import HELP
 
+SECONDS = {"smoothing": 0.005, "seconds": 1}  # options in seconds, and a usual value
+
 
 def check_number(config: dict[str, Any], option: str, kind: type, low: float, high: float, nullable: bool) -> None:
     """Raises a Mistake unless the option is absent, or a number of its kind within its range."""
@@ -21,7 +23,8 @@ def check_number(config: dict[str, Any], option: str, kind: type, low: float, hi
     if not is_number(value) or (kind is int and not isinstance(value, int)) or not low <= value <= high:
         number = "a whole number" if kind is int else "a number"
         bounds = f"from {low:g} to {high:g}" if high < 1e5 else f"of {low:g} or more"
-        raise Mistake(f"{option}={typed(value)} is not {number} {bounds}{' or null' if nullable else ''}.")
+        unit = f" (seconds, such as {SECONDS[last]:g})" if (last := option.rpartition(".")[2]) in SECONDS else ""
+        raise Mistake(f"{option}={typed(value)} is not {number} {bounds}{unit}{' or null' if nullable else ''}.")
 
 
 def is_number(value: Any) -> bool:

@@ -116,6 +116,8 @@ def refuse_value_of_group(word: str, groups: Iterable[str], program: str) -> Non
         return
     if option == "trainer" and value in ACCELERATORS:
         raise Mistake(f"{word} is no value; say trainer.accelerator={value}.")
+    if option == "perturbation" and value == "null":
+        raise Mistake("perturbation=null is no value; say perturbation.fractions=null, which removes nothing.")
     if "." not in option and (hint := meant(option, value, program)):
         raise Mistake(f"{word} is no value; {hint}.")
     raise Mistake(f"{option} is a group of options; say {option}.NAME=…, such as {option}.{next(iter(holds))}=….")

@@ -25,11 +25,11 @@ def absolute(option: str, value: Any) -> str:
         Mistake: the value is no path.
     """
     if isinstance(value, bool | list | dict) or "\0" in str(value):
-        several = (
-            "; name one, or several after -m, with commas and without brackets"
-            if isinstance(value, list) and option == "checkpoint"
-            else ""
-        )
+        several = ""
+        if isinstance(value, list) and option in ("checkpoint", "input"):
+            several = "; name one, or several after -m, with commas and without brackets"
+        if isinstance(value, list) and option in ("data.csv", "data.speakers"):
+            several = "; name one table, which holds the rows of all"
         raise Mistake(f"{option}={shown(value)} is no path{several}.")
     try:
         return str(Path(str(value)).expanduser().absolute())

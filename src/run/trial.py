@@ -1,10 +1,8 @@
 """Tries a network on one clip, and its optimizer, before hours of training."""
 
 import logging
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -12,8 +10,8 @@ from torch import Tensor
 from auscult.datamodules.recording import ClipSettings
 from auscult.mistake import Mistake
 from auscult.modules.classifier import Classifier
-from auscult.modules.model import Model
-from auscult.parts import HOUSE
+from auscult.modules.model import Model, look_like_probabilities
+from auscult.parts import place_of
 from auscult.plain_data import shown
 
 log = logging.getLogger(__name__)
@@ -53,23 +51,11 @@ def try_network(classifier: Classifier, settings: ClipSettings, own: bool) -> No
             f"model.network: {network} gives {shape} for one clip; logits of the shape (1, {len(classifier.classes)}),"
             " one for each class, are wanted."
         )
-    if bool((logits >= 0).all()) and abs(float(logits.sum()) - 1) < 1e-5:
+    if look_like_probabilities(logits):
         log.warning(
             "model.network: what %s gives is positive and sums to 1, as probabilities do; logits are wanted: leave"
             " its softmax out", network,
         )  # fmt: skip
-
-
-def place_of(error: BaseException) -> str:
-    """The file and line of the user's own code in which an error came up, for a message."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if "site-packages" not in frame.filename and not is_ours(frame.filename)]
-    return f"{own[-1].filename}:{own[-1].lineno}" if own else "it"
-
-
-def is_ours(path: str) -> bool:
-    """Whether a source file is one of this program's."""
-    return Path(path).resolve().is_relative_to(HOUSE.resolve())
 
 
 def try_optimizer(classifier: Classifier, own: bool) -> None:

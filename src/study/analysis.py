@@ -11,7 +11,8 @@ import pandas as pd
 
 from auscult.mistake import Mistake
 from auscult.study.crossed import estimate
-from auscult.study.materials import MANIFEST, manifest_of
+from auscult.study.materials import manifest_of
+from auscult.study.options import ANSWERS, check_study
 from auscult.study.plan import CLIPS, MEASURES, Comparison
 from auscult.study.store import Store
 
@@ -49,11 +50,10 @@ def read(folder: Path) -> Answers:
     Raises:
         Mistake: the folder holds no study, or nobody has answered.
     """
-    if not (folder / MANIFEST).exists() or not (folder / "answers.sqlite").exists():
-        raise Mistake(f"results={folder} holds no study; name the folder of one, such as studies/pilot.")
+    check_study(folder)
     manifest = manifest_of(folder)
     clips = pd.DataFrame(manifest["chosen"])
-    store = Store(folder / "answers.sqlite")
+    store = Store(folder / ANSWERS)
     if "conditions" in manifest["asked"]:
         store.require_conditions(map(str, manifest["asked"]["conditions"]))
     table = store.answers()

@@ -19,12 +19,12 @@ from auscult.checkpoint.checkpoint import KEY, open_checkpoint
 from auscult.files import check_links
 from auscult.mistake import Mistake
 from auscult.plain_data import plain_data, shown, text_of
+from auscult.study.options import MANIFEST
 from auscult.study.plan import Comparison, Condition, StudyClip
 from auscult.study.stimuli import Stimuli, listened, made
 
 log = logging.getLogger(__name__)
 
-MANIFEST = "study.json"
 LARGEST_MANIFEST = 20_000_000  # bytes; that of a thousand clips has 300 000
 
 

@@ -11,6 +11,7 @@ from auscult.program.config import plain
 from auscult.program.numbers import check_number, is_number
 from auscult.program.paths import absolute
 
+MANIFEST, ANSWERS = "study.json", "answers.sqlite"  # the files of a study
 LARGEST_EFFECT = 5  # in standard deviations: hardly anybody would differ from it
 PLANNING = ("effect", "power", "alpha", "comparisons", "clips", "clip_effect")
 
@@ -41,7 +42,14 @@ def check(cfg: DictConfig) -> dict[str, Any]:
                 f"results={config['results']} is not a folder; name the folder of a study that serve.py page=study has"
                 " made, such as studies/pilot."
             )
+        check_study(Path(config["results"]))
     return config
+
+
+def check_study(folder: Path) -> None:
+    """Raises a Mistake if a folder holds no study."""
+    if not (folder / MANIFEST).exists() or not (folder / ANSWERS).exists():
+        raise Mistake(f"results={folder} holds no study; name the folder of one, such as studies/pilot.")
 
 
 def check_effect(effect: Any) -> None:

@@ -238,8 +238,8 @@ def test_a_mistake_is_said_in_a_sentence(options, sentence):
 
 
 def test_a_network_of_other_classes_is_refused():
-    model = auscult.Model(linear().network, classes=["only"], sample_rate=RATE)
-    with pytest.raises(Mistake, match=r"gives \(1, 2\) for one clip, which is not a logit for each of its 1 classes"):
+    model = auscult.Model(linear().network, classes=["a", "b", "c"], sample_rate=RATE)
+    with pytest.raises(Mistake, match=r"gives \(1, 2\) for one clip, and has 3 classes; name as many"):
         auscult.explain(model, tone())
 
 
@@ -269,3 +269,73 @@ def test_the_rate_may_stand_behind_the_recording():
     torch.testing.assert_close(
         auscult.explain(linear(), tone(), RATE).relevance, auscult.explain(linear(), tone(), sample_rate=RATE).relevance
     )
+
+
+class Gives(nn.Module):
+    """A network that gives what a function makes of two logits (B, 2)."""
+
+    def __init__(self, make) -> None:
+        super().__init__()
+        self.dense, self.make = nn.Linear(SAMPLES, 2), make
+
+    def forward(self, waveform: torch.Tensor):
+        return self.make(self.dense(waveform.flatten(1)))
+
+
+def explained(network, attribution="integrated_gradients", classes=("low", "high"), **options) -> auscult.Explanation:
+    model = auscult.Model(network, classes=classes, sample_rate=RATE, **options)
+    return auscult.explain(model, tone(), attribution=attribution)
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda logits: {"logits": logits}, r"gives a dict; let it give its logits alone, a tensor \(B, classes\)\."),
+        (lambda logits: logits.detach().numpy(), "gives a ndarray; let it give its logits alone"),
+        (lambda logits: logits[:, None], r"gives \(1, 1, 2\) for one clip; of waveforms \(B, 1, T\) it has to"),
+        (lambda logits: logits[:, :1], r"\(1, 1\) for one clip, and has 2 classes; two or more are needed"),
+        (lambda logits: logits.detach(), r"have no gradient, as if its forward ran under torch\.no_grad\(\)"),
+    ],
+)  # fmt: skip
+def test_networks_that_do_not_give_logits(make, says):
+    with pytest.raises(auscult.Mistake, match=says):
+        explained(Gives(make))
+
+
+def test_one_class_is_too_few():
+    with pytest.raises(auscult.Mistake, match="and has 1 classes; two or more are needed"):
+        explained(Gives(lambda logits: logits[:, :1]), classes=["yes"])
+
+
+def test_one_output_is_made_two_as_the_sentence_says():
+    z = Gives(lambda logits: logits[:, :1])
+    two = Gives(lambda logits: torch.cat([torch.zeros_like(logits[:, :1]), logits[:, :1]], 1))
+    two.load_state_dict(z.state_dict())
+    chance = z(tone().view(1, 1, -1)).sigmoid().item()
+    assert explained(two).probabilities[1] == pytest.approx(chance, rel=1e-5)
+
+
+@pytest.mark.parametrize("network", [{"weight": torch.zeros(2)}, lambda waveform: waveform, "audionet", None])
+def test_what_is_no_network_is_refused_at_once(network):
+    with pytest.raises(auscult.Mistake, match=r"network holds weights only|network=.* is no module"):
+        auscult.Model(network, classes=["low", "high"], sample_rate=RATE)
+
+
+def test_a_front_end_is_a_module():
+    with pytest.raises(auscult.Mistake, match="front_end=log_mel is no module"):
+        explained(Gives(nn.Identity()), front_end="log_mel")
+
+
+def test_probabilities_are_warned_of(caplog):
+    explained(Gives(lambda logits: logits.softmax(1)))
+    assert "as probabilities do: leave its softmax out" in caplog.text
+    caplog.clear()
+    explained(Gives(nn.Identity()))
+    assert not caplog.text
+
+
+def test_torchscript_is_explained_by_gradients_only():
+    network = torch.jit.script(nn.Sequential(nn.Flatten(), nn.Linear(SAMPLES, 2)))
+    with pytest.raises(auscult.Mistake, match="LRP cannot look into TorchScript: build the network from its Python"):
+        explained(network, "lrp_epsilon_plus")
+    assert explained(network).relevance.isfinite().all()

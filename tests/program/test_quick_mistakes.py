@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from tests.attacks import changed
+from tests.attacks import changed, with_card
 from tests.conftest import ROOT, SPOKEN_PATTERN
 
 WITHOUT_TORCH = """
@@ -64,6 +64,22 @@ def said(program: str, *words: str, cwd) -> str:
         ("train", ["model.network._target_=mine.Net"], "if the package is yours, say allow=mine."),
         ("train", ["allow=nets_of_nobody"], "Python finds no package nets_of_nobody; install it, or start the program"),
         ("train", ["optimizer._target_=SGD"], "is a name only; say its module, too: torch.optim.SGD."),
+        ("train", ["optimizer.schedule=null"], "is missing: your command takes it away; leave optimizer.schedule as"),
+        ("train", ["~optimizer.schedule"], "optimizer.schedule is missing: your command takes it away; leave"),
+        ("train", ["data={spoken}"], "is no corpus; say data=folder data.root={spoken}."),
+        ("train", ["data=folder", "data.root={spoken}", "data.csv=[a.csv,b.csv]"], "; name one table, which holds the"),
+        ("train", ["task=digit", "task.classes=[0,1]"], "is labelled '2': mend the label"),
+        ("explain", ["input={spoken}", "{spoken}"], "names two; say -m input={spoken},{spoken} to run with each, or"),
+        ("explain", ["intervention=keep_band", "intervention.low=9"], "intervention has edge_hz, high_hz, low_hz."),
+        ("explain", ["domain=time_frequency", "domain.n_fft=512"], "domain.n_fft is not an option; domain has "),
+        ("explain", ["perturbation=null"], "say perturbation.fractions=null, which removes nothing."),
+        (
+            "explain",
+            ["checkpoint=a", "smoothing=5"],
+            "smoothing=5 is not a number from 0 to 1 (seconds, such as 0.005).",
+        ),
+        ("benchmark", ["checkpoint=a", "attributions=[freqrise,lrp_epsilon]"], "frequencies: say domains=[frequency,"),
+        ("study", ["results={spoken}"], "holds no study; name the folder of one"),
         ("train", ["ckpt_path=nowhere.ckpt"], "ckpt_path=nowhere.ckpt is not a file"),
         ("explain", ["fold=1"], "fold is an option of train.py; here the checkpoint brings it: leave it out."),
         ("benchmark", ["checkpoint=nowhere.ckpt"], "checkpoint=nowhere.ckpt is not a file"),
@@ -73,7 +89,7 @@ def said(program: str, *words: str, cwd) -> str:
 )
 def test_it_is_named_without_pytorch(program, words, says, spoken_folder, tmp_path):
     sentence = said(program, *(word.replace("{spoken}", str(spoken_folder)) for word in words), cwd=tmp_path)
-    assert says in sentence and sentence.count("\n") == 1
+    assert says.replace("{spoken}", str(spoken_folder)) in sentence and sentence.count("\n") == 1
     assert not list(tmp_path.glob("*/*/*/config.yaml"))
 
 
@@ -86,6 +102,12 @@ def test_it_is_named_without_pytorch(program, words, says, spoken_folder, tmp_pa
         ("explain", ["attribution=freqrise", "attribution.keep=50"], "attribution.keep=50 is not a number from 0 to 1"),
         ("explain", ["intervention=keep_band", "intervention.low_hz=4e3"], "4000.0 is not below intervention.high_hz"),
         ("explain", ["intervention=scale_waveform", "intervention.factors.male=0"], "factors.male=0 is not a number"),
+        (
+            "explain",
+            ["data.root=."],
+            "is of no use to this checkpoint's corpus, synthetic; leave it out, or say input=",
+        ),
+        ("explain", ["checkpoint={foreign}"], "if the package is yours, say allow=nets_of_mine."),
         ("explain", ["checkpoint={cut}"], "cut.ckpt cannot be read (truncated, damaged or not a checkpoint)"),
         ("explain", ["checkpoint={other}"], "other.ckpt was not written by train.py"),
         ("explain", ["control={other}"], "control={other} was not written by train.py"),
@@ -105,9 +127,10 @@ def test_it_is_named_without_pytorch(program, words, says, spoken_folder, tmp_pa
 )
 def test_what_is_wrong_with_a_checkpoint_is_named_without_pytorch(program, words, says, trained, tmp_path):
     checkpoint = trained("melcnn", "digit")
-    places = {name: tmp_path / f"{name}.ckpt" for name in ("cut", "other", "resumable", "weights")}
+    places = {name: tmp_path / f"{name}.ckpt" for name in ("cut", "other", "resumable", "weights", "foreign")}
     places["weights"].write_bytes(checkpoint.read_bytes())
     changed(checkpoint, places["resumable"], lambda content: content.update(optimizer_states=[]))
+    with_card(checkpoint, places["foreign"], "config.model.network._target_", "nets_of_mine.Net")
     places["cut"].write_bytes(checkpoint.read_bytes()[:-100])
     torch.save({"state_dict": {"a": torch.zeros(2)}}, places["other"])
     if program != "train" and not any(word.startswith("checkpoint=") for word in words):

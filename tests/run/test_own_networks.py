@@ -39,6 +39,12 @@ class Classifier(nn.Module):
         self.network, self.front_end, self.classes = network, NormalizedWaveform(), ["no", "yes"]
 
 
+class OfNames(nn.Module):
+    def __init__(self, classes: list[str], samples: int) -> None:
+        super().__init__()
+        self.dense = nn.Linear(samples, len(list(classes)))
+
+
 def network(**options) -> nn.Module:
     return build_part("model.network", {**LINEAR, **options}, ["tests"], classes=2)
 
@@ -55,6 +61,10 @@ def network(**options) -> nn.Module:
             "start from the folder that holds it, or name that folder in PYTHON",
         ),
         ({"_target_": "tests/run/test_own_networks.py"}, r"is a path; say it as Python does: module\.Class\."),
+        (
+            {"_target_": "tests.run.test_own_networks.OfNames"},
+            r"OfNames\(samples=800, classes=2\) fails in .*test_own_networks\.py:\d+ \(TypeError: 'int' object",
+        ),
         ({"_target_": "tests.run.test_own_networks.network"}, r"is no class; name a subclass of torch\.nn\.Module\."),
     ],
 )

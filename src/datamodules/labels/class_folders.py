@@ -40,6 +40,11 @@ def labels_of_folders(files: list[str]) -> dict[str, dict[str, str]]:
             f"the recordings lie in {' and '.join(sorted(labels))}, which are parts of a corpus and no classes: "
             "name their labels by data.pattern or data.csv."
         )
+    if len(labels) == 1 and len(rows) == len(files):
+        raise Mistake(
+            f"all recordings lie in folders named {shortened(min(labels))}, which makes one class; two or more are"
+            " needed: data.pattern or data.csv can name others."
+        )
     if len(labels) < 2:
         raise Mistake(
             "data.pattern and data.csv are not set, and the recordings do not lie in a folder for each class: one "

@@ -70,7 +70,16 @@ class OtherAttribution(Attribution):
 
 
 def as_attribution(method: Any) -> Attribution:
-    """The method itself if it is an `Attribution`, otherwise an `OtherAttribution` of it."""
+    """The method itself if it is an `Attribution`, otherwise an `OtherAttribution` of it.
+
+    Raises:
+        Mistake: it cannot be called.
+    """
+    if not callable(method):
+        raise Mistake(
+            f"attribution: {type(method).__name__} cannot be called as (network, input, target) -> relevance; make it a"
+            " subclass of auscult.explain.attribution.base.Attribution."
+        )
     return method if isinstance(method, Attribution) else OtherAttribution(method)
 
 
@@ -132,9 +141,19 @@ def target_logit(network: nn.Module, input: Tensor, target: Tensor) -> Tensor:
 
 
 def input_gradient(network: nn.Module, input: Tensor, target: Tensor) -> Tensor:
-    """Gradient (B, ...) of each clip's target logit with respect to its input (B, ...)."""
+    """Gradient (B, ...) of each clip's target logit with respect to its input (B, ...).
+
+    Raises:
+        Mistake: the logits have no gradient.
+    """
     leaf = input.detach().requires_grad_()
-    return torch.autograd.grad(target_logit(network, leaf, target).sum(), leaf)[0]
+    logit = target_logit(network, leaf, target).sum()
+    if not logit.requires_grad:
+        raise Mistake(
+            "the network's logits have no gradient, as if its forward ran under torch.no_grad(); let it run without,"
+            " or choose an attribution that needs none: occlusion or rise."
+        )
+    return torch.autograd.grad(logit, leaf)[0]
 
 
 def baseline_of(baseline: float | None, silence: Tensor | None, input: Tensor) -> Tensor:

@@ -134,6 +134,11 @@ class LRP(Attribution):
                 self.composite.remove()
 
     def _check(self, network: nn.Module, input: Tensor) -> None:
+        if any(isinstance(module, torch.jit.ScriptModule) for module in network.modules()):
+            raise Mistake(
+                "LRP cannot look into TorchScript: build the network from its Python class, or choose an attribution"
+                " by gradients, such as integrated_gradients."
+            )
         check = ForwardCheck(network)
         check.watch(input)
         registered = [module for module in network.modules() if isinstance(module, Linear)]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from auscult.build import build_named
+from auscult.explain.attribution.base import attribution_of
 from auscult.explain.attribution.controls import Amplitude, Random
 from auscult.explain.attribution.gradients import Gradient, GradientXInput, IntegratedGradients, SmoothGrad
 from auscult.explain.attribution.occlusion import Occlusion
@@ -294,6 +295,27 @@ def test_a_number_is_the_baseline_where_it_is_given():
 
 
 # ---- bad options
+
+
+class OfAnotherLibrary:
+    def attribute(self, input: Tensor, target: int) -> Tensor:
+        return input
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("OfAnotherLibrary", r"attribution: OfAnotherLibrary cannot be called as \(network, input, target\)"),
+        ("takes_three", r"attribution\._target_=.*\.takes_three is no class; name one, to be built\."),
+    ],
+)
+def test_what_is_no_attribution_is_refused(name, message):
+    with pytest.raises(Mistake, match=message):
+        attribution_of({"name": "mine", "_target_": f"{__name__}.{name}"})
+
+
+def takes_three(network: nn.Module, input: Tensor, target: Tensor) -> Tensor:
+    return input
 
 
 @pytest.mark.parametrize(
