@@ -366,7 +366,10 @@ def test_two_processes_write_the_same_file_as_one(trained: Trained, tmp_path: Pa
         (["target=Female"], "target=Female is unknown; say target=female."),
         (["n=3"], "n is not an option; say limit=3."),
         (["control={checkpoint}"], "is the same as checkpoint; name that of another training"),
-        (["data.root=/clips"], "data.root is of no use to this checkpoint's corpus, synthetic; leave it out."),
+        (
+            ["data.root=/clips"],
+            "data.root is of no use to this checkpoint's corpus, synthetic; leave it out, or say input=",
+        ),
     ],
 )
 def test_mistakes(explain_here: Here, trained: Trained, tmp_path: Path, options: list[str], message: str) -> None:

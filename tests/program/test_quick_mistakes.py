@@ -1,7 +1,9 @@
 """Mistakes are named at once: before PyTorch is imported, which takes seconds, and long before a recording is read."""
 
+import json
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -9,8 +11,9 @@ import torch
 from tests.attacks import changed, with_card
 from tests.conftest import ROOT, SPOKEN_PATTERN
 
+# runs programs that it is told of, a line each: program, words, working folder, and files for what they say
 WITHOUT_TORCH = """
-import sys
+import json, os, sys
 
 class WithoutTorch:
     def find_spec(name, path=None, target=None):
@@ -18,18 +21,53 @@ class WithoutTorch:
             raise ImportError("PyTorch takes seconds to import")
 
 sys.meta_path.insert(0, WithoutTorch)
-sys.path.insert(0, {root!r})
-sys.argv = [{program!r}, *sys.argv[1:]]
-import {program}
-{program}.cli()
+import benchmark, explain, serve, study, train
+
+def run(program, words, folder, *files):
+    os.chdir(folder)
+    for number, file in enumerate(files, 1):
+        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), number)
+    sys.argv = [program, *words]
+    try:
+        sys.modules[program].cli()
+    except SystemExit as ended:
+        if isinstance(ended.code, str):
+            print(ended.code, file=sys.stderr)
+        return 1 if ended.code else 0
+    return 0
+
+for line in sys.stdin:
+    child = os.fork()
+    if not child:
+        status = 99
+        try:
+            status = run(*json.loads(line))
+        finally:
+            sys.stdout.flush(), sys.stderr.flush()
+            os._exit(status)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
-def said(program: str, *words: str, cwd) -> str:
-    code = WITHOUT_TORCH.format(root=str(ROOT), program=program)
-    ended = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, cwd=cwd)
-    assert ended.returncode == 1 and ended.stdout == ""
-    return ended.stderr
+@pytest.fixture(scope="module")
+def said(tmp_path_factory) -> Iterator[Callable[..., str]]:
+    """What a program says that ends with a mistake. All run in forks of one process: its imports take most of a run."""
+    folder = tmp_path_factory.mktemp("said")
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", WITHOUT_TORCH], cwd=ROOT, **pipes) as server:
+
+        def said(program: str, *words: str, cwd) -> str:
+            files = [folder / name for name in ("stdout", "stderr")]
+            for file in files:
+                file.write_text("")
+            server.stdin.write(json.dumps([program, words, str(cwd), *map(str, files)]) + "\n")
+            server.stdin.flush()
+            assert int(server.stdout.readline()) == 1, files[1].read_text()
+            assert files[0].read_text() == ""
+            return files[1].read_text()
+
+        yield said
+        server.stdin.close()
 
 
 @pytest.mark.parametrize(
@@ -87,7 +125,7 @@ def said(program: str, *words: str, cwd) -> str:
         ("serve", ["checkpoint=nowhere.ckpt"], "checkpoint=nowhere.ckpt is not a file"),
     ],
 )
-def test_it_is_named_without_pytorch(program, words, says, spoken_folder, tmp_path):
+def test_it_is_named_without_pytorch(said, program, words, says, spoken_folder, tmp_path):
     sentence = said(program, *(word.replace("{spoken}", str(spoken_folder)) for word in words), cwd=tmp_path)
     assert says.replace("{spoken}", str(spoken_folder)) in sentence and sentence.count("\n") == 1
     assert not list(tmp_path.glob("*/*/*/config.yaml"))
@@ -125,7 +163,7 @@ def test_it_is_named_without_pytorch(program, words, says, spoken_folder, tmp_pa
         ("train", ["ckpt_path={cut}"], "cut.ckpt cannot be read"),
     ],
 )
-def test_what_is_wrong_with_a_checkpoint_is_named_without_pytorch(program, words, says, trained, tmp_path):
+def test_what_is_wrong_with_a_checkpoint_is_named_without_pytorch(said, program, words, says, trained, tmp_path):
     checkpoint = trained("melcnn", "digit")
     places = {name: tmp_path / f"{name}.ckpt" for name in ("cut", "other", "resumable", "weights", "foreign")}
     places["weights"].write_bytes(checkpoint.read_bytes())
@@ -168,7 +206,7 @@ YAMLS = {
         ("optimizer=bare", "the YAML of optimizer=bare lacks published; begin with a copy of another one"),
     ],
 )
-def test_what_a_yaml_of_ones_own_lacks_is_named(choice, says, tmp_path):
+def test_what_a_yaml_of_ones_own_lacks_is_named(said, choice, says, tmp_path):
     for name, content in YAMLS.items():
         (tmp_path / "conf" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "conf" / name).write_text(content)

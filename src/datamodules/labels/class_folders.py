@@ -43,7 +43,7 @@ def labels_of_folders(files: list[str]) -> dict[str, dict[str, str]]:
     if len(labels) == 1 and len(rows) == len(files):
         raise Mistake(
             f"all recordings lie in folders named {shortened(min(labels))}, which makes one class; two or more are"
-            " needed: data.pattern or data.csv can name others."
+            f" needed: data.pattern or data.csv can name others{_example(files)}."
         )
     if len(labels) < 2:
         raise Mistake(

@@ -72,8 +72,6 @@ def way_to(root: Path, option: str, files: Sequence[str], paths: Sequence[str]) 
         if count == len(below):
             return f"say {option}={root / folder}"
         return f"make them relative to this folder, as in {shortened(below[0][1])}"
-    if endings := _other_endings(stems, paths):
-        return endings
     existing = set(files)
     above = [(path[: -len(end) - 1], end) for path in paths for end in _ends_of(path) if end in existing]
     if above:
@@ -82,7 +80,7 @@ def way_to(root: Path, option: str, files: Sequence[str], paths: Sequence[str]) 
         if len(folders) == 1 and outer:
             return f"say {option}={outer}"
         return f"make them relative to this folder, as in {shortened(above[0][1])}"
-    return "make them relative to this folder"
+    return _other_endings(stems, paths) or "make them relative to this folder"
 
 
 def _other_endings(stems: dict[str, str], paths: Sequence[str]) -> str:
