@@ -71,7 +71,8 @@ def _promised_by_sphere(file: soundfile.SoundFile) -> int:
     if isinstance(file.name, io.BytesIO):
         header = bytes(file.name.getbuffer()[:1024])
     else:
-        with open(file.name, "rb") as content:
+        path = file.name.name if isinstance(file.name, io.BufferedReader) else file.name
+        with open(path, "rb") as content:
             header = content.read(1024)
     count = re.search(rb"^sample_count\s+-i\s+(\d{1,18})\s*$", header, re.M)
     return int(count[1]) if count else 0

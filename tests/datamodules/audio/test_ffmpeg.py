@@ -6,6 +6,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import soundfile
 
 from auscult.datamodules.audio import ffmpeg
 from auscult.datamodules.audio.audio_file import UNREADABLE, AudioFile, BadRecording, read_whole
@@ -66,6 +67,24 @@ def appledouble() -> bytes:
     fork = fork.ljust(0x100, b"\0") + struct.pack(">IIII", 0x100, 0x100, 0, 0x1E)
     fork += bytes.fromhex("0000000000000000001c001effff")
     return (head + entries).ljust(0xEE2, b"\0") + fork
+
+
+@pytest.mark.parametrize("fork", ["._{}", ".AppleDouble/{}"])
+@pytest.mark.parametrize("format", ["WAV", "FLAC", "MP3", "OGG", "AIFF", "NIST", "CAF", "AU"])
+def test_what_macos_lays_beside_other_recordings_changes_nothing_either(format, fork, tmp_path):
+    path = tmp_path / f"voice.{format.lower()}"
+    soundfile.write(path, sound(16000), 16000, format=format)
+    samples, rate = read_whole(path)
+    beside = tmp_path / fork.format(path.name)
+    beside.parent.mkdir(exist_ok=True)
+    beside.write_bytes(appledouble())
+    again, its_rate = read_whole(path)
+    assert its_rate == rate
+    np.testing.assert_array_equal(again, samples)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    if format in ("WAV", "FLAC", "NIST"):
+        with pytest.raises(BadRecording, match="truncated"):
+            read_whole(path)
 
 
 @pytest.mark.parametrize("fork", ["._{}", ".AppleDouble/{}"])
