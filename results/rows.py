@@ -51,7 +51,7 @@ def main() -> None:
         parser.error(f"{options.row} is no row; name one of {', '.join(rows)}")
     places = {"az": options.az, "esc10": options.esc10, "runs": str(options.folder.absolute())}
     if options.what in ("make", "check"):
-        row, name = part_of(rows[options.row], options.part), "-".join([options.row, *options.part])
+        row, name = part_of(rows[options.row], options.part), name_of(options.row, options.part)
     if options.what == "make":
         for runs in run(options.row, row, places, options.folder / name):
             note(runs)
@@ -63,6 +63,11 @@ def main() -> None:
     if options.what == "list":
         measured = noted().groupby("row")["version"].first()
         print("\n".join(f"{name:32} {measured.get(name, 'not measured')}" for name in rows))
+
+
+def name_of(row: str, part: list[str]) -> str:
+    """The name of the folder of a row, or of a part of it: `audionet-sex-fold2+3`, as Hydra takes no signs and commas."""
+    return "-".join([row, *part]).replace(",", "+").replace("=", "")
 
 
 def part_of(row: dict[str, Any], part: list[str]) -> dict[str, Any]:

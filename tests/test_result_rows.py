@@ -100,6 +100,13 @@ def test_a_part_of_a_row_has_options_of_its_own():
     assert rows.part_of(row, []) == row
 
 
+def test_the_folder_of_a_part_is_one_that_hydra_takes():
+    name = rows.name_of("audionet-sex", ["fold=2,3", "seed=0,1"])
+    assert name == "audionet-sex-fold2+3-seed0+1"
+    composed = compose_sweep(f"hydra.sweep.dir=runs/{name}")
+    assert composed.hydra.sweep.dir == f"runs/{name}"
+
+
 def test_runs_are_noted_as_they_end(tmp_path, monkeypatch):
     """If a program fails after its first run, this run's figures are not lost."""
     code = "import os, sys; os.makedirs('0/.hydra'); open('0/.hydra/overrides.yaml', 'w').write('[fold=2]');"
@@ -111,6 +118,11 @@ def test_runs_are_noted_as_they_end(tmp_path, monkeypatch):
     assert next(runs)[["row", "fold", "value", "version"]].to_numpy().tolist() == [["a", 2, 0.9, "abc123"]]
     with pytest.raises(rows.subprocess.CalledProcessError):
         next(runs)
+
+
+def compose_sweep(*overrides: str):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("train", overrides=[*overrides], return_hydra_config=True)
 
 
 def job(folder, *overrides: str):
