@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def name_of(row: str, part: list[str]) -> str:
-    """The name of the folder of a row, or of a part of it: `audionet-sex-fold2+3`, as Hydra takes no signs and commas."""
+    """The name of the folder of a row, or of a part of it, without what Hydra would read: `audionet-sex-fold2+3`."""
     return "-".join([row, *part]).replace(",", "+").replace("=", "")
 
 
