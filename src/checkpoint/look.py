@@ -2,7 +2,7 @@
 
 import pickle
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -10,11 +10,8 @@ from typing import Any
 from zipfile import ZipFile
 
 from auscult.checkpoint.file import Foreign, look_through
-from auscult.former_names import current_name
 from auscult.mistake import Mistake
-from auscult.parts import KINDS, check_home
 from auscult.plain_data import shown
-from auscult.program.conf import selected
 
 KEY = "auscult"  # where the card is in a checkpoint
 
@@ -107,11 +104,3 @@ def check_places_of(corpus: dict[str, Any], places: Iterable[str]) -> None:
                 f"data.{name} is of no use to this checkpoint's corpus, {shown(corpus.get('name'))}; leave it out, or"
                 " say input=… for recordings of your own."
             )
-
-
-def check_homes(config: dict[str, Any], allow: Sequence[str]) -> None:
-    """Raises a Mistake if a card's configuration names a class of a package that `allow` does not name."""
-    for option in KINDS:
-        target = selected(config, f"{option}._target_")
-        if isinstance(target, str):
-            check_home(option, current_name(target), allow)

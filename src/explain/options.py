@@ -7,7 +7,7 @@ from typing import Any
 from hydra import compose
 from omegaconf import DictConfig, OmegaConf
 
-from auscult.checkpoint.look import card_of, check_homes, check_places_of
+from auscult.checkpoint.look import card_of, check_places_of
 from auscult.explain.attribution.options import BOUNDS, FREQUENCIES_ONLY, check_option
 from auscult.explain.intervention.bounds import check_band, checked_factors, for_classes
 from auscult.explain.measures.fractions import check_definition, checked_fractions
@@ -16,7 +16,7 @@ from auscult.machine.hardware import check_devices
 from auscult.mistake import Mistake
 from auscult.parts import packages
 from auscult.program.conf import choices_of, selected
-from auscult.program.config import plain
+from auscult.program.config import check_homes, plain
 from auscult.program.numbers import check_number
 from auscult.program.paths import PLACES, absolute, checkpoint_at, make_absolute, other_checkpoint
 from auscult.program.trainer_options import check_trainer

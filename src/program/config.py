@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -148,10 +149,7 @@ def check(cfg: DictConfig) -> dict[str, Any]:
     check_values(config)
     explanations_of(config)
     config["allow"] = packages(config)
-    for option in KINDS:
-        target = selected(config, f"{option}._target_")
-        if isinstance(target, str):  # which of them are needed is said when they are built
-            check_home(option, current_name(target), config["allow"])
+    check_homes(config, config["allow"])
     config["trainer"] = check_trainer(config["trainer"])
     check_training(config["trainer"])
     check_devices(config["trainer"])
@@ -168,6 +166,14 @@ def check(cfg: DictConfig) -> dict[str, Any]:
             config["data"][option] = str(path) if is_table and not os.path.exists(whole) else whole
     check_place(config)
     return config
+
+
+def check_homes(config: dict[str, Any], allow: Sequence[str]) -> None:
+    """Raises a Mistake if a part is a class of a package that `allow` does not name."""
+    for option in KINDS:
+        target = selected(config, f"{option}._target_")
+        if isinstance(target, str):
+            check_home(option, current_name(target), allow)
 
 
 def check_numbers_as_given(cfg: DictConfig) -> None:

@@ -18,9 +18,7 @@ from auscult.datamodules.audio.quiet import quiet
 from auscult.datamodules.audio.truncation import is_truncated
 
 UNREADABLE = "unreadable"  # reasons that begin so may be temporary: such recordings are tried again
-_OF_FORK = (
-    "truncated or damaged: bad data offset"  # earlier versions said so if libsndfile took a fork for the recording
-)
+_OF_FORK = "truncated or damaged: bad data offset"  # what earlier versions said of a good recording beside its fork
 TRIED_AGAIN = (UNREADABLE, _OF_FORK)  # beginnings of such reasons
 BLOCK = 2**21  # samples of a block, over all channels: 43 s of mono at 48 kHz
 _TEXT = "not audio: it is text and no recording, such as a page that was loaded instead of one"
@@ -176,7 +174,7 @@ def _require_regular_file(path: Path) -> None:
 
 
 def _forks_of(path: Path) -> tuple[Path, Path]:
-    """Where macOS and Netatalk put what else belongs to a file: of recordings, only SD2 has samples' rate there."""
+    """Where macOS and Netatalk put a file's resource fork. Of recordings, only SD2 has its header there."""
     return path.with_name(f"._{path.name}"), path.parent / ".AppleDouble" / path.name
 
 

@@ -69,18 +69,23 @@ def appledouble() -> bytes:
     return (head + entries).ljust(0xEE2, b"\0") + fork
 
 
-@pytest.mark.parametrize("fork", ["._{}", ".AppleDouble/{}"])
-@pytest.mark.parametrize("format", ["WAV", "FLAC", "MP3", "OGG", "AIFF", "NIST", "CAF", "AU"])
-def test_what_macos_lays_beside_other_recordings_changes_nothing_either(format, fork, tmp_path):
-    path = tmp_path / f"voice.{format.lower()}"
-    soundfile.write(path, sound(16000), 16000, format=format)
+def assert_unchanged_by(fork: str, path: Path) -> None:
+    """A recording has the same samples (N, C) and rate when its fork lies beside it."""
     samples, rate = read_whole(path)
-    beside = tmp_path / fork.format(path.name)
+    beside = path.parent / fork.format(path.name)
     beside.parent.mkdir(exist_ok=True)
     beside.write_bytes(appledouble())
     again, its_rate = read_whole(path)
     assert its_rate == rate
     np.testing.assert_array_equal(again, samples)
+
+
+@pytest.mark.parametrize("fork", ["._{}", ".AppleDouble/{}"])
+@pytest.mark.parametrize("format", ["WAV", "FLAC", "MP3", "OGG", "AIFF", "NIST", "CAF", "AU"])
+def test_what_macos_lays_beside_other_recordings_changes_nothing_either(format, fork, tmp_path):
+    path = tmp_path / f"voice.{format.lower()}"
+    soundfile.write(path, sound(16000), 16000, format=format)
+    assert_unchanged_by(fork, path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     if format in ("WAV", "FLAC", "NIST"):
         with pytest.raises(BadRecording, match="truncated"):
@@ -88,16 +93,10 @@ def test_what_macos_lays_beside_other_recordings_changes_nothing_either(format, 
 
 
 @pytest.mark.parametrize("fork", ["._{}", ".AppleDouble/{}"])
-def test_what_macos_lays_beside_a_recording_changes_nothing(recording, fork, tmp_path):
+def test_what_macos_lays_beside_a_recording_changes_nothing(recording, fork):
     """libsndfile takes such a file for the header of an SD2 recording, and then calls the recording damaged."""
     path, _ = recording
-    samples, rate = read_whole(path)
-    beside = tmp_path / fork.format(path.name)
-    beside.parent.mkdir(exist_ok=True)
-    beside.write_bytes(appledouble())
-    again, its_rate = read_whole(path)
-    assert its_rate == rate
-    np.testing.assert_array_equal(again, samples)
+    assert_unchanged_by(fork, path)
 
 
 def test_it_is_the_sound_that_was_written(recording: tuple[Path, int]) -> None:

@@ -3,15 +3,18 @@
 import numpy as np
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
 from scipy.stats import spearmanr
 from torch import nn
 
 from auscult.explain.attribution.freqrise import FreqRISE
 from auscult.explain.attribution.rise import RISE
 from auscult.explain.domain.domains import Frequency, Input, Time, TimeFrequency
+from auscult.explain.options import check_masked, check_question
 from auscult.mistake import Mistake
 from auscult.modules.audiomnist_front_ends import NormalizedWaveform
 from auscult.modules.model import Model
+from auscult.program.conf import CONF
 from tests.explain.attribution.test_attribution import ALL
 from tests.explain.attribution.test_rise import Squares
 
@@ -135,3 +138,12 @@ def test_only_frequencies_can_be_masked():
 def test_bad_options_are_named(options):
     with pytest.raises(Mistake, match=f"attribution.{next(iter(options))}="):
         FreqRISE(**options)
+
+
+def test_a_benchmark_leaves_it_out_of_other_domains():
+    """Each pair of a domain and an attribution is checked first: one that cannot be asked does not end the others."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        pair = compose("explain", ["attribution=freqrise", "domain=input", "checkpoint=a"])
+        assert check_question(pair)["attribution"]["name"] == "freqrise"
+    with pytest.raises(Mistake, match="freqrise masks frequencies: add domain=frequency"):
+        check_masked(check_question(pair))
