@@ -16,9 +16,9 @@ from auscult.datamodules.labels.class_folders import (
     warn_of_part_columns,
 )
 from auscult.datamodules.labels.name_pattern import compiled, warn_of_endings
-from auscult.datamodules.labels.speakers import check_speakers, labels_of_speakers, speaker_column
+from auscult.datamodules.labels.speakers import SPEAKER_COLUMNS, check_speakers, labels_of_speakers
 from auscult.datamodules.labels.table import composed, names_of, read_table, shortened
-from auscult.datamodules.labels.table_paths import NO_PARTS, PATH_COLUMNS, part_columns, path_column, plain, way_to
+from auscult.datamodules.labels.table_paths import NO_PARTS, PATH_COLUMNS, column_among, part_columns, plain, way_to
 from auscult.machine.limits import TooMuch, seconds_at_most
 from auscult.mistake import Mistake
 from auscult.plain_data import shown
@@ -197,7 +197,7 @@ class Folder(Corpus):
     def _rows(self, path: Path) -> list[dict[str, str]]:
         """Reads the table's rows, column -> cell, without the columns that share a name."""
         columns, rows = read_table(path, f"data.csv={path}")
-        named = path_column(columns)
+        named = column_among(columns, PATH_COLUMNS)
         parts = part_columns(columns)
         self._names_parts = bool(parts)
         if named is None and parts:
@@ -210,7 +210,7 @@ class Folder(Corpus):
                 " and ".join(parts),
                 NO_PARTS,
             )
-        speaker = speaker_column(columns)
+        speaker = column_among(columns, SPEAKER_COLUMNS)
         self.columns = set(columns)
         self.repeated = {name for name in columns if name and columns.count(name) > 1}
         warn_of_part_columns(columns, rows)

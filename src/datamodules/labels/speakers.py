@@ -4,11 +4,11 @@ import json
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from auscult.datamodules.labels.table import composed, names_of, read_table, require_table, shortened
-from auscult.datamodules.labels.table_paths import plain
+from auscult.datamodules.labels.table_paths import column_among
 from auscult.mistake import Mistake
 
 log = logging.getLogger(__name__)
@@ -16,13 +16,6 @@ log = logging.getLogger(__name__)
 
 # names of the column `speaker`, see `plain`; `client_id` is Common Voice's
 SPEAKER_COLUMNS = ("speaker", "speaker_id", "client_id", "spk", "spk_id", "speakerid")
-
-
-def speaker_column(columns: Sequence[str]) -> str | None:
-    """The column that names speakers: `speaker`, or the first other one of `SPEAKER_COLUMNS`; None if there is none."""
-    if "speaker" in columns:
-        return "speaker"
-    return next((column for name in SPEAKER_COLUMNS for column in columns if plain(column) == name), None)
 
 
 def labels_of_speakers(path: Path, option: str) -> dict[str, dict[str, str]]:
@@ -65,7 +58,7 @@ def _from_json(path: Path, option: str) -> dict[str, dict[str, str]]:
 
 def _from_table(path: Path, option: str) -> dict[str, dict[str, str]]:
     columns, rows = read_table(path, f"{option}={path}")
-    named = speaker_column(columns)
+    named = column_among(columns, SPEAKER_COLUMNS)
     if named is None or len(columns) < 2:
         raise Mistake(f"{option}={path} needs a column 'speaker' and a column per label; it has {names_of(columns)}.")
     people = {row[named]: {name: value for name, value in row.items() if name != named} for row in rows}

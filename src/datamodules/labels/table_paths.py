@@ -26,11 +26,11 @@ ENDS = {"end time (s)", "stop time (s)", "end (s)", "end", "stop", "end_time", "
 NO_PARTS = "parts of recordings are not read: cut them into files of their own first"
 
 
-def path_column(columns: Sequence[str]) -> str | None:
-    """The column that names recordings: `path`, or the first other one of `PATH_COLUMNS`; None if there is none."""
-    if "path" in columns:
-        return "path"
-    return next((column for name in PATH_COLUMNS for column in columns if plain(column) == name), None)
+def column_among(columns: Sequence[str], names: Sequence[str]) -> str | None:
+    """The column with one of these names: the first as it is, or else any that is so when `plain`; None if none is."""
+    if names[0] in columns:
+        return names[0]
+    return next((column for name in names for column in columns if plain(column) == name), None)
 
 
 def plain(column: str) -> str:
