@@ -1,5 +1,10 @@
-"""What tests share: small corpora on disk, and two ways to run the programs as a user does."""
+"""What tests share: small corpora on disk, and two ways to run the programs as a user does.
 
+The process that hands out the tests reads this file before the others begin: what takes long to import is imported
+where it is used.
+"""
+
+import copy
 import logging
 import os
 import resource
@@ -9,20 +14,22 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import soundfile
+from filelock import FileLock
+from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.plugins import Plugins
+from hydra.plugins.config_source import ConfigResult, ConfigSource
 
-import benchmark
-import explain
-import serve
-import train
-from auscult.study.materials import Materials
-from tests.study.pilot import make
+if TYPE_CHECKING:
+    from auscult.study.materials import Materials
 
 ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("AUSCULT_SHARED", ROOT.parent / "shared"))
@@ -34,10 +41,36 @@ TINY = [
 ]  # fmt: skip
 
 
+@pytest.fixture(scope="session", autouse=True)
+def yaml_is_parsed_once() -> Iterator[None]:
+    """Hydra parses the same fifty files twice in each program, which takes up to half of the time of a test."""
+    Plugins.instance()  # registers the sources
+    files = SourcesRegistry.instance().resolve("file")
+    parse, parsed = files.load_config, {}
+
+    def load(self: ConfigSource, config_path: str) -> ConfigResult:
+        file = Path(self.path, self._normalize_file_name(config_path)).resolve()
+        state = (file, self.provider, file.stat().st_mtime_ns if file.exists() else None)
+        if state not in parsed:
+            parsed[state] = parse(self, config_path=config_path)
+        return copy.deepcopy(parsed[state])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "load_config", load)
+        yield
+
+
 @pytest.fixture(scope="session")
-def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that the tests of all processes use."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def cache_dir(shared_dir: Path) -> Path:
     """A cache folder that all tests use, as all runs of a user do."""
-    return tmp_path_factory.mktemp("cache")
+    return shared_dir / "cache"
 
 
 @pytest.fixture(autouse=True)
@@ -48,10 +81,11 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, cache_dir: Path) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def run_program(program: ModuleType, *arguments: str) -> str:
+def run_program(name: str, *arguments: str) -> str:
     """What `python train.py ...` or `python explain.py ...`, run within this process, says when it fails."""
+    program = import_module(name)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", [f"{program.__name__}.py", *arguments])
+        patch.setattr(sys, "argv", [f"{name}.py", *arguments])
         patch.setattr(sys, "stderr", sys.stderr)  # which the program replaces
         try:
             program.cli()
@@ -69,39 +103,41 @@ def run_program(program: ModuleType, *arguments: str) -> str:
 def train_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """`python train.py ...` in an empty folder, within this process; returns what it says when it fails."""
     monkeypatch.chdir(tmp_path)
-    return partial(run_program, train)
+    return partial(run_program, "train")
 
 
 @pytest.fixture
 def explain_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """`python explain.py ...`, likewise."""
     monkeypatch.chdir(tmp_path)
-    return partial(run_program, explain)
+    return partial(run_program, "explain")
 
 
 @pytest.fixture
 def benchmark_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """`python benchmark.py ...`, likewise."""
     monkeypatch.chdir(tmp_path)
-    return partial(run_program, benchmark)
+    return partial(run_program, "benchmark")
 
 
 @pytest.fixture
 def serve_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """`python serve.py ...`, likewise; for what it refuses, as it would serve for ever."""
     monkeypatch.chdir(tmp_path)
-    return partial(run_program, serve)
+    return partial(run_program, "serve")
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Callable[[str, str], Path]:
+def trained(shared_dir: Path, cache_dir: Path) -> Callable[[str, str], Path]:
     """The `best.ckpt` of a network and a task, hardly trained on synthetic clips; trained once for all tests."""
 
     @cache
     def checkpoint(model: str, task: str) -> Path:
-        folder = tmp_path_factory.mktemp(f"{model}-{task}") / "run"
-        options = [f"data.cache_dir={cache_dir}", f"hydra.run.dir={folder}", *TINY]
-        assert not run_program(train, f"model={model}", f"task={task}", *options)
+        folder = shared_dir / f"{model}-{task}"
+        with FileLock(f"{folder}.lock"):
+            if not folder.exists():
+                options = [f"data.cache_dir={cache_dir}", f"hydra.run.dir={folder}", *TINY]
+                assert not run_program("train", f"model={model}", f"task={task}", *options)
         return folder / "checkpoints/best.ckpt"
 
     return checkpoint
@@ -140,8 +176,10 @@ def spoken_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def materials(trained: Callable[..., Path], cache_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Materials:
+def materials(trained: Callable[..., Path], cache_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> "Materials":
     """Of a small study, for all tests."""
+    from tests.study.pilot import make
+
     return make(tmp_path_factory.mktemp("studies") / "pilot", [trained("audionet", "sex")], cache_dir)
 
 

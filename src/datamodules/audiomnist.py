@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from auscult.datamodules.clips import OTHERS, Clip, Corpus
-from auscult.datamodules.download import fetch
 from auscult.datamodules.labels.table import require_table
 from auscult.mistake import Mistake
 
@@ -61,6 +60,8 @@ class AudioMNIST(Corpus):
         """See `Corpus.clips`. Also raises a Mistake if the download fails or the metadata are not JSON."""
         clips = spoken_digits(self.root)
         if not clips and self.download:
+            from auscult.datamodules.download import fetch  # only now: few download, and it takes a while to import
+
             fetch(self.url, self.root, self._check_archive)
             clips = spoken_digits(self.root)
         if not clips:

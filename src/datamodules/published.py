@@ -8,7 +8,6 @@ Fourier transform, cut off at half the new rate.
 import math
 
 import numpy as np
-from scipy import signal
 
 from auscult.datamodules.audio.audio_file import BadRecording
 
@@ -33,5 +32,7 @@ def resampled(mono: np.ndarray, rate: int, to_rate: int) -> np.ndarray:
 
     Frequencies above half the new rate are removed from its Fourier transform; the rest is transformed back.
     """
+    from scipy import signal  # only now: it takes a second to import
+
     wide = mono.astype(np.float64)
     return wide if rate == to_rate else signal.resample(wide, samples_after(len(wide), rate, to_rate))

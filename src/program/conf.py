@@ -1,6 +1,7 @@
 """What the files of `conf/` offer: groups, their choices, and the options of each program at the top level."""
 
 import difflib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,13 @@ PROGRAMS = ("train", "explain", "benchmark", "serve", "study")
 
 def content_of(name: str) -> dict[str, Any]:
     """What a file of `conf/` holds, such as "train" or "model/melcnn"."""
-    return yaml.safe_load((CONF / f"{name}.yaml").read_text(encoding="utf-8")) or {}
+    return _parsed((CONF / f"{name}.yaml").read_text(encoding="utf-8"))
+
+
+@cache
+def _parsed(text: str) -> dict[str, Any]:
+    """The content of a YAML file; the same files are asked for again and again, and parsing them takes a while."""
+    return yaml.safe_load(text) or {}
 
 
 def choices_of(group: str) -> list[str]:

@@ -25,14 +25,13 @@ PANEL = {"_target_": "auscult.explain.callbacks.RelevancePanel", "_recursive_": 
 @pytest.fixture(scope="session")
 def spoken_run(spoken_folder: Path, cache_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The `best.ckpt` of a run on a folder of recordings, with a table of labels beside it."""
-    import train
     from tests.conftest import run_program
 
     folder = tmp_path_factory.mktemp("spoken-run") / "run"
     options = ["data=folder", f"data.root={spoken_folder}", SPOKEN_PATTERN, "task=label", "task.label=digit"]
     sizes = [option for option in TINY if "repetitions" not in option]
     options += ["model=melcnn", f"data.cache_dir={cache_dir}", f"hydra.run.dir={folder}"]
-    assert run_program(train, *options, *sizes) == ""
+    assert run_program("train", *options, *sizes) == ""
     return folder / "checkpoints/best.ckpt"
 
 

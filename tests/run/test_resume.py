@@ -14,7 +14,6 @@ import pytest
 import torch
 from filelock import FileLock
 
-import train
 from auscult.machine.lock import LOCK
 from auscult.run import folder as run_folder
 from auscult.run.epoch_table import EpochTable
@@ -56,7 +55,7 @@ def stopped(tmp_path_factory, cache_dir):
     """The folder of a run that was killed."""
     folder = tmp_path_factory.mktemp("stopped") / "run"
     options = [*TINY, "model=melcnn", "trainer.max_epochs=3", f"data.cache_dir={cache_dir}", f"hydra.run.dir={folder}"]
-    killed_in_second_epoch(partial(run_program, train), *options)
+    killed_in_second_epoch(partial(run_program, "train"), *options)
     return folder
 
 

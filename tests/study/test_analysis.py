@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-import study
 from auscult.mistake import Mistake
 from auscult.study.analysis import read, summarise
 from auscult.study.comparisons import compare
@@ -151,7 +150,7 @@ def test_a_study_of_an_earlier_version_is_analysed_and_continued(tmp_path):
 
 def test_where_everybody_is_excluded_a_sentence_says_so(tmp_path, monkeypatch):
     folder = simulated(tmp_path / "pilot", dict.fromkeys(("visual", "audible", "none"), 0.6), 2, hasty=(0, 1))
-    said = run_program(study, f"results={folder}")
+    said = run_program("study", f"results={folder}")
     assert "none that count: all 2 participants are excluded; participant 0 took less than 1 s" in said
     assert len(pd.read_csv(folder / "answers.csv")) == 2 * 29
 
@@ -161,7 +160,7 @@ def test_the_program_writes_tables_a_figure_and_a_page(tmp_path, monkeypatch, ca
         tmp_path / "pilot", {"visual": 0.4, "audible": 0.9, "none": 0.5}, 9, careless=(2,), primary=[PRIMARY]
     )
     monkeypatch.chdir(tmp_path)
-    assert run_program(study, "results=pilot") == ""
+    assert run_program("study", "results=pilot") == ""
     assert len(pd.read_csv(folder / "answers.csv")) == 9 * 29
     assert set(pd.read_csv(folder / "summary.csv")["clips"]) == {"all", "right", "wrong"}
     comparisons = pd.read_csv(folder / "comparisons.csv")
@@ -176,7 +175,7 @@ def test_the_program_writes_tables_a_figure_and_a_page(tmp_path, monkeypatch, ca
     assert first < page.index(said) < second < third and "p_holm" not in page[first:second]
     assert (folder / "study.png").read_bytes()[:4] == b"\x89PNG" and "Report: " in capsys.readouterr().out
     assert (
-        run_program(study, "effect=0.5") == ""
+        run_program("study", "effect=0.5") == ""
         and "40 participants, each of whom judges 20 clips" in capsys.readouterr().out
     )
     assert not list(tmp_path.glob("*.log"))
@@ -199,7 +198,7 @@ def test_the_program_writes_tables_a_figure_and_a_page(tmp_path, monkeypatch, ca
 )
 def test_mistakes_end_in_a_sentence(options, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    said = run_program(study, *options)
+    said = run_program("study", *options)
     assert message in said and "\n" not in said
 
 

@@ -1,11 +1,13 @@
-"""Mixes channels, resamples and high-pass filters signals that come in parts."""
+"""Mixes channels, resamples and high-pass filters signals that come in parts.
+
+SciPy's filters are imported where they are used: that takes a second, and most mistakes are named before.
+"""
 
 from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
 import soxr
-from scipy import signal
 
 from auscult.datamodules.audio.audio_file import BLOCK
 
@@ -56,6 +58,8 @@ def highpass(mono: np.ndarray, rate: int, cutoff_hz: float | None) -> np.ndarray
 
 def highpassed(parts: Iterator[np.ndarray], rate: int, cutoff_hz: float | None) -> Iterator[np.ndarray]:
     """Applies the filter of `highpass` to a signal in parts (n,) at `rate` hertz; None leaves the signal as it is."""
+    from scipy import signal
+
     state: np.ndarray | None = None
     for part in parts:
         if cutoff_hz is not None and len(part):
@@ -67,5 +71,7 @@ def highpassed(parts: Iterator[np.ndarray], rate: int, cutoff_hz: float | None) 
 @cache
 def _butterworth(rate: int, cutoff_hz: float) -> tuple[np.ndarray, np.ndarray]:
     """The filter's sections, and their state after a long input of ones."""
+    from scipy import signal
+
     sections = np.tile(signal.butter(2, cutoff_hz, btype="highpass", fs=rate, output="sos"), (2, 1))
     return sections, signal.sosfilt_zi(sections)
