@@ -30,7 +30,13 @@ endif
 TARGETS := install install-dev demo test test-all lint lock licences
 .PHONY: $(TARGETS) tests docs results speed conf src
 ifneq ($(filter-out PYTHON=% PYTHONS=% TORCH_INDEX=% UPGRADE=% VENV=% BIN=%,$(MAKEOVERRIDES)),)
-$(error make takes no $(firstword $(MAKEOVERRIDES)); python train.py and python explain.py take options)
+$(error make takes no $(firstword $(MAKEOVERRIDES)); python train.py and python explain.py take options, and \
+	$(BIN)/python -m pytest -k NAME runs some of the tests)
+endif
+ifdef TORCH_INDEX
+ifeq ($(findstring /,$(TORCH_INDEX)),)
+$(error TORCH_INDEX=$(TORCH_INDEX) is no address; say TORCH_INDEX=https://..., as PyTorch's page on installing names it)
+endif
 endif
 
 install: $(RUN)

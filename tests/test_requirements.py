@@ -152,6 +152,8 @@ def installed(checkout: Path) -> list[str]:
         (["tests"], "make has no tests; it has: install install-dev demo test"),  # a folder of that name is there
         (["train"], "make has no train; it has: install install-dev demo test"),
         (["demo", "task=digit"], "make takes no task=digit; python train.py"),
+        (["test", "k=lrp"], ".venv/bin/python -m pytest -k NAME runs some of the tests"),
+        (["install", "TORCH_INDEX=cpu"], "TORCH_INDEX=cpu is no address; say TORCH_INDEX=https://..."),
     ],
 )
 def test_make_says_what_it_has(checkout, words, says):

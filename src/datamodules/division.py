@@ -101,8 +101,14 @@ class Division:
 
     def _warn_of_spellings(self, clips: list[Clip]) -> None:
         """Warns of classes and speakers that read like a missing value, or like another spelling of a second one."""
+        classes = {clip.labels.get(self.label, "") for clip in clips}
+        if several := _with_several(classes):
+            log.warning(
+                "%s reads like several labels, and is a class of its own here (%d such classes of task.label=%s): a"
+                " recording has one class, so keep one label of each.", shortened(several[0]), len(several), self.label,
+            )  # fmt: skip
         kinds = {
-            f"classes (task.label={self.label})": {clip.labels.get(self.label, "") for clip in clips},
+            f"classes (task.label={self.label})": classes,
             f"{self.unit}s": {clip.speaker for clip in clips if clip.speaker != clip.path},
         }
         for kind, names in kinds.items():
@@ -152,6 +158,12 @@ class Division:
                     f" each, such as {shortened(self.classes[0])}; take a smaller part of a name for the label, or"
                     " another column."
                 ) from error
+            if all(clip.speaker.casefold() == clip.labels.get(self.label, "").casefold() for clip in self.clips):
+                raise Mistake(
+                    f"the speaker of each recording is the same as its {self.label}, such as"
+                    f" {shortened(self.clips[0].speaker)}: name the person who speaks, or leave the speaker out of"
+                    " data.csv or data.pattern."
+                ) from error
             way = self.corpus.where_classes_are_left_out(self.label, error.few)
             if not way or len(set(self.classes) - set(error.few)) < 2:
                 raise
@@ -166,10 +178,16 @@ class Division:
             way = self.corpus.where_classes_are_left_out(self.label, others)
             raise Mistake(
                 f"task={self.task['name']} has the classes {', '.join(classes)}, but {path_of[others[0]]} is labelled"
-                f" '{others[0]}': mend the label (data.pattern or the table of labels), name it in task.classes"
-                f"{f', or {way}' if way else '; this corpus is learnt with all its classes'}."
+                f" '{others[0]}': mend the label (data.pattern, or the table of labels or speakers), name it in"
+                f" task.classes{f', or {way}' if way else '; this corpus is learnt with all its classes'}."
             )
         return classes
+
+
+def _with_several(classes: set[str]) -> list[str]:
+    """The classes that hold another one's name beside a second name, such as "bird;pet" where there is "bird"."""
+    parts = {name: [part.strip() for part in re.split(r"[;|,]", name)] for name in classes}
+    return sorted(name for name in classes if len(parts[name]) > 1 and classes & set(parts[name]))
 
 
 def _other_task(columns: set[str]) -> str:

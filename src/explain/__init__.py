@@ -1,4 +1,8 @@
-"""Explanations of networks. The package itself can be called: `auscult.explain(model, "dog.wav")`, see `interface`."""
+"""Explanations of networks.
+
+The package itself can be called: `auscult.explain(model, "dog.wav", attribution=…, domain=…, target=…)`, or with
+samples and their `sample_rate`. `help(auscult.explain.interface.explain)` says what each of these may be.
+"""
 
 import inspect
 import sys

@@ -8,7 +8,7 @@ from hydra import compose
 from omegaconf import DictConfig, OmegaConf
 
 from auscult.checkpoint.look import card_of, check_places_of
-from auscult.explain.attribution.options import BOUNDS, FREQUENCIES_ONLY, check_option
+from auscult.explain.attribution.options import BOUNDS, FREQUENCIES_ONLY, check_composite, check_option
 from auscult.explain.intervention.bounds import check_band, checked_factors, for_classes
 from auscult.explain.measures.fractions import check_definition, checked_fractions
 from auscult.explain.relevance.target import check_labelled, check_target
@@ -172,6 +172,8 @@ def check_parts(config: dict[str, Any]) -> None:
     if str(attribution.get("_target_")).startswith("auscult."):
         for option in sorted(BOUNDS.keys() & attribution.keys()):
             check_option(option, attribution[option], several=True)
+        if "composite" in attribution:
+            check_composite(attribution["composite"])
     if str(intervention.get("_target_")).startswith("auscult."):
         if "factors" in intervention:
             checked_factors(intervention["factors"])

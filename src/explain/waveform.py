@@ -11,6 +11,8 @@ from auscult.datamodules.recording import FULL_SCALE, LOWEST_RATE, ClipSettings,
 from auscult.mistake import Mistake
 
 MOST_CHANNELS = 64
+ABOVE_FULL_SCALE = 16  # whole numbers beyond this were integers once
+LOUDEST = 1000  # 60 dB above full scale: no recording of floats is as loud
 
 
 def whole(frames: int, rate: int, sample_rate: int) -> ClipSettings:
@@ -117,7 +119,15 @@ def channels_of(recording: Any) -> np.ndarray:
         )
     if samples.dtype != np.int16 and not np.issubdtype(samples.dtype, np.floating):
         raise Mistake(f"samples of the type {samples.dtype} have no known scale; give floats in [-1, 1], or int16.")
-    return samples if samples.dtype == np.int16 else samples.astype(np.float32)
+    if samples.dtype == np.int16:
+        return samples
+    peak = float(np.abs(samples).max())
+    if peak > LOUDEST or (peak > ABOVE_FULL_SCALE and (samples == samples.round()).all()):
+        raise Mistake(
+            f"the samples reach {peak:g}, and floats are to lie in [-1, 1]: give samples of 16 bits as int16, or divide"
+            " them by 32768."
+        )
+    return samples.astype(np.float32)
 
 
 def as_it_is(channels: np.ndarray, sample_rate: int, settings: ClipSettings | None) -> np.ndarray:

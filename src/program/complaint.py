@@ -3,12 +3,14 @@
 import os
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from auscult.machine.hardware import ACCELERATORS, STRATEGIES
 from auscult.program.arguments import in_shell
@@ -186,7 +188,12 @@ def composed(overrides: Iterable[str], program: str) -> Any:
 
 def default(option: str, overrides: Iterable[str], program: str) -> Any:
     """The default of an option; None if there is no such option."""
-    return selected(OmegaConf.to_container(composed(overrides, program), resolve=False), option)
+    config = composed(overrides, program)
+    value = selected(OmegaConf.to_container(config, resolve=False), option)
+    if isinstance(value, str) and value.startswith("${"):  # the default of another option
+        with suppress(OmegaConfBaseException):
+            return OmegaConf.select(config, option)
+    return value
 
 
 def options(overrides: Iterable[str] = (), program: str = "train") -> list[str]:

@@ -48,6 +48,7 @@ NUMBERS: list[tuple[str, type, float, float, bool]] = [
     ("optimizer.lr", float, 0, 1e3, False),
     ("optimizer.weight_decay", float, 0, 1e3, False),
     ("optimizer.momentum", float, 0, 1, False),
+    ("optimizer.schedule.pct_start", float, 0, 1, False),
     ("model.network.dropout", float, 0, 1, False),
 ]
 

@@ -22,12 +22,13 @@ from auscult.program.conf import (
     with_pages,
 )
 from auscult.program.hints import meant
+from auscult.program.numbers import is_number
 from auscult.program.paths import absolute, run_folder_of
 
 # groups whose options are checked by what they are passed to
 OPEN = ("trainer", "callbacks")
 CLOSED = ("data.clip", "data.confound")  # in the options of a part: nothing else reads what is added to them
-TAKE_LISTS = ("trainer.devices",)  # though their usual value is a number
+TAKE_LISTS = ("trainer.devices", "attribution.")  # though their usual value is a number
 OPTIONAL = ("experiment", "callbacks", "intervention", "attribution", "logger")  # groups that need no choice
 MERGED = ("callbacks",)  # groups that can have several choices at once
 
@@ -157,7 +158,7 @@ def check_experiment(overrides: Iterable[str], program: str) -> None:
 
 
 def check_ranges(overrides: Iterable[str], program: str) -> None:
-    """Raises a Mistake if the command line gives a range as other programs write it, such as fold=0..4."""
+    """Raises a Mistake if an option that is one number is given a list, or a range as others write it: fold=0..4."""
     for word in overrides:
         match = re.fullmatch(r"([\w.]+)=(\d{1,4})(?:\.\.|-|:)(\d{1,4})", word)
         if match and isinstance(default(match.group(1), overrides, program), int):
@@ -165,23 +166,20 @@ def check_ranges(overrides: Iterable[str], program: str) -> None:
             values = range(first, last + 1)
             several = ",".join(map(str, values)) if 0 < len(values) <= 10 else f"range({first},{last + 1})"
             raise Mistake(f"{word} is not one value; say -m {option}={several} to run with each.")
+        match = re.fullmatch(r"([\w.]+)=\[([^\[\]{}]*,[^\[\]{}]*)\]", word)
+        if not match or match.group(1).startswith(TAKE_LISTS) or program in ("serve", "study"):
+            continue
+        if is_number(default(match.group(1), overrides, program)):
+            raise Mistake(f"{word} is a list, and as such one value; say -m {match.group(1)}={match.group(2)}.")
 
 
 def check_sweep(overrides: Iterable[str], program: str) -> None:
-    """Raises a Mistake if a multirun gives a list to an option that takes none, such as fold=[0,1].
-
-    It also raises one if benchmark.py is to run for each attribution, as a single run of it compares them all.
-    """
+    """Raises a Mistake if benchmark.py is to run for each attribution, as a single run of it compares them all."""
     for word in overrides:
         if program == "benchmark" and (several := re.fullmatch(r"(attribution|domain)=(\w+(?:,\w+)+)", word)):
             raise Mistake(
                 f"{word} makes a leaderboard for each; say {several[1]}s=[{several[2]}], without -m, for one."
             )
-        match = re.fullmatch(r"([\w.]+)=\[([^\[\]{}]*,[^\[\]{}]*)\]", word)
-        if not match or match.group(1) in TAKE_LISTS:
-            continue
-        if isinstance(default(match.group(1), overrides, program), int | float):
-            raise Mistake(f"{word} is a list, and as such one value; say -m {match.group(1)}={match.group(2)}.")
 
 
 def is_open(option: str, overrides: Iterable[str], program: str) -> bool:

@@ -77,7 +77,7 @@ def try_optimizer(classifier: Classifier, own: bool) -> None:
         reason = f"{type(error).__name__}: {shown(' '.join(str(error).split()), 160)}"
         way_out = "; a list takes brackets, as 'optimizer.betas=[0.9,0.999]'" if "subscriptable" in reason else ""
         raise Mistake(
-            f"optimizer: it does not take its options, or those of its schedule ({reason}){way_out}."
+            f"the options of optimizer, or of optimizer.schedule, do not fit its class ({reason}){way_out}."
         ) from error
 
 

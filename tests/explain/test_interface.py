@@ -159,6 +159,17 @@ def test_samples_with_a_rate_are_resampled_and_mixed():
     np.testing.assert_allclose(auscult.explain(linear(), int16, sample_rate=16000).waveform, whole, atol=1e-4)
 
 
+@pytest.mark.parametrize("rate", [None, 8000])
+@pytest.mark.parametrize("scaled", [lambda tone: (9000 * tone).round(), lambda tone: 9000 * tone])
+def test_integers_as_floats_are_refused(scaled, rate):
+    with pytest.raises(auscult.Mistake, match=r"floats are to lie in .* give samples of 16 bits as int16"):
+        auscult.explain(linear(), scaled(tone()), sample_rate=rate)
+
+
+def test_floats_above_full_scale_are_taken():
+    auscult.explain(linear(), 20 * tone(), sample_rate=8000)
+
+
 @pytest.mark.parametrize("as_folder", [True, False])
 def test_a_checkpoint_listens_to_a_file_as_to_its_own_recordings(trained, tmp_path, as_folder):
     path = trained("audionet", "sex")

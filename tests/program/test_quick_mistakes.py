@@ -73,6 +73,7 @@ def test_it_is_named_without_pytorch(said, program, words, says, spoken_folder, 
     [
         ("explain", ["target=woman"], "target=woman is unknown; choose predicted, true, or one of 0, 1, 2"),
         ("explain", ["attribution=integrated_gradients", "attribution.steps=0"], "attribution.steps=0 is not a whole"),
+        ("explain", ["attribution=lrp_epsilon", "attribution.composite=Flat"], "choose one of epsilon, epsilon_plus, "),
         ("explain", ["attribution=rise", "attribution.cells=[5,0]"], "attribution.cells=0 is not a whole number of 1"),
         ("explain", ["attribution=freqrise", "attribution.keep=50"], "attribution.keep=50 is not a number from 0 to 1"),
         ("explain", ["intervention=keep_band", "intervention.low_hz=4e3"], "4000.0 is not below intervention.high_hz"),

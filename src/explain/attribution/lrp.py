@@ -16,22 +16,12 @@ from zennit.types import Activation, Convolution, Linear
 from auscult.explain.attribution.base import Attribution, explaining
 from auscult.explain.attribution.lrp_check import ForwardCheck
 from auscult.explain.attribution.lrp_rules import AlphaBeta, Epsilon, Merge, Pass, Rule
-from auscult.explain.attribution.options import check_option
+from auscult.explain.attribution.options import COMPOSITES, check_composite, check_option
 from auscult.mistake import Mistake
 from auscult.modules.colours import Colours
 from auscult.plain_data import shown
 
 ROUNDING = 1e-3  # an input may exceed its bounds by this much
-
-# name: rule of the first layer, if it has its own; rule of convolutions. Dense layers have the epsilon rule.
-COMPOSITES: dict[str, tuple[str | None, str]] = {
-    "epsilon": (None, "epsilon"),
-    "epsilon_plus": (None, "plus"),
-    "epsilon_plus_flat": ("flat", "plus"),
-    "alpha2_beta1": (None, "alpha2_beta1"),
-    "alpha2_beta1_flat": ("flat", "alpha2_beta1"),
-    "box": ("box", "plus"),
-}
 
 
 class LRP(Attribution):
@@ -85,8 +75,7 @@ class LRP(Attribution):
         low: float | None = None,
         high: float | None = None,
     ) -> None:
-        if composite not in COMPOSITES:
-            raise Mistake(f"attribution.composite={composite} is unknown; choose one of {', '.join(COMPOSITES)}.")
+        check_composite(composite)
         if not isinstance(zero_bias, bool):
             raise Mistake(f"attribution.zero_bias={shown(zero_bias)} is neither true nor false.")
         check_option("epsilon", epsilon)

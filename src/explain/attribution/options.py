@@ -1,8 +1,10 @@
-"""The numbers among the options of attributions. Imports no PyTorch: a wrong one is to be named at once."""
+"""What the options of attributions may be. Imports no PyTorch: a wrong one is to be named at once."""
 
 from collections.abc import Sequence
 from typing import Any
 
+from auscult.mistake import Mistake
+from auscult.plain_data import shown
 from auscult.program.numbers import check_number
 
 # type, lowest, highest, whether null is allowed; an option means the same in every attribution that has it
@@ -21,7 +23,15 @@ BOUNDS: dict[str, tuple[type, float, float, bool]] = {
     "stride": (float, 1e-6, 1e9, False),
     "window": (float, 1e-6, 1e9, False),
 }
-
+# of LRP; name: rule of the first layer, if it has its own; rule of convolutions. Dense layers have the epsilon rule.
+COMPOSITES: dict[str, tuple[str | None, str]] = {
+    "epsilon": (None, "epsilon"),
+    "epsilon_plus": (None, "plus"),
+    "epsilon_plus_flat": ("flat", "plus"),
+    "alpha2_beta1": (None, "alpha2_beta1"),
+    "alpha2_beta1_flat": ("flat", "alpha2_beta1"),
+    "box": ("box", "plus"),
+}
 
 FREQUENCIES_ONLY = (
     "attribution=freqrise masks frequencies: add domain=frequency or domain=time_frequency, or choose attribution=rise."
@@ -42,3 +52,9 @@ def check_option(option: str, value: Any, several: bool = False) -> None:
     is_list = several and isinstance(value, Sequence) and not isinstance(value, str)
     for each in value if is_list else [value]:
         check_number({"attribution": {option: each}}, f"attribution.{option}", *BOUNDS[option])
+
+
+def check_composite(name: Any) -> None:
+    """Raises a Mistake if LRP has no composite of this name."""
+    if name not in COMPOSITES:
+        raise Mistake(f"attribution.composite={shown(name)} is unknown; choose one of {', '.join(COMPOSITES)}.")
