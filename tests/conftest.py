@@ -17,12 +17,13 @@ from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import soundfile
 from filelock import FileLock
+from hydra._internal.hydra import Hydra
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
@@ -42,22 +43,39 @@ TINY = [
 
 
 @pytest.fixture(scope="session", autouse=True)
-def yaml_is_parsed_once() -> Iterator[None]:
-    """Hydra parses the same fifty files twice in each program, which takes up to half of the time of a test."""
-    Plugins.instance()  # registers the sources
-    files = SourcesRegistry.instance().resolve("file")
-    parse, parsed = files.load_config, {}
+def quick_hydra() -> Iterator[None]:
+    """Programs that run within this process parse each YAML once, and compose their configuration once.
 
-    def load(self: ConfigSource, config_path: str) -> ConfigResult:
-        file = Path(self.path, self._normalize_file_name(config_path)).resolve()
-        state = (file, self.provider, file.stat().st_mtime_ns if file.exists() else None)
-        if state not in parsed:
-            parsed[state] = parse(self, config_path=config_path)
-        return copy.deepcopy(parsed[state])
+    Hydra parses fifty files for each program, and composes it twice: first only to see whether it is a multirun. Both
+    take most of the time of a mistake.
+    """
+    Plugins.instance()  # registers the sources
+    get_mode = Hydra.get_mode
+
+    def mode(self: Hydra, config_name: str | None, overrides: list[str]) -> Any:
+        asks = any(word.startswith(("experiment=", "hydra.")) for word in overrides)
+        return get_mode(self, config_name, overrides) if asks else None
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(files, "load_config", load)
+        patch.setattr(Hydra, "get_mode", mode)
+        for scheme in ("file", "pkg"):
+            source = SourcesRegistry.instance().resolve(scheme)
+            patch.setattr(source, "load_config", parsed_once(source.load_config))
         yield
+
+
+def parsed_once(load: Callable[..., ConfigResult]) -> Callable[..., ConfigResult]:
+    """Loads a file of a configuration from memory if it was loaded before, and has not changed."""
+    results: dict[Any, ConfigResult] = {}
+
+    def loaded(self: ConfigSource, config_path: str) -> ConfigResult:
+        file = Path(self.path, self._normalize_file_name(config_path)).resolve()
+        key = (self.path, config_path, self.provider, file.stat().st_mtime_ns if file.exists() else None)
+        if key not in results:
+            results[key] = load(self, config_path=config_path)
+        return copy.deepcopy(results[key])
+
+    return loaded
 
 
 @pytest.fixture(scope="session")

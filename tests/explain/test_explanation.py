@@ -26,7 +26,7 @@ Here = Callable[..., str]
 Trained = Callable[[str, str], Path]
 QUICK = [
     "limit=6",
-    "clips=3",
+    "clips=1",
     "perturbation.fractions=[0,0.1]",
     "perturbation.random_orders=1",
     "hydra.run.dir=run",
@@ -68,9 +68,9 @@ def test_a_checkpoint_is_all_it_needs(
     assert "<dt>biases</dt>" in report and report.count("<dt>Biases</dt>") == report.count('class="clip"') > 0
     assert metrics["clips/explained"] == 6
     assert metrics["cost/passes"] > 0 and metrics["cost/milliseconds"] > 0
-    cards = set(pd.read_csv(run / "typical.csv")["path"])  # shown beside the three of `clips`
+    cards = set(pd.read_csv(run / "typical.csv")["path"])  # shown beside the one of `clips`
     shown = len(list((run / "figures").glob("0*.png")))
-    assert len(cards) <= shown <= len(cards) + 3
+    assert len(cards) <= shown <= len(cards) + 1
     assert (run / "curves.png").exists() and (run / "config.yaml").exists()
     assert (run / "report.html").read_text().count("<audio") == len(list((run / "audio").glob("*.wav"))) == 5 * shown
 
