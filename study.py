@@ -35,11 +35,11 @@ def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str])
     """Analyses a study, or says how many participants one needs."""
     checked = options.check(cfg)
     try:
-        from auscult.study import page, planning  # only now: it takes seconds to import
+        from auscult.study import page, sample_size  # only now: it takes seconds to import
     except ModuleNotFoundError as error:
         raise Mistake(f"study.py needs {error.name}, an extra; pip install '.[serve]' in the checkout.") from error
     if checked["effect"] is not None:
-        print(planning.told(*(checked[name] for name in options.PLANNING)))
+        print(sample_size.told(*(checked[name] for name in options.OF_SAMPLE_SIZE)))
     else:
         try:
             page.write(Path(checked["results"]))

@@ -118,6 +118,7 @@ MOVED_SINCE = {
     "datamodules.table": "datamodules.labels.table",
     "datamodules.table_paths": "datamodules.labels.table_paths",
     "datamodules.truncation": "datamodules.audio.truncation",
+    "explain.measures.stability": "explain.measures.checks",
     "explain.source": "datamodules.source",
     "limits": "machine.limits",
     "modules.frontends": "modules.audiomnist_front_ends",
@@ -126,6 +127,7 @@ MOVED_SINCE = {
     "run.lock": "machine.lock",
     "run.memory": "machine.memory",
     "run.processes": "machine.processes",
+    "study.planning": "study.sample_size",
 }
 # callbacks that explained at the end of a training: their options still work, without a class; see `explain_by`
 EXPLAINED = ("auscult.explain.callbacks.PerturbationCurves", "auscult.explain.callbacks.InterventionTest")

@@ -23,9 +23,9 @@ from rich.table import Table
 from auscult.checkpoint.checkpoint import KEY, open_checkpoint
 from auscult.explain import explanation
 from auscult.explain.measures import catalogue
+from auscult.explain.measures.checks import CASCADE
 from auscult.explain.measures.control import check_classes
 from auscult.explain.measures.energy import CURVES
-from auscult.explain.measures.stability import CASCADE
 from auscult.explain.options import check_explanation, listed, target_of
 from auscult.explain.relevance.target import check_target
 from auscult.leaderboard.page import write

@@ -6,7 +6,7 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from auscult.serve.sharing import Room, household
+from auscult.serve.capacity import Room, household
 
 ASKING_SECONDS = 10.0  # for the head of a request; `reception` limits the time for its body
 READING_SECONDS = 60.0  # for reading an answer

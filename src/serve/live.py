@@ -10,11 +10,11 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from auscult.explain.report.html import template
 from auscult.run.trainer import trainer_of
 from auscult.run.training import hush
-from auscult.serve.listener import Answer, Listener
+from auscult.serve.capacity import Turns
+from auscult.serve.live_model import Answer, LiveModel
 from auscult.serve.options import LOOPBACK
 from auscult.serve.reception import MOST_WAITING, made_in_turn, made_of_upload
 from auscult.serve.server import HERE, site
-from auscult.serve.sharing import Turns
 from auscult.serve.upload import MOST_BYTES, MOST_SECONDS, BadUpload, decode
 
 
@@ -27,23 +27,23 @@ def page(config: dict[str, Any]) -> FastAPI:
     hush()
     device = trainer_of(**config["trainer"], devices=1, logger=False, enable_checkpointing=False).strategy.root_device
     choices = config["attributions"], config["domains"]
-    listener = Listener(config["checkpoint"], *choices, device, config["allow"], config["smoothing"])
-    return application(listener, config["names"])
+    model = LiveModel(config["checkpoint"], *choices, device, config["allow"], config["smoothing"])
+    return application(model, config["names"])
 
 
-def application(listener: Listener, names: Sequence[str] = LOOPBACK) -> FastAPI:
-    """The application, in which the listener answers. For `names` see `site`."""
+def application(model: LiveModel, names: Sequence[str] = LOOPBACK) -> FastAPI:
+    """The application, in which the model answers. For `names` see `site`."""
     app = site(names)
     listening = Turns(1, MOST_WAITING)  # the network listens to one at a time
     page = template("live.html.j2", HERE)
-    task = listener.trained["task"]["name"]
+    task = model.trained["task"]["name"]
 
     @app.get("/")
     def live() -> HTMLResponse:
         return HTMLResponse(
             page.render(
-                network=listener.trained["model"]["name"], task=task, corpus=listener.trained["data"]["name"],
-                attributions=list(listener.attributions), domains=list(listener.domains), classes=listener.classes,
+                network=model.trained["model"]["name"], task=task, corpus=model.trained["data"]["name"],
+                attributions=list(model.attributions), domains=list(model.domains), classes=model.classes,
                 seconds=MOST_SECONDS, megabytes=MOST_BYTES // 10**6,
             )
         )  # fmt: skip
@@ -51,12 +51,12 @@ def application(listener: Listener, names: Sequence[str] = LOOPBACK) -> FastAPI:
     @app.post("/explain")
     async def explain(request: Request, attribution: str, domain: str, target: str) -> JSONResponse:
         """The recording is the whole body: no name and no form comes with it."""
-        check_choice("attribution", attribution, listener.attributions)
-        check_choice("domain", domain, listener.domains)
-        check_choice("target", target, ["predicted", *listener.classes])
+        check_choice("attribution", attribution, model.attributions)
+        check_choice("domain", domain, model.domains)
+        check_choice("target", target, ["predicted", *model.classes])
 
-        clip, cut = await made_of_upload(request, lambda content: listener.clip(*decode(content)))
-        answer = partial(listener, clip, cut, attribution, domain, target)
+        clip, cut = await made_of_upload(request, lambda content: model.clip(*decode(content)))
+        answer = partial(model, clip, cut, attribution, domain, target)
         return JSONResponse(as_json(await made_in_turn(request, listening, answer)))
 
     return app

@@ -11,7 +11,7 @@ from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
-from auscult.serve.sharing import Room, Turns, household
+from auscult.serve.capacity import Room, Turns, household
 from auscult.serve.upload import MOST_BYTES, BadUpload, Busy, TooLarge
 
 MOST_FORM_BYTES = 10**5

@@ -15,7 +15,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from auscult.mistake import Mistake
-from auscult.serve.doorkeeper import Doorkeeper
+from auscult.serve.limited_server import LimitedServer
 from auscult.serve.options import LOOPBACK
 from auscult.serve.reception import Reception
 from auscult.serve.upload import BadUpload, Busy, TooLarge
@@ -41,7 +41,7 @@ def serve(app: FastAPI, host: str, port: int) -> NoReturn:
 
     Raises:
         Mistake: nothing can be served there.
-        Interrupted: see `Doorkeeper.serve_at`.
+        Interrupted: see `LimitedServer.serve_at`.
     """
     try:
         door = socket.create_server((host, port))
@@ -49,7 +49,7 @@ def serve(app: FastAPI, host: str, port: int) -> NoReturn:
         reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
         raise Mistake(f"host={host} port={port} cannot be served ({reason}); choose others.") from error
     log.info("Listening at http://%s:%d (Ctrl-C ends it)", host, door.getsockname()[1])
-    Doorkeeper(app).serve_at(door)
+    LimitedServer(app).serve_at(door)
 
 
 def site(names: Sequence[str] = LOOPBACK) -> FastAPI:

@@ -23,8 +23,8 @@ from auscult.datamodules.synthetic import Synthetic
 from auscult.program.complaint import options
 from auscult.program.conf import CONF
 from auscult.serve import options as checks
-from auscult.serve.listener import Listener
 from auscult.serve.live import application
+from auscult.serve.live_model import LiveModel
 from auscult.serve.server import UPLOADS
 from auscult.serve.upload import MOST_BYTES, BadUpload
 from tests.browser import CHROMIUM, Browser
@@ -34,15 +34,15 @@ CHOICES = {"attribution": "gradient_x_input", "domain": "input", "target": "pred
 
 
 @pytest.fixture(scope="module")
-def listener(trained):
+def live_model(trained):
     path = str(trained("audionet", "sex"))
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return Listener(path, ["gradient_x_input", "gradient"], ["input", "frequency"], torch.device("cpu"))
+        return LiveModel(path, ["gradient_x_input", "gradient"], ["input", "frequency"], torch.device("cpu"))
 
 
 @pytest.fixture
-def visitor(listener):
-    return TestClient(application(listener), base_url="http://127.0.0.1:8000")
+def visitor(live_model):
+    return TestClient(application(live_model), base_url="http://127.0.0.1:8000")
 
 
 def word(rate: int = 48000) -> bytes:
@@ -54,13 +54,13 @@ def word(rate: int = 48000) -> bytes:
     return file.getvalue()
 
 
-def test_an_answer_is_the_networks_own(visitor, listener, trained):
+def test_an_answer_is_the_networks_own(visitor, live_model, trained):
     content = word()
     told = visitor.post("/explain", params=CHOICES, content=content)
     assert told.status_code == 200
     answer = told.json()
     opened = open_checkpoint(trained("audionet", "sex"))
-    settings = ClipSettings(**listener.trained["data"]["clip"])
+    settings = ClipSettings(**live_model.trained["data"]["clip"])
     clip = prepare(soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)[0], 48000, settings).samples
     waveform = torch.zeros(1, 1, 8000)
     before = (8000 - len(clip)) // 2
@@ -68,9 +68,9 @@ def test_an_answer_is_the_networks_own(visitor, listener, trained):
     classifier = classifier_of(opened)
     with torch.no_grad():
         expected = classifier.network(classifier.front_end(waveform)).softmax(1)[0]
-    assert [name for name, _ in answer["probabilities"]] == listener.classes
+    assert [name for name, _ in answer["probabilities"]] == live_model.classes
     np.testing.assert_allclose([share for _, share in answer["probabilities"]], expected, atol=1e-5)
-    assert answer["prediction"] == answer["target"] == listener.classes[int(expected.argmax())]
+    assert answer["prediction"] == answer["target"] == live_model.classes[int(expected.argmax())]
     assert base64.b64decode(answer["picture"]["uri"].split(",")[1])[:4] == b"\x89PNG"
     names = {sound["name"] for sound in answer["sounds"]}
     assert {"original", "positive", "negative"} <= names
@@ -120,11 +120,11 @@ def test_other_sites_may_not_ask(visitor, headers):
     ).is_success
 
 
-def test_other_names_for_this_machine_are_refused(visitor, listener):
+def test_other_names_for_this_machine_are_refused(visitor, live_model):
     assert visitor.get("/", headers={"host": "evil.example"}).status_code == 400
     told = visitor.post("/explain", params=CHOICES, headers={"host": "evil.example", "origin": "http://evil.example"})
     assert told.status_code == 400 and "content-security-policy" in told.headers
-    named = TestClient(application(listener, ["localhost", "lab.example"]), base_url="http://lab.example")
+    named = TestClient(application(live_model, ["localhost", "lab.example"]), base_url="http://lab.example")
     assert named.get("/").is_success and named.get("/", headers={"host": "evil.example"}).status_code == 400
 
 
@@ -170,8 +170,8 @@ def test_a_loud_recording_is_no_crash(visitor):
     assert told.status_code == 422 and "not finite" in told.json()["error"]
 
 
-def test_few_recordings_are_worked_on_at_once(listener, monkeypatch):
-    app, at_once, most = application(listener), 0, 0
+def test_few_recordings_are_worked_on_at_once(live_model, monkeypatch):
+    app, at_once, most = application(live_model), 0, 0
 
     def slowly(*_):
         nonlocal at_once, most

@@ -24,11 +24,11 @@ from fastapi.responses import Response
 from filelock import FileLock
 
 from auscult.serve import connection, reception
-from auscult.serve.doorkeeper import Doorkeeper
+from auscult.serve.bounded_log import BoundedLog
+from auscult.serve.limited_server import LimitedServer
 from auscult.serve.options import LOOPBACK
 from auscult.serve.reception import address_of, form_of, made_of_upload
 from auscult.serve.server import site
-from auscult.serve.sparing import Sparing
 from tests.conftest import ROOT
 from tests.serve.record.test_take import spoken
 
@@ -239,7 +239,7 @@ def served_here(monkeypatch) -> Iterator[int]:
 def served(app: FastAPI) -> Iterator[int]:
     """The port at which an application is served."""
     with socket.create_server(("127.0.0.1", 0)) as door:
-        server = Doorkeeper(app)
+        server = LimitedServer(app)
         thread = threading.Thread(target=server.run, args=([door],))
         thread.start()
         yield door.getsockname()[1]
@@ -290,13 +290,13 @@ def test_a_slow_form_gets_a_sentence(served_here):
 
 
 def test_a_log_is_not_filled(caplog):
-    log = logging.getLogger("sparing")
-    log.addFilter(sparing := Sparing())
+    log = logging.getLogger("bounded")
+    log.addFilter(bounded := BoundedLog())
     for number in range(1000):
         log.warning("Invalid request %d", number)
     log.warning("Something else")
     assert caplog.messages == ["Invalid request 0", "Something else"]
-    sparing.said.clear()
+    bounded.said.clear()
     log.warning("Invalid request %d", 7)
     assert caplog.messages[2:] == ["Invalid request 7 (999 more such lines were left out.)"]
 

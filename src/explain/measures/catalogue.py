@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from auscult.explain.measures.checks import Checks
 from auscult.explain.measures.control import Control
 from auscult.explain.measures.cost import Cost
 from auscult.explain.measures.energy import Energy
@@ -9,7 +10,6 @@ from auscult.explain.measures.localisation import Localisation
 from auscult.explain.measures.measure import Measure, Measurement, Topic
 from auscult.explain.measures.metrics import Complexity, Faithfulness
 from auscult.explain.measures.removal import Removal
-from auscult.explain.measures.stability import Stability
 
 # in the order in which they are taken, and in which `metrics.json` and the report show them
 MEASUREMENTS: tuple[type[Measurement], ...] = (
@@ -19,7 +19,7 @@ MEASUREMENTS: tuple[type[Measurement], ...] = (
     Faithfulness,
     Localisation,
     Energy,
-    Stability,
+    Checks,
     Control,
 )
 CONSERVATION = "conservation_error"  # like `biases`, a metric of every relevance file, see `Results`

@@ -35,7 +35,7 @@ GAIN_DB = -6.0
 NOISE_DB = -30.0  # root mean square, relative to that of the clip
 
 
-class Stability(Measurement):
+class Checks(Measurement):
     """The checks of one run. `cascade` has the similarity after each layer, for a figure.
 
     Args:

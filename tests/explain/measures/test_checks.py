@@ -13,8 +13,8 @@ from auscult.explain.attribution.controls import Amplitude, Random
 from auscult.explain.attribution.gradients import Gradient, GradientXInput
 from auscult.explain.domain.domains import Frequency, Input, TimeFrequency
 from auscult.explain.domain.explain import explain
+from auscult.explain.measures.checks import Checks, cascading, layers_of, noisy
 from auscult.explain.measures.measure import Clips
-from auscult.explain.measures.stability import Stability, cascading, layers_of, noisy
 from tests.explain.domain.test_domains import SAMPLES, classifier, clips
 
 TARGET = torch.tensor([2, 0])
@@ -44,7 +44,7 @@ def check(attribution: Any, kind: str = "waveform", view: Any = Input, clips_che
     windows = {"window_seconds": 0.057, "hop_seconds": 0.014} if view is TimeFrequency else {}
     domain = view(made, SAMPLES, **windows)
     explained = explain(domain, attribution, waveform, TARGET)
-    checks = Stability(made, domain, attribution, clips_checked, 2)
+    checks = Checks(made, domain, attribution, clips_checked, 2)
     found = checks(Clips(waveform, TARGET, CLIPS, ROWS, explained))
     assert [*found] == [*checks.columns] == [*checks.names, "cascade"] and checks.layers == found["cascade"].shape[
         1
@@ -124,7 +124,7 @@ class RandomWalk(Attribution):
 def test_only_some_clips_are_checked_evenly_over_all():
     made, waveform = classifier("waveform"), clips()
     domain = Input(made, SAMPLES)
-    checks = Stability(made, domain, GradientXInput(), 3, 101)
+    checks = Checks(made, domain, GradientXInput(), 3, 101)
     assert checks.rows.tolist() == [0, 50, 100]
     explained = explain(domain, GradientXInput(), waveform, TARGET)
     found = checks(Clips(waveform, TARGET, CLIPS, np.array([49, 50]), explained))

@@ -13,16 +13,16 @@ import uvicorn
 from fastapi import FastAPI
 
 from auscult.machine import interruption
+from auscult.serve.bounded_log import BoundedLog
+from auscult.serve.capacity import Room
 from auscult.serve.connection import Connection
-from auscult.serve.sharing import Room
-from auscult.serve.sparing import Sparing
 
 MOST_CONNECTIONS = 1000
 WAITING_OUTSIDE = 2048  # visitors whom the operating system has not handed over yet
 ENDING_SECONDS = 5  # for answers that are being made when the program is told to end
 
 
-class Doorkeeper(uvicorn.Server):
+class LimitedServer(uvicorn.Server):
     """A server whose connections have limits, and which ends within seconds.
 
     Args:
@@ -44,7 +44,7 @@ class Doorkeeper(uvicorn.Server):
         super().__init__(config)
         self.signal: int | None = None  # the one that ended the server
         for name in ("uvicorn.error", "asyncio"):
-            logging.getLogger(name).addFilter(Sparing())
+            logging.getLogger(name).addFilter(BoundedLog())
 
     def serve_at(self, door: socket.socket) -> NoReturn:
         """Serves until it is told to end.

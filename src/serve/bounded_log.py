@@ -8,7 +8,7 @@ SECONDS = 60.0  # between two lines that say the same
 MOST = 1000  # lines that are remembered
 
 
-class Sparing(logging.Filter):
+class BoundedLog(logging.Filter):
     """Lets the same line through once a minute. The next one says how many were left out."""
 
     def __init__(self) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from auscult.serve.sharing import Room, Turns, household
+from auscult.serve.capacity import Room, Turns, household
 from auscult.serve.upload import Busy
 
 

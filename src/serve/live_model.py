@@ -1,4 +1,4 @@
-"""A network that listens to one recording at a time and says what it heard, and why."""
+"""The network of the live page: it explains one recording at a time."""
 
 import threading
 import time
@@ -41,7 +41,7 @@ class Answer:
     seconds: float
 
 
-class Listener:
+class LiveModel:
     """A checkpoint's network, and the attributions and domains that explain it.
 
     Args:

@@ -7,7 +7,7 @@ from scipy import stats
 
 from auscult.mistake import Mistake
 from auscult.study.crossed import Estimate, estimate
-from auscult.study.planning import highest_power, participants_needed, power_of, told
+from auscult.study.sample_size import highest_power, participants_needed, power_of, told
 from tests.study.drawn import NAMES, answered, assigned
 
 
