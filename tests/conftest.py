@@ -4,7 +4,6 @@ The process that hands out the tests reads this file before the others begin: wh
 where it is used.
 """
 
-import copy
 import logging
 import os
 import resource
@@ -17,17 +16,15 @@ from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import soundfile
 from filelock import FileLock
-from hydra._internal.hydra import Hydra
-from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.plugins import Plugins
-from hydra.plugins.config_source import ConfigResult, ConfigSource
+
+from tests.quick_hydra import make_quick
 
 if TYPE_CHECKING:
     from auscult.study.materials import Materials
@@ -44,38 +41,10 @@ TINY = [
 
 @pytest.fixture(scope="session", autouse=True)
 def quick_hydra() -> Iterator[None]:
-    """Programs that run within this process parse each YAML once, and compose their configuration once.
-
-    Hydra parses fifty files for each program, and composes it twice: first only to see whether it is a multirun. Both
-    take most of the time of a mistake.
-    """
-    Plugins.instance()  # registers the sources
-    get_mode = Hydra.get_mode
-
-    def mode(self: Hydra, config_name: str | None, overrides: list[str]) -> Any:
-        asks = any(word.startswith(("experiment=", "hydra.")) for word in overrides)
-        return get_mode(self, config_name, overrides) if asks else None
-
+    """Programs that run within this process spend less time in Hydra, which takes most of that of a mistake."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Hydra, "get_mode", mode)
-        for scheme in ("file", "pkg"):
-            source = SourcesRegistry.instance().resolve(scheme)
-            patch.setattr(source, "load_config", parsed_once(source.load_config))
+        make_quick(patch.setattr)
         yield
-
-
-def parsed_once(load: Callable[..., ConfigResult]) -> Callable[..., ConfigResult]:
-    """Loads a file of a configuration from memory if it was loaded before, and has not changed."""
-    results: dict[Any, ConfigResult] = {}
-
-    def loaded(self: ConfigSource, config_path: str) -> ConfigResult:
-        file = Path(self.path, self._normalize_file_name(config_path)).resolve()
-        key = (self.path, config_path, self.provider, file.stat().st_mtime_ns if file.exists() else None)
-        if key not in results:
-            results[key] = load(self, config_path=config_path)
-        return copy.deepcopy(results[key])
-
-    return loaded
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,15 @@ class WithoutTorch:
 
 sys.meta_path.insert(0, WithoutTorch)
 import benchmark, explain, serve, study, train
+import auscult.checkpoint.look, auscult.datamodules.folder, auscult.datamodules.synthetic, auscult.sweep.summary
+from hydra import compose, initialize_config_dir
+from auscult.program.conf import CONF, PROGRAMS
+from tests.quick_hydra import make_quick
+
+make_quick(setattr)
+with initialize_config_dir(str(CONF), version_base="1.3"):
+    for name in PROGRAMS:  # what their forks find parsed
+        compose(name)
 
 def run(program, words, folder, *files):
     os.chdir(folder)
