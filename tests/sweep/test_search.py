@@ -4,7 +4,6 @@ import pytest
 import wandb
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
 
 from auscult.program import config
 from tests.conftest import ROOT, TINY
@@ -28,6 +27,8 @@ def test_both_files_describe_the_same_search_over_options_that_exist():
 
 @pytest.mark.slow
 def test_a_run_that_an_agent_starts_belongs_to_the_sweep(train_here, tmp_path, monkeypatch):
+    from wandb.sdk.launch.sweeps.utils import create_sweep_command_args  # only now: it takes seconds to import
+
     chosen = {name: {"value": parameter["values"][0]} for name, parameter in SWEEP["parameters"].items()}
     given = create_sweep_command_args({"args": chosen})["args_no_hyphens"]  # as W&B's agent makes them
     start = SWEEP["command"].index("${program}") + 1
