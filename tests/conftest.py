@@ -163,6 +163,28 @@ def spoken_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def sexes(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Options for a small corpus of two sexes: eight speakers who say three words each, of whom two are tested."""
+    folder = tmp_path_factory.mktemp("sexes")
+    random = np.random.default_rng(0)
+    seconds = np.arange(4000) / 8000
+    for voice in range(8):
+        for word in range(3):
+            hertz = 100 + 90 * (voice % 2) + 3 * voice
+            samples = 0.3 * np.sign(np.sin(2 * np.pi * hertz * seconds)) * np.hanning(len(seconds))
+            name = f"{('male', 'female')[voice % 2]}-{voice}-{word}.wav"
+            soundfile.write(folder / name, samples + 0.003 * random.standard_normal(len(seconds)), 8000)
+    tiny = [option for option in TINY if "repetitions" not in option and "limit_test" not in option]
+    return [
+        "data=folder",
+        f"data.root={folder}",
+        r'data.pattern="(?P<sex>male|female)-(?P<speaker>\d)"',
+        "task=sex",
+        *tiny,
+    ]
+
+
+@pytest.fixture(scope="session")
 def materials(trained: Callable[..., Path], cache_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> "Materials":
     """Of a small study, for all tests."""
     from tests.study.pilot import make

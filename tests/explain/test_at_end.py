@@ -5,13 +5,11 @@ import json
 import pandas as pd
 import pytest
 
-from tests.conftest import TINY
 from tests.explain.test_callbacks import QUICK
 from tests.machine.test_processes import PLAIN, TWO, uneven_folder  # noqa: F401
 from tests.run.test_wandb import records
 
-ALL_TESTED = [option for option in TINY if "limit_test" not in option]
-SMALL = [*ALL_TESTED, "model=melcnn", "task=sex", "hydra.run.dir=run"]
+SMALL = ["model=melcnn", "hydra.run.dir=run"]
 
 
 def metrics_of(run):
@@ -19,10 +17,10 @@ def metrics_of(run):
 
 
 @pytest.mark.slow
-def test_an_offline_run_holds_what_explains_it(train_here, tmp_path):
+def test_an_offline_run_holds_what_explains_it(train_here, tmp_path, sexes):
     options = ["callbacks=[explain,intervention]", "intervention=scale_waveform", "explain_by=[amplitude]"]
     options += [*QUICK, "callbacks.relevance.every_n_epochs=2", "attribution=gradient_x_input", "logger=wandb"]
-    assert train_here(*options, *SMALL, "trainer.max_epochs=3") == ""
+    assert train_here(*options, *sexes, *SMALL, "trainer.max_epochs=3") == ""
     run = tmp_path / "run"
     assert sorted(path.name for path in (run / "relevance").iterdir()) == ["epoch-002", "epoch-003"]
     assert len(list((run / "relevance/epoch-003").glob("*.png"))) == 2
@@ -63,8 +61,8 @@ def test_an_offline_run_holds_what_explains_it(train_here, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_hypothesis_is_tested_after_training(train_here, tmp_path):
-    options = ["experiment=sex_scaling", *ALL_TESTED, "hydra.sweep.dir=sweep", "-m", "fold=0,1"]
+def test_a_hypothesis_is_tested_after_training(train_here, tmp_path, sexes):
+    options = ["experiment=sex_scaling", *sexes, "hydra.sweep.dir=sweep", "-m", "fold=0,1"]
     assert train_here(*options) == ""
     metrics = metrics_of(tmp_path / "sweep/0")
     assert metrics["intervention/accuracy_before"] == pytest.approx(metrics["test/accuracy"])
@@ -75,8 +73,8 @@ def test_a_hypothesis_is_tested_after_training(train_here, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_resumed_run_is_explained_as_it_was_to_be(train_here, tmp_path):
-    assert train_here("callbacks=explain", *QUICK, *SMALL, "trainer.max_epochs=2", "keep_last=true") == ""
+def test_a_resumed_run_is_explained_as_it_was_to_be(train_here, tmp_path, sexes):
+    assert train_here("callbacks=explain", *QUICK, *sexes, *SMALL, "trainer.max_epochs=2", "keep_last=true") == ""
     curves = tmp_path / "run/explanation/lrp_epsilon_plus/curves.csv"
     before = curves.read_text()
     curves.unlink()

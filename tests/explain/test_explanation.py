@@ -442,8 +442,8 @@ def test_a_corpus_that_is_not_there(explain_here: Here, trained: Trained, tmp_pa
 
 
 @pytest.mark.slow
-def test_a_run_explains_itself_at_the_end(train_here, explain_here, tmp_path):
-    options = ["model=melcnn", "task=sex", "hydra.run.dir=run", *TINY]
+def test_a_run_explains_itself_at_the_end(train_here, explain_here, tmp_path, sexes):
+    options = ["model=melcnn", "hydra.run.dir=run", *sexes]
     assert train_here("explain_by=[lrp_epsilon,lrp_epsilon_zero_bias,amplitude]", *options) == ""
     metrics = json.loads((tmp_path / "run/metrics.json").read_text())
     own = ["checkpoint=run/checkpoints/best.ckpt", "attribution=lrp_epsilon", "hydra.run.dir=again"]
