@@ -175,11 +175,20 @@ class Division:
             return sorted(path_of)
         classes = [str(name) for name in self.task["classes"]]
         if others := sorted(path_of.keys() - set(classes)):
+            task, has = self.task["name"], f"has the classes {', '.join(classes)}"
+            if task in TASKS and task != self.label:
+                way = f"say task={self.label}" if self.label in TASKS else f"say task=label task.label={self.label}"
+                raise Mistake(f"task.label={self.label} does not fit task={task}, which {has}: {way}.")
+            if not path_of.keys() & set(classes):
+                labels = ", ".join(map(shortened, others[:5])) + (", …" if len(others) > 5 else "")
+                raise Mistake(
+                    f"task={task} {has}, but all recordings are labelled otherwise ({labels}): write these as the"
+                    f" classes' names, or say 'task.classes=[{','.join(others[:3])}{',…' if len(others) > 3 else ''}]'."
+                )
             way = self.corpus.where_classes_are_left_out(self.label, others)
             raise Mistake(
-                f"task={self.task['name']} has the classes {', '.join(classes)}, but {path_of[others[0]]} is labelled"
-                f" '{others[0]}': mend the label (data.pattern, or the table of labels or speakers), name it in"
-                f" task.classes{f', or {way}' if way else '; this corpus is learnt with all its classes'}."
+                f"task={task} {has}, but {path_of[others[0]]} is labelled '{others[0]}': mend the label (data.pattern,"
+                f" or the table of labels or speakers), or name it in task.classes{f', or {way}' if way else ''}."
             )
         return classes
 

@@ -15,7 +15,14 @@ class CallablePackage(ModuleType):
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         from auscult.explain.interface import explain
+        from auscult.mistake import Mistake
 
+        known = inspect.signature(explain).parameters
+        if others := [name for name in options if name not in known]:
+            raise Mistake(
+                f"{others[0]} is no argument of auscult.explain, which has {', '.join(known)}; an option of an"
+                f' attribution or domain goes into it, as attribution={{"name": …, "{others[0]}": …}}.'
+            )
         return explain(*arguments, **options)
 
     @property

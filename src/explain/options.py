@@ -8,7 +8,13 @@ from hydra import compose
 from omegaconf import DictConfig, OmegaConf
 
 from auscult.checkpoint.look import card_of, check_places_of
-from auscult.explain.attribution.options import BOUNDS, FREQUENCIES_ONLY, check_composite, check_option
+from auscult.explain.attribution.options import (
+    BOUNDS,
+    FREQUENCIES_ONLY,
+    check_composite,
+    check_option,
+    check_stride,
+)
 from auscult.explain.intervention.bounds import check_band, checked_factors, for_classes
 from auscult.explain.measures.fractions import check_definition, checked_fractions
 from auscult.explain.relevance.target import check_labelled, check_target
@@ -148,6 +154,8 @@ def check_input(config: dict[str, Any]) -> None:
         return
     if not os.path.exists(config["input"]):
         raise Mistake(f"input={config['input']} does not exist; name a recording or a folder of recordings.")
+    if data["csv"] is not None and data.get("pattern") is not None:
+        raise Mistake("data.pattern and data.csv are both set: keep one of them.")
     if data["speakers"] is not None and not labelled:
         raise Mistake("data.speakers needs labels from data.pattern or data.csv; add one of the two.")
     if not os.access(config["input"], os.R_OK):
@@ -172,6 +180,7 @@ def check_parts(config: dict[str, Any]) -> None:
     if str(attribution.get("_target_")).startswith("auscult."):
         for option in sorted(BOUNDS.keys() & attribution.keys()):
             check_option(option, attribution[option], several=True)
+        check_stride(attribution.get("stride"), attribution.get("window"))
         if "composite" in attribution:
             check_composite(attribution["composite"])
     if str(intervention.get("_target_")).startswith("auscult."):

@@ -29,9 +29,8 @@ from auscult.program.explain_by import GROUPS
 from auscult.program.hints import closest, meant
 from auscult.program.trainer_options import refusal
 
-EXTRA = ("joblib", "submitit_local", "submitit_slurm")  # Hydra's launchers that the presets of hydra/launcher use
-# options that a checkpoint brings along
 MOST_LISTED = 12  # options of a group, in a message
+# options that a checkpoint brings along
 BROUGHT = ("fold", "task", "model", "optimizer", "augmentation", "label_smoothing", "data", "trainer")
 HELP = "--help lists them"
 
@@ -65,13 +64,12 @@ def no_such_choice(match: re.Match[str], overrides: list[str], program: str) -> 
             return f"an experiment's YAML chooses of other groups as `- override /{name.replace('/', ': ')}`."
         if (CONF / group / f"{name}.yml").exists():
             return f"conf/{group}/{name}.yml has to end in .yaml; name it so."
-        if group == "trainer" and name in ACCELERATORS:
-            return f"trainer={name} is unknown; say trainer.accelerator={name}."
-        if group == "trainer" and name.startswith(STRATEGIES):
-            return f"trainer={name} is unknown; say trainer.strategy={name}."
+        if group == "trainer" and (name in ACCELERATORS or name.startswith(STRATEGIES)):
+            option = "accelerator" if name in ACCELERATORS else "strategy"
+            return f"trainer={name} is unknown; say trainer.{option}={name}."
         if group.startswith("hydra/") and not choices_of(group):
             return f"{group}={name} is not installed; leave it out."
-        if group == "hydra/launcher" and name in EXTRA:
+        if group == "hydra/launcher" and name.startswith(("joblib", "submitit")):
             return "hydra/launcher needs an extra that is not installed; pip install '.[cluster]' in the checkout."
         if choices := choices_of(group):
             return f"{group}={match[1][len(group) + 1 :]} is unknown; choose one of {', '.join(choices)}."
@@ -122,6 +120,8 @@ def unreadable(override: str) -> str:
     option, _, value = override.partition("=")
     if value.startswith("="):
         return f"{override} has two equal signs; say {option}={value.lstrip('=')}."
+    if re.match(r"\w*(uniform|normal|randint)\w*\(", value):
+        return f"{override}: no values are drawn here; list them, as in -m {option}=1e-5,1e-4,1e-3."
     return (
         f"{override} cannot be read; close its brackets and quotes, and put a value with spaces, brackets,"
         " commas or signs in two pairs of quotes: 'option=\"value\"'."

@@ -19,38 +19,12 @@ from auscult.plain_data import NotPlain, plain_yaml, shown, text_of
 from auscult.program.complaint import sentence
 from auscult.program.conf import choices_of, listed_groups, selected
 from auscult.program.explain_by import check_explain_by, explanations_of
-from auscult.program.numbers import check_number, is_number
+from auscult.program.numbers import NUMBERS, check_number, is_number
 from auscult.program.paths import absolute, run_folder_of
 from auscult.program.trainer_options import check_trainer, check_training
 
 WANDB_MODES = ("online", "offline", "disabled", "shared", "dryrun", "run")
 MOST_NAMED = 3  # options that differ, in a message
-
-# option, type, lowest, highest, whether null is a value of it
-NUMBERS: list[tuple[str, type, float, float, bool]] = [
-    ("fold", int, 0, 10**6, False),
-    ("seed", int, 0, 2**32 - 1, False),
-    ("data.batch_size", int, 1, 10**6, False),
-    ("data.epochs", int, 1, 10**9, False),
-    ("data.clip.sample_rate", int, 100, 10**6, False),
-    ("data.clip.seconds", float, 1e-3, 3600, False),
-    ("data.clip.highpass_hz", float, 0, 10**6, True),
-    ("data.clip.trim_db", float, 0, 1000, True),
-    ("data.clip.min_seconds", float, 0, 3600, False),
-    ("augmentation.gain_db", float, 0, 100, False),
-    ("augmentation.speed", float, 0, 0.5, False),
-    ("augmentation.shift", float, 0, 1, False),
-    ("augmentation.time_mask", float, 0, 1, False),
-    ("augmentation.band_mask", float, 0, 1, False),
-    ("augmentation.mixup", float, 0, 100, False),
-    ("label_smoothing", float, 0, 1, False),
-    ("task.folds", int, 3, 10**6, False),
-    ("optimizer.lr", float, 0, 1e3, False),
-    ("optimizer.weight_decay", float, 0, 1e3, False),
-    ("optimizer.momentum", float, 0, 1, False),
-    ("optimizer.schedule.pct_start", float, 0, 1, False),
-    ("model.network.dropout", float, 0, 1, False),
-]
 
 CHOICES = {
     "weights": ("best", "last"),
@@ -200,6 +174,12 @@ def check_values(config: dict[str, Any]) -> None:
             raise Mistake(f"{option}={shown(value)} is not {NAMES_OF_KINDS[kind]}{way_out}.")
     for option, kind, low, high, nullable in NUMBERS:
         check_number(config, option, kind, low, high, nullable)
+    check_length(config)
+    if selected(config, "optimizer.schedule.total_steps") is not None:
+        raise Mistake(
+            "optimizer.schedule.total_steps is filled in with all steps of the run; leave it out, and set"
+            " trainer.max_epochs or trainer.max_steps."
+        )
     if config.get("keep_last", False) not in (True, False):
         raise Mistake(f"keep_last={config['keep_last']} is neither true nor false.")
     for option, choices in CHOICES.items():  # which cards of earlier checkpoints lack
@@ -226,6 +206,18 @@ def check_values(config: dict[str, Any]) -> None:
     if "attributions" in config:
         raise Mistake("experiment=leaderboard is for python benchmark.py checkpoint=…; leave it out to train.")
     check_explain_by(config)
+
+
+def check_length(config: dict[str, Any]) -> None:
+    """Raises a Mistake if a network of ours is built for other lengths than that of the clips."""
+    clip, samples = config["data"]["clip"], selected(config, "model.network.samples")
+    length = round(clip["seconds"] * clip["sample_rate"])
+    is_ours = str(selected(config, "model.network._target_")).startswith("auscult.")
+    if is_ours and samples not in (None, length):
+        raise Mistake(
+            f"model.network.samples={shown(samples)} is not the length of a clip, {length} samples; leave it out: it"
+            " follows data.clip.seconds and data.clip.sample_rate."
+        )
 
 
 def in_yaml_of(option: str) -> str:

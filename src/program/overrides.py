@@ -22,7 +22,7 @@ from auscult.program.conf import (
     with_pages,
 )
 from auscult.program.hints import meant
-from auscult.program.numbers import is_number
+from auscult.program.numbers import fit, is_number
 from auscult.program.paths import absolute, run_folder_of
 
 # groups whose options are checked by what they are passed to
@@ -169,7 +169,7 @@ def check_ranges(overrides: Iterable[str], program: str) -> None:
         match = re.fullmatch(r"([\w.]+)=\[([^\[\]{}]*,[^\[\]{}]*)\]", word)
         if not match or match.group(1).startswith(TAKE_LISTS) or program in ("serve", "study"):
             continue
-        if is_number(default(match.group(1), overrides, program)):
+        if is_number(default(match.group(1), overrides, program)) and fit(match.group(1), match.group(2).split(",")):
             raise Mistake(f"{word} is a list, and as such one value; say -m {match.group(1)}={match.group(2)}.")
 
 

@@ -169,7 +169,10 @@ def check_recording(config: dict[str, Any]) -> None:
     unfit = [word for word in words if not is_word(word)]
     if unfit:
         raise Mistake(f"record.words has {unfit[0]}, which is not made of up to 40 letters, digits and hyphens.")
-    if not words or len({word.casefold() for word in words}) < len(words):
+    folded = [word.casefold() for word in words]
+    if twice := [word for number, word in enumerate(words) if word.casefold() in folded[:number]]:
+        raise Mistake(f"record.words has {twice[0]} twice, if capitals do not count; leave one out.")
+    if not words:
         raise Mistake(f"record.words={words} is not a list of one or more different words.")
     config["record"]["words"] = words
 

@@ -175,6 +175,6 @@ def chosen(labels: np.ndarray, predicted: np.ndarray, count: int, seed: int, fre
     order = np.random.default_rng(seed).permutation(len(labels))
     order = order[free[order]]
     right, wrong = (order[(labels[order] == predicted[order]) == is_right].tolist() for is_right in (True, False))
-    few = min(len(wrong), count // 2)
+    few = min(len(wrong), max(count // 2, count - len(right)))
     turns = chain.from_iterable(zip_longest(right[: count - few], wrong[:few]))
     return [row for row in turns if row is not None]

@@ -141,14 +141,16 @@ def write(folder: Path, rows: list[dict[str, Any]]) -> None:
 
     jobs = [{**row, **row["overrides"]} for row in rows]
     table = pd.DataFrame(jobs).drop(columns=["overrides", "choices"], errors="ignore")
-    first = [name for name in ["job", *varied(rows), "fold", *metrics_shown(), "error"] if name in table]
+    first = [name for name in ["job", *varied(rows), "fold", *metrics_shown(rows), "error"] if name in table]
     rest = [name for name in table if name not in first]
     table[[*dict.fromkeys(first), *rest]].to_csv(folder / "summary.csv", index=False, errors="backslashreplace")
     (folder / "summary.md").write_text("\n".join(markdown(rows)) + "\n", encoding="utf-8", errors="backslashreplace")
 
 
-def metrics_shown() -> list[str]:
+def metrics_shown(rows: list[dict[str, Any]]) -> list[str]:
     """Metrics that are columns of `summary.md`, as far as the jobs have them."""
+    if all(row["error"] for row in rows):
+        return list(TESTED)
     from auscult.explain.measures.catalogue import summary_columns  # only now, see `write`
 
     return [*TESTED, *summary_columns()]
@@ -162,7 +164,7 @@ def varied(rows: list[dict[str, Any]]) -> list[str]:
 
 def by_attribution(row: dict[str, Any]) -> list[dict[str, Any]]:
     """A job's row as one for each attribution or intervention that explained it (`explain_by`), or as it is."""
-    columns = metrics_shown()
+    columns = metrics_shown([row])
     explained: dict[str, dict[str, Any]] = {}
     for name, value in row.items():
         explanation, _, metric = name.partition("/")
@@ -187,7 +189,7 @@ def markdown(rows: list[dict[str, Any]]) -> list[str]:
     for row in rows:
         groups.setdefault(tuple(row["overrides"].get(name, "") for name in names), []).append(row)
     with_paper = bool(rows) and all(row["choices"].get("data") == "audiomnist" for row in rows)
-    metrics = [name for name in metrics_shown() if any(name in row for row in rows)]
+    metrics = [name for name in metrics_shown(rows) if any(name in row for row in rows)]
     columns = [*names, "jobs", *(name.removeprefix("test/") for name in metrics)]
     columns += ["paper, Table 1, as published"] if with_paper else []
     lines = ["# Sweep", "", f"Percent, {SPREAD} of a row (folds).", ""]

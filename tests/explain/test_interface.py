@@ -166,6 +166,11 @@ def test_integers_as_floats_are_refused(scaled, rate):
         auscult.explain(linear(), scaled(tone()), sample_rate=rate)
 
 
+def test_options_of_an_attribution_are_no_arguments():
+    with pytest.raises(auscult.Mistake, match=r'n_steps is no argument of auscult.explain.* as attribution=\{"name"'):
+        auscult.explain(linear(), tone(), n_steps=5)
+
+
 def test_floats_above_full_scale_are_taken():
     auscult.explain(linear(), 20 * tone(), sample_rate=8000)
 

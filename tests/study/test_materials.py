@@ -85,6 +85,8 @@ def test_half_of_the_clips_are_wrong_or_as_many_as_there_are():
         assert predicted[rows[0]] == 0 and (expected == 0 or predicted[rows[1]] == 1)  # the practice has both
     assert chosen(labels, predicted, 10, 0, free) != chosen(labels, predicted, 10, 1, free)
     assert set(chosen(labels, predicted, 10, 0, np.arange(40) > 30)) == set(range(31, 40))
+    few_right = chosen(np.zeros(24), np.arange(24) < 16, 19, 0, np.ones(24, bool))  # wrong ones take their places
+    assert len(set(few_right)) == 19 and sum(row >= 16 for row in few_right) == 8
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from typing import Any
 
 from auscult.mistake import Mistake
 from auscult.plain_data import shown
-from auscult.program.numbers import check_number
+from auscult.program.numbers import check_number, is_number
 
 # type, lowest, highest, whether null is allowed; an option means the same in every attribution that has it
 BOUNDS: dict[str, tuple[type, float, float, bool]] = {
@@ -52,6 +52,12 @@ def check_option(option: str, value: Any, several: bool = False) -> None:
     is_list = several and isinstance(value, Sequence) and not isinstance(value, str)
     for each in value if is_list else [value]:
         check_number({"attribution": {option: each}}, f"attribution.{option}", *BOUNDS[option])
+
+
+def check_stride(stride: Any, window: Any) -> None:
+    """Raises a Mistake if two numbers of one unit, shares or values, leave gaps between windows of occlusion."""
+    if is_number(stride) and is_number(window) and (stride < 1) == (window < 1) and stride > window:
+        raise Mistake(f"attribution.stride={stride} leaves gaps between windows of {window}; lower it.")
 
 
 def check_composite(name: Any) -> None:

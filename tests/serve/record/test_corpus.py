@@ -454,7 +454,7 @@ def test_metadata_one_folder_up_are_added_to(root):
         (["record.root=/proc/corpus"], "record.root=/proc/corpus cannot be written to (No such file or directory)"),
         (["record.root=c", "record.repetitions=0"], "record.repetitions=0 is not a whole number from 1 to 999."),
         (["record.root=c", "record.words=[]"], "record.words=[] is not a list of one or more different words."),
-        (["record.root=c", "record.words=[a,A]"], "record.words=['a', 'A'] is not a list of one or more different"),
+        (["record.root=c", "record.words=[a,A]"], "record.words has A twice, if capitals do not count; leave"),
         (["record.root=c", "record.words=[a_b]"], "record.words has a_b, which is not made of up to 40 letters"),
         (["record.root=c", "record.words=['../x']"], "record.words has ../x, which is not made of"),
         (["record=5"], "record"),
