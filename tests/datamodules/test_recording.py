@@ -462,14 +462,14 @@ print(most_megabytes() - before)
 def test_hours_of_sound_take_little_memory(tmp_path: Path) -> None:
     minute, tone = np.zeros(16000 * 60, np.int16), (8000 * word(16000)).astype(np.int16)
     with soundfile.SoundFile(tmp_path / "a.flac", "w", 16000, 1) as file:
-        for number in range(8 * 60):
+        for number in range(4 * 60):
             file.write(tone if number == 100 else minute)
     done = subprocess.run([sys.executable, "-c", MEASURE, str(tmp_path)], capture_output=True, text=True, check=True)
     first, second, megabytes = done.stdout.splitlines()
     assert first == second
     start, length = map(int, first.split())
     assert abs(start - (100 * 60 + 0.3) * 8000) < 400 and length < 4000
-    assert int(megabytes) < 500  # two of them at a time; as one array, 8 hours are 1.8 GB and more
+    assert int(megabytes) < 500  # two of them at a time; as one array, 4 hours are 0.9 GB and more
 
 
 def test_files_that_are_no_recordings(tmp_path: Path) -> None:

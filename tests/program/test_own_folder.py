@@ -125,7 +125,7 @@ def test_jobs_that_would_share_a_folder_are_not_begun(train_here, tmp_path, subd
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("launcher", ["basic", "cores", "processes"])
+@pytest.mark.parametrize("launcher", ["basic", "processes"])
 def test_two_sweeps_in_one_second(start_training, tmp_path, launcher):
     common = ["-m", f"hydra/launcher={launcher}", *TINY, "model=melcnn", "fold=0,1"]
     common += ["hydra.sweep.dir=multirun/${now:%Y}"]  # which is the same for both

@@ -20,7 +20,7 @@ from tests.conftest import TINY
 )
 def test_jobs_elsewhere_are_summed_up_and_a_failed_one_is_reported(start_training, tmp_path, launcher, devices):
     sweep = start_training("-m", f"hydra/launcher={launcher}", "hydra.sweep.dir=sweep", "fold=0,1,7", "task=sex",
-                           "model=alexnet", *TINY, *devices)  # fmt: skip
+                           "model=melcnn", *TINY, *devices)  # fmt: skip
     said, _ = sweep.communicate(timeout=300)
     assert sweep.returncode == 1 and "1 of 3 jobs failed; summary.csv says why." in said
     table = pd.read_csv(tmp_path / "sweep/summary.csv")
