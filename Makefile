@@ -33,6 +33,16 @@ ifneq ($(filter-out PYTHON=% PYTHONS=% TORCH_INDEX=% UPGRADE=% VENV=% BIN=%,$(MA
 $(error make takes no $(firstword $(MAKEOVERRIDES)); python train.py and python explain.py take options, and \
 	$(BIN)/python -m pytest -k NAME runs some of the tests)
 endif
+ifneq ($(findstring /,$(MAKECMDGOALS)),)
+$(error make takes no files or folders; $(BIN)/python -m pytest $(firstword $(foreach goal,$(MAKECMDGOALS),$(if $(findstring /,$(goal)),$(goal)))) runs those tests)
+endif
+ifeq ($(origin PYTHON),command line)
+ifneq ($(wildcard $(BIN)/python),)
+ifneq ($(shell $(BIN)/python --version 2>&1),$(shell $(PYTHON) --version 2>&1))
+$(error PYTHON=$(PYTHON) is for a new environment, and $(VENV) is there already, with another Python; remove it first)
+endif
+endif
+endif
 ifdef TORCH_INDEX
 ifeq ($(findstring /,$(TORCH_INDEX)),)
 $(error TORCH_INDEX=$(TORCH_INDEX) is no address; say TORCH_INDEX=https://..., as PyTorch's page on installing names it)

@@ -119,6 +119,7 @@ MOVED_SINCE = {
     "datamodules.table_paths": "datamodules.labels.table_paths",
     "datamodules.truncation": "datamodules.audio.truncation",
     "explain.measures.stability": "explain.measures.checks",
+    "explain.measures.stability.Stability": "explain.measures.checks.Checks",
     "explain.source": "datamodules.source",
     "limits": "machine.limits",
     "modules.frontends": "modules.audiomnist_front_ends",
@@ -127,6 +128,10 @@ MOVED_SINCE = {
     "run.lock": "machine.lock",
     "run.memory": "machine.memory",
     "run.processes": "machine.processes",
+    "serve.doorkeeper": "serve.limited_server",
+    "serve.listener": "serve.live_model",
+    "serve.sharing": "serve.capacity",
+    "serve.sparing": "serve.bounded_log",
     "study.planning": "study.sample_size",
 }
 # callbacks that explained at the end of a training: their options still work, without a class; see `explain_by`

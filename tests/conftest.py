@@ -7,6 +7,7 @@ where it is used.
 import logging
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -122,7 +123,8 @@ def trained(shared_dir: Path, cache_dir: Path) -> Callable[[str, str], Path]:
     def checkpoint(model: str, task: str) -> Path:
         folder = shared_dir / f"{model}-{task}"
         with FileLock(f"{folder}.lock"):
-            if not folder.exists():
+            if not (folder / "metrics.json").exists():
+                shutil.rmtree(folder, ignore_errors=True)  # what another test could not finish
                 options = [f"data.cache_dir={cache_dir}", f"hydra.run.dir={folder}", *TINY]
                 assert not run_program("train", f"model={model}", f"task={task}", *options)
         return folder / "checkpoints/best.ckpt"

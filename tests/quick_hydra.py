@@ -23,7 +23,7 @@ def make_quick(put: Callable[[Any, str, Any], None]) -> None:
     get_mode = Hydra.get_mode
 
     def mode(self: Hydra, config_name: str | None, overrides: list[str]) -> Any:
-        asks = any(word.startswith(("experiment=", "hydra.")) for word in overrides)
+        asks = any("experiment=" in word or "hydra." in word for word in overrides)
         return get_mode(self, config_name, overrides) if asks else None
 
     put(Hydra, "get_mode", mode)

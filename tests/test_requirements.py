@@ -153,6 +153,7 @@ def installed(checkout: Path) -> list[str]:
         (["train"], "make has no train; it has: install install-dev demo test"),
         (["demo", "task=digit"], "make takes no task=digit; python train.py"),
         (["test", "k=lrp"], ".venv/bin/python -m pytest -k NAME runs some of the tests"),
+        (["test", "tests/explain"], ".venv/bin/python -m pytest tests/explain runs those tests"),
         (["install", "TORCH_INDEX=cpu"], "TORCH_INDEX=cpu is no address; say TORCH_INDEX=https://..."),
     ],
 )

@@ -158,6 +158,11 @@ def check_places(config: dict[str, Any], given: Collection[str], path: str, way_
         unknown = [name for name in named if not is_known or (name == "speakers" and name not in inside)]
     if unknown:
         options = " ".join(quote(f"data.{name}={shown(data[name], 200)}") for name in unknown)
+        if "root" in given:
+            raise Mistake(
+                f"the checkpoint {path} names a table outside of data.root, and no file decides what is read: beside"
+                f" data.root, say {said}{options}{way_out}."
+            )
         raise Mistake(
             f"the checkpoint {path} says that its recordings lie where this machine has read none before, and no file"
             f" decides what is read: if they do lie there, say so with {said}{options}{way_out}."

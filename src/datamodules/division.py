@@ -101,12 +101,15 @@ class Division:
 
     def _warn_of_spellings(self, clips: list[Clip]) -> None:
         """Warns of classes and speakers that read like a missing value, or like another spelling of a second one."""
-        classes = {clip.labels.get(self.label, "") for clip in clips}
+        classes = {clip.labels[self.label] for clip in clips if self.label in clip.labels}
         if several := _with_several(classes):
             log.warning(
-                "%s reads like several labels, and is a class of its own here (%d such classes of task.label=%s): a"
-                " recording has one class, so keep one label of each.", shortened(several[0]), len(several), self.label,
-            )  # fmt: skip
+                "%s reads like several labels, and is a class of its own here (of such classes, task.label=%s has %d):"
+                " a recording has one class, so keep one label of each.",
+                shortened(several[0]),
+                self.label,
+                len(several),
+            )
         kinds = {
             f"classes (task.label={self.label})": classes,
             f"{self.unit}s": {clip.speaker for clip in clips if clip.speaker != clip.path},
@@ -158,10 +161,11 @@ class Division:
                     f" each, such as {shortened(self.classes[0])}; take a smaller part of a name for the label, or"
                     " another column."
                 ) from error
-            if all(clip.speaker.casefold() == clip.labels.get(self.label, "").casefold() for clip in self.clips):
+            named = [(clip.speaker, clip.labels[self.label]) for clip in self.clips if self.label in clip.labels]
+            if all(speaker.casefold() == label.casefold() for speaker, label in named):
                 raise Mistake(
                     f"the speaker of each recording is the same as its {self.label}, such as"
-                    f" {shortened(self.clips[0].speaker)}: name the person who speaks, or leave the speaker out of"
+                    f" {shortened(named[0][0])}: name the person who speaks, or leave the speaker out of"
                     " data.csv or data.pattern."
                 ) from error
             way = self.corpus.where_classes_are_left_out(self.label, error.few)
@@ -175,28 +179,42 @@ class Division:
             return sorted(path_of)
         classes = [str(name) for name in self.task["classes"]]
         if others := sorted(path_of.keys() - set(classes)):
-            task, has = self.task["name"], f"has the classes {', '.join(classes)}"
-            if task in TASKS and task != self.label:
-                way = f"say task={self.label}" if self.label in TASKS else f"say task=label task.label={self.label}"
-                raise Mistake(f"task.label={self.label} does not fit task={task}, which {has}: {way}.")
-            if not path_of.keys() & set(classes):
-                labels = ", ".join(map(shortened, others[:5])) + (", …" if len(others) > 5 else "")
-                raise Mistake(
-                    f"task={task} {has}, but all recordings are labelled otherwise ({labels}): write these as the"
-                    f" classes' names, or say 'task.classes=[{','.join(others[:3])}{',…' if len(others) > 3 else ''}]'."
-                )
-            way = self.corpus.where_classes_are_left_out(self.label, others)
-            raise Mistake(
-                f"task={task} {has}, but {path_of[others[0]]} is labelled '{others[0]}': mend the label (data.pattern,"
-                f" or the table of labels or speakers), or name it in task.classes{f', or {way}' if way else ''}."
-            )
+            raise Mistake(self._misfit(classes, others, path_of[others[0]]))
         return classes
+
+    def _misfit(self, classes: list[str], others: list[str], path: str) -> str:
+        """The sentence for labels that the task does not have: `others`, the first of them of the recording `path`."""
+        task, has = self.task["name"], f"has the classes {', '.join(classes)}"
+        if set(classes) & {clip.labels.get(self.label) for clip in self.clips}:
+            labelled = f"task={task} {has}, but {path} is labelled '{others[0]}'"
+            if way := self.corpus.where_classes_are_left_out(self.label, others):
+                tables = "data.pattern, or the table of labels or speakers"
+                return f"{labelled}: mend the label ({tables}), name it in task.classes, or {way}."
+            return f"{labelled}: name it in task.classes, too, as this corpus is learnt with all its classes."
+        if task in TASKS and task != self.label:
+            way = f"task={self.label}" if self.label in TASKS else f"task=label task.label={self.label}"
+            return f"task.label={self.label} does not fit task={task}, which {has}: say {way}."
+        labels = ", ".join(map(shortened, others[:5])) + (", …" if len(others) > 5 else "")
+        return (
+            f"task={task} {has}, but all recordings are labelled otherwise ({labels}): write the names of the"
+            f" classes in their place, or say task=label task.label={self.label}, which learns what is there."
+        )
 
 
 def _with_several(classes: set[str]) -> list[str]:
-    """The classes that hold another one's name beside a second name, such as "bird;pet" where there is "bird"."""
-    parts = {name: [part.strip() for part in re.split(r"[;|,]", name)] for name in classes}
-    return sorted(name for name in classes if len(parts[name]) > 1 and classes & set(parts[name]))
+    """The classes that read like several labels, such as "bird;pet" where there is "bird".
+
+    A name may have a comma ("cough, dry"), so that all its parts have to be names of classes.
+    """
+    found = []
+    for name in sorted(classes):
+        parts = [part.strip() for part in re.split(r"[;|]", name)]
+        if len(parts) > 1 and classes & set(parts):
+            found.append(name)
+        parts = [part.strip() for part in name.split(",")]
+        if len(parts) > 1 and classes >= set(parts):
+            found.append(name)
+    return found
 
 
 def _other_task(columns: set[str]) -> str:

@@ -1,11 +1,12 @@
 """Explanations of networks.
 
 The package itself can be called: `auscult.explain(model, "dog.wav", attribution=…, domain=…, target=…)`, or with
-samples and their `sample_rate`. `help(auscult.explain.interface.explain)` says what each of these may be.
+samples and their `sample_rate`. `explain` in `auscult.explain.interface` says what each of these may be.
 """
 
 import inspect
 import sys
+from difflib import get_close_matches
 from types import ModuleType
 from typing import Any
 
@@ -19,10 +20,10 @@ class CallablePackage(ModuleType):
 
         known = inspect.signature(explain).parameters
         if others := [name for name in options if name not in known]:
-            raise Mistake(
-                f"{others[0]} is no argument of auscult.explain, which has {', '.join(known)}; an option of an"
-                f' attribution or domain goes into it, as attribution={{"name": …, "{others[0]}": …}}.'
-            )
+            way = f'an option of an attribution or domain goes into it, as attribution={{"name": …, "{others[0]}": …}}'
+            if close := get_close_matches(others[0], known, 1):
+                way = f"say {close[0]}"
+            raise Mistake(f"{others[0]} is no argument of auscult.explain: {way}.")
         return explain(*arguments, **options)
 
     @property

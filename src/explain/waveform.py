@@ -65,6 +65,8 @@ def waveform_of(
     Raises:
         Mistake: the recording cannot be read or used, or its length is not that of the network's clips.
     """
+    if not isinstance(recording, str | Path) and not (rate is None and settings is None):  # else any waveform will do
+        check_scale(channels_of(recording))
     if isinstance(recording, str | Path):
         samples, own_rate = read(Path(recording).expanduser(), rate)
     elif rate is None:
@@ -119,15 +121,18 @@ def channels_of(recording: Any) -> np.ndarray:
         )
     if samples.dtype != np.int16 and not np.issubdtype(samples.dtype, np.floating):
         raise Mistake(f"samples of the type {samples.dtype} have no known scale; give floats in [-1, 1], or int16.")
-    if samples.dtype == np.int16:
-        return samples
-    peak = float(np.abs(samples).max())
-    if peak > LOUDEST or (peak > ABOVE_FULL_SCALE and (samples == samples.round()).all()):
+    return samples if samples.dtype == np.int16 else samples.astype(np.float32)
+
+
+def check_scale(samples: np.ndarray) -> None:
+    """Raises a Mistake if floats are integers by their size."""
+    peak = 0.0 if samples.dtype == np.int16 else float(np.abs(samples).max())
+    whole_numbers = peak > ABOVE_FULL_SCALE and bool((samples == samples.round()).all())
+    if np.isfinite(peak) and (peak > LOUDEST or whole_numbers):
         raise Mistake(
             f"the samples reach {peak:g}, and floats are to lie in [-1, 1]: give samples of 16 bits as int16, or divide"
-            " them by 32768."
+            " them by their full scale, 32768."
         )
-    return samples.astype(np.float32)
 
 
 def as_it_is(channels: np.ndarray, sample_rate: int, settings: ClipSettings | None) -> np.ndarray:

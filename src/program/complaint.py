@@ -3,14 +3,12 @@
 import os
 import re
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from auscult.machine.hardware import ACCELERATORS, STRATEGIES
 from auscult.program.arguments import in_shell
@@ -69,7 +67,7 @@ def no_such_choice(match: re.Match[str], overrides: list[str], program: str) -> 
             return f"trainer={name} is unknown; say trainer.{option}={name}."
         if group.startswith("hydra/") and not choices_of(group):
             return f"{group}={name} is not installed; leave it out."
-        if group == "hydra/launcher" and name.startswith(("joblib", "submitit")):
+        if group == "hydra/launcher" and name in ("joblib", "submitit_local", "submitit_slurm"):
             return "hydra/launcher needs an extra that is not installed; pip install '.[cluster]' in the checkout."
         if choices := choices_of(group):
             return f"{group}={match[1][len(group) + 1 :]} is unknown; choose one of {', '.join(choices)}."
@@ -121,7 +119,8 @@ def unreadable(override: str) -> str:
     if value.startswith("="):
         return f"{override} has two equal signs; say {option}={value.lstrip('=')}."
     if re.match(r"\w*(uniform|normal|randint)\w*\(", value):
-        return f"{override}: no values are drawn here; list them, as in -m {option}=1e-5,1e-4,1e-3."
+        some = ",".join(re.findall(r"[-+.\d]+(?:e[-+]?\d+)?", value, re.IGNORECASE)) or "0.1,0.2"
+        return f"{override}: no values are drawn here; list them, as in -m {option}={some}."
     return (
         f"{override} cannot be read; close its brackets and quotes, and put a value with spaces, brackets,"
         " commas or signs in two pairs of quotes: 'option=\"value\"'."
@@ -157,7 +156,8 @@ def no_such_option(option: str, overrides: list[str], program: str) -> str:
         return f"{option} is not an option (did you mean {close}?); {HELP}."
     beside = [other for other in beside if other != "name" and not other.startswith("_")]
     if "." in option and 0 < len(beside) <= MOST_LISTED:
-        return f"{option} is not an option; {option.rpartition('.')[0]} has {', '.join(beside)}."
+        more = f"; other arguments of its class take a plus: +{option}=…" if group == "optimizer" else ""
+        return f"{option} is not an option; {option.rpartition('.')[0]} has {', '.join(beside)}{more}."
     return f"{option} is not an option; {HELP}."
 
 
@@ -188,12 +188,7 @@ def composed(overrides: Iterable[str], program: str) -> Any:
 
 def default(option: str, overrides: Iterable[str], program: str) -> Any:
     """The default of an option; None if there is no such option."""
-    config = composed(overrides, program)
-    value = selected(OmegaConf.to_container(config, resolve=False), option)
-    if isinstance(value, str) and value.startswith("${"):  # the default of another option
-        with suppress(OmegaConfBaseException):
-            return OmegaConf.select(config, option)
-    return value
+    return selected(OmegaConf.to_container(composed(overrides, program), resolve=False), option)
 
 
 def options(overrides: Iterable[str] = (), program: str = "train") -> list[str]:

@@ -122,6 +122,7 @@ def check(cfg: DictConfig) -> dict[str, Any]:
     if isinstance(config.get("explain_by"), str):
         config["explain_by"] = [config["explain_by"]]
     check_values(config)
+    check_derived(config)
     explanations_of(config)
     config["allow"] = packages(config)
     check_homes(config, config["allow"])
@@ -174,12 +175,6 @@ def check_values(config: dict[str, Any]) -> None:
             raise Mistake(f"{option}={shown(value)} is not {NAMES_OF_KINDS[kind]}{way_out}.")
     for option, kind, low, high, nullable in NUMBERS:
         check_number(config, option, kind, low, high, nullable)
-    check_length(config)
-    if selected(config, "optimizer.schedule.total_steps") is not None:
-        raise Mistake(
-            "optimizer.schedule.total_steps is filled in with all steps of the run; leave it out, and set"
-            " trainer.max_epochs or trainer.max_steps."
-        )
     if config.get("keep_last", False) not in (True, False):
         raise Mistake(f"keep_last={config['keep_last']} is neither true nor false.")
     for option, choices in CHOICES.items():  # which cards of earlier checkpoints lack
@@ -208,14 +203,22 @@ def check_values(config: dict[str, Any]) -> None:
     check_explain_by(config)
 
 
-def check_length(config: dict[str, Any]) -> None:
-    """Raises a Mistake if a network of ours is built for other lengths than that of the clips."""
-    clip, samples = config["data"]["clip"], selected(config, "model.network.samples")
-    length = round(clip["seconds"] * clip["sample_rate"])
-    is_ours = str(selected(config, "model.network._target_")).startswith("auscult.")
-    if is_ours and samples not in (None, length):
+def check_derived(config: dict[str, Any]) -> None:
+    """Raises a Mistake if a new run sets what follows from other options."""
+    # not in `check_values`: checkpoints of earlier versions may have it
+    if selected(config, "optimizer.schedule.total_steps") is not None:
         raise Mistake(
-            f"model.network.samples={shown(samples)} is not the length of a clip, {length} samples; leave it out: it"
+            "optimizer.schedule.total_steps is filled in with all steps of the run: leave it out (null in a YAML of"
+            " yours), and set trainer.max_epochs or trainer.max_steps."
+        )
+    clip, samples = config["data"]["clip"], selected(config, "model.network.samples")
+    parts = [str(selected(config, f"model.{part}._target_")) for part in ("network", "front_end")]
+    if samples is None or not {"seconds", "sample_rate"} <= clip.keys():
+        return
+    length = round(clip["seconds"] * clip["sample_rate"])
+    if samples != length and all(part.startswith("auscult.") for part in parts):
+        raise Mistake(
+            f"model.network.samples={shown(samples)} is not the length of a clip, {length} samples: leave it out, as it"
             " follows data.clip.seconds and data.clip.sample_rate."
         )
 

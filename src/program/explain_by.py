@@ -54,6 +54,11 @@ def check_explain_by(config: dict[str, Any]) -> None:
         )
     if len({str(name) for name in named}) < len(named):
         raise Mistake(f"explain_by={shown(named)} has a name twice; leave one out.")
+    if "freqrise" in named:
+        raise Mistake(
+            "explain_by has freqrise, which masks frequencies, and a training explains its input: leave it out; later,"
+            " python explain.py checkpoint=… attribution=freqrise domain=frequency explains the network by it."
+        )
     for name in named:
         group_of(str(name), named)
 

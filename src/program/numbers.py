@@ -54,13 +54,13 @@ def check_number(config: dict[str, Any], option: str, kind: type, low: float, hi
 
 
 def fit(option: str, values: list[str]) -> bool:
-    """Whether each of these words would be a value of a training's option, as far as `NUMBERS` says."""
-    bounds = {name: (low, high) for name, _, low, high, _ in NUMBERS}
-    low, high = bounds.get(option, (-inf, inf))
+    """Whether each of these words could be a value of an option of a training, as far as `NUMBERS` says."""
+    _, _, low, high, nullable = next((row for row in NUMBERS if row[0] == option), ("", float, -inf, inf, True))
+    others = ("null", "true", "false") if nullable else ()
     try:
-        return all(low <= float(value) <= high for value in values)
+        return all(low <= float(value) <= high for value in values if value not in others)
     except ValueError:
-        return option not in bounds
+        return False
 
 
 def is_number(value: Any) -> bool:

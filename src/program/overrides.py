@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from auscult.machine.hardware import ACCELERATORS
 from auscult.mistake import Mistake
@@ -22,13 +24,14 @@ from auscult.program.conf import (
     with_pages,
 )
 from auscult.program.hints import meant
-from auscult.program.numbers import fit, is_number
+from auscult.program.numbers import NUMBERS, fit
 from auscult.program.paths import absolute, run_folder_of
 
 # groups whose options are checked by what they are passed to
 OPEN = ("trainer", "callbacks")
 CLOSED = ("data.clip", "data.confound")  # in the options of a part: nothing else reads what is added to them
-TAKE_LISTS = ("trainer.devices", "attribution.")  # though their usual value is a number
+# options that are one number usually, and may be several
+TAKE_LISTS = ("trainer.devices", "attribution.cells", "attribution.window", "attribution.stride")
 OPTIONAL = ("experiment", "callbacks", "intervention", "attribution", "logger")  # groups that need no choice
 MERGED = ("callbacks",)  # groups that can have several choices at once
 
@@ -167,10 +170,28 @@ def check_ranges(overrides: Iterable[str], program: str) -> None:
             several = ",".join(map(str, values)) if 0 < len(values) <= 10 else f"range({first},{last + 1})"
             raise Mistake(f"{word} is not one value; say -m {option}={several} to run with each.")
         match = re.fullmatch(r"([\w.]+)=\[([^\[\]{}]*,[^\[\]{}]*)\]", word)
-        if not match or match.group(1).startswith(TAKE_LISTS) or program in ("serve", "study"):
+        if not match or match.group(1) in TAKE_LISTS or program in ("serve", "study"):
             continue
-        if is_number(default(match.group(1), overrides, program)) and fit(match.group(1), match.group(2).split(",")):
+        if is_one_number(match.group(1), overrides, program) and fit(match.group(1), match.group(2).split(",")):
             raise Mistake(f"{word} is a list, and as such one value; say -m {match.group(1)}={match.group(2)}.")
+
+
+def is_one_number(option: str, overrides: Iterable[str], program: str) -> bool:
+    """Whether an option takes one number or truth value. Of parts that are not ours, only `NUMBERS` says so."""
+    if any(option == name for name, *_ in NUMBERS):
+        return True
+    composition = composed(overrides, program)
+    config = OmegaConf.to_container(composition, resolve=False)
+    targets = {word.partition("=")[0]: word.partition("=")[2] for word in overrides}
+    groups = option.split(".")[:-1]
+    for count in range(1, len(groups) + 1):
+        name = ".".join([*groups[:count], "_target_"])
+        if not str(targets.get(name) or selected(config, name) or "auscult.").startswith("auscult."):
+            return False
+    value = selected(config, option)
+    with suppress(OmegaConfBaseException):
+        value = OmegaConf.select(composition, option)  # which may be that of another option
+    return isinstance(value, int | float)
 
 
 def check_sweep(overrides: Iterable[str], program: str) -> None:

@@ -84,8 +84,8 @@ def prepared(
         checkpoints: paths of the networks that are explained; each brings its share of the clips.
         conditions: those that are compared.
         options: `{clips, training, attention, seed, primary, smoothing}` of the plan. Networks got half of all clips
-            wrong, with those for practice, or as many as there are. `primary` are the comparisons that the study is
-            for, as `Comparison.of` takes them; a study that began without any keeps none.
+            wrong, with those for practice, if there are enough of both kinds. `primary` are the comparisons that the
+            study is for, as `Comparison.of` takes them; a study that began without any keeps none.
         data: `{root, csv, speakers, cache_dir}`, where the recordings lie now.
         allow: packages of the user's own that networks may come from.
 

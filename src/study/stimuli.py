@@ -120,6 +120,8 @@ def warn_of_few(order: list[tuple[Listened, int]], count: int, training: int) ->
     wrong = sum(network.predicted[row] != network.source.labels[row] for network, row in order)
     if len(order) < count:
         log.warning("There are %d test clips; the study asks for %d, with those for practice.", len(order), count)
+    if wrong > (len(order) + 1) // 2:
+        log.warning("Of %d clips, the network got %d wrong: there are no more that it got right.", len(order), wrong)
     if wrong < len(order) // 2:
         log.warning(
             "Of %d clips, the network got %d wrong: there are no more to balance right and wrong.", len(order), wrong
@@ -164,7 +166,7 @@ def show(
 
 
 def chosen(labels: np.ndarray, predicted: np.ndarray, count: int, seed: int, free: np.ndarray) -> list[int]:
-    """Rows of `count` free clips, drawn by chance. The network got half of them wrong, or as many as there are.
+    """Rows of `count` free clips, drawn by chance. The network got half of them wrong, if there are enough of both.
 
     Right and wrong ones take turns, a right one first, so that any first few are of both kinds.
 

@@ -43,18 +43,26 @@ def test_a_class_with_another_name_is_not(tmp_path, caplog):
 
 
 @pytest.mark.parametrize(
-    ("labels", "said"), [(["cat", "dog", "cat;dog"], "cat;dog"), (["cat", "dog", "cat | purring"], "cat | purring")]
+    ("labels", "said"),
+    [
+        (["cat", "dog", "cat;dog"], "cat;dog"),
+        (["cat", "dog", "cat | purring"], "cat | purring"),
+        (["cat", "dog", "cat,dog"], "cat,dog"),
+    ],
 )
 def test_several_labels_in_a_cell_are_said(tmp_path, caplog, labels, said):
     with caplog.at_level(logging.WARNING):
         made = divided(corpus(tmp_path, "animal", [f'"{label}"' for label in labels] * 12, speakers=5), "animal")
     assert said in made.classes
-    assert f"{said} reads like several labels, and is a class of its own here (1 such" in caplog.text
+    assert (
+        f"{said} reads like several labels, and is a class of its own here (of such classes, task.label=animal has 1)"
+        in caplog.text
+    )
 
 
 def test_a_comma_in_a_name_is_no_second_label(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
-        divided(corpus(tmp_path, "place", ['"street, busy"', '"street, calm"'] * 12, speakers=5), "place")
+        divided(corpus(tmp_path, "place", ['"cough, dry"', "cough"] * 12, speakers=5), "place")
     assert "several labels" not in caplog.text
 
 
@@ -63,6 +71,9 @@ def test_speakers_that_repeat_the_class_are_said(tmp_path):
     table = tmp_path / "labels.csv"
     rows = [row.split(",") for row in table.read_text().splitlines()[1:]]
     table.write_text("path,speaker,animal\n" + "\n".join(f"{path},{animal},{animal}" for path, _, animal in rows))
+    (tmp_path / "unlabelled.wav").touch()
+    with open(table, "a") as file:
+        file.write("\nunlabelled.wav,someone,\n")
     with pytest.raises(Mistake, match="the speaker of each recording is the same as its animal, such as cat: name the"):
         divided(folder, "animal")
 

@@ -1,6 +1,7 @@
 """Programs in forks of one process, for mistakes that are named before PyTorch is imported."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -58,11 +59,13 @@ for line in sys.stdin:
 
 
 @pytest.fixture(scope="session")
-def said(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
+def said(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Iterator[Callable[..., str]]:
     """What a program says that ends with a mistake. All run in forks of one process: its imports take most of a run."""
     folder = tmp_path_factory.mktemp("said")
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen([sys.executable, "-c", WITHOUT_TORCH], cwd=ROOT, **pipes) as server:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
+    clean |= {"AUSCULT_CACHE": str(cache_dir), "CUDA_VISIBLE_DEVICES": ""}
+    with subprocess.Popen([sys.executable, "-c", WITHOUT_TORCH], cwd=ROOT, env=clean, **pipes) as server:
 
         def said(program: str, *words: str, cwd: Path = ROOT) -> str:
             files = [folder / name for name in ("stdout", "stderr")]

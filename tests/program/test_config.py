@@ -1,4 +1,5 @@
 import inspect
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from auscult.mistake import Mistake
 from auscult.modules.classifier import OPTIMIZER_OPTIONS
 from auscult.program import complaint, config, paths
 from auscult.program.conf import CONF, choices_of, owners_of
+from auscult.program.overrides import check_ranges
 
 
 def composed(*overrides: str):
@@ -138,3 +140,32 @@ def test_an_option_is_found_in_what_a_file_takes_from_another():
     owners = owners_of("attribution.zero_bias")
     assert owners == [f"attribution={name}" for name in choices_of("attribution") if "lrp" in name]
     assert owners_of("attribution.low") == ["attribution=lrp_box"]
+
+
+@pytest.mark.parametrize(
+    ("words", "is_refused"),
+    [
+        (["optimizer.lr=[1e-3,1e-4]"], True),
+        (["trainer.max_epochs=[1,2]"], True),
+        (["augmentation.speed=[0.9,1.1]"], False),  # no job could take 0.9
+        (["trainer.devices=[0,1]"], False),
+        (["model=melcnn", "model.network.dropout=[0.1,0.2]"], True),
+        (["model=melcnn", "model.network._target_=mine.Net", "+model.network.kernel=[9,5,3]"], False),
+        (["model=melcnn", "model.front_end._target_=mine.FrontEnd", "model.front_end.bands=[32,64]"], False),
+        (["model=melcnn", "model.front_end.bands=[32,64]"], True),
+    ],
+)
+def test_lists_for_one_number_are_refused(words, is_refused):
+    with pytest.raises(Mistake, match="is a list") if is_refused else nullcontext():
+        check_ranges(words, "train")
+
+
+def test_what_follows_from_other_options_is_not_set():
+    config.check(composed("model=audionet", "model.network.samples=8000"))
+    own = ["model.front_end._target_=mine.Half", "allow=[mine]"]  # which may halve the length
+    config.check_derived(config.plain(composed("model=audionet", "model.network.samples=4000", *own)))
+    for option in ("model.network.samples=4000", "optimizer.schedule.total_steps=5"):
+        changed = composed("model=audionet", option)
+        config.check_values(config.plain(changed))  # a checkpoint of an earlier version may have it
+        with pytest.raises(Mistake, match=option.partition("=")[0]):
+            config.check(changed)

@@ -62,5 +62,5 @@ def check_stride(stride: Any, window: Any) -> None:
 
 def check_composite(name: Any) -> None:
     """Raises a Mistake if LRP has no composite of this name."""
-    if name not in COMPOSITES:
+    if not isinstance(name, str) or name not in COMPOSITES:
         raise Mistake(f"attribution.composite={shown(name)} is unknown; choose one of {', '.join(COMPOSITES)}.")

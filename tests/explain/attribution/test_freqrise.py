@@ -15,7 +15,7 @@ from auscult.mistake import Mistake
 from auscult.modules.audiomnist_front_ends import NormalizedWaveform
 from auscult.modules.model import Model
 from auscult.program.conf import CONF
-from tests.explain.attribution.test_attribution import ALL
+from tests.explain.attribution.test_attribution import chosen
 from tests.explain.attribution.test_rise import Squares
 
 
@@ -72,7 +72,7 @@ def test_is_the_mean_score_under_masks_that_keep_a_coefficient(shape, cells, sco
 
 
 def test_the_defaults_are_the_published_ones():
-    node = {name: value for name, value in ALL["freqrise"].items() if name not in ("name", "_target_")}
+    node = {name: value for name, value in chosen("freqrise").items() if name not in ("name", "_target_")}
     assert node == {"masks": 3000, "cells": 200, "keep": 0.5, "score": "logit", "seed": 0}
     ours = FreqRISE()
     assert {name: getattr(ours, name) for name in node} == node
