@@ -28,6 +28,7 @@ from auscult.study.plan import Trial
 from auscult.study.store import Store
 from tests.browser import CHROMIUM, Browser
 from tests.conftest import ROOT, full_disk
+from tests.serve.served import served
 from tests.study.pilot import ATTENTION, CLIPS, CONDITIONS, TRAINING, TRIALS
 
 
@@ -211,29 +212,40 @@ def test_mistakes_end_in_a_sentence(options, message, trained, serve_here):
 
 
 @pytest.fixture
-def start(trained, tmp_path) -> Iterator[Callable[[], tuple[subprocess.Popen[str], str]]]:
-    """Starts `python serve.py page=study` in a folder. Each start serves the same study."""
+def study_options(trained) -> list[str]:
+    """Options of serve.py for a small study; they serve the same one each time."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    options = ["page=study", "study.name=pilot", f"checkpoint={trained('audionet', 'sex')}", f"port={port}",
-               f"study.clips={CLIPS}", f"study.training={TRAINING}", f"study.attention={ATTENTION}",
-               "study.conditions=[visual/gradient_x_input,both/random,none]"]  # fmt: skip
+    return ["page=study", "study.name=pilot", f"checkpoint={trained('audionet', 'sex')}", f"port={port}",
+            f"study.clips={CLIPS}", f"study.training={TRAINING}", f"study.attention={ATTENTION}",
+            "study.conditions=[visual/gradient_x_input,both/random,none]"]  # fmt: skip
+
+
+def address_of(options: list[str], has_ended: Callable[[], bool]) -> str:
+    """The address of the page, once it is served."""
+    (port,) = (option.partition("=")[2] for option in options if option.startswith("port="))
+    address = f"http://127.0.0.1:{port}"
+    for _ in range(1200):
+        assert not has_ended()
+        try:
+            urllib.request.urlopen(address, timeout=1)
+            return address
+        except OSError:
+            time.sleep(0.1)
+    pytest.fail("the server does not start")
+
+
+@pytest.fixture
+def start(study_options, tmp_path) -> Iterator[Callable[[], tuple[subprocess.Popen[str], str]]]:
+    """Starts `python serve.py page=study` in a folder."""
     programs = []
 
     def started() -> tuple[subprocess.Popen[str], str]:
-        command = [sys.executable, str(ROOT / "serve.py"), *options]
+        command = [sys.executable, str(ROOT / "serve.py"), *study_options]
         program = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         programs.append(program)
-        address = f"http://127.0.0.1:{port}"
-        for _ in range(1200):
-            assert program.poll() is None, program.stdout.read()
-            try:
-                urllib.request.urlopen(address, timeout=1)
-                return program, address
-            except OSError:
-                time.sleep(0.1)
-        pytest.fail("the server does not start")
+        return program, address_of(study_options, lambda: program.poll() is not None)
 
     yield started
     for program in programs:
@@ -276,12 +288,13 @@ def test_fifty_participants_at_once_finish(start, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_twenty_kills_of_the_server_lose_no_answer(start, tmp_path):
+def test_twenty_kills_of_the_server_lose_no_answer(study_options, tmp_path):
     chance, confirmed = random.Random(0), set()
     for participant in range(20):
-        program, address = start()
+        program = served(study_options, tmp_path)
+        address = address_of(study_options, lambda program=program: not program.is_alive())
         link = post(f"{address}/participants")["link"]
-        last = time.monotonic() + chance.uniform(0, 0.2)
+        last = time.monotonic() + chance.uniform(0, 0.4)
         with ThreadPoolExecutor(1) as pool:
             pool.submit(
                 lambda program=program, last=last: (time.sleep(max(0, last - time.monotonic())), program.kill())
@@ -292,8 +305,8 @@ def test_twenty_kills_of_the_server_lose_no_answer(start, tmp_path):
                     confirmed.add((participant, trial))
             except (OSError, HTTPException):
                 pass
-        program.wait(10)
-        assert program.returncode == -signal.SIGKILL
+        program.join(10)
+        assert program.exitcode == -signal.SIGKILL
     answers = Store(tmp_path / "studies/pilot/answers.sqlite").answers()
     kept = set(zip(answers["participant"].tolist(), answers["trial"].tolist(), strict=True))
     assert confirmed <= kept and len(kept - confirmed) <= 20 and len(confirmed) > 20
