@@ -39,7 +39,7 @@ def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str])
     except ModuleNotFoundError as error:
         raise Mistake(f"study.py needs {error.name}, an extra; pip install '.[serve]' in the checkout.") from error
     if checked["effect"] is not None:
-        print(sample_size.told(*(checked[name] for name in options.OF_SAMPLE_SIZE)))
+        print(sample_size.told(*(checked[name] for name in options.SAMPLE_SIZE)))
     else:
         try:
             page.write(Path(checked["results"]))

@@ -148,30 +148,32 @@ class Division:
                 undivided=self.corpus.undivided,
             )
         except TooFewSpeakers as error:
-            labelled = sum(self.label in clip.labels for clip in self.clips)
-            is_open = self.task["classes"] is None  # the classes are what the recordings show
-            if is_open and 2 * len(self.classes) > labelled and all(map(is_decimal, self.classes)):
-                raise Mistake(
-                    f"task.label={self.label} has {len(self.classes)} different numbers, and only classes can be"
-                    " learnt: make another column that groups the numbers into classes, such as under 30 and over."
-                ) from error
-            if is_open and 2 * len(self.classes) > labelled > 2 * LEAST_SPEAKERS:
-                raise Mistake(
-                    f"task.label={self.label} has {len(self.classes)} classes for {labelled} recordings, nearly one for"
-                    f" each, such as {shortened(self.classes[0])}; take a smaller part of a name for the label, or"
-                    " another column."
-                ) from error
-            named = [(clip.speaker, clip.labels[self.label]) for clip in self.clips if self.label in clip.labels]
-            if all(speaker.casefold() == label.casefold() for speaker, label in named):
-                raise Mistake(
-                    f"the speaker of each recording is the same as its {self.label}, such as"
-                    f" {shortened(named[0][0])}: name the person who speaks, or leave the speaker out of"
-                    " data.csv or data.pattern."
-                ) from error
-            way = self.corpus.where_classes_are_left_out(self.label, error.few)
-            if not way or len(set(self.classes) - set(error.few)) < 2:
-                raise
-            raise Mistake(f"{str(error).rstrip('.')}, or {way}.") from error
+            raise Mistake(self._why_too_few(error)) from error
+
+    def _why_too_few(self, error: TooFewSpeakers) -> str:
+        """The sentence for classes of too few speakers, which may be no classes, or have no speakers."""
+        named = [(clip.speaker, clip.labels[self.label]) for clip in self.clips if self.label in clip.labels]
+        is_open = self.task["classes"] is None  # the classes are what the recordings show
+        if is_open and 2 * len(self.classes) > len(named) and all(map(is_decimal, self.classes)):
+            return (
+                f"task.label={self.label} has {len(self.classes)} different numbers, and only classes can be"
+                " learnt: make another column that groups the numbers into classes, such as under 30 and over."
+            )
+        if is_open and 2 * len(self.classes) > len(named) > 2 * LEAST_SPEAKERS:
+            return (
+                f"task.label={self.label} has {len(self.classes)} classes for {len(named)} recordings, nearly one for"
+                f" each, such as {shortened(self.classes[0])}; take a smaller part of a name for the label, or"
+                " another column."
+            )
+        if all(speaker.casefold() == label.casefold() for speaker, label in named):
+            return (
+                f"the speaker of each recording is the same as its {self.label}, such as {shortened(named[0][0])}: name"
+                " the person who speaks, or leave the speaker out of data.csv or data.pattern."
+            )
+        way = self.corpus.where_classes_are_left_out(self.label, error.few)
+        if not way or len(set(self.classes) - set(error.few)) < 2:
+            return str(error)
+        return f"{str(error).rstrip('.')}, or {way}."
 
     def _classes(self) -> list[str]:
         path_of = {clip.labels[self.label]: clip.path for clip in self.clips if self.label in clip.labels}
@@ -195,9 +197,10 @@ class Division:
             way = f"task={self.label}" if self.label in TASKS else f"task=label task.label={self.label}"
             return f"task.label={self.label} does not fit task={task}, which {has}: say {way}."
         labels = ", ".join(map(shortened, others[:5])) + (", …" if len(others) > 5 else "")
+        way = f"say task=label task.label={self.label}" if task in ("digit", "sex") else "leave task.classes out"
         return (
             f"task={task} {has}, but all recordings are labelled otherwise ({labels}): write the names of the"
-            f" classes in their place, or say task=label task.label={self.label}, which learns what is there."
+            f" classes in their place, or {way}, which learns what is there."
         )
 
 
@@ -206,15 +209,12 @@ def _with_several(classes: set[str]) -> list[str]:
 
     A name may have a comma ("cough, dry"), so that all its parts have to be names of classes.
     """
-    found = []
-    for name in sorted(classes):
-        parts = [part.strip() for part in re.split(r"[;|]", name)]
-        if len(parts) > 1 and classes & set(parts):
-            found.append(name)
-        parts = [part.strip() for part in name.split(",")]
-        if len(parts) > 1 and classes >= set(parts):
-            found.append(name)
-    return found
+
+    def are_several(name: str) -> bool:
+        some, each = ({part.strip() for part in re.split(mark, name)} for mark in ("[;|]", ","))
+        return (len(some) > 1 and bool(classes & some)) or (len(each) > 1 and classes >= each)
+
+    return sorted(filter(are_several, classes))
 
 
 def _other_task(columns: set[str]) -> str:

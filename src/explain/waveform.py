@@ -65,8 +65,6 @@ def waveform_of(
     Raises:
         Mistake: the recording cannot be read or used, or its length is not that of the network's clips.
     """
-    if not isinstance(recording, str | Path) and not (rate is None and settings is None):  # else any waveform will do
-        check_scale(channels_of(recording))
     if isinstance(recording, str | Path):
         samples, own_rate = read(Path(recording).expanduser(), rate)
     elif rate is None:
@@ -75,6 +73,7 @@ def waveform_of(
         raise Mistake(f"sample_rate={rate} is not a whole number of {LOWEST_RATE} Hz or more.")
     else:
         samples, own_rate = np.ascontiguousarray(channels_of(recording).T), int(rate)
+        check_scale(samples)
     try:
         if settings is not None:
             return clip_of(samples, own_rate, settings)
@@ -125,7 +124,7 @@ def channels_of(recording: Any) -> np.ndarray:
 
 
 def check_scale(samples: np.ndarray) -> None:
-    """Raises a Mistake if floats are integers by their size."""
+    """Raises a Mistake if samples, of any shape, are floats and integers by their size."""
     peak = 0.0 if samples.dtype == np.int16 else float(np.abs(samples).max())
     whole_numbers = peak > ABOVE_FULL_SCALE and bool((samples == samples.round()).all())
     if np.isfinite(peak) and (peak > LOUDEST or whole_numbers):
@@ -147,6 +146,8 @@ def as_it_is(channels: np.ndarray, sample_rate: int, settings: ClipSettings | No
     waveform = channels[0] / np.float32(FULL_SCALE) if channels.dtype == np.int16 else channels[0]
     if not np.isfinite(waveform).all():
         raise Mistake("the waveform is not finite; remove NaN and infinite values.")
+    if settings is not None:  # a network of the user's own may take any scale
+        check_scale(channels)
     length = None if settings is None else round(settings.seconds * settings.sample_rate)
     if length is not None and len(waveform) != length:
         raise Mistake(

@@ -13,7 +13,7 @@ from auscult.program.paths import absolute
 
 MANIFEST, ANSWERS = "study.json", "answers.sqlite"  # the files of a study
 LARGEST_EFFECT = 5  # in standard deviations: hardly anybody would differ from it
-OF_SAMPLE_SIZE = ("effect", "power", "alpha", "comparisons", "clips", "clip_effect")
+SAMPLE_SIZE = ("effect", "power", "alpha", "comparisons", "clips", "clip_effect")
 
 
 def check(cfg: DictConfig) -> dict[str, Any]:

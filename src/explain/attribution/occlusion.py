@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from auscult.explain.attribution.base import Attribution, baseline_of, explaining, target_logit
-from auscult.explain.attribution.options import check_option
+from auscult.explain.attribution.options import check_option, gaps
 from auscult.mistake import Mistake
 
 
@@ -53,7 +53,7 @@ class Occlusion(Attribution):
     def _regions(self, sizes: Sequence[int]) -> Iterator[tuple]:
         windows, strides = _counts("window", self.window, sizes), _counts("stride", self.stride, sizes)
         if any(stride > window for stride, window in zip(strides, windows, strict=True)):
-            raise Mistake(f"attribution.stride={self.stride} leaves gaps between windows of {self.window}; lower it.")
+            raise gaps(self.stride, self.window)
         slices = [
             [slice(start, start + window) for start in range(0, size - window + stride, stride)]
             for size, window, stride in zip(sizes, windows, strides, strict=True)

@@ -57,7 +57,12 @@ def check_option(option: str, value: Any, several: bool = False) -> None:
 def check_stride(stride: Any, window: Any) -> None:
     """Raises a Mistake if two numbers of one unit, shares or values, leave gaps between windows of occlusion."""
     if is_number(stride) and is_number(window) and (stride < 1) == (window < 1) and stride > window:
-        raise Mistake(f"attribution.stride={stride} leaves gaps between windows of {window}; lower it.")
+        raise gaps(stride, window)
+
+
+def gaps(stride: Any, window: Any) -> Mistake:
+    """The mistake of windows that leave gaps."""
+    return Mistake(f"attribution.stride={stride} leaves gaps between windows of {window}; lower it.")
 
 
 def check_composite(name: Any) -> None:
