@@ -76,11 +76,12 @@ demo: install
 	$(BIN)/python train.py model=audionet task=sex hydra.run.dir=$(DEMO)/training
 	$(BIN)/python explain.py checkpoint=$(DEMO)/training/checkpoints/best.ckpt hydra.run.dir=$(DEMO)/explanation
 
+# Each process of the tests has a core, and threads of their own would only be in each other's way.
 test: install-dev
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal -m "not slow"
 
 test-all: install-dev
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 lint: install-dev
 	$(BIN)/ruff check .
