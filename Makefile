@@ -76,12 +76,14 @@ demo: install
 	$(BIN)/python train.py model=audionet task=sex hydra.run.dir=$(DEMO)/training
 	$(BIN)/python explain.py checkpoint=$(DEMO)/training/checkpoints/best.ckpt hydra.run.dir=$(DEMO)/explanation
 
-# Each process of the tests has a core, and threads of their own would only be in each other's way.
+# Each process of the tests has a core, and threads of their own would only be in each other's way. The programs that
+# tests start find modules compiled by the first, even where Python was told to write no bytecode.
+PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 test: install-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: install-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+	$(PYTEST)
 
 lint: install-dev
 	$(BIN)/ruff check .
