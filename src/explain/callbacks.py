@@ -62,7 +62,7 @@ class RelevancePanel(Callback):
         waveforms = batch["waveform"].to(module.device)  # (B, 1, T)
         explained = explain(Input(model, waveforms.shape[-1]), self.attribution, waveforms)
         relevance, predicted = explained.relevance[:, 0].cpu().numpy(), explained.target  # (B, ...), (B,)
-        view = View.of(model, tuple(explained.input.shape[1:]))
+        view = View.of(model, tuple(explained.input.shape[1:]), attribution=self.attribution)
         folder = Path(trainer.default_root_dir) / f"relevance/epoch-{epoch:03d}"
         folder.mkdir(parents=True, exist_ok=True)
         images, sounds = [], []

@@ -63,7 +63,9 @@ def explain(config: dict[str, Any], folder: Path) -> run_folder.Metrics:
     question = question_of(config, model, source)
     explained_model = question.domain.model
     input_shape = tuple(explained_model.silence(source.dataset.length).shape[1:])
-    view = View.of(explained_model, input_shape, config["smoothing"])  # early: not every input can be drawn
+    view = View.of(
+        explained_model, input_shape, config["smoothing"], question.attribution
+    )  # early: not every input can be drawn
     if folder_of_first_process():
         ask(trainer, folder, source, model, question, config["data"]["batch_size"])
         return {}
@@ -78,7 +80,8 @@ def explain(config: dict[str, Any], folder: Path) -> run_folder.Metrics:
             write_predictions(folder, results)
             if config["input"] and source.skipped:
                 write_skipped(folder / SKIPPED, source.skipped)
-            page.write(folder, results, view, lambda: facts(config, trained, results), config["clips"])
+            about = lead(config, trained, results)
+            page.write(folder, results, view, lambda: facts(config, trained, results), config["clips"], about)
             metrics = {**results.metrics, "seconds": round(time.monotonic() - started, 1)}
         except Mistake:
             raise
@@ -137,6 +140,19 @@ def make_trainer(options: dict[str, Any], folder: Path) -> Trainer:
         use_distributed_sampler=False,  # the explainer shares the clips out
         plugins=[LightningEnvironment()],
         default_root_dir=folder,
+    )
+
+
+def lead(config: dict[str, Any], trained: dict[str, Any], results: Results) -> str:
+    """What was asked of which network, in a sentence."""
+    clips = "1 clip" if len(results.label) == 1 else f"{len(results.label)} clips"
+    speakers = len({clip.speaker for clip in results.source.clips})
+    of = f"of {config['input']}" if config["input"] else f"of {speakers} {results.source.unit}s it had never met"
+    right = f"; it was right in {100 * (results.predicted == results.label).mean():.1f} % of them"
+    return (
+        f"{trained['model']['name']}, trained on {trained['data']['name']}, was asked for the {trained['task']['name']}"
+        f" in {clips} {of}{right if results.labelled else ''}. Red is what speaks for its answer, by"
+        f" {config['attribution']['name']}."
     )
 
 

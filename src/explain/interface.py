@@ -126,6 +126,7 @@ def explain(
         shape=shape,
         cut=cut,
         smoothing=smoothing,
+        attribution=method,
     )
 
 

@@ -69,18 +69,14 @@ def check_choice(name: str, value: str, choices: Any) -> None:
 
 
 def as_json(answer: Answer) -> dict[str, Any]:
-    """The answer as the page reads it."""
+    """The answer as the page reads it. What is seen and heard of the clip is a piece of the page."""
+    pieces: Any = template("clip.html.j2").module
     return {
         "prediction": answer.prediction,
         "target": answer.target,
         "probabilities": list(answer.probabilities.items()),
-        "picture": {
-            "uri": answer.picture.uri,
-            "size": answer.picture.size,
-            "alt": answer.picture.alt,
-            "time_axis": answer.picture.time_axis,
-        },
-        "sounds": [{"name": sound.name, "uri": sound.uri} for sound in answer.sounds],
+        "clip": str(pieces.plate(answer.plate)) + str(pieces.sounds(answer.sounds, "your recording")),
+        "length": answer.length,
         "cut": answer.cut,
         "seconds": answer.seconds,
     }

@@ -12,8 +12,8 @@ import torch
 from auscult.datamodules.audio.audio_file import BadRecording
 from auscult.explain.interface import attribution_from, domain_from, explain, load
 from auscult.explain.show.audible import SMOOTHING_SECONDS
-from auscult.explain.show.clip import picture
-from auscult.explain.show.media import Picture, Sound
+from auscult.explain.show.media import Sound
+from auscult.explain.show.plate import Plate, plate
 from auscult.explain.waveform import clip_of
 from auscult.mistake import Mistake
 from auscult.serve.upload import BadUpload
@@ -26,8 +26,9 @@ class Answer:
     Args:
         prediction, target: the likeliest class, and the one that is explained.
         probabilities: class -> probability.
-        picture: the clip and its relevance.
+        plate: the clip and its relevance.
         sounds: the clip, and its relevance made audible.
+        length: seconds of the clip.
         cut: whether the recording is longer than a clip: the network listened only to its loudest part.
         seconds: how long the answer took.
     """
@@ -35,8 +36,9 @@ class Answer:
     prediction: str
     target: str
     probabilities: dict[str, float]
-    picture: Picture
+    plate: Plate
     sounds: list[Sound]
+    length: float
     cut: bool
     seconds: float
 
@@ -118,8 +120,9 @@ class LiveModel:
             except Mistake as mistake:
                 raise BadUpload(f"{str(mistake)[:1].upper()}{str(mistake)[1:]}") from mistake
             relevance = explained.relevance.numpy()
-            image = picture(explained.view, clip, relevance, f"Relevance for {explained.target}")
+            drawn = plate(explained.view, clip, relevance, explained.target)
             sounds = explained.files
         probabilities = dict(zip(self.classes, explained.probabilities.tolist(), strict=True))
         seconds = time.perf_counter() - started
-        return Answer(explained.prediction, explained.target, probabilities, image, sounds, cut, seconds)
+        length = len(clip) / explained.sample_rate
+        return Answer(explained.prediction, explained.target, probabilities, drawn, sounds, length, cut, seconds)

@@ -14,6 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from auscult.explain.report.html import STATIC
 from auscult.mistake import Mistake
 from auscult.serve.limited_server import LimitedServer
 from auscult.serve.options import LOOPBACK
@@ -61,6 +62,7 @@ def site(names: Sequence[str] = LOOPBACK) -> FastAPI:
     app = FastAPI(openapi_url=None)
     app.state.reception = Reception(UPLOADS)
     app.mount("/static", StaticFiles(directory=HERE / "static"))
+    app.mount("/shared", StaticFiles(directory=STATIC))
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(names))
     app.add_middleware(Guarded)
     app.state.is_behind_proxy = set(names) - {*LOOPBACK, "*"} != set()

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 import socket
 import subprocess
 import sys
@@ -71,11 +72,12 @@ def test_an_answer_is_the_networks_own(visitor, live_model, trained):
     assert [name for name, _ in answer["probabilities"]] == live_model.classes
     np.testing.assert_allclose([share for _, share in answer["probabilities"]], expected, atol=1e-5)
     assert answer["prediction"] == answer["target"] == live_model.classes[int(expected.argmax())]
-    assert base64.b64decode(answer["picture"]["uri"].split(",")[1])[:4] == b"\x89PNG"
-    names = {sound["name"] for sound in answer["sounds"]}
-    assert {"original", "positive", "negative"} <= names
-    for sound in answer["sounds"]:
-        heard, rate = soundfile.read(io.BytesIO(base64.b64decode(sound["uri"].split(",")[1])))
+    layers = re.findall(r'<image href="data:image/png;base64,([^"]+)"', answer["clip"])
+    assert len(layers) == 3 and all(base64.b64decode(layer)[:4] == b"\x89PNG" for layer in layers), "time and frequency"
+    sounds = dict(re.findall(r'<audio [^>]*src="data:audio/flac;base64,([^"]+)" data-name="([^"]+)"', answer["clip"]))
+    assert list(sounds.values()) == ["original", "positive", "negative", "both", "blend"] and answer["length"] == 1
+    for sound in sounds:
+        heard, rate = soundfile.read(io.BytesIO(base64.b64decode(sound)))
         assert rate == 8000 and len(heard) == 8000 and np.abs(heard).max() < 1
 
 
@@ -83,7 +85,7 @@ def test_targets_and_domains_are_the_visitors_choice(visitor):
     content = word()
     for target in ("female", "male"):
         told = visitor.post("/explain", params=CHOICES | {"target": target, "domain": "frequency"}, content=content)
-        assert told.json()["target"] == target and told.json()["picture"]["time_axis"] is None
+        assert told.json()["target"] == target and "data-plays" not in told.json()["clip"]
 
 
 @pytest.mark.parametrize(
@@ -281,26 +283,26 @@ def test_a_visitor_speaks_and_hears_why(served, tmp_path, request):
         const level = !document.getElementById("level").hidden && document.activeElement === speak; // Enter stops it
         speak.click();
         await until(() => !answer.hidden);
-        await document.getElementById("picture").decode();
         const status = document.getElementById("status").textContent;
         const verdict = document.getElementById("verdict").textContent;
         return [level, verdict, status, document.querySelectorAll("progress").length];
     """)  # fmt: skip
     assert said[0] and said[1] in ("It hears: female", "It hears: male") and "seconds" in said[2] and said[3] == 2
     assert browser.run(UNTIL + """
-        const [first, second] = document.querySelectorAll("audio"), cursor = document.getElementById("cursor");
-        await first.play();
+        const [first, second] = document.querySelectorAll("audio"), cursor = document.querySelector(".cursor");
+        document.querySelector(".player button").click();
         await until(() => parseFloat(cursor.style.left) > 12);
-        await second.play();
+        document.querySelectorAll(".player [type=radio]")[1].click();
+        await until(() => !second.paused);
         return [!cursor.hidden, first.paused, second.paused];
     """) == [True, True, False]  # fmt: skip
     assert browser.run(UNTIL + """
         const [attribution, domain] = document.querySelectorAll("select");
-        const picture = document.getElementById("picture"), before = picture.src;
+        const picture = () => document.querySelector("#clip image").getAttribute("href"), before = picture();
         domain.focus();
         domain.value = "frequency";
         domain.dispatchEvent(new Event("change", { bubbles: true }));
-        await until(() => picture.src !== before);
+        await until(() => picture() !== before);
         if (document.activeElement !== domain) return "the keyboard was led away";
         attribution.value = "gradient";
         attribution.dispatchEvent(new Event("change", { bubbles: true }));

@@ -36,6 +36,12 @@ def measure_of(column: str) -> Measure:
     return next(measure for measure in measures() if measure.is_in(column))
 
 
+def label_of(column: str) -> str:
+    """The name of a column for people: `localisation: mass, confound`."""
+    topic, *rest = column.replace("_", " ").split("/")
+    return f"{topic}: {', '.join(rest)}"
+
+
 def explanations(columns: Iterable[str]) -> list[str]:
     """Explains how to read some columns: a paragraph per topic, in the order of the topics."""
     known = set(map(measure_of, columns))

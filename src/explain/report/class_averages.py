@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from auscult.explain.relevance.results import Results
+from auscult.explain.report.profiles import CELL, Profiles, along_axes, shares_of
 from auscult.explain.show.clip import View
 
 LEAD_SECONDS = 0.03  # shown before the onset, as windows of the spectrogram reach that far
@@ -15,7 +16,7 @@ LEAD_SECONDS = 0.03  # shown before the onset, as windows of the spectrogram rea
 
 @dataclass(frozen=True)
 class ClassAverages:
-    """Means for C classes; index 0 for right predictions, 1 for wrong ones.
+    """Means for C classes; index 0 for right predictions, 1 for wrong ones. Relevance is that of `View.as_seen`.
 
     Args:
         clips: (C, 2), number of clips in each mean.
@@ -23,10 +24,9 @@ class ClassAverages:
             clips.
         places: (T,) or (N,), places of the columns, in seconds from the onset; for a spectrum (F,), in hertz.
         onsets: onset of each clip, in seconds.
-        spectrogram: (C, 2, F, N), mean of the network's inputs, aligned; None for waveforms and spectra.
+        spectrogram: (C, 2, F, N), mean of what relevance is drawn over, aligned; None for waveforms and spectra.
         frequencies: (F,), frequencies of the rows, in hertz; None for waveforms and spectra.
-        by_row, by_column: (C, F) and (C, N), mean positive relevance of right clips, summed over the other axis;
-            None for waveforms and spectra.
+        in_frequency, in_time: profiles of all clips along these axes; None if relevance has no such axis.
         unit: relevance is drawn per "ms", "Hz" or, for spectrograms, "bin".
     """
 
@@ -36,8 +36,8 @@ class ClassAverages:
     onsets: np.ndarray
     spectrogram: np.ndarray | None = None
     frequencies: np.ndarray | None = None
-    by_row: np.ndarray | None = None
-    by_column: np.ndarray | None = None
+    in_frequency: Profiles | None = None
+    in_time: Profiles | None = None
     unit: str = "ms"
 
 
@@ -107,52 +107,66 @@ class Means:
         return self.total / np.maximum(count, 1)
 
 
-class SpectrogramMeans:
-    """Means for spectrograms only: of the inputs, and of positive relevance by row and by column."""
-
-    def __init__(self, classes: int, rows: int, columns: int) -> None:
-        self.inputs = Means((classes, 2), (rows, columns))
-        self.by_row, self.by_column = Means((classes,), (rows,)), Means((classes,), (columns,))
-
-    def add(self, label: int, wrong: int, relevance: np.ndarray, input: np.ndarray) -> None:
-        """Adds the relevance and the input of a clip, both aligned, (F, N)."""
-        self.inputs.add((label, wrong), input)
-        if not wrong:
-            positive = np.maximum(relevance, 0)
-            self.by_row.add((label,), positive.sum(1))
-            self.by_column.add((label,), positive.sum(0))
-
-
 def class_averages(results: Results, view: View) -> ClassAverages:
-    """Averages all clips in one pass. Their labels are known. Memory does not grow with the number of clips."""
-    samples, classes, shape = results.source.dataset.length, len(results.classes), results.shape
-    times = times_of(results, view)
-    relevance, onsets = Means((classes, 2), shape), np.zeros(len(results.label))
-    more = SpectrogramMeans(classes, *shape) if len(shape) == 2 else None
-    silence = view.inputs(np.zeros((1, samples), np.float32))[0]  # (T,), (F,) or (F, N)
+    """Averages all clips in one pass. Their labels are known. Of each clip, only its profiles stay in memory."""
+    classes, clips, grid, times = len(results.classes), len(results.label), view.grid, times_of(results, view)
+    empty = np.zeros((1, results.source.dataset.length), np.float32)
+    silence = grid.inputs(empty)[0]  # (T,), (F,) or (F, N)
+    relevance, onsets = Means((classes, 2), silence.shape), np.zeros(clips)
+    inputs = Means((classes, 2), silence.shape) if silence.ndim == 2 else None
+    places, unit = places_of(silence.shape, view, times)
+    cell = max(1, round(CELL[unit] / ((places[1] - places[0]) * (1000 if unit == "ms" else 1)))) if unit in CELL else 1
+    profiles: list[tuple[np.ndarray, ...]] = []
+    sounding = np.zeros(len(places))  # number of clips that sound at each place
     for rows in results.batches():
-        waveforms, relevances = results.waveforms(rows), results.relevances(rows)
-        inputs = waveforms if more is None else view.inputs(waveforms)
+        waveforms = results.waveforms(rows)
+        seen = view.as_seen(waveforms, results.relevances(rows))
+        shown = grid.inputs(waveforms) if inputs is not None else seen
         for place, row in enumerate(rows):
             label, wrong = int(results.label[row]), int(results.predicted[row] != results.label[row])
             onsets[row] = onset_of(waveforms[place], view.sample_rate)
-            added = for_average(relevances[place], onsets[row], times)
+            added = for_average(seen[place], onsets[row], times)
             relevance.add((label, wrong), added)
-            if more is not None:
-                more.add(label, wrong, added, aligned(inputs[place], onsets[row], times, silence))
+            profiles.append(along_axes(added, cell))
+            sounding += (places >= 0) & (places <= sound_of(waveforms[place], view.sample_rate))
+            if inputs is not None:
+                inputs.add((label, wrong), aligned(shown[place], onsets[row], times, silence))
+    averages = ClassAverages(relevance.count, relevance(), places, onsets, unit=unit)
+    along = [shares_of(np.array(axis)).astype(np.float32) for axis in zip(*profiles, strict=True)]  # (n, N) each
+    if inputs is None:
+        cells = np.arange(0, len(places), cell)
+        centres = np.add.reduceat(places, cells) / np.diff(np.append(cells, len(places)))
+        if times is None:
+            return replace(averages, in_frequency=evenly(centres, along[0]))
+        return replace(averages, in_time=evenly(centres, along[0], np.add.reduceat(sounding, cells)))
+    assert grid.frequencies is not None
+    return replace(
+        averages, spectrogram=inputs(), frequencies=grid.frequencies,
+        in_frequency=evenly(grid.frequencies, along[0]), in_time=evenly(places, along[1], sounding),
+    )  # fmt: skip
+
+
+def evenly(places: np.ndarray, shares: np.ndarray, room: np.ndarray | None = None) -> Profiles:
+    """Profiles beside relevance that is even wherever there is room (N,) for it; None: everywhere."""
+    return Profiles(places, shares, shares_of(np.ones(len(places)) if room is None or not room.any() else room))
+
+
+def places_of(shape: tuple[int, ...], view: View, times: np.ndarray | None) -> tuple[np.ndarray, str]:
+    """The places of the columns of averages, and the unit of relevance."""
     if times is None:
         assert view.frequencies is not None
-        return ClassAverages(relevance.count, relevance(), view.frequencies, onsets, unit="Hz")
-    columns = np.arange(shape[-1]) * (times[1] - times[0]) - LEAD_SECONDS
-    averages = ClassAverages(relevance.count, relevance(), columns, onsets)
-    if more is None:
-        return averages
-    positive = {"by_row": more.by_row(), "by_column": more.by_column()}
-    return replace(averages, spectrogram=more.inputs(), frequencies=view.frequencies, unit="bin", **positive)
+        return view.frequencies, "Hz"
+    return np.arange(shape[-1]) * (times[1] - times[0]) - LEAD_SECONDS, "ms" if len(shape) == 1 else "bin"
+
+
+def sound_of(waveform: np.ndarray, sample_rate: int) -> float:
+    """Seconds from the onset of a clip (T,) to the end of its sound."""
+    sounding = np.flatnonzero(waveform)
+    return float(sounding[-1] - sounding[0]) / sample_rate if len(sounding) else 0.0
 
 
 def times_of(results: Results, view: View) -> np.ndarray | None:
-    """Seconds from the start of the clip, for the last axis of relevance; None if that axis is not time."""
-    if view.features == "samples":
+    """Seconds from the start of the clip, for the last axis of relevance as seen; None if that axis is not time."""
+    if view.grid.times is None and view.features == "samples":
         return np.arange(results.source.dataset.length) / view.sample_rate
-    return view.times
+    return view.grid.times

@@ -80,7 +80,8 @@ def similarities(results: Results, view: View, averages: ClassAverages) -> np.nd
     means = [direction(mean) for mean in averages.relevance[:, 0]]
     cosines = np.full(len(results.label), np.nan)
     for rows in results.batches():
-        for row, relevance in zip(rows, results.relevances(rows), strict=True):
+        seen = view.as_seen(results.waveforms(rows), results.relevances(rows))
+        for row, relevance in zip(rows, seen, strict=True):
             if averages.clips[results.label[row], 0]:
                 own = direction(aligned(relevance, averages.onsets[row], times))
                 cosines[row] = own @ means[results.label[row]]

@@ -1,35 +1,44 @@
 """Sentences on where the relevance of each class lies, and on its wrong predictions."""
 
+import math
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 
 from auscult.explain.relevance.results import Results
 from auscult.explain.report.class_averages import LEAD_SECONDS, ClassAverages
+from auscult.explain.report.findings import NO_INTERVAL
+from auscult.explain.report.profiles import Half, half_of
 
 SPREAD = 0.4  # share of an axis: if the shortest half is longer, relevance is spread over the axis
 MOST_NAMED = 5  # classes named among the wrong predictions of a class
 
 
-def class_findings(averages: ClassAverages, label: int, name: str) -> str:
-    """Says where half of the positive relevance of recognised clips lies; empty for waveforms and spectra.
+def class_findings(averages: ClassAverages, results: Results, label: int) -> str:
+    """Says where half of the positive relevance of a class's recognised clips lies, and how sure that is."""
+    recognised = np.flatnonzero((results.label == label) & (results.predicted == label))
+    if not len(recognised):
+        return "None of its clips was recognised."
+    speakers = [results.source.clips[row].speaker for row in recognised]
+    said = []
+    for profiles, words in ((averages.in_frequency, band), (averages.in_time, interval)):
+        half = half_of(replace(profiles, shares=profiles.shares[recognised]), speakers) if profiles else None
+        if profiles and half:
+            where = words((half.first, half.last), profiles.places)
+            said.append(where if "spread" in where else f"{where} ({certainty(half, results.source.unit)})")
+    if not said:
+        return "There is no positive relevance."
+    return f"Half of what speaks for it {', and half of it '.join(said)}."
 
-    Args:
-        averages: averages of all classes.
-        label: the class.
-        name: name of the class.
-    """
-    count = averages.clips[label, 0]
-    if not count:
-        return f"{name}: none of its clips was recognised."
-    if averages.by_row is None or averages.by_column is None or averages.frequencies is None:
-        return ""
-    recognised = "1 recognised clip" if count == 1 else f"{count} recognised clips"
-    if not averages.by_row[label].any():
-        return f"{name}: there is no positive relevance of {recognised}."
-    rows, columns = shortest_half(averages.by_row[label]), shortest_half(averages.by_column[label])
-    where = f"{band(rows, averages.frequencies)}, and half of it {interval(columns, averages.places)}"
-    return f"{name}: half of the positive relevance of {recognised} {where}."
+
+def certainty(half: Half, unit: str) -> str:
+    """How much a range holds for others than chose it: `52 % [44, 60]`; and whether even relevance has as much."""
+    share = f"{100 * half.share:.0f} %"
+    if math.isnan(half.low):
+        return f"{share}{NO_INTERVAL.format(unit=unit)}"
+    uncertain = f", uncertain: even relevance has {100 * half.even:.0f} %" if half.low <= half.even else ""
+    return f"{share} [{100 * half.low:.0f}, {100 * half.high:.0f}]{uncertain}"
 
 
 def confusions(results: Results, label: int) -> str:
@@ -40,23 +49,6 @@ def confusions(results: Results, label: int) -> str:
     if rest := sum(count for _, count in taken[MOST_NAMED:]):
         named.append(f"others ({rest})")
     return f"Wrong clips were taken for {', '.join(named)}." if named else ""
-
-
-def shortest_half(mass: np.ndarray) -> tuple[int, int]:
-    """First and last index of the shortest range that holds at least half of a mass (N,); of equals, the fullest.
-
-    Raises:
-        ValueError: the mass is zero.
-    """
-    before = np.concatenate(([0.0], np.cumsum(mass)))  # (N + 1,)
-    half = before[-1] / 2 * (1 - 1e-9)  # minus a rounding error
-    if not half > 0:
-        raise ValueError("no mass has no half")
-    for length in range(1, len(before)):
-        held = before[length:] - before[:-length]  # (N + 1 - length,)
-        if held.max() >= half:
-            break
-    return int(held.argmax()), int(held.argmax()) + length - 1
 
 
 def band(rows: tuple[int, int], frequencies: np.ndarray) -> str:

@@ -37,6 +37,14 @@ def class_section(folder: Path, results: Results, view: View) -> tuple[Section, 
     return Section("Class averages", explained(results, averages), [overview], parts=parts, unfolded=unfolded), shown
 
 
+def how_sure(unit: str) -> str:
+    """Explains the brackets of `class_findings`."""
+    return (
+        "A range is the shortest one with half of the positive relevance of recognised clips. In brackets is what it"
+        f" holds for a {unit} whose clips did not choose it, with the 95 % interval over {unit}s."
+    )
+
+
 def explained(results: Results, averages: ClassAverages) -> list[str]:
     """Explains how to read the averages."""
     target = results.question.target
@@ -47,6 +55,7 @@ def explained(results: Results, averages: ClassAverages) -> list[str]:
         f" Red speaks for {whose}, blue against it, and every clip counts alike. Each panel has its own scale:"
         " compare where relevance lies, not how much of it there is."
     ]
+    text.append(how_sure(results.source.unit))
     if averages.spectrogram is not None:
         text.append(
             "What all classes share, such as less relevance towards the edges, comes from the network and is no sign of"
@@ -77,13 +86,14 @@ def class_parts(folder: Path, results: Results, averages: ClassAverages, example
             png = plots.png(plot_class(averages, label))
             (folder / f"figures/classes/{stem}.png").write_bytes(png)
             pictures.append(Picture(png, f"Mean spectrogram and mean relevance of {name}, right above wrong"))
-        text = [class_findings(averages, label, name), confusions(results, label)]
+        text = [class_findings(averages, results, label), confusions(results, label)]
         links = [
             (example.remark(results), results.source.clips[example.row].path)
             for example in examples
             if example.label == label
         ]
-        parts.append(Part(f"{name}: {right} right, {wrong} wrong", [line for line in text if line], links, pictures))
+        title = f"{name}: {right} right, {wrong} wrong"
+        parts.append(Part(title, [line for line in text if line], links, pictures, name))
     return parts
 
 

@@ -86,6 +86,34 @@ def compared(control: str, gap: float, low: float, high: float, unit: str) -> st
     return f"{'better' if points > 0 else 'worse'} than {control} by {abs(points):.1f} points{remark}"
 
 
+def removal_verdict(metrics: Mapping[str, float], unit: str = "speaker") -> str:
+    """Says in a sentence whether removal confirms relevance; empty if the random order was not measured.
+
+    Args:
+        metrics: metrics that include those of `perturbation.areas`.
+        unit: unit of the intervals, such as "speaker".
+    """
+    against = {}
+    for control in ("random", "amplitude"):
+        key = f"perturbation/area/{control}_minus_relevance"
+        if key in metrics:
+            ends = metrics.get(f"{key}_low", math.nan), metrics.get(f"{key}_high", math.nan)
+            against[control] = metrics[key], *ends
+    if "random" not in against:
+        return ""
+    gap, low, high = against["random"]
+    points = f"{100 * gap:.1f} points{interval(low, high) or NO_INTERVAL.format(unit=unit)}".replace("-", "−")
+    if low > 0:
+        said = f"Removal confirms it: without what is relevant, accuracy falls further than at random, by {points}"
+    elif high < 0:
+        return f"Removal contradicts it: without what is relevant, accuracy falls less than at random ({points})."
+    else:
+        return f"Removal does not confirm it: without what is relevant, accuracy falls by {points} more than at random."
+    if "amplitude" in against and not against["amplitude"][1] > 0:
+        said += "; it is not shown to fall further than without what is loudest"
+    return f"{said}."
+
+
 def percent(share: float) -> str:
     """A share in percent: `95.0 %`."""
     return f"{100 * share:.1f} %"

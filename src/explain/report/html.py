@@ -6,15 +6,19 @@ import math
 import numbers
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import pandas as pd
+from markupsafe import Markup
 
 from auscult.explain.show.media import Picture, Sound
+from auscult.explain.show.plate import Plate, colours
 
+HERE = Path(__file__).parent
+STATIC = HERE / "static"  # styles and scripts that pages share
 MOST_BARS = 12  # probabilities shown per clip
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -28,12 +32,14 @@ class Part:
         text: sentences.
         links: words, each with the path of the clip whose card is the target of the link.
         pictures: figures.
+        name: what the part is about, such as the class.
     """
 
     title: str
     text: Sequence[str] = ()
     links: Sequence[tuple[str, str]] = ()
     pictures: Sequence[Picture] = ()
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,8 +83,10 @@ class ClipPanel:
         conservation_error: |sum of the relevance and what is kept apart - logit| / |logit|; NaN if the attribution
             does not conserve.
         biases: relevance of the network's biases as a share of the logit; NaN if it is not known.
-        pictures, sounds: pictures and sounds of the clip.
+        plate, sounds: pictures and sounds of the clip; no plate if it cannot be drawn.
+        seconds: length of the clip.
         remarks: reasons why the clip is shown, if it was not chosen at random.
+        measures: values of the clip by names for people.
     """
 
     path: str
@@ -89,9 +97,16 @@ class ClipPanel:
     probabilities: Mapping[str, float]
     conservation_error: float = math.nan
     biases: float = math.nan
-    pictures: Sequence[Picture] = ()
+    plate: Plate | None = None
     sounds: Sequence[Sound] = ()
+    seconds: float = 1.0
     remarks: Sequence[str] = ()
+    measures: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def confidence(self) -> float:
+        """Probability of the prediction."""
+        return self.probabilities[self.prediction]
 
     @property
     def verdict(self) -> str:
@@ -112,11 +127,38 @@ class ClipPanel:
         return [(name, value, name in named) for name, value in self.probabilities.items() if name in shown]
 
 
+@dataclass(frozen=True)
+class ClassAnswer:
+    """What a class is recognised by: sentences, and the clips that show it."""
+
+    name: str
+    text: Sequence[str] = ()
+    clips: Sequence[ClipPanel] = ()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the page says first.
+
+    Args:
+        lead: what was asked of which network.
+        classes: what it recognises them by.
+        confirmed: whether removal confirms it; empty if nothing was removed.
+        guide: how to read the sentences on classes.
+    """
+
+    lead: str
+    classes: Sequence[ClassAnswer] = ()
+    confirmed: str = ""
+    guide: str = ""
+
+
 def write_report(
     path: Path,
     *,
     title: str,
     facts: Mapping[str, object],
+    answer: Answer | None = None,
     findings: Sequence[str] = (),
     sections: Sequence[Section] = (),
     notes: Sequence[Note] = (),
@@ -130,6 +172,7 @@ def write_report(
         path: path of the page.
         title: the heading.
         facts: facts on the run by name: checkpoint, network, task and so on.
+        answer: what the page says first; its clips are not among `clips`.
         findings: sentences, the most important ones first.
         sections: curves, class averages, interventions. Links of their parts lead to clips of this page.
         notes: notes on what was skipped or needs care.
@@ -140,10 +183,11 @@ def write_report(
     Raises:
         OSError: the disk is full or read-only. An earlier page at `path` stays.
     """
-    cards = {clip.path: f"clip-{number}" for number, clip in enumerate(clips, start=1)}
+    all_clips = [clip for each in (answer.classes if answer else ()) for clip in each.clips] + list(clips)
+    cards = {clip.path: f"clip-{number}" for number, clip in enumerate(all_clips, start=1)}
     pieces = template("report.html.j2").generate(
-        title=title, facts=facts, findings=findings, sections=sections, notes=notes, guide=guide, clips=clips,
-        cards=cards, unit=unit,
+        title=title, facts=facts, answer=answer, findings=findings, sections=sections, notes=notes, guide=guide,
+        clips=clips, cards=cards, unit=unit, key=[f"#{bytes(colour).hex()}" for colour in colours(7)],
     )  # fmt: skip
     unfinished = path.with_name(path.name + ".part")
     try:
@@ -154,10 +198,10 @@ def write_report(
         unfinished.unlink(missing_ok=True)
 
 
-def template(name: str, folder: Path = Path(__file__).parent) -> jinja2.Template:
-    """Opens the template of a page in a folder. It escapes the values that fill it."""
+def template(name: str, folder: Path = HERE) -> jinja2.Template:
+    """Opens the template of a page in a folder, or here. It escapes the values that fill it."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder),
+        loader=jinja2.FileSystemLoader([folder, HERE]),
         autoescape=True,
         finalize=as_text,
         undefined=jinja2.StrictUndefined,
@@ -165,6 +209,7 @@ def template(name: str, folder: Path = Path(__file__).parent) -> jinja2.Template
         lstrip_blocks=True,
     )
     environment.filters["digest"] = digest
+    environment.globals["source"] = source
     return environment.get_template(name)
 
 
@@ -182,6 +227,11 @@ def as_text(value: Any) -> Any:
     if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral):
         return "–" if math.isnan(value) else f"{float(value):.4g}"
     return value
+
+
+def source(name: str) -> Markup:
+    """A style or script of `STATIC`, to be written into a page."""
+    return Markup((STATIC / name).read_text(encoding="utf-8"))
 
 
 def digest(text: str) -> str:

@@ -8,16 +8,18 @@ from rich.console import Console
 from rich.progress import track
 
 from auscult.explain.intervention.interventions import paper_of
-from auscult.explain.measures.catalogue import explanations
+from auscult.explain.measures.catalogue import explanations, label_of, measure_of
+from auscult.explain.measures.cost import COST
 from auscult.explain.measures.perturbation import write_curves
 from auscult.explain.relevance.results import Results
 from auscult.explain.report.class_examples import Example
-from auscult.explain.report.class_section import class_section
-from auscult.explain.report.findings import curve_findings, intervention_findings
-from auscult.explain.report.html import ClipPanel, Note, Section, write_report
+from auscult.explain.report.class_section import class_section, how_sure
+from auscult.explain.report.findings import curve_findings, intervention_findings, removal_verdict
+from auscult.explain.report.html import Answer, ClassAnswer, ClipPanel, Note, Section, write_report
 from auscult.explain.show import plots
 from auscult.explain.show.clip import View, audible, file_name, picture
 from auscult.explain.show.media import Picture
+from auscult.explain.show.plate import plate
 
 ENDS = ("low", "high")
 GUIDE = (
@@ -31,7 +33,9 @@ SPECTRUM_GUIDE = (
 )
 
 
-def write(folder: Path, results: Results, view: View, facts: Callable[[], Mapping[str, object]], clips: int) -> None:
+def write(
+    folder: Path, results: Results, view: View, facts: Callable[[], Mapping[str, object]], clips: int, lead: str = ""
+) -> None:
     """Writes `curves.csv`, `curves.png`, `typical.csv`, `figures/`, `audio/` and `report.html`.
 
     Args:
@@ -40,15 +44,15 @@ def write(folder: Path, results: Results, view: View, facts: Callable[[], Mappin
         view: axes of the network's input.
         facts: gives the facts on the run, by name.
         clips: number of clips to show, including the examples of each class, which are always shown.
+        lead: what was asked of which network, in a sentence.
     """
     (folder / "figures").mkdir(exist_ok=True)
     (folder / "audio").mkdir(exist_ok=True)
     sections, findings = [], []
-    classes: list[Section] = []
     examples: list[Example] = []
     if results.labelled:  # first, as it reads all relevance and notes the sums for the metrics
         section, examples = class_section(folder, results, view)
-        classes.append(section)
+        sections.append(section)
     if results.curves is not None:
         write_curves(folder / "curves.csv", results.curves)
         perturbation = results.question.perturbation
@@ -69,17 +73,33 @@ def write(folder: Path, results: Results, view: View, facts: Callable[[], Mappin
     remarks = {row: [example.remark(results) for example in examples if example.row == row] for row in rows}
     console = Console(stderr=True)
     shown = track(rows, "drawing clips", console=console, disable=not console.is_terminal, transient=True)
+    panels = {row: panel(folder, results, view, row, remarks[row]) for row in shown}
     write_report(
         folder / "report.html",
         title="What the network listens to",
         facts=facts(),
+        answer=answer(results, sections[0] if results.labelled else None, examples, panels, lead),
         findings=findings,
-        sections=[*sections, *classes],
+        sections=sections,
         notes=notes(results),
         guide=[GUIDE, SPECTRUM_GUIDE] if view.features == "frequencies" else [GUIDE],
-        clips=[panel(folder, results, view, row, remarks[row]) for row in shown],
+        clips=[panels[row] for row in rows if row not in standing_out],
         unit=results.source.unit,
     )
+
+
+def answer(
+    results: Results, classes: Section | None, examples: Sequence[Example], panels: Mapping[int, ClipPanel], lead: str
+) -> Answer:
+    """What the page says first: what each class that has examples is recognised by, and whether removal confirms it."""
+    answers = []
+    for part in classes.parts if classes else ():
+        own = [panels[example.row] for example in examples if results.classes[example.label] == part.name]
+        if own:
+            answers.append(ClassAnswer(part.title, part.text[:1], own))
+    unit = results.source.unit
+    verdict = removal_verdict(results.metrics, unit) if results.curves is not None else ""
+    return Answer(lead, answers, verdict, how_sure(unit) if answers else "")
 
 
 def curves(folder: Path, results: Results, view: View) -> Section:
@@ -141,6 +161,11 @@ def panel(folder: Path, results: Results, view: View, row: int, remarks: Sequenc
     waveform, relevance = results.waveform(row), results.relevance(row)
     title = f"{clip.path}: relevance for {target}"
     drawn, heard = picture(view, waveform, relevance, title), audible(view, waveform, relevance)
+    measured = {
+        label_of(name): float(values[row])
+        for name, values in results.measured.items()
+        if measure_of(name).topic is not COST
+    }
     name = f"{row:05d}-{file_name(clip.path)}"
     (folder / f"figures/{name}.png").write_bytes(drawn.png)
     for sound in heard:
@@ -149,7 +174,8 @@ def panel(folder: Path, results: Results, view: View, row: int, remarks: Sequenc
         clip.path, clip.speaker, label, prediction, target,
         dict(zip(classes, results.probabilities[row].tolist(), strict=True)),
         float(results.conservation_error[row]), float(results.share_of_biases[row]),
-        [drawn], heard, [*remarks, *cut(results, view, row)],
+        plate(view, waveform, relevance, target), heard, len(waveform) / view.sample_rate,
+        [*remarks, *cut(results, view, row)], measured,
     )  # fmt: skip
 
 

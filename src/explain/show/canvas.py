@@ -5,6 +5,7 @@ target, blue is relevance against it; stronger colours mean more. Both colours d
 names are shown as they are, even with a `$`.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 from scipy.ndimage import gaussian_filter1d
 
 from auscult.drawing import MOST_CHARACTERS, literal
@@ -30,6 +31,7 @@ SMOOTHING = {"ms": 5.0, "Hz": SMOOTHING_HZ}  # the same as in sounds
 WIDTH, LEFT, RIGHT = 9.0, 0.09, 0.885  # inches; shares of them where axes start and end
 BAR = (1.012, 0, 0.016, 1)  # place of a colour bar, in shares of its axes, which keep their size
 EVEN = 0.02  # rows are evenly spaced if their gaps differ by less than this share
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 LINE = 1.6  # height of a line of text, in its font size
 
 Extent = tuple[float, float, float, float]  # left, right, bottom, top
@@ -111,10 +113,12 @@ def round_values(frequencies: np.ndarray, most: int) -> np.ndarray:
 
 
 def colour_bar(place: Axes, colours: ScalarMappable, name: str, unit: str) -> None:
-    """Draws the scale of the colours of relevance, and says where they end."""
+    """Draws the scale of the colours of relevance, and says where they end. Small numbers are in powers of ten."""
     figure: Any = place.figure
-    bar = figure.colorbar(colours, cax=place, extend="both", ticks=MaxNLocator(5))
-    bar.set_label(f"{name} per {unit}\n(ends at its {PERCENTILES[unit]:g}th percentile)", fontsize=8)
+    power = math.floor(math.log10(colours.get_clim()[1] or 1.0))
+    power = power if not -2 <= power <= 3 else 0
+    in_powers = FuncFormatter(lambda value, _: f"{value / 10.0**power:.3g}".replace("-", "−"))
+    bar = figure.colorbar(colours, cax=place, extend="both", ticks=MaxNLocator(5), format=in_powers)
+    times = f" × 10{str(power).translate(SUPERSCRIPTS)}" if power else ""
+    bar.set_label(f"{name} per {unit}{times}\n(ends at its {PERCENTILES[unit]:g}th percentile)", fontsize=8)
     bar.ax.tick_params(labelsize=7)
-    bar.ax.yaxis.get_offset_text().set_fontsize(7)
-    bar.formatter.set_powerlimits((-2, 3))

@@ -9,10 +9,12 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
+from auscult.explain.attribution.base import Attribution
 from auscult.explain.domain.coefficients import CoefficientFrontEnd
 from auscult.explain.show import plots, spectra
 from auscult.explain.show.audible import SMOOTHING_SECONDS, sounds, wav
 from auscult.explain.show.media import Picture, Sound
+from auscult.explain.show.seen import Seen
 from auscult.mistake import Mistake
 from auscult.modules.model import Model
 
@@ -27,21 +29,30 @@ class View:
         times: (N,), of the columns of a spectrogram, in seconds from the start of the clip; None for waveforms and
             spectra.
         smoothing: of relevance of samples before it is heard, in seconds; see `sounds`.
+        seen: time and frequency of relevance of samples; None if it cannot be handed on to them.
     """
 
     model: Model
     frequencies: np.ndarray | None
     times: np.ndarray | None
     smoothing: float = SMOOTHING_SECONDS
+    seen: Seen | None = None
 
     @classmethod
-    def of(cls, model: Model, shape: tuple[int, ...], smoothing: float = SMOOTHING_SECONDS) -> "View":
+    def of(
+        cls,
+        model: Model,
+        shape: tuple[int, ...],
+        smoothing: float = SMOOTHING_SECONDS,
+        attribution: Attribution | None = None,
+    ) -> "View":
         """The view of a model's inputs, from the axes of its front end.
 
         Args:
             model: the model.
             shape: shape of an input, without the batch.
             smoothing: see `View`.
+            attribution: what gives the relevance; None: relevance of samples is not handed on to time and frequency.
 
         Raises:
             Mistake: the input is no waveform, and no spectrogram or spectrum whose front end names its axes.
@@ -51,7 +62,8 @@ class View:
             axis if axis is None else axis.cpu().numpy() for axis in (front_end.frequencies, front_end.times)
         )
         if len(shape) == 2 and shape[0] == 1:
-            return cls(model, rows, None, smoothing)
+            seen = Seen.of(model, shape[1], attribution) if attribution is not None and rows is None else None
+            return cls(model, rows, None, smoothing, seen)
         if len(shape) == 3 and shape[0] == 1 and rows is not None and columns is not None:
             return cls(model, rows, columns, smoothing)
         raise Mistake(
@@ -72,9 +84,19 @@ class View:
         return "frequencies" if self.times is None else "bins"
 
     @property
-    def shows_coefficients(self) -> bool:
-        """Whether relevance is that of coefficients of a transform, not that of the network's own input."""
-        return isinstance(self.model.front_end, CoefficientFrontEnd)
+    def shown(self) -> str:
+        """What a spectrogram beneath relevance shows, in words."""
+        is_level = self.seen is not None or isinstance(self.model.front_end, CoefficientFrontEnd)
+        return "level in decibels" if is_level else "the network's input"
+
+    @property
+    def grid(self) -> "View | Seen":
+        """What has the axes and inputs of relevance as it is seen: time and frequency, or those of the view itself."""
+        return self.seen or self
+
+    def as_seen(self, waveforms: np.ndarray, relevances: np.ndarray) -> np.ndarray:
+        """Relevance (B, F, N) in time and frequency, from waveforms (B, T); or relevance (B, ...) as it is."""
+        return relevances if self.seen is None else self.seen.relevances(waveforms, relevances)
 
     def inputs(self, waveforms: np.ndarray) -> np.ndarray:
         """The inputs of the network for waveforms (B, T), as they are drawn: (B, T), (B, F) or (B, F, N).
@@ -98,9 +120,13 @@ def drawn(view: View, waveform: np.ndarray, relevance: np.ndarray, title: str) -
     """
     if view.frequencies is not None and view.times is None:
         return spectra.plot_spectrum(view.inputs(waveform[None])[0], relevance, view.frequencies, title)
-    shown = None if view.frequencies is None else view.inputs(waveform[None])[0]
-    what = "level in decibels" if view.shows_coefficients else "the network's input"
-    return plots.plot_clip(waveform, relevance, view.sample_rate, title, shown, view.frequencies, view.times, what)
+    grid: dict[str, Any] = {}
+    if view.grid.times is not None:
+        grid["spectrogram"], grid["shown"] = view.grid.inputs(waveform[None])[0], view.shown
+        grid["frequencies"], grid["times"] = view.grid.frequencies, view.grid.times
+    if view.seen:
+        grid["bins"] = view.as_seen(waveform[None], relevance[None])[0]
+    return plots.plot_clip(waveform, relevance, view.sample_rate, title, **grid)
 
 
 def picture(view: View, waveform: np.ndarray, relevance: np.ndarray, title: str) -> Picture:

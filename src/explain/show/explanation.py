@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from auscult.explain.attribution.base import Attribution
 from auscult.explain.domain.explain import relative_to_logit
 from auscult.explain.show import plots
 from auscult.explain.show.audible import SMOOTHING_SECONDS, wav
@@ -33,6 +34,7 @@ class Explanation:
         shape: shape of the network's input without the batch: (1, T), (1, F), (1, F, N) or another one.
         cut: whether the recording is longer than the model's clips, so that only its loudest part was used.
         smoothing: of relevance of samples before it is heard, in seconds.
+        attribution: what gave the relevance; None: relevance of samples is not handed on to time and frequency.
     """
 
     model: Model
@@ -45,6 +47,7 @@ class Explanation:
     shape: tuple[int, ...]
     cut: bool
     smoothing: float = SMOOTHING_SECONDS
+    attribution: Attribution | None = None
 
     @property
     def sample_rate(self) -> int:
@@ -78,7 +81,7 @@ class Explanation:
         Raises:
             Mistake: the front end does not name the axes.
         """
-        return View.of(self.model, self.shape, self.smoothing)
+        return View.of(self.model, self.shape, self.smoothing, self.attribution)
 
     def plot(self) -> Figure:
         """Draws the clip and its relevance, red for the target and blue against it.

@@ -45,6 +45,11 @@ class Sound:
     wav: bytes
 
     @property
+    def short(self) -> str:
+        """The name in a word."""
+        return "both" if "," in self.name else self.name
+
+    @property
     def uri(self) -> str:
         """The same samples as a data URI of FLAC, which takes half the room."""
         samples, rate = soundfile.read(io.BytesIO(self.wav), dtype="int16")

@@ -25,11 +25,11 @@ from auscult.explain.show.canvas import (
     name_rows,
     new_figure,
 )
+from auscult.explain.show.seen import WINDOW_SECONDS
 from auscult.explain.show.spectra import FLOOR_DB
 
 Metrics = Mapping[str, float]
 
-WINDOW_SECONDS = 0.057  # window of a waveform's spectrogram; it resolves the harmonics of a voice
 LINES = ("#D55E00", "#009E73", "#0072B2", "#000000", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito, without yellow
 MARKERS = "osD^vPX"
 
@@ -43,41 +43,47 @@ def plot_clip(
     frequencies: np.ndarray | None = None,
     times: np.ndarray | None = None,
     shown: str = "the network's input",
+    bins: np.ndarray | None = None,
 ) -> Figure:
     """Draws a clip's waveform above its spectrogram, with relevance. Reports use it for any network.
 
-    Relevance of samples colours the waveform; the spectrogram is for orientation. Relevance of a spectrogram colours
-    the spectrogram, and its sum over frequencies colours the waveform. The spectrogram is then the network's own input.
-    All its rows are equally high, whatever range of frequencies they have, as the network sees it.
+    Relevance of samples colours the waveform, and its shares in time and frequency, if there are any, the spectrogram.
+    Relevance of a spectrogram colours the spectrogram, and its sum over frequencies the waveform. The spectrogram is
+    then the network's own input. All its rows are equally high, whatever range of frequencies they have, as the network
+    sees it.
 
     Args:
         waveform: (T,).
-        relevance: (T,), or (F, N), frequency by time.
+        relevance: of samples (T,), or of a spectrogram (F, N), frequency by time.
         sample_rate: in hertz.
         title: title of the figure.
-        spectrogram: (F, N), the network's input; for relevance (F, N).
-        frequencies: (F,), of the rows, in hertz, ascending; for relevance (F, N).
-        times: (N,), of the columns, in seconds from the start of the clip, evenly spaced; for relevance (F, N).
+        spectrogram: (F, N), beneath relevance in time and frequency.
+        frequencies: (F,), of its rows, in hertz, ascending.
+        times: (N,), of its columns, in seconds from the start of the clip, evenly spaced.
         shown: name of the spectrogram in the caption.
+        bins: (F, N), the shares of relevance (T,) in time and frequency; None: a grey spectrogram is for orientation.
 
     Raises:
-        ValueError: the relevance is (F, N), and one of these is missing.
+        ValueError: relevance is seen in time and frequency, and the spectrogram or one of its axes is missing.
     """
+    bins = relevance if relevance.ndim == 2 else bins
     figure = new_figure(title, height=4.2)
     above, below = figure.subplots(2, sharex=True, height_ratios=(2, 3))
     if relevance.ndim == 1:
         _draw_waveform(above, waveform, sample_rate, relevance, np.arange(len(waveform)) / sample_rate)
+    if bins is None:
         level, frequencies, times = decibels(waveform, sample_rate)
         caption = f"grey: level, {FLOOR_DB:.0f} to 0 dB"
         draw_grey(below, level, cells(len(level), times), FLOOR_DB, 0.0)
     elif spectrogram is None or frequencies is None or times is None:
         raise ValueError("relevance of a spectrogram needs that, and the frequencies and times of its bins")
     else:
-        _draw_waveform(above, waveform, sample_rate, relevance.sum(0), times)
+        if relevance.ndim == 2:
+            _draw_waveform(above, waveform, sample_rate, relevance.sum(0), times)
         low, high = float(spectrogram.min()), float(spectrogram.max())
         caption = f"grey: {shown}, {low:.3g} to {high:.3g}".replace("-", "−")
         draw_grey(below, spectrogram, cells(len(spectrogram), times), low, high)
-        image = draw_relevance(below, relevance, cells(len(relevance), times), colour_limit(relevance, "bin"))
+        image = draw_relevance(below, bins, cells(len(bins), times), colour_limit(bins, "bin"))
         colour_bar(below.inset_axes(BAR), image, "relevance", "bin")
     name_rows(below, frequencies)
     below.set(xlim=(0, len(waveform) / sample_rate), ylabel="hertz", xlabel="seconds")

@@ -75,11 +75,10 @@ function show(answer) {
     row.classList.toggle("named", name === answer.prediction);
     return row;
   }));
-  const picture = part("picture");
-  [picture.src, picture.alt] = [answer.picture.uri, answer.picture.alt];
-  [picture.width, picture.height] = answer.picture.size;
-  part("cursor").hidden = true;
-  part("sounds").replaceChildren(...answer.sounds.map(({ name, uri }) => playerOf(name, uri, part("cursor"), answer.picture.time_axis)));
+  const clip = part("clip");
+  clip.dataset.seconds = answer.length;
+  clip.innerHTML = answer.clip; // pictures and sounds of the server's own making
+  playerOf(clip);
   part("answer").hidden = false;
   say(`This took ${answer.seconds.toFixed(1)} seconds.${answer.cut ? " The recording is longer than a clip: the network listened to its loudest part." : ""}`);
 }

@@ -74,9 +74,12 @@ def test_right_and_wrong_predictions_are_averaged_apart(tmp_path):
             shown[:, :2], shown[:, 2:] = np.mean([0.1 * (row + 1) for row in members]), SILENCE
         np.testing.assert_allclose(averages.relevance[group], expected, atol=1e-7)
         np.testing.assert_allclose(averages.spectrogram[group], shown, atol=1e-4)
-    np.testing.assert_allclose(averages.by_row[0], normal[[0, 1, 4]].clip(0).mean(0).sum(1), atol=1e-7)
-    np.testing.assert_allclose(averages.by_column[1, :2], normal[3].clip(0).sum(0), atol=1e-7)
-    assert not averages.by_row[2].any()
+    positive = pattern.clip(0) / pattern.clip(0).sum((1, 2), keepdims=True)
+    assert averages.in_frequency is not None and averages.in_time is not None
+    np.testing.assert_allclose(averages.in_frequency.shares, positive.sum(2), atol=1e-6)
+    np.testing.assert_allclose(averages.in_time.shares[:, :2], positive.sum(1), atol=1e-6)
+    assert averages.in_frequency.even.tolist() == [1 / ROWS] * ROWS
+    np.testing.assert_allclose(averages.in_time.even[1:4], [0.5, 0.5, 0], err_msg="places 0.07 and 0.17 s sound")
     np.testing.assert_allclose(averages.onsets, onsets)
     np.testing.assert_allclose(averages.places, TIMES - LEAD_SECONDS)
     assert averages.frequencies is not None and averages.frequencies.tolist() == FREQUENCIES.tolist()
@@ -105,5 +108,8 @@ def test_waveforms_have_relevance_in_time_only(tmp_path):
     expected = np.zeros(RATE)
     expected[30:130] = 0.01  # from the onset, 30 ms after the start
     np.testing.assert_allclose(averages.relevance[0, 0], expected)
-    assert averages.spectrogram is None and averages.by_row is None
+    assert averages.spectrogram is None and averages.in_frequency is None and averages.in_time is not None
+    cells = averages.in_time.places  # of 10 ms
+    np.testing.assert_allclose(cells, np.arange(100) / 100 + 0.0045 - LEAD_SECONDS)
+    np.testing.assert_allclose(averages.in_time.shares, [np.where((cells > 0) & (cells < 0.1), 0.1, 0)] * 2, atol=1e-6)
     assert averages.places[0] == -LEAD_SECONDS and averages.places[1] - averages.places[0] == pytest.approx(1 / RATE)

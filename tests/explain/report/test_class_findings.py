@@ -1,17 +1,33 @@
+import math
+
 import numpy as np
 import pytest
 
 from auscult.explain.report.class_averages import ClassAverages
-from auscult.explain.report.class_findings import band, class_findings, confusions, interval, shortest_half
-from tests.explain.small_results import FREQUENCIES, small_results
+from auscult.explain.report.class_findings import band, class_findings, confusions, interval
+from auscult.explain.report.profiles import Profiles, along_axes, half_of, shortest_half
+from tests.explain.small_results import COLUMNS, FREQUENCIES, ROWS, small_results
 
 TIMES = np.arange(40) * 0.1 - 0.03  # columns of 0.1 s
 
 
-def averages(rows: list[float], columns: list[float], right: int = 30) -> ClassAverages:
-    clips, nothing = np.array([[right, 2]]), np.zeros((1, 2, 4, 40))
-    by_column = np.pad(np.array(columns), (0, 40 - len(columns)))
-    return ClassAverages(clips, nothing, TIMES, np.zeros(32), nothing, FREQUENCIES, np.array([rows]), by_column[None])
+def profiles(shares: list[list[float]], places: np.ndarray = TIMES) -> Profiles:
+    mass = np.zeros((len(shares), len(places)))
+    for row, own in enumerate(shares):
+        mass[row, : len(own)] = np.array(own) / (sum(own) or 1)
+    return Profiles(places, mass, np.full(len(places), 1 / len(places)))
+
+
+def said_of(tmp_path, rows: list[list[float]], columns: list[list[float]], said: list[int] | None = None) -> str:
+    """What is said of the class dog, of whose clips these are profiles; each has a speaker of its own."""
+    clips = len(rows)
+    results = small_results(
+        tmp_path, np.ones((clips, ROWS, COLUMNS)), [0] * clips, np.eye(2)[said or [0] * clips].tolist(), ["dog", "rain"]
+    )
+    nothing = np.zeros((2, 2, 4, 40))
+    along = profiles(rows, FREQUENCIES), profiles(columns)
+    averages = ClassAverages(np.zeros((2, 2)), nothing, TIMES, np.zeros(clips), nothing, FREQUENCIES, *along)
+    return class_findings(averages, results, 0)
 
 
 @pytest.mark.parametrize(
@@ -42,11 +58,49 @@ def test_shortest_half_is_the_shortest():
         shortest_half(np.zeros(3))
 
 
-def test_where_relevance_lies_by_hand():
+def test_where_relevance_lies_by_hand(tmp_path):
     # rows 200 Hz alone: from halfway to 100 to halfway to 400; columns 2 and 3: from 0.17 - 0.05 to 0.27 + 0.05 s
-    found = class_findings(averages([1, 3, 1, 0], [0, 1, 2, 2, 2, 1]), 0, "dog")
-    where = "lies between 150 and 300 Hz, and half of it lies between 0.12 and 0.32 s after the onset."
-    assert found == f"dog: half of the positive relevance of 30 recognised clips {where}"
+    found = said_of(tmp_path, [[1, 3, 1, 0]], [[0, 1, 2, 2, 2, 1]])
+    where = "lies between 150 and 300 Hz (60 %, of too few sources for an interval)"
+    assert found.startswith(
+        f"Half of what speaks for it {where}, and half of it lies between 0.12 and 0.32 s after the"
+    )
+
+
+def test_a_range_is_measured_on_speakers_that_did_not_choose_it():
+    """By hand: of four speakers, three have all in cell 1, the last has all in cell 3."""
+    half = half_of(profiles([[0, 1, 0, 0], [0, 1, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]], FREQUENCIES), list("abcd"))
+    assert half is not None and (half.first, half.last, half.share, half.even) == (1, 1, 0.75, 0.25)
+    assert half.low < 0.25 < half.high, "one in four is no certainty"
+    alone = half_of(profiles([[0, 1, 0, 0], [0, 0, 1, 0]], FREQUENCIES), ["a", "a"])
+    assert alone is not None and math.isnan(alone.low), "of one speaker nothing is sure"
+    assert half_of(profiles([[0, 0, 0, 0]], FREQUENCIES), ["a"]) is None
+
+
+def test_even_relevance_is_uncertain_and_concentrated_relevance_is_not():
+    """Ranges of noise hold no more than even relevance for other speakers; on the clips that chose them they would."""
+    random, speakers = np.random.default_rng(0), [f"{row % 8}" for row in range(80)]
+    noise = random.exponential(size=(80, 40)) ** 4
+    half = half_of(profiles(noise.tolist()), speakers)
+    assert half is not None and half.low <= half.even + 0.05 and abs(half.share - half.even) < 0.1
+    peak = noise / noise.sum(1, keepdims=True)
+    peak[:, 5:8] += 1
+    half = half_of(profiles(peak.tolist()), speakers)
+    assert half is not None and (half.first, half.last) in ((5, 6), (6, 7), (5, 7)) and half.low > 2 * half.even
+
+
+def test_what_is_uncertain_is_said_so(tmp_path):
+    spread = [[1.0, 0, 0, 0], [0, 1.0, 0, 0], [0, 0, 1.0, 0], [1.0, 0, 0, 0], [0.5, 0.5, 0, 0]]
+    found = said_of(tmp_path, spread, [[1.0, 0.1]] * 2 + [[1.0, 0.3]] * 3)
+    assert "between 50 and 150 Hz (" in found and ", uncertain: even relevance has 25 %)" in found
+    assert found.count("uncertain") == 1
+
+
+def test_profiles_of_one_axis_are_of_cells_with_their_signs():
+    relevance = np.array([1.0, -1.0, 3.0, 1.0, -5.0, 1.0, 2.0])
+    assert along_axes(relevance, 2)[0].tolist() == [0.0, 4.0, 0.0, 2.0]
+    rows, columns = along_axes(np.array([[1.0, -2.0], [3.0, 4.0]]), 2)
+    assert rows.tolist() == [1.0, 7.0] and columns.tolist() == [4.0, 4.0]
 
 
 @pytest.mark.parametrize(
@@ -78,11 +132,10 @@ def test_bands_do_not_go_below_zero():
     assert band((0, 9), np.arange(227) * 8000 / 455) == "lies between 0 and 170 Hz"
 
 
-def test_few_clips():
-    assert "of 1 recognised clip lies" in class_findings(averages([1, 0, 0, 0], [0, 1], right=1), 0, "dog")
-    assert class_findings(averages([0] * 4, [0], right=0), 0, "dog") == "dog: none of its clips was recognised."
-    none = "dog: there is no positive relevance of 2 recognised clips."
-    assert class_findings(averages([0] * 4, [0], right=2), 0, "dog") == none
+def test_few_clips(tmp_path):
+    assert "(100 %, of too few sources for an interval)" in said_of(tmp_path, [[1, 0, 0, 0]], [[0, 1]])
+    assert said_of(tmp_path, [[1, 0, 0, 0]], [[0, 1]], said=[1]) == "None of its clips was recognised."
+    assert said_of(tmp_path, [[0] * 4] * 2, [[0]] * 2) == "There is no positive relevance."
 
 
 def test_what_wrong_clips_are_taken_for(tmp_path):

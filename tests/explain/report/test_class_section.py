@@ -30,7 +30,7 @@ def test_each_class_has_its_figure_sentences_and_links(tmp_path):
     assert (tmp_path / "figures/class_averages.png").read_bytes() == section.pictures[0].png
     first = section.parts[0]
     assert first.pictures[0].png == (tmp_path / "figures/classes/class_0.png").read_bytes()
-    assert first.text[0].startswith("class 0: half of the positive relevance of 2 recognised clips ")
+    assert first.text[0].startswith("Half of what speaks for it ") and first.name == "class 0"
     assert first.text[1] == "Wrong clips were taken for class 1 (1)."
     assert first.links[1] == ("most surprising of class 0: taken for class 1 with 100 %", "2.wav")
     assert {f"{example.row}.wav" for example in shown} == {path for part in section.parts for _, path in part.links}

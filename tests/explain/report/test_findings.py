@@ -1,4 +1,5 @@
 import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -7,7 +8,7 @@ import pytest
 from auscult.explain.intervention.effect import compare
 from auscult.explain.measures.intervals import SpeakerIntervals
 from auscult.explain.measures.perturbation import Outcome, areas, summarise
-from auscult.explain.report.findings import curve_findings, intervention_findings
+from auscult.explain.report.findings import curve_findings, intervention_findings, removal_verdict
 
 
 def curves(relevance: float, amplitude: float, margin: float, fraction: float = 0.01) -> pd.DataFrame:
@@ -101,3 +102,31 @@ def test_without_intervals_an_intervention_is_told_without_them():
     told, beside = intervention_findings(metrics, label, before, after, ["male", "female"])
     assert "takes accuracy from 100.0 % to 75.0 %; it changes 25.0 %" in told
     assert "goes further by 25.0 points" in beside and "this does not support the hypothesis" in beside
+
+
+@pytest.mark.parametrize(
+    ("random", "amplitude", "says"),
+    [
+        ((0.157, 0.042, 0.267), (0.1, 0.05, 0.2), "Removal confirms it: .* by 15.7 points \\[4.2, 26.7\\]\\.$"),
+        (
+            (0.157, 0.042, 0.267),
+            (0.018, -0.04, 0.07),
+            "than at random, .*; it is not shown to fall .* what is loudest\\.$",
+        ),
+        ((0.02, -0.03, 0.07), (0.1, 0.05, 0.2), "Removal does not confirm it: .* by 2.0 points \\[−3.0, 7.0\\] more"),
+        ((-0.1, -0.15, -0.05), None, "Removal contradicts it: .*\\(−10.0 points \\[−15.0, −5.0\\]\\)\\.$"),
+        (
+            (0.2, math.nan, math.nan),
+            None,
+            "Removal does not confirm it: .*20.0 points, of too few speakers for an interval",
+        ),
+        (None, (0.1, 0.05, 0.2), "^$"),
+    ],
+)
+def test_whether_removal_confirms(random, amplitude, says):
+    metrics = {}
+    for control, gap in (("random", random), ("amplitude", amplitude)):
+        for end, value in zip(("", "_low", "_high"), gap or (), strict=False):
+            if not math.isnan(value):
+                metrics[f"perturbation/area/{control}_minus_relevance{end}"] = value
+    assert re.search(says, removal_verdict(metrics))

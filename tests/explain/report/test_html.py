@@ -16,8 +16,9 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from auscult.explain.report.html import ClipPanel, Note, Part, Section, write_report
+from auscult.explain.report.html import Answer, ClassAnswer, ClipPanel, Note, Part, Section, write_report
 from auscult.explain.show.media import Picture, Sound
+from auscult.explain.show.plate import Layer, Panel, Plate, coloured, greyed
 from tests.browser import CHROMIUM, Browser
 
 HOSTILE = "<script>injected = 1</script>\"'&amp;\udcff\n.wav"
@@ -39,6 +40,7 @@ TEXT_TAGS = (
     "script",
     "style",
     "option",
+    "text",
 )
 
 
@@ -52,6 +54,13 @@ def sound(name: str) -> Sound:
     file = io.BytesIO()
     soundfile.write(file, np.random.default_rng(len(name)).uniform(-0.1, 0.1, 8000), 8000, format="WAV")
     return Sound(name, file.getvalue())
+
+
+def plate(axis="s", alt="a waveform") -> Plate:
+    colours = Layer(coloured(np.linspace(-1, 1, 6).reshape(2, 3)))
+    above = Panel(colours, outline="M0 0L400 100Z", scale="Colours end.")
+    below = Panel(colours, Layer(greyed(np.eye(2, 3))), ticks=((25.0, "100"), (75.0, "200")))
+    return Plate((above, below), ((0.0, "0"), (100.0, "1")), axis, alt)
 
 
 def panel(path="a.wav", label: str | None = "yes", prediction="yes", **options) -> ClipPanel:
@@ -96,15 +105,20 @@ def content(uri: str, kind: str) -> io.BytesIO:
 
 def test_pictures_and_sounds_come_back_as_they_were_given(tmp_path):
     sounds = [sound("original"), sound("positive ")]
-    clips = [panel(pictures=[picture(time_axis=(0.1, 0.9))], sounds=sounds), panel("b.wav", pictures=[picture()])]
+    clips = [panel(plate=plate(), sounds=sounds), panel("b.wav", plate=plate("Hz"))]
     page = write(tmp_path, clips=clips, sections=[Section("Curves", pictures=[picture()])])
-    assert len(page.all("img")) == 3
+    assert len(page.all("img")) == 1 and len(page.all("path")) == 2
     for image in page.all("img"):
         pixels = matplotlib.image.imread(content(image["src"], "image/png"))
         assert pixels.shape[:2] == (int(image["height"]), int(image["width"])) == (50, 200)
         assert image["alt"] == "a waveform"
-    axes = [(plate["data-left"], plate["data-right"]) for plate in page.all("div") if "data-left" in plate]
-    assert axes == [("0.1", "0.9")]
+    layers = [matplotlib.image.imread(content(image["href"], "image/png")) for image in page.all("image")]
+    assert [layer.shape for layer in layers] == [(2, 3, 4)] * 6, (
+        "relevance above; below it, what was heard and relevance"
+    )
+    assert len([part for part in page.all("div") if "data-plays" in part]) == 1, "no sound moves along hertz"
+    assert [figure["aria-label"] for figure in page.all("figure") if "aria-label" in figure] == ["a waveform"] * 2
+    assert page.texts["text"] == ["100", "200", "0", "1 s", "100", "200", "0", "1 Hz"]
     for audio, expected in zip(page.all("audio"), sounds, strict=True):
         found, rate = soundfile.read(content(audio["src"], "audio/flac"), dtype="int16")
         given, given_rate = soundfile.read(io.BytesIO(expected.wav), dtype="int16")
@@ -113,7 +127,7 @@ def test_pictures_and_sounds_come_back_as_they_were_given(tmp_path):
 
 
 def test_page_asks_nobody_for_anything(tmp_path):
-    page = write(tmp_path, clips=[panel(pictures=[picture()], sounds=[sound("original")])], findings=["It works."])
+    page = write(tmp_path, clips=[panel(plate=plate(), sounds=[sound("original")])], findings=["It works."])
     assert "http:" not in page.source and "https:" not in page.source
     ids = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
     for _, attributes in page.elements:
@@ -132,18 +146,22 @@ def test_page_asks_nobody_for_anything(tmp_path):
 
 def test_hostile_names_appear_as_text_wherever_they_stand(tmp_path):
     def page_of(name):
-        clip = ClipPanel(name, name, name, name, name, {name: 1.0}, remarks=[name], sounds=[sound(name)])
+        drawing, heard, measures = plate(alt=name), [sound(name)], {name: 1.0}
+        clip = ClipPanel(
+            name, name, name, name, name, {name: 1.0}, plate=drawing, sounds=heard, remarks=[name], measures=measures
+        )
         part, drawn = Part(name, [name], [(name, name)]), [replace(picture(), alt=name, caption=name)]
         section = Section(name, [name], drawn, pd.DataFrame({name: [name]}), [part])
         about = {"title": name, "facts": {name: name}, "findings": [name], "sections": [section]}
-        return write(tmp_path, **about, notes=[Note(name, [name])], guide=[name], clips=[clip])
+        first = Answer(name, [ClassAnswer(name, [name], [replace(clip, path=f"{name} 2")])], name, name)
+        return write(tmp_path, **about, answer=first, notes=[Note(name, [name])], guide=[name], clips=[clip])
 
     page, plain = page_of(HOSTILE), page_of("plain")
     assert [tag for tag, _ in page.elements] == [tag for tag, _ in plain.elements]
     for tag in set(TEXT_TAGS) - {"script", "style"}:
         assert page.texts[tag] == [text.replace("plain", HOSTILE_AS_TEXT) for text in plain.texts[tag]], tag
     for (_, attributes), (_, expected) in zip(page.elements, plain.elements, strict=True):
-        for name in ("alt", "aria-label", "data-label", "data-prediction", "value"):
+        for name in ("alt", "aria-label", "data-label", "data-prediction", "data-speaker", "data-name", "value"):
             assert attributes.get(name) == (expected.get(name) and expected[name].replace("plain", HOSTILE_AS_TEXT))
 
 
@@ -160,41 +178,58 @@ def test_each_clip_has_a_card_that_says_whether_it_was_recognised(tmp_path):
     assert page.texts["h3"] == ["a.wav", "b.wav", "c.wav"]
     assert page.texts["span"] == ["✓ right", "✗ wrong", "no label"]
     cards = page.all("article")
+    assert [card["data-confidence"] for card in cards] == ["0.75", "0.25", "0.75"]
     assert [card["data-verdict"] for card in cards] == ["right", "wrong", "no label"]
     assert [card["data-prediction"] for card in cards] == ["yes", "no", "yes"]
     assert page.texts["option"][:4] == ["any", "no label (1)", "right (1)", "wrong (1)"]
-    assert page.texts["option"][4:] == ["any", "yes (2)", "any", "no (1)", "yes (2)"]
+    assert page.texts["option"][4:-3] == ["any", "yes (2)", "any", "no (1)", "yes (2)", "any", "ada (3)"]
+    assert page.texts["option"][-3:] == ["as chosen", "most confident first", "least confident first"]
+
+
+def test_the_answer_comes_first_and_its_clips_are_shown_once(tmp_path):
+    answers = [
+        ClassAnswer("dog: 2 right, 0 wrong", ["Barks between 1 and 2 kHz."], [panel("a.wav", remarks=["typical"])])
+    ]
+    first = Answer("A network was asked.", answers, "Removal confirms it.", "In brackets: intervals.")
+    part = Part("dog", links=[("typical", "a.wav")])
+    page = write(tmp_path, answer=first, clips=[panel("b.wav")], sections=[Section("Classes", parts=[part])])
+    assert page.texts["p"][0] == "A network was asked. Removal confirms it."
+    assert page.texts["h2"] == ["dog: 2 right, 0 wrong", "More clips", "Classes", "How this was made"]
+    assert page.texts["h3"] == ["a.wav", "b.wav"] and "Barks between 1 and 2 kHz." in page.texts["p"]
+    [card] = [card for card in page.all("article") if card["aria-labelledby"] == "clip-1-name"]
+    assert card["id"] == "clip-1" and "#clip-1" in [link["href"] for link in page.all("a")]
 
 
 def test_parts_fold_and_lead_to_their_clips(tmp_path):
-    parts = [Part("dog", ["It barks.", "Loudly."], [("most typical of dog", "b.wav"), ("odd", "a.wav")], [picture()])]
+    parts = [Part("dog", ["It barks.", "Loudly."], [("typical of dog", "b.wav"), ("odd", "a.wav")], [picture()])]
     parts.append(Part("rain"))
     for unfolded in (True, False):
         section = Section("Class averages", parts=parts, unfolded=unfolded)
         page = write(tmp_path, sections=[section], clips=[panel("a.wav"), panel("b.wav", remarks=["typical", "first"])])
         folds = page.all("details")
-        assert page.texts["summary"] == ["dog", "rain"] and [("open" in fold) for fold in folds] == [unfolded] * 2
+        assert page.texts["summary"][2:] == ["dog", "rain"]
+        assert [("open" in fold) for fold in folds] == [True] * 2 + [unfolded] * 2
         assert page.texts["p"][:2] == ["It barks.", "Loudly."]
         links = {link["href"] for link in page.all("a") if link["href"].startswith("#clip-")}
-        headings = {heading["id"]: text for heading, text in zip(page.all("h3"), page.texts["h3"], strict=True)}
-        assert [headings[link.removeprefix("#")] for link in sorted(links)] == ["a.wav", "b.wav"]
-        assert page.texts["a"][2:] == ["most typical of dog", "odd"]
+        names = dict(zip([card["id"] for card in page.all("article")], page.texts["h3"], strict=True))
+        assert [names[link.removeprefix("#")] for link in sorted(links)] == ["a.wav", "b.wav"]
+        assert page.texts["a"][3:] == ["typical of dog", "odd"]
         assert page.texts["span"] == ["✓ right", "✓ right", "typical", "first"]
 
 
 @pytest.mark.parametrize(("options", "word"), [({}, "Speaker"), ({"unit": "source"}, "Source")])
 def test_cards_say_what_a_speaker_is(tmp_path, options, word):
     page = write(tmp_path, clips=[panel()], **options)
-    assert page.texts["dt"][1] == word and page.texts["dd"][1] == "ada"
+    assert page.texts["dt"][0] == word and page.texts["dd"][0] == "ada"
 
 
 def test_numbers_that_are_none_are_dashes(tmp_path):
     table = pd.DataFrame({"paper": [math.nan, 0.2034567], "fold": [0, 1], "speaker": ["ada", None]})
     clip = replace(panel(conservation_error=math.nan), probabilities={"yes": math.nan, "no": 0.25})
     page = write(tmp_path, facts={"a": None, "b": np.float32("nan")}, sections=[Section("", table=table)], clips=[clip])
-    assert page.texts["dd"][:2] == ["–", "–"] and page.texts["dd"][-1] == "–"
-    assert page.texts["td"][:6] == ["–", "0", "ada", "0.2035", "1", "–"]
-    assert [text for text in page.texts["td"][6:] if text.strip()] == ["–", "0.250"]
+    assert page.texts["dd"][-2:] == ["–", "–"] and page.texts["dd"][-3] == "–", "facts come last"
+    assert page.texts["td"][-6:] == ["–", "0", "ada", "0.2035", "1", "–"]
+    assert [text for text in page.texts["td"][:-6] if text.strip()] == ["–", "0.250"]
     assert [bar["width"] for bar in page.all("rect")] == ["0", "25"]
 
 
@@ -208,7 +243,7 @@ def test_of_many_classes_the_likeliest_and_the_clips_own_are_shown():
 def test_a_page_that_cannot_be_written_leaves_the_earlier_one(tmp_path):
     write(tmp_path, title="Earlier")
     with pytest.raises(struct.error):
-        write(tmp_path, title="Later", clips=[panel(pictures=[Picture(b"not a picture", "")])])
+        write(tmp_path, title="Later", sections=[Section("Curves", pictures=[Picture(b"not a picture", "")])])
     assert Page(tmp_path / "report.html").texts["h1"] == ["Earlier"]
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
@@ -217,30 +252,46 @@ def test_a_page_that_cannot_be_written_leaves_the_earlier_one(tmp_path):
 @pytest.mark.timeout(120)
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium on the PATH")
 def test_page_in_a_browser(tmp_path, request):
-    pictures, sounds = [picture(time_axis=(0.1, 0.9))], [sound("original"), sound("positive")]
-    clips = [panel(HOSTILE, pictures=pictures, sounds=sounds), panel("b.wav", prediction="no", sounds=sounds)]
+    sounds = [sound("original"), sound("positive")]
+    clips = [panel(HOSTILE, plate=plate(), sounds=sounds), panel("b.wav", prediction="no", sounds=sounds)]
+    clips.append(replace(panel("c.wav", sounds=sounds), probabilities={"yes": 0.9, "no": 0.1}))
     parts = [Part("dog", links=[("most typical", HOSTILE)])]
-    write(tmp_path, clips=clips, sections=[Section("Curves", pictures=pictures, parts=parts)])
+    write(tmp_path, clips=clips, sections=[Section("Curves", pictures=[picture()], parts=parts)])
     browser = Browser(CHROMIUM, tmp_path / "profile")
     request.addfinalizer(browser.process.wait)
     request.addfinalizer(browser.process.kill)  # before it is waited for
     browser.open(tmp_path / "report.html")
     assert browser.run("""
-        const [first, second] = document.querySelectorAll("audio");
-        await first.play();
+        const [first, second, third] = document.querySelectorAll("audio");
+        const [play, other] = document.querySelectorAll(".player button");
+        play.click();
         const line = document.querySelector(".cursor");
-        while (!first.currentTime || parseFloat(line.style.left) == 10) await new Promise(requestAnimationFrame);
-        const between = parseFloat(line.style.left) > 10 && parseFloat(line.style.left) <= 90;
-        await second.play();
-        return { between, duration: first.duration, paused: [first.paused, second.paused] };
-    """) == {"between": True, "duration": 1, "paused": [True, False]}  # fmt: skip
+        while (!(parseFloat(line.style.left) > 10)) await new Promise(requestAnimationFrame);
+        const [, positive] = document.querySelectorAll(".player [type=radio]");
+        const place = first.currentTime;
+        positive.click();
+        while (second.paused) await new Promise(requestAnimationFrame);
+        const said = play.getAttribute("aria-label").startsWith("Pause positive");
+        const goes_on = [first.paused, second.currentTime >= place, said];
+        other.click();
+        while (third.paused) await new Promise(requestAnimationFrame);
+        return [...goes_on, second.paused, document.querySelector(".sounds").checkVisibility()];
+    """) == [True, True, True, True, False], "a sound goes on where another one was; two clips never play"  # fmt: skip
+    assert browser.run("""
+        const panels = document.querySelector("[data-plays]"), { left, width, top } = panels.getBoundingClientRect();
+        panels.dispatchEvent(new MouseEvent("click", { clientX: left + width / 2, clientY: top + 5, bubbles: true }));
+        const place = Number(document.querySelector(".player [type=range]").value);
+        document.querySelector(".player button").click();
+        return [Math.abs(place - 0.5) < 0.05, [...document.querySelectorAll("audio")].every((sound) => sound.paused)];
+    """) == [True, True], "a click goes to that place"  # fmt: skip
     assert browser.run("""
         const select = document.querySelector("select[name=verdict]"), cards = [...document.querySelectorAll(".clip")];
+        cards[0].querySelector("button").click();
         select.value = "wrong";
         select.dispatchEvent(new Event("change", { bubbles: true }));
         const playing = [...document.querySelectorAll("audio")].some((player) => !player.paused);
         return [cards.map((card) => card.checkVisibility()), document.querySelector("output").value, playing];
-    """) == [[False, True], "1 of 2 clips", False]  # fmt: skip
+    """) == [[False, True, False], "1 of 3 clips", False]  # fmt: skip
     assert browser.run("""
         const card = document.querySelector(".clip"), again = document.querySelector("select[name=verdict]");
         document.querySelector(".links a").click();
@@ -248,7 +299,26 @@ def test_page_in_a_browser(tmp_path, request):
         again.dispatchEvent(new Event("change", { bubbles: true }));
         document.querySelector(".links a").click();
         return [card.checkVisibility(), document.querySelector("output").value];
-    """) == [True, "2 of 2 clips"], "a link shows the clip that the filters hid"  # fmt: skip
+    """) == [True, "3 of 3 clips"], "a link shows the clip that the filters hid"  # fmt: skip
+    assert browser.run("""
+        const order = document.querySelector("select[name=order]"), found = [];
+        for (const [words] of [["confidence -1"], ["confidence 1"], [""]]) {
+            order.value = words;
+            order.dispatchEvent(new Event("change", { bubbles: true }));
+            found.push([...document.querySelectorAll(".clip h3")].map((name) => name.textContent[0]).join(""));
+        }
+        return found;
+    """) == ["c<b", "b<c", "<bc"], "by confidence, and back"  # fmt: skip
+    assert browser.run("""
+        const press = (name) => document.activeElement.dispatchEvent(
+            new KeyboardEvent("keydown", { key: `Arrow${name}`, bubbles: true }));
+        document.activeElement.blur();
+        const at = () => [...document.querySelectorAll(".clip")].indexOf(document.activeElement);
+        const places = ["Right", "Right", "Right", "Right", "Left"].map((name) => (press(name), at()));
+        document.querySelector("select").focus();
+        press("Right");
+        return [...places, document.activeElement.tagName];
+    """) == [0, 1, 2, 2, 1, "SELECT"], "arrow keys lead from clip to clip"  # fmt: skip
     image = "const image = document.images[0]; await image.decode();"
     assert browser.run(f"{image} return [image.naturalWidth, typeof injected]") == [200, "undefined"]
     assert browser.of("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded") == []
@@ -258,4 +328,5 @@ def test_page_in_a_browser(tmp_path, request):
     browser("Emulation.setScriptExecutionDisabled", value=True)
     browser.open(tmp_path / "report.html")
     visible = "return [...document.querySelectorAll('.clip, #filters')].map((part) => part.checkVisibility())"
-    assert browser.run(visible) == [False, True, True], "all cards, and no filters that would do nothing"
+    assert browser.run(visible) == [False, True, True, True], "all cards, and no filters that would do nothing"
+    assert browser.run("return document.querySelector('.sounds').checkVisibility()"), "each sound has its own controls"
