@@ -38,6 +38,9 @@ $(error make takes no files or folders; $(BIN)/python -m pytest $(firstword $(fo
 endif
 ifeq ($(origin PYTHON),command line)
 ifneq ($(wildcard $(BIN)/python),)
+ifneq ($(shell $(PYTHON) $(FITS) && echo fits),fits)
+$(error PYTHON=$(PYTHON) cannot be started, or is older than 3.11; leave it out: $(VENV) is there already)
+endif
 ifneq ($(shell $(BIN)/python --version 2>&1),$(shell $(PYTHON) --version 2>&1))
 $(error PYTHON=$(PYTHON) is for a new environment, and $(VENV) is there already, with another Python; remove it first)
 endif

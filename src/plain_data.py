@@ -107,6 +107,11 @@ def _single(value: Any) -> Any:
     raise NotPlain(f"it holds a value of the type {kind.__name__}")
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things: `1 clip`, `2 clips`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def shown(text: Any, most: int = 80) -> str:
     """A text from a file as a message can show it: short, on one line, without control characters."""
     line = "".join(letter if letter.isprintable() else "?" for letter in str(text)[: most + 1])

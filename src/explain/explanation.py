@@ -29,7 +29,7 @@ from auscult.machine.lock import locked
 from auscult.machine.processes import folder_of_first_process, processes_of
 from auscult.mistake import Mistake
 from auscult.modules.model import Model
-from auscult.plain_data import shown
+from auscult.plain_data import counted, shown
 from auscult.run import folder as run_folder
 from auscult.run.trainer import trainer_of
 from auscult.run.training import hush
@@ -117,7 +117,7 @@ def ask(trainer: Trainer, folder: Path, source: Source, model: Model, question: 
     """Fills and completes the relevance file. All processes take part."""
     explainer = Explainer(model, source, question, folder / INCOMPLETE, batch_size)
     if trainer.is_global_zero:
-        log.info("Explaining %d clips.", len(source.clips))
+        log.info("Explaining %s.", counted(len(source.clips), "clip"))
     with processes_of(trainer, folder, "explain"):
         trainer.predict(explainer, return_predictions=False)
         trainer.strategy.barrier()
@@ -145,9 +145,9 @@ def make_trainer(options: dict[str, Any], folder: Path) -> Trainer:
 
 def lead(config: dict[str, Any], trained: dict[str, Any], results: Results) -> str:
     """What was asked of which network, in a sentence."""
-    clips = "1 clip" if len(results.label) == 1 else f"{len(results.label)} clips"
-    speakers = len({clip.speaker for clip in results.source.clips})
-    of = f"of {config['input']}" if config["input"] else f"of {speakers} {results.source.unit}s it had never met"
+    clips = counted(len(results.label), "clip")
+    speakers = counted(len({clip.speaker for clip in results.source.clips}), results.source.unit)
+    of = f"of {config['input']}" if config["input"] else f"of {speakers} it had never met"
     right = f"; it was right in {100 * (results.predicted == results.label).mean():.1f} % of them"
     return (
         f"{trained['model']['name']}, trained on {trained['data']['name']}, was asked for the {trained['task']['name']}"

@@ -13,6 +13,7 @@ from auscult.explain.show import plots
 from auscult.explain.show.media import Picture, Sound
 from auscult.leaderboard.figures import plot_cascade, plot_energy
 from auscult.leaderboard.ranking import ACROSS, Entry, shown_in, table_of, topic_of
+from auscult.plain_data import counted
 from auscult.sweep.summary import cell
 
 MARKS = {"best": "**{:.3f}**", "tied": "*{:.3f}*", "fails": "{:.3f} ✗", "": "{:.3f}"}
@@ -58,7 +59,7 @@ def write(folder: Path, entries: Sequence[Entry], left_out: Sequence[str], about
     table = table_of(entries)
     table.to_csv(folder / "leaderboard.csv", index=False, float_format="%.6g")
     clips, speakers = len(entries[0].speakers), len(set(entries[0].speakers))
-    about = f"{about}: {clips} clips of {speakers} speakers."
+    about = f"{about}: {counted(clips, 'clip')} of {counted(speakers, 'speaker')}."
     lines = [
         "# Leaderboard",
         "",

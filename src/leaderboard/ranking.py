@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from auscult.explain.measures.catalogue import measure_of, measures
-from auscult.explain.measures.intervals import SpeakerIntervals
+from auscult.explain.measures.intervals import ENOUGH, SpeakerIntervals
 from auscult.explain.measures.measure import Better, Measure, Topic
 
 ACROSS = Topic("across", "the measures on a scale that all domains share, ranked over all domains.", 1)
@@ -55,8 +55,9 @@ def table_of(entries: Sequence[Entry]) -> pd.DataFrame:
     """Makes a row per entry and measure: domain, attribution, measure, mean, low, high, rank.
 
     `low` and `high` are the ends of the 95 % interval of the mean. `rank` is "best", "tied" if it cannot be
-    distinguished from the best of its domain, or "". Measures named `across/…` are ranked over all domains. Measures
-    without a best have the rank "fails" if the mean is above `Measure.fails_above`.
+    distinguished from the best of its domain, or ""; of one speaker's clips, nothing is the best. Measures named
+    `across/…` are ranked over all domains. Measures without a best have the rank "fails" if the mean is above
+    `Measure.fails_above`.
     """
     rows: list[dict[str, Any]] = []
     domains = list(dict.fromkeys(entry.domain for entry in entries))
@@ -98,7 +99,9 @@ def ranked(group: Sequence[Entry], column: str) -> list[dict[str, Any]]:
     intervals = SpeakerIntervals([name for name, kept in zip(group[0].speakers, known, strict=True) if kept])
     values = values[known]
     means, (low, high) = values.mean(0), intervals.of_mean(values, measure.bounds)  # (A,) each
-    if measure.better in RANKED:
+    if measure.better in RANKED and intervals.effective < ENOUGH:
+        ranks = [""] * len(group)
+    elif measure.better in RANKED:
         best = int((means if measure.better == Better.LOWER else -means).argmin())
         is_tied = ~told_apart(values, intervals)[best]
         ranks = ["best" if number == best else "tied" if is_tied[number] else "" for number in range(len(group))]

@@ -151,7 +151,11 @@ def no_such_option(option: str, overrides: list[str], program: str) -> str:
     names = options(overrides, program)
     beside = [other.rpartition(".")[2] for other in names if other.rpartition(".")[0] == option.rpartition(".")[0]]
     if option.rpartition(".")[0].endswith(".factors") and beside:
-        return f"{option} is not an option: there are factors of {' and '.join(beside)}; say +{option}=… to add one."
+        own, named = option.rpartition(".")[0], option.rpartition(".")[2]
+        return (
+            f"{option} is not an option: there are factors of {' and '.join(beside)}; say {own}.{beside[-1]}=…, or"
+            f" +{option}=… if {named} is one of the classes."
+        )
     if close := closest(option, names):
         return f"{option} is not an option (did you mean {close}?); {HELP}."
     beside = [other for other in beside if other != "name" and not other.startswith("_")]

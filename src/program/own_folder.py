@@ -2,15 +2,11 @@
 
 import logging
 import shutil
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from hydra.utils import get_method
 from omegaconf import DictConfig, OmegaConf
@@ -38,6 +34,7 @@ from auscult.program.earlier_run import (
     holds_same,
     program_of,
 )
+from auscult.program.jobs import check_checkpoints, check_jobs
 from auscult.program.paths import run_folder_of
 
 RESULTS = (METRICS, "leaderboard.csv")  # in folders of earlier benchmarks, which wrote no configuration
@@ -90,6 +87,7 @@ class OwnFolder(Callback):
             check_links(Path(folder))
             check_launcher(config)
             check_jobs(config)
+            check_checkpoints(config)
             if is_named_after_time(config.hydra.sweep):
                 folder = make_free(folder)
             if folder != named:
@@ -234,25 +232,4 @@ def check_launcher(config: DictConfig) -> None:
         raise Mistake(
             f"hydra/launcher={config.hydra.runtime.choices['hydra/launcher']} needs SLURM, and this machine has no"
             " srun; start it where sbatch is, or choose hydra/launcher=cores or processes."
-        )
-
-
-def check_jobs(config: DictConfig) -> None:
-    """Raises Occupied if two jobs of a multirun would get the same folder."""
-    named = str(OmegaConf.to_container(config.hydra.sweep, resolve=False)["subdir"])  # type: ignore[index,call-overload]
-    if any(each in named for each in ("hydra.job.num", "hydra.job.id", "hydra.job.override_dirname")):
-        return
-    if not config.hydra.sweeper._target_.endswith("BasicSweeper"):
-        return  # another sweeper chooses its jobs as it goes
-    loader = GlobalHydra.instance().config_loader()
-    params = [f"{name}={value}" for name, value in (config.hydra.sweeper.params or {}).items()]
-    task: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
-    overrides = OverridesParser.create(loader).parse_overrides([*params, *task])
-    jobs = [job for batch in BasicSweeper.split_arguments(overrides, None) for job in batch]
-    folders = Counter(str(loader.load_sweep_config(config, job).hydra.sweep.subdir) for job in jobs)
-    folder, count = folders.most_common(1)[0]
-    if count > 1:
-        raise Occupied(
-            f"hydra.sweep.subdir={named} would give {count} jobs the folder {folder}; add their number:"
-            f" 'hydra.sweep.subdir={named}/${{hydra.job.num}}'."
         )

@@ -119,7 +119,10 @@ def warn_of_few(order: list[tuple[Listened, int]], count: int, training: int) ->
         )
     wrong = sum(network.predicted[row] != network.source.labels[row] for network, row in order)
     if len(order) < count:
-        log.warning("There are %d test clips; the study asks for %d, with those for practice.", len(order), count)
+        log.warning(
+            "study.clips=%d is more than there are: all %d test clips are in the study, of which %d are judged; say a"
+            " smaller study.clips to take some of them.", count - training, len(order), len(order) - training,
+        )  # fmt: skip
     if wrong > (len(order) + 1) // 2:
         log.warning("Of %d clips, the network got %d wrong: there are no more that it got right.", len(order), wrong)
     if wrong < len(order) // 2:

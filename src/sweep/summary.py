@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 from auscult.files import check_links
 from auscult.machine.interruption import set_way_on
 from auscult.mistake import Mistake
-from auscult.plain_data import plain_yaml, shown, text_of
+from auscult.plain_data import counted, plain_yaml, shown, text_of
 from auscult.printing import printing
 from auscult.program.earlier_run import FAILED, LEFT_OUT
 
@@ -68,7 +68,7 @@ class FailedJobs(Callback):
         folder = Path(config.hydra.sweep.dir).absolute()
         failed = len(list(folder.rglob(FAILED)))
         if failed:
-            raise SystemExit(f"{failed} jobs failed; {FAILED} in their folders below {folder} says why.")
+            raise SystemExit(f"{counted(failed, 'job')} failed; {FAILED} in their folders below {folder} says why.")
 
 
 def sum_up(folder: Path) -> None:

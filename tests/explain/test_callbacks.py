@@ -77,7 +77,7 @@ class Flat(nn.Module):
         (["model.network._target_=their_nets.Twice", "callbacks=explain"], "more than once"),
         (["model.network._target_=their_nets.Flat", "model.front_end={_target_: their_nets.Folded}",
           "callbacks=explain", "attribution=gradient"], "cannot be drawn"),
-        (["callbacks=intervention"], "choose intervention=scale_waveform, which suits any network"),
+        (["callbacks=intervention"], "choose intervention=scale_waveform with a factor for each class"),
         (["callbacks=explain", "callbacks.perturbation.fractions=[2]"], "perturbation.fractions=[2] is not a list of"),
     ],
 )  # fmt: skip

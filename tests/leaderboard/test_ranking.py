@@ -91,3 +91,11 @@ def test_what_differs_is_parted():
     ]
     found = ranks(entries, "complexity/gini")
     assert found["c"] == found["d"] == "" and sorted((found["a"], found["b"])) == ["best", "tied"]
+
+
+def test_nothing_is_the_best_of_one_speakers_clips() -> None:
+    """Nothing can be tested, and a mean that is the lowest is no result."""
+    one, other = (Entry("input", name, {"complexity/entropy": np.array(values)}, ["a"] * 3)
+                  for name, values in (("one", [1.0, 2.0, 3.0]), ("other", [4.0, 5.0, 6.0])))  # fmt: skip
+    table = table_of([one, other])
+    assert table["mean"].tolist() == [2.0, 5.0] and table["rank"].tolist() == ["", ""]

@@ -7,6 +7,8 @@ from typing import Any
 from auscult.mistake import Mistake
 from auscult.program.numbers import is_number
 
+PAPERS = ("male", "female")  # classes whose factors conf/ has
+
 FACTORS = (0.1, 10.0)  # smallest and largest
 
 
@@ -50,15 +52,19 @@ def powers(factors: Mapping[str, float], exponent: int) -> dict[str, float]:
 
 
 def for_classes(factors: Mapping[str, float], classes: list[str]) -> list[float]:
-    """The factor of each class, in the order of the classes.
+    """The factor of each class, in the order of the classes. Those of the paper's classes may stay beside them.
 
     Raises:
-        Mistake: a class has no factor.
+        Mistake: a class has no factor, or a factor has no class.
     """
     if missing := [name for name in classes if name not in factors]:
         raise Mistake(
             f"intervention.factors has no factor for the classes {', '.join(missing)} of this checkpoint;"
             f" give each its own by +intervention.factors.{missing[0]}=1.5 and so on (1 changes nothing), or choose"
             " intervention=keep_band or remove_band."
+        )
+    if unknown := [name for name in factors if name not in classes and name not in PAPERS]:
+        raise Mistake(
+            f"intervention.factors.{unknown[0]} is no class of this checkpoint; its classes are {', '.join(classes)}."
         )
     return [factors[name] for name in classes]

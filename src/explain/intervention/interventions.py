@@ -103,7 +103,8 @@ class ScaleSpectrogram(Scaling):
         if model.front_end.frequencies is None:
             raise Mistake(
                 "intervention=scale_spectrogram needs a network that is given spectrograms, such as AlexNet;"
-                " choose intervention=scale_waveform, which suits any network."
+                " choose intervention=scale_waveform with a factor for each class, or keep_band or remove_band; they"
+                " suit any network."
             )
         return model.front_end.frequencies
 

@@ -129,6 +129,15 @@ def test_a_class_without_a_factor_is_refused(intervention):
         intervention(RATE, SEX)(asked, tone(440), MEN)
 
 
+@pytest.mark.parametrize("intervention", [ScaleSpectrogram, ScaleWaveform])
+def test_a_factor_without_a_class_is_refused_but_for_the_papers(intervention):
+    asked = model(classes=("child", "dog"))
+    own = {"child": 1.0, "dog": 1.0}
+    intervention(RATE, own | SEX)(asked, tone(440), MEN)
+    with pytest.raises(Mistake, match=r"intervention\.factors\.men is no class .*; its classes are child, dog\."):
+        intervention(RATE, own | {"men": 1.5})(asked, tone(440), MEN)
+
+
 def test_classes_may_have_numbers_for_names():
     asked = hears_waveforms(("0", "1"))
     assert ScaleWaveform(RATE, {0: 1.0, 1: 2.0})(asked, tone(440), MEN).equal(tone(440))
