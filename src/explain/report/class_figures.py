@@ -75,7 +75,7 @@ def plot_class(averages: ClassAverages, label: int) -> Figure:
     figure.subplots_adjust(wspace=0.06, hspace=0.2, top=1 - 0.3 / 5.2)
     for wrongly, (shown, relevant, both) in enumerate(grid):
         group = label, wrongly
-        for axes, text in ((shown, "what the network was shown"), (relevant, "relevance"), (both, "both")):
+        for axes, text in ((shown, "mean of the clips"), (relevant, "relevance"), (both, "both")):
             axes.set_title(f"{averages.clips[group]} {VERDICTS[wrongly]}: {text}", loc="left", fontsize=8, pad=3)
         if averages.clips[group]:
             draw_shown(shown, averages, group)

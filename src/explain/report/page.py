@@ -25,7 +25,8 @@ ENDS = ("low", "high")
 GUIDE = (
     "Red is relevance for the explained class, blue against it. The positive sound is the part of the clip that speaks"
     " for that class, the negative sound the part that speaks against it; the blend has the quiet original underneath."
-    " All sounds of a clip are equally loud: compare what is heard, not how loud it is."
+    " All sounds of a clip are equally loud: compare what is heard, not how loud it is. A click in a picture plays from"
+    " that place; the arrow keys lead from clip to clip."
 )
 SPECTRUM_GUIDE = (
     "The figures show the relevance of frequencies over the whole clip. It is drawn and heard averaged over a Gaussian"

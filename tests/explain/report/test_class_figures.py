@@ -102,7 +102,7 @@ def test_one_class_shows_input_relevance_and_both():
     means.clips[1] = (30, 0)
     figure = plot_class(means, 1)
     found = panels(figure)
-    words = ("what the network was shown", "relevance", "both")
+    words = ("mean of the clips", "relevance", "both")
     shown, relevant, both = (found[f"30 right: {word}"][0] for word in words)
     np.testing.assert_array_equal(shown.images[0].get_array(), means.spectrogram[1, 0])
     assert [image.get_cmap().name for image in relevant.images] == ["relevance"]
