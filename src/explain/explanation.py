@@ -148,10 +148,12 @@ def lead(config: dict[str, Any], trained: dict[str, Any], results: Results) -> s
     clips = counted(len(results.label), "clip")
     speakers = counted(len({clip.speaker for clip in results.source.clips}), results.source.unit)
     of = f"of {config['input']}" if config["input"] else f"of {speakers} it had never met"
+    target = config["target"]
+    whose = {"predicted": "its answer", "true": "the true class"}.get(target, target)
     right = f"; it was right in {100 * (results.predicted == results.label).mean():.1f} % of them"
     return (
         f"{trained['model']['name']}, trained on {trained['data']['name']}, was asked for the {trained['task']['name']}"
-        f" in {clips} {of}{right if results.labelled else ''}. Red is what speaks for its answer, by"
+        f" in {clips} {of}{right if results.labelled else ''}. Red is what speaks for {whose}, by"
         f" {config['attribution']['name']}."
     )
 

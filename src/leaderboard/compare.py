@@ -26,6 +26,7 @@ from auscult.explain.measures import catalogue
 from auscult.explain.measures.checks import CASCADE
 from auscult.explain.measures.control import check_classes
 from auscult.explain.measures.energy import CURVES
+from auscult.explain.measures.intervals import ENOUGH, SpeakerIntervals
 from auscult.explain.options import check_explanation, listed, target_of
 from auscult.explain.relevance.target import check_target
 from auscult.leaderboard.page import write
@@ -104,10 +105,10 @@ def compare(cfg: DictConfig, folder: Path, pairs: Sequence[tuple[str, str]], abo
             left_out.append(f"{attribution} in the domain {domain}: {mistake}")
             continue
         entries.append(entry_of(own / explanation.COMPLETE, domain, attribution))
-        if len(entries) == 1 and len(set(entries[0].speakers)) < 2:
+        if len(entries) == 1 and SpeakerIntervals(entries[0].speakers).effective < ENOUGH:
             log.warning(
-                "All clips are of one speaker, and attributions are compared over speakers: none can be called the"
-                " best; say a higher limit."
+                "The clips are of too few speakers to compare attributions: none is called the best; explain more, such"
+                " as by a higher limit."
             )
         table = write(folder, entries, left_out, about)
     if not entries:

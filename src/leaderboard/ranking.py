@@ -55,7 +55,7 @@ def table_of(entries: Sequence[Entry]) -> pd.DataFrame:
     """Makes a row per entry and measure: domain, attribution, measure, mean, low, high, rank.
 
     `low` and `high` are the ends of the 95 % interval of the mean. `rank` is "best", "tied" if it cannot be
-    distinguished from the best of its domain, or ""; of one speaker's clips, nothing is the best. Measures named
+    distinguished from the best of its domain, or ""; of too few speakers, nothing is. Measures named
     `across/…` are ranked over all domains. Measures without a best have the rank "fails" if the mean is above
     `Measure.fails_above`.
     """

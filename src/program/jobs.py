@@ -6,6 +6,7 @@ from typing import Any
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import QuotedString
 from omegaconf import DictConfig, OmegaConf
 
 from auscult.mistake import Occupied
@@ -44,8 +45,9 @@ def check_checkpoints(config: DictConfig) -> None:
     """Raises a Mistake if a job of a multirun names a checkpoint that is not there."""
     if not any(str(text).startswith(CHECKPOINTS) for text in config.hydra.overrides.task):
         return
-    named = dict.fromkeys(override for job in jobs_of(config) for override in job)
-    for override in named:
-        option, _, value = override.partition("=")
-        if option in CHECKPOINTS and value not in ("", "null") and "${" not in value:
-            checkpoint_at(option, value.strip("'\""))
+    parser = OverridesParser.create()
+    for text in dict.fromkeys(text for job in jobs_of(config) for text in job if text.startswith(CHECKPOINTS)):
+        override = parser.parse_override(text)  # job texts are quoted and escaped
+        option, value = override.key_or_group, override.value()
+        if option in CHECKPOINTS and value not in ("", None) and "${" not in str(value):
+            checkpoint_at(option, value.text if isinstance(value, QuotedString) else value)

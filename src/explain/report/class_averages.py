@@ -24,8 +24,8 @@ class ClassAverages:
             clips.
         places: (T,) or (N,), places of the columns, in seconds from the onset; for a spectrum (F,), in hertz.
         onsets: onset of each clip, in seconds.
-        spectrogram: (C, 2, F, N), mean of what relevance is drawn over, aligned; None for waveforms and spectra.
-        frequencies: (F,), frequencies of the rows, in hertz; None for waveforms and spectra.
+        spectrogram: (C, 2, F, N), mean of what relevance is drawn over, aligned; None if relevance has one axis.
+        frequencies: (F,), frequencies of the rows, in hertz; None if relevance has one axis.
         in_frequency, in_time: profiles of all clips along these axes; None if relevance has no such axis.
         unit: relevance is drawn per "ms", "Hz" or, for spectrograms, "bin".
     """
@@ -117,7 +117,7 @@ def class_averages(results: Results, view: View) -> ClassAverages:
     places, unit = places_of(silence.shape, view, times)
     cell = max(1, round(CELL[unit] / ((places[1] - places[0]) * (1000 if unit == "ms" else 1)))) if unit in CELL else 1
     profiles: list[tuple[np.ndarray, ...]] = []
-    sounding = np.zeros(len(places))  # number of clips that sound at each place
+    room = np.ones((clips, len(places)), bool)  # where each clip sounds
     for rows in results.batches():
         waveforms = results.waveforms(rows)
         seen = view.as_seen(waveforms, results.relevances(rows))
@@ -128,7 +128,8 @@ def class_averages(results: Results, view: View) -> ClassAverages:
             added = for_average(seen[place], onsets[row], times)
             relevance.add((label, wrong), added)
             profiles.append(along_axes(added, cell))
-            sounding += (places >= 0) & (places <= sound_of(waveforms[place], view.sample_rate))
+            if times is not None:
+                room[row] = places <= sound_of(waveforms[place], view.sample_rate)
             if inputs is not None:
                 inputs.add((label, wrong), aligned(shown[place], onsets[row], times, silence))
     averages = ClassAverages(relevance.count, relevance(), places, onsets, unit=unit)
@@ -138,17 +139,17 @@ def class_averages(results: Results, view: View) -> ClassAverages:
         centres = np.add.reduceat(places, cells) / np.diff(np.append(cells, len(places)))
         if times is None:
             return replace(averages, in_frequency=evenly(centres, along[0]))
-        return replace(averages, in_time=evenly(centres, along[0], np.add.reduceat(sounding, cells)))
+        return replace(averages, in_time=evenly(centres, along[0], np.add.reduceat(room, cells, axis=1, dtype=int)))
     assert grid.frequencies is not None
     return replace(
         averages, spectrogram=inputs(), frequencies=grid.frequencies,
-        in_frequency=evenly(grid.frequencies, along[0]), in_time=evenly(places, along[1], sounding),
+        in_frequency=evenly(grid.frequencies, along[0]), in_time=evenly(places, along[1], room),
     )  # fmt: skip
 
 
 def evenly(places: np.ndarray, shares: np.ndarray, room: np.ndarray | None = None) -> Profiles:
-    """Profiles beside relevance that is even wherever there is room (N,) for it; None: everywhere."""
-    return Profiles(places, shares, shares_of(np.ones(len(places)) if room is None or not room.any() else room))
+    """Profiles beside relevance that is even wherever a clip has room (n, N) for it; None: everywhere."""
+    return Profiles(places, shares, shares_of(np.ones(shares.shape) if room is None else room.astype(float)))
 
 
 def places_of(shape: tuple[int, ...], view: View, times: np.ndarray | None) -> tuple[np.ndarray, str]:

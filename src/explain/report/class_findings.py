@@ -8,7 +8,6 @@ import numpy as np
 
 from auscult.explain.relevance.results import Results
 from auscult.explain.report.class_averages import LEAD_SECONDS, ClassAverages
-from auscult.explain.report.findings import NO_INTERVAL
 from auscult.explain.report.profiles import Half, half_of
 
 SPREAD = 0.4  # share of an axis: if the shortest half is longer, relevance is spread over the axis
@@ -21,24 +20,27 @@ def class_findings(averages: ClassAverages, results: Results, label: int) -> str
     if not len(recognised):
         return "None of its clips was recognised."
     speakers = [results.source.clips[row].speaker for row in recognised]
-    said = []
+    target, said = results.question.target, []
     for profiles, words in ((averages.in_frequency, band), (averages.in_time, interval)):
-        half = half_of(replace(profiles, shares=profiles.shares[recognised]), speakers) if profiles else None
-        if profiles and half:
+        if not profiles:
+            continue
+        own = replace(profiles, shares=profiles.shares[recognised], even=profiles.even[recognised])
+        if half := half_of(own, speakers):
             where = words((half.first, half.last), profiles.places)
             said.append(where if "spread" in where else f"{where} ({certainty(half, results.source.unit)})")
     if not said:
         return "There is no positive relevance."
-    return f"Half of what speaks for it {', and half of it '.join(said)}."
+    whose = "it" if isinstance(target, str) else results.classes[target]  # a recognised clip's answer is its class
+    return f"Half of what speaks for {whose} {'; in time, half of it '.join(said)}."
 
 
 def certainty(half: Half, unit: str) -> str:
-    """How much a range holds for others than chose it: `52 % [44, 60]`; and whether even relevance has as much."""
-    share = f"{100 * half.share:.0f} %"
+    """How much a range holds for others than chose it; and whether even relevance has as much."""
     if math.isnan(half.low):
-        return f"{share}{NO_INTERVAL.format(unit=unit)}"
-    uncertain = f", uncertain: even relevance has {100 * half.even:.0f} %" if half.low <= half.even else ""
-    return f"{share} [{100 * half.low:.0f}, {100 * half.high:.0f}]{uncertain}"
+        return f"too few {unit}s to say how sure that is"
+    uncertain = "" if half.is_sure else f", uncertain: even relevance has {100 * half.even:.0f} %"
+    share, low, high = (f"{100 * value:.0f}" for value in (half.share, half.low, half.high))
+    return f"for other {unit}s {share} % [{low}, {high}]{uncertain}"
 
 
 def confusions(results: Results, label: int) -> str:
@@ -66,6 +68,8 @@ def interval(columns: tuple[int, int], times: np.ndarray) -> str:
         return "is spread over all the time"
     step = float(times[1] - times[0])
     start, stop = float(times[columns[0]]) - step / 2, float(times[columns[1]]) + step / 2
+    if stop <= 0:
+        return "lies just before the onset"
     if start <= max(0.0, step - LEAD_SECONDS):
         return f"lies in the first {_digits(stop)} s after the onset"
     return f"lies between {_digits(start)} and {_digits(stop)} s after the onset"

@@ -23,7 +23,7 @@ RELEVANCE_OF = {"predicted": "the class that the clip was taken for", "true": "t
 def class_section(folder: Path, results: Results, view: View) -> tuple[Section, list[Example]]:
     """The section, and the examples that the report shows.
 
-    Writes `figures/class_averages.png`, `typical.csv` and, for spectrograms, `figures/classes/`.
+    Writes `figures/class_averages.png`, `typical.csv` and, if relevance has two axes, `figures/classes/`.
     """
     averages = class_averages(results, view)
     examples = typical.examples(results, view, averages)
@@ -40,8 +40,9 @@ def class_section(folder: Path, results: Results, view: View) -> tuple[Section, 
 def how_sure(unit: str) -> str:
     """Explains the brackets of `class_findings`."""
     return (
-        "A range is the shortest one with half of the positive relevance of recognised clips. In brackets is what it"
-        f" holds for a {unit} whose clips did not choose it, with the 95 % interval over {unit}s."
+        "A range is the shortest one with half of the positive relevance of recognised clips, in rows and columns of"
+        f" the picture. For other {unit}s: what it holds for a {unit} whose clips did not choose it, with the 95 %"
+        f" interval over {unit}s."
     )
 
 
@@ -55,7 +56,6 @@ def explained(results: Results, averages: ClassAverages) -> list[str]:
         f" Red speaks for {whose}, blue against it, and every clip counts alike. Each panel has its own scale:"
         " compare where relevance lies, not how much of it there is."
     ]
-    text.append(how_sure(results.source.unit))
     if averages.spectrogram is not None:
         text.append(
             "What all classes share, such as less relevance towards the edges, comes from the network and is no sign of"

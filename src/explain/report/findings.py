@@ -102,14 +102,17 @@ def removal_verdict(metrics: Mapping[str, float], unit: str = "speaker") -> str:
     if "random" not in against:
         return ""
     gap, low, high = against["random"]
-    points = f"{100 * gap:.1f} points{interval(low, high) or NO_INTERVAL.format(unit=unit)}".replace("-", "−")
-    if low > 0:
-        said = f"Removal confirms it: without what is relevant, accuracy falls further than at random, by {points}"
-    elif high < 0:
-        return f"Removal contradicts it: without what is relevant, accuracy falls less than at random ({points})."
-    else:
-        return f"Removal does not confirm it: without what is relevant, accuracy falls by {points} more than at random."
-    if "amplitude" in against and not against["amplitude"][1] > 0:
+    if math.isnan(low):
+        return f"There are too few {unit}s to say whether removal confirms the order of relevance."
+    verb = "confirms" if low > 0 else "contradicts" if high < 0 else "does not confirm"
+    further = "further" if gap >= 0 else "less far"
+    low, high = sorted(math.copysign(1, gap) * end for end in (low, high))
+    points = f"{abs(100 * gap):.1f} points{interval(low, high)}"
+    said = (
+        f"Removal {verb} the order of relevance: averaged over the fractions removed, accuracy falls {further} than at"
+        f" random, by {points}"
+    )
+    if verb == "confirms" and "amplitude" in against and not against["amplitude"][1] > 0:
         said += "; it is not shown to fall further than without what is loudest"
     return f"{said}."
 

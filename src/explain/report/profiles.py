@@ -1,11 +1,12 @@
 """How positive relevance is spread along an axis, and which part of the axis holds half of it."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from auscult.explain.measures.intervals import SpeakerIntervals
+from auscult.explain.measures.intervals import DIFFERENCE, SpeakerIntervals
 
 CELL = {"ms": 10.0, "Hz": 8.0}  # of a profile along a single axis; within it, relevance changes its sign
 
@@ -17,7 +18,7 @@ class Profiles:
     Args:
         places: (N,) centres of the cells, in hertz or in seconds from the onset.
         shares: (n, N), each clip's positive relevance in each cell; they sum to 1, or to 0 if there is none.
-        even: (N,), what they would be if relevance were even; sums to 1.
+        even: (n, N), what they would be if relevance were even over the sound of each clip; they sum to 1.
     """
 
     places: np.ndarray
@@ -31,9 +32,11 @@ class Half:
 
     Args:
         first, last: the range's cells.
-        share: what the range holds for a speaker whose clips did not choose it; mean over clips.
+        share: what the range holds for a speaker whose clips did not choose it; mean over clips. NaN if there is one
+            speaker only.
         low, high: its 95 % interval over speakers; NaN if there are too few.
         even: what the range would hold of even relevance.
+        is_sure: whether it holds more than that, by the 95 % interval of the difference over speakers.
     """
 
     first: int
@@ -42,6 +45,7 @@ class Half:
     low: float
     high: float
     even: float
+    is_sure: bool
 
 
 def along_axes(relevance: np.ndarray, cell: int) -> tuple[np.ndarray, ...]:
@@ -76,18 +80,24 @@ def half_of(profiles: Profiles, speakers: Sequence[str]) -> Half | None:
         profiles: of n clips.
         speakers: (n,), the speaker of each.
     """
-    total = profiles.shares.sum(0)
-    if not total.any():
+    known = profiles.shares.any(1)
+    shares, even, named = profiles.shares[known], profiles.even[known], np.array(speakers)[known]
+    if not len(shares):
         return None
-    first, last = shortest_half(total)
-    held, named = np.empty(len(speakers)), np.array(speakers)
+    total = shares.sum(0)
+    held = np.empty((2, len(shares)))  # of relevance, and of even relevance
     for speaker in np.unique(named):
         own = named == speaker
-        others = total - profiles.shares[own].sum(0)
-        start, stop = shortest_half(others) if (others > 1e-9).any() else (first, last)
-        held[own] = profiles.shares[own, start : stop + 1].sum(1)
-    low, high = SpeakerIntervals(speakers).of_mean(held.round(6))  # shares are in single precision
-    return Half(first, last, float(held.mean()), float(low), float(high), float(profiles.even[first : last + 1].sum()))
+        if own.all():
+            return Half(*shortest_half(total), math.nan, math.nan, math.nan, math.nan, False)
+        start, stop = shortest_half(shares[~own].sum(0))
+        held[:, own] = shares[own, start : stop + 1].sum(1), even[own, start : stop + 1].sum(1)
+    held = held.round(6)  # shares are in single precision
+    intervals = SpeakerIntervals(named.tolist())
+    low, high = intervals.of_mean(held[0])
+    least, _ = intervals.of_mean(held[0] - held[1], DIFFERENCE)
+    share, if_even = held.mean(1)
+    return Half(*shortest_half(total), float(share), float(low), float(high), float(if_even), bool(least > 0))
 
 
 def shortest_half(mass: np.ndarray) -> tuple[int, int]:

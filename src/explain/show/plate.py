@@ -20,7 +20,6 @@ PIECES, HEIGHT = 400, 100  # the box of an outline; a phone has no more pixels
 LEVELS = 127  # of colours, on both sides of none
 # The grey and the colours are seen on white and on black paper: they differ in how dense they are, not in their shade.
 GREY, AGAINST, FOR = (122, 122, 122), (38, 112, 200), (196, 24, 48)
-DENSITY = 1.0
 
 Tick = tuple[float, str]  # percent from the left or from the bottom, and words
 
@@ -180,7 +179,7 @@ def colours(levels: int = LEVELS) -> np.ndarray:
     """The colours of relevance from -1 to 1, (2 * levels + 1, 4) bytes: red for the class, blue against it."""
     strength = np.linspace(-1, 1, 2 * levels + 1)
     shades = np.where(strength[:, None] < 0, AGAINST, FOR)
-    return np.column_stack([shades, 255 * np.abs(strength) ** DENSITY]).round().astype(np.uint8)
+    return np.column_stack([shades, 255 * np.abs(strength)]).round().astype(np.uint8)
 
 
 def coloured(relevance: np.ndarray) -> str:

@@ -78,8 +78,9 @@ def test_right_and_wrong_predictions_are_averaged_apart(tmp_path):
     assert averages.in_frequency is not None and averages.in_time is not None
     np.testing.assert_allclose(averages.in_frequency.shares, positive.sum(2), atol=1e-6)
     np.testing.assert_allclose(averages.in_time.shares[:, :2], positive.sum(1), atol=1e-6)
-    assert averages.in_frequency.even.tolist() == [1 / ROWS] * ROWS
-    np.testing.assert_allclose(averages.in_time.even[1:4], [0.5, 0.5, 0], err_msg="places 0.07 and 0.17 s sound")
+    assert averages.in_frequency.even.tolist() == [[1 / ROWS] * ROWS] * 5
+    sounding = [1 / 3] * 3 + [0] * (COLUMNS - 3)  # until 0.2 s after the onset: places -0.03, 0.07 and 0.17 s
+    np.testing.assert_allclose(averages.in_time.even, [sounding] * 5, err_msg="for each clip by itself")
     np.testing.assert_allclose(averages.onsets, onsets)
     np.testing.assert_allclose(averages.places, TIMES - LEAD_SECONDS)
     assert averages.frequencies is not None and averages.frequencies.tolist() == FREQUENCIES.tolist()

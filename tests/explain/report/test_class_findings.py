@@ -15,7 +15,7 @@ def profiles(shares: list[list[float]], places: np.ndarray = TIMES) -> Profiles:
     mass = np.zeros((len(shares), len(places)))
     for row, own in enumerate(shares):
         mass[row, : len(own)] = np.array(own) / (sum(own) or 1)
-    return Profiles(places, mass, np.full(len(places), 1 / len(places)))
+    return Profiles(places, mass, np.full(mass.shape, 1 / len(places)))
 
 
 def said_of(tmp_path, rows: list[list[float]], columns: list[list[float]], said: list[int] | None = None) -> str:
@@ -61,9 +61,9 @@ def test_shortest_half_is_the_shortest():
 def test_where_relevance_lies_by_hand(tmp_path):
     # rows 200 Hz alone: from halfway to 100 to halfway to 400; columns 2 and 3: from 0.17 - 0.05 to 0.27 + 0.05 s
     found = said_of(tmp_path, [[1, 3, 1, 0]], [[0, 1, 2, 2, 2, 1]])
-    where = "lies between 150 and 300 Hz (60 %, of too few sources for an interval)"
+    where = "lies between 150 and 300 Hz (too few sources to say how sure that is)"
     assert found.startswith(
-        f"Half of what speaks for it {where}, and half of it lies between 0.12 and 0.32 s after the"
+        f"Half of what speaks for it {where}; in time, half of it lies between 0.12 and 0.32 s after"
     )
 
 
@@ -71,9 +71,11 @@ def test_a_range_is_measured_on_speakers_that_did_not_choose_it():
     """By hand: of four speakers, three have all in cell 1, the last has all in cell 3."""
     half = half_of(profiles([[0, 1, 0, 0], [0, 1, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]], FREQUENCIES), list("abcd"))
     assert half is not None and (half.first, half.last, half.share, half.even) == (1, 1, 0.75, 0.25)
-    assert half.low < 0.25 < half.high, "one in four is no certainty"
+    assert half.low < 0.25 < half.high and not half.is_sure, "one in four is no certainty"
     alone = half_of(profiles([[0, 1, 0, 0], [0, 0, 1, 0]], FREQUENCIES), ["a", "a"])
-    assert alone is not None and math.isnan(alone.low), "of one speaker nothing is sure"
+    assert alone is not None and math.isnan(alone.share) and math.isnan(alone.low), "no other speaker can be asked"
+    silent = half_of(profiles([[0, 1, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0]], FREQUENCIES), list("abc"))
+    assert silent is not None and silent.share == 1, "clips without positive relevance say nothing about places"
     assert half_of(profiles([[0, 0, 0, 0]], FREQUENCIES), ["a"]) is None
 
 
@@ -82,17 +84,36 @@ def test_even_relevance_is_uncertain_and_concentrated_relevance_is_not():
     random, speakers = np.random.default_rng(0), [f"{row % 8}" for row in range(80)]
     noise = random.exponential(size=(80, 40)) ** 4
     half = half_of(profiles(noise.tolist()), speakers)
-    assert half is not None and half.low <= half.even + 0.05 and abs(half.share - half.even) < 0.1
+    assert half is not None and not half.is_sure and abs(half.share - half.even) < 0.1
     peak = noise / noise.sum(1, keepdims=True)
     peak[:, 5:8] += 1
     half = half_of(profiles(peak.tolist()), speakers)
-    assert half is not None and (half.first, half.last) in ((5, 6), (6, 7), (5, 7)) and half.low > 2 * half.even
+    assert (
+        half is not None
+        and (half.first, half.last) in ((5, 6), (6, 7), (5, 7))
+        and half.is_sure
+        and half.low > 2 * half.even
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_words_of_different_lengths_are_each_compared_with_their_own(seed):
+    """Relevance that is even over words of 3 and of 6 columns says nothing, although the short ones share a place."""
+    random, lengths = np.random.default_rng(seed), np.array([3, 6] * 10)
+    room = np.arange(40) < lengths[:, None]
+    mass = random.uniform(0.8, 1.2, (20, 40)) * room
+    half = half_of(
+        Profiles(TIMES, mass / mass.sum(1, keepdims=True), room / room.sum(1, keepdims=True)),
+        [f"{row // 2}" for row in range(20)],
+    )
+    assert half is not None and abs(half.share - half.even) < 0.03 and not half.is_sure
+    assert half.even == pytest.approx(0.5), "two columns are 2/3 of the short words and 1/3 of the long ones"
 
 
 def test_what_is_uncertain_is_said_so(tmp_path):
     spread = [[1.0, 0, 0, 0], [0, 1.0, 0, 0], [0, 0, 1.0, 0], [1.0, 0, 0, 0], [0.5, 0.5, 0, 0]]
     found = said_of(tmp_path, spread, [[1.0, 0.1]] * 2 + [[1.0, 0.3]] * 3)
-    assert "between 50 and 150 Hz (" in found and ", uncertain: even relevance has 25 %)" in found
+    assert "between 50 and 150 Hz (for other sources " in found and ", uncertain: even relevance has 35 %)" in found
     assert found.count("uncertain") == 1
 
 
@@ -116,6 +137,10 @@ def test_intervals(columns, words):
     assert interval(columns, TIMES) == words
 
 
+def test_windows_reach_before_the_onset():
+    assert interval((0, 0), np.arange(70) * 0.0143 - 0.03) == "lies just before the onset"
+
+
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
@@ -133,7 +158,7 @@ def test_bands_do_not_go_below_zero():
 
 
 def test_few_clips(tmp_path):
-    assert "(100 %, of too few sources for an interval)" in said_of(tmp_path, [[1, 0, 0, 0]], [[0, 1]])
+    assert "(too few sources to say how sure that is)" in said_of(tmp_path, [[1, 0, 0, 0]], [[0, 1]])
     assert said_of(tmp_path, [[1, 0, 0, 0]], [[0, 1]], said=[1]) == "None of its clips was recognised."
     assert said_of(tmp_path, [[0] * 4] * 2, [[0]] * 2) == "There is no positive relevance."
 

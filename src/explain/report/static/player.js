@@ -11,7 +11,7 @@ function playerOf(clip) {
   const bar = made("div", { className: "player" }), button = bar.appendChild(made("button", { type: "button" }));
   const seek = bar.appendChild(made("input", { type: "range", min: 0, max: seconds, step: "any", value: 0 }));
   const panels = clip.querySelector("[data-plays]"), cursor = panels?.appendChild(made("div", { className: "cursor", hidden: true }));
-  let current = sounds[0], place = 0;
+  let current = sounds[0], place = 0, frame = 0;
   seek.setAttribute("aria-label", "Place in the clip");
 
   function show() {
@@ -27,7 +27,7 @@ function playerOf(clip) {
     if (current.paused) return show();
     place = current.currentTime;
     show();
-    requestAnimationFrame(move);
+    frame = requestAnimationFrame(move);
   }
 
   function play() {
@@ -35,6 +35,7 @@ function playerOf(clip) {
     sounding = player;
     if (place >= seconds - 0.01) place = 0;
     current.currentTime = place;
+    cancelAnimationFrame(frame);
     current.play().then(move, show);
     show();
   }
