@@ -146,8 +146,8 @@ def make_trainer(options: dict[str, Any], folder: Path) -> Trainer:
 def lead(config: dict[str, Any], trained: dict[str, Any], results: Results) -> str:
     """What was asked of which network, in a sentence."""
     clips = counted(len(results.label), "clip")
-    speakers = counted(len({clip.speaker for clip in results.source.clips}), results.source.unit)
-    of = f"of {config['input']}" if config["input"] else f"of {speakers} it had never met"
+    speakers = counted(len({clip.speaker for clip in results.source.clips}), f"test {results.source.unit}")
+    of = f"of {config['input'] or speakers}"
     target = config["target"]
     whose = {"predicted": "its answer", "true": "the true class"}.get(target, target)
     right = f"; it was right in {100 * (results.predicted == results.label).mean():.1f} % of them"

@@ -10,6 +10,7 @@ import pandas as pd
 from auscult.explain.intervention.interventions import SHAMS
 
 ENDS = ("low", "high")
+AREA, GAP = "perturbation/area/", "_minus_relevance"
 OPPOSITE = "least relevant"  # the reverse order of relevance, not a rival of it
 BY = {"random": "at random", OPPOSITE: "with the least relevant first"}  # other orders are named "by …"
 
@@ -42,14 +43,8 @@ def curve_findings(
     measured = sorted(fraction for fraction in curves["fraction"].unique() if fraction > 0)
     stated = [fraction for fraction in fractions if fraction in measured] or measured[len(measured) // 2 :][:1]
     findings = [at_fraction(curves, fraction, features, unit) for fraction in stated]
-    areas, comparisons = areas or {}, []
-    for control in curves["order"].unique():
-        metric = f"perturbation/area/{control.replace(' ', '_')}_minus_relevance"
-        if metric in areas and control != OPPOSITE:
-            ends = areas.get(f"{metric}_low", math.nan), areas.get(f"{metric}_high", math.nan)
-            comparisons.append(compared(control, areas[metric], *ends, unit))
-    if comparisons:
-        findings.append(f"Averaged over the fractions removed, {scale}, relevance does {'; '.join(comparisons)}.")
+    if comparisons := of_areas(areas or {}, unit):
+        findings.append(f"Averaged over the fractions removed, {scale}, relevance does {comparisons}.")
     return [HOW_TO_READ.format(unit=unit), *findings] if findings else []
 
 
@@ -86,6 +81,17 @@ def compared(control: str, gap: float, low: float, high: float, unit: str) -> st
     return f"{'better' if points > 0 else 'worse'} than {control} by {abs(points):.1f} points{remark}"
 
 
+def of_areas(metrics: Mapping[str, float], unit: str) -> str:
+    """Compares relevance with the other orders, averaged over the fractions removed; empty if none was measured."""
+    said = []
+    for name in metrics:
+        control = name.removeprefix(AREA).removesuffix(GAP).replace("_", " ")
+        if name.startswith(AREA) and name.endswith(GAP) and control != OPPOSITE:
+            low, high = (metrics.get(f"{name}_{end}", math.nan) for end in ENDS)
+            said.append(compared(control, metrics[name], low, high, unit))
+    return "; ".join(said)
+
+
 def removal_verdict(metrics: Mapping[str, float], unit: str = "speaker") -> str:
     """Says in a sentence whether removal confirms relevance; empty if the random order was not measured.
 
@@ -93,28 +99,17 @@ def removal_verdict(metrics: Mapping[str, float], unit: str = "speaker") -> str:
         metrics: metrics that include those of `perturbation.areas`.
         unit: unit of the intervals, such as "speaker".
     """
-    against = {}
-    for control in ("random", "amplitude"):
-        key = f"perturbation/area/{control}_minus_relevance"
-        if key in metrics:
-            ends = metrics.get(f"{key}_low", math.nan), metrics.get(f"{key}_high", math.nan)
-            against[control] = metrics[key], *ends
-    if "random" not in against:
+    random = f"{AREA}random{GAP}"
+    if random not in metrics:
         return ""
-    gap, low, high = against["random"]
+    low, high = (metrics.get(f"{random}_{end}", math.nan) for end in ENDS)
     if math.isnan(low):
         return f"There are too few {unit}s to say whether removal confirms the order of relevance."
     verb = "confirms" if low > 0 else "contradicts" if high < 0 else "does not confirm"
-    further = "further" if gap >= 0 else "less far"
-    low, high = sorted(math.copysign(1, gap) * end for end in (low, high))
-    points = f"{abs(100 * gap):.1f} points{interval(low, high)}"
-    said = (
-        f"Removal {verb} the order of relevance: averaged over the fractions removed, accuracy falls {further} than at"
-        f" random, by {points}"
+    return (
+        f"Removal {verb} the order of relevance: averaged over the fractions removed, it does"
+        f" {of_areas(metrics, unit)}."
     )
-    if verb == "confirms" and "amplitude" in against and not against["amplitude"][1] > 0:
-        said += "; it is not shown to fall further than without what is loudest"
-    return f"{said}."
 
 
 def percent(share: float) -> str:

@@ -50,19 +50,25 @@ class Seen:
         fits = min(round(WINDOW_SECONDS * model.sample_rate), samples) >= FEWEST
         return cls(model, samples) if is_share and fits else None
 
+    @torch.no_grad()
     def relevances(self, waveforms: np.ndarray, relevances: np.ndarray) -> np.ndarray:
         """Relevance (B, F, N) of cells, from waveforms (B, T) and relevance (B, T) of samples."""
-        with torch.no_grad():
-            signal = self.signal(waveforms)
-            shares, _ = self.transform.relevance(signal, torch.from_numpy(relevances).to(signal))
+        cells = np.empty((len(waveforms), *self.shape), np.float32)
+        for row, relevance in enumerate(relevances):  # one by one: a long clip's bins are many times its cells
+            signal = self.signal(waveforms[row : row + 1])
+            shares, _ = self.transform.relevance(signal, torch.from_numpy(relevance[None]).to(signal))
             missing = (-shares.shape[-1] % self.cell[1], -shares.shape[-2] % self.cell[0])
-            return avg_pool2d(pad(shares, (0, missing[0], 0, missing[1])), self.cell, divisor_override=1).numpy()
+            cells[row] = avg_pool2d(pad(shares, (0, missing[0], 0, missing[1])), self.cell, divisor_override=1)[0]
+        return cells
 
+    @torch.no_grad()
     def inputs(self, waveforms: np.ndarray) -> np.ndarray:
         """Levels (B, F, N) of cells in decibels below the loudest, down to a floor, from waveforms (B, T)."""
-        with torch.no_grad():
-            level = spectra.level(self.transform.transform(self.signal(waveforms)))
-            return max_pool2d(level, self.cell, ceil_mode=True).numpy()
+        cells = np.empty((len(waveforms), *self.shape), np.float32)
+        for row in range(len(waveforms)):
+            level = spectra.level(self.transform.transform(self.signal(waveforms[row : row + 1])))
+            cells[row] = max_pool2d(level, self.cell, ceil_mode=True)[0]
+        return cells
 
     def signal(self, waveforms: np.ndarray) -> Tensor:
         """The samples (B, T) that the network sees, on the CPU."""

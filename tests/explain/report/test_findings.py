@@ -107,11 +107,23 @@ def test_without_intervals_an_intervention_is_told_without_them():
 @pytest.mark.parametrize(
     ("random", "amplitude", "says"),
     [
-        ((0.157, 0.042, 0.267), (0.1, 0.05, 0.2), r"confirms the order .* at random, by 15.7 points \[4.2, 26.7\]\.$"),
-        ((0.157, 0.042, 0.267), (0.018, -0.04, 0.07), r"; it is not shown to fall .* what is loudest\.$"),
-        ((0.02, -0.03, 0.07), (0.1, 0.05, 0.2), r"does not confirm .* further than .*, by 2.0 points \[−3.0, 7.0\]\.$"),
-        ((-0.02, -0.07, 0.03), None, r"does not confirm .* less far than .*, by 2.0 points \[−3.0, 7.0\]\.$"),
-        ((-0.1, -0.15, -0.05), None, r"contradicts .* less far than at random, by 10.0 points \[5.0, 15.0\]\.$"),
+        (
+            (0.157, 0.042, 0.267),
+            (0.1, 0.05, 0.2),
+            r"confirms .* better than random by 15.7 points \[4.2, 26.7\]; better",
+        ),
+        (
+            (0.157, 0.042, 0.267),
+            (0.018, -0.04, 0.07),
+            r"amplitude by 1.8 points \[−4.0, 7.0\], which includes zero\.$",
+        ),
+        (
+            (0.02, -0.03, 0.07),
+            (0.1, 0.05, 0.2),
+            r"does not confirm .* better .* 2.0 points \[−3.0, 7.0\], which",
+        ),
+        ((-0.02, -0.07, 0.03), None, r"does not confirm .* worse than random by 2.0 points \[−3.0, 7.0\], which"),
+        ((-0.1, -0.15, -0.05), None, r"contradicts .* worse than random by 10.0 points \[5.0, 15.0\]\.$"),
         ((0.2, math.nan, math.nan), None, "^There are too few speakers to say whether removal confirms the order"),
         (None, (0.1, 0.05, 0.2), "^$"),
     ],
