@@ -74,7 +74,10 @@ def interventions(row: dict[str, Any], own: pd.DataFrame) -> list[str]:
 
 
 def methods(row: dict[str, Any], own: pd.DataFrame) -> list[str]:
-    """A line for each attribution; bold: the best, `=`: cannot be told apart from it, ✗: fails the sanity check."""
+    """A line for each attribution.
+
+    Bold: the best; `=`: cannot be told apart from it; ▲: a control that is ahead of it; ✗: fails the sanity check.
+    """
     places = own["figure"].str.split("/", n=2, expand=True).set_axis(["domain", "attribution", "measure"], axis=1)
     own = own.join(places)
     columns = {head: name.split("/", 1) for head, name in row["columns"].items()}
@@ -130,4 +133,6 @@ def _ranked(figure: pd.Series, row: dict[str, Any]) -> str:
     text = f"{figure['value']:.{row.get('decimals', 3)}f}"
     if row.get("intervals") and not pd.isna(figure["low"]):
         text += f" [{figure['low']:.{row.get('decimals', 3)}f}, {figure['high']:.{row.get('decimals', 3)}f}]"
-    return {"best": f"**{text}**", "tied": f"{text} =", "fails": f"{text} ✗"}.get(figure["rank"], text)
+    return {"best": f"**{text}**", "tied": f"{text} =", "fails": f"{text} ✗", "ahead": f"{text} ▲"}.get(
+        figure["rank"], text
+    )

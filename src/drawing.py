@@ -23,6 +23,7 @@ logging.getLogger("matplotlib.font_manager").setLevel(logging.WARNING)  # it rep
 MOST_CHARACTERS = 100  # of a title as wide as a figure
 
 matplotlib.rcParams["text.parse_math"] = False
+matplotlib.rcParams["svg.hashsalt"] = "auscult"  # the same figure gives the same file
 
 
 def literal(text: str, most: int = MOST_CHARACTERS) -> str:

@@ -31,6 +31,15 @@ class Clip:
         object.__setattr__(self, "speaker", composed(self.speaker))
 
 
+@dataclass(frozen=True)
+class Segment:
+    """A part of a recording with a name, such as a phone or a word; `start` and `stop` are in seconds."""
+
+    name: str
+    start: float
+    stop: float
+
+
 class Corpus(ABC):
     """A list of clips, and how they are read. A new corpus is a subclass and a YAML in `conf/data`.
 
@@ -74,6 +83,10 @@ class Corpus(ABC):
         """Reads one recording: its samples (frames, channels), float32 in [-1, 1], and its rate in hertz."""
         samples, rate = read_whole(self.root / clip.path)
         return (samples / np.float32(32768) if samples.dtype == np.int16 else samples), rate
+
+    def segments(self, clip: Clip) -> list[Segment]:
+        """What is said when in a recording, in order; empty where that is not known."""
+        return []
 
     def stamp(self, clip: Clip) -> str:
         """A text that changes whenever the recording changes; `MISSING` if there is no recording."""

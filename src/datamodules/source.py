@@ -11,7 +11,7 @@ import numpy as np
 
 from auscult.datamodules.audio.listing import audio_files
 from auscult.datamodules.cache import Cache, open_cache
-from auscult.datamodules.clips import Clip, Corpus
+from auscult.datamodules.clips import Clip, Corpus, Segment
 from auscult.datamodules.datamodule import AudioDataModule
 from auscult.datamodules.dataset import ClipDataset
 from auscult.datamodules.folder import SEXES, Folder
@@ -34,6 +34,7 @@ class Source:
         skipped: path and reason of each recording that could not be used.
         unit: what a clip's `speaker` is called in its corpus.
         cues: returns where the cues of a clip lie, if its corpus has such a function.
+        segments: returns what is said when in a recording, if its corpus knows that.
     """
 
     dataset: ClipDataset
@@ -41,6 +42,7 @@ class Source:
     skipped: list[tuple[str, str]]
     unit: str = "speaker"
     cues: Callable[[Clip], list[Cue]] | None = None
+    segments: Callable[[Clip], list[Segment]] | None = None
 
     @property
     def labels(self) -> np.ndarray:
@@ -209,7 +211,7 @@ def test_clips(config: dict[str, Any], speakers: dict[str, list[str]], limit: in
     cache: Cache = datamodule.cache
     clips = [datamodule.clips[i] for i in members]
     cues = getattr(datamodule.corpus, "cues", None)
-    return Source(datamodule.evaluation_dataset(members), clips, cache.skipped, unit, cues)
+    return Source(datamodule.evaluation_dataset(members), clips, cache.skipped, unit, cues, datamodule.corpus.segments)
 
 
 def limited(members: np.ndarray, limit: int | None, seed: int) -> np.ndarray:

@@ -10,13 +10,14 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from auscult.datamodules.audiomnist import FEMALE, PUBLISHED_FOLDS
-from auscult.datamodules.clips import Clip, Corpus
+from auscult.datamodules.clips import Clip, Corpus, Segment
 from auscult.datamodules.voice import (
     BANDWIDTHS_HZ,
     FFT,
     HOP,
     PHONES,
     RATE,
+    WORDS,
     Utterance,
     Voice,
     articulate,
@@ -35,6 +36,13 @@ F0_HZ = {"male": (85.0, 155.0), "female": (165.0, 255.0), "either": (85.0, 255.0
 TRACT = {"male": (0.94, 1.06), "female": (1.12, 1.24), "either": (0.94, 1.24)}
 
 HARMONICS_BELOW_HZ = 4000.0  # above, jitter blurs neighbouring harmonics
+# Other phones are named by their own letters. Both parts of a diphthong have its name.
+IPA = {
+    "i": "iː", "I": "ɪ", "E": "ɛ", "V": "ʌ", "O": "ɔ", "u": "uː", "@": "ə", "r": "ɹ", "R": "ɹ", "T": "θ",
+    "a": "aɪ", "aI": "aɪ", "e": "eɪ", "eI": "eɪ", "o": "oʊ", "oU": "oʊ",
+    "silence t": "t", "burst t": "t", "breath t": "t", "silence k": "k", "burst k": "k",
+}  # fmt: skip
+
 AUDIBLE_VOICING = 0.1  # relative to a stressed vowel's amplitude
 AUDIBLE_FRICATION = 0.03  # root mean square; that of a stressed vowel is near 2
 FRICATION_DB = 12.0  # the band of frication ends where its spectrum has fallen by this much
@@ -114,6 +122,17 @@ class Synthetic(Corpus):
         bands["frication"] = _frication_band(utterance)
         seconds = np.arange(len(voiced)) * HOP / RATE
         return [Cue(name, seconds, low, high) for name, (low, high) in bands.items()]
+
+    def segments(self, clip: Clip) -> list[Segment]:
+        """The phones of a clip, in the letters of the IPA. A diphthong is one of them, and a stop with its burst."""
+        utterance, _ = self._articulate(clip)
+        word, phones = WORDS[int(PurePosixPath(clip.path).name[0])], []
+        for (name, _), start, stop in zip(word, utterance.edges[:-1], utterance.edges[1:], strict=True):
+            symbol = IPA.get(name, name)
+            if phones and phones[-1].name == symbol:
+                start = phones.pop().start
+            phones.append(Segment(symbol, float(start), float(stop)))
+        return phones
 
     def stamp(self, clip: Clip) -> str:
         """See `Corpus.stamp`; recordings change only with `VERSION`."""

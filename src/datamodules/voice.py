@@ -99,6 +99,7 @@ class Utterance:
     """The trajectories of a spoken word, per sample (T,) or frame (F,); frame i is at sample i * HOP."""
 
     voice: Voice
+    edges: np.ndarray  # (phones + 1,) s, where phones begin and end
     f0: np.ndarray  # (T,) Hz, without jitter
     voicing: np.ndarray  # (T,) amplitude
     aspiration: np.ndarray  # (T,) amplitude
@@ -110,13 +111,12 @@ class Utterance:
 
 def articulate(word: int, voice: Voice, rng: np.random.Generator) -> Utterance:
     """Draws one recording of a word: its tempo, intonation and small deviations from the targets."""
-    names = [name for name, _ in WORDS[word]]
-    phones = [PHONES[name] for name in names]
-    durations = np.array([milliseconds / 1000 for _, milliseconds in WORDS[word]])
+    names, milliseconds = zip(*WORDS[word], strict=True)
+    phones, durations = [PHONES[name] for name in names], np.array(milliseconds) / 1000
     durations *= voice.tempo * np.exp(0.06 * rng.standard_normal() + 0.1 * rng.standard_normal(len(phones)))
     durations *= np.clip(durations.sum(), *WORD_SECONDS) / durations.sum()
     before, after = rng.uniform(0.04, 0.12, 2)
-    edges = before + np.concatenate([[0.0], durations.cumsum()])  # (phones + 1,) s
+    edges = before + np.concatenate([[0.0], durations.cumsum()])
     seconds = np.arange(round((edges[-1] + after) * RATE)) / RATE  # (T,)
     frames = seconds[::HOP]  # (F,)
 
@@ -131,6 +131,7 @@ def articulate(word: int, voice: Voice, rng: np.random.Generator) -> Utterance:
     semitones = rng.uniform(2, 5) * (0.3 - along**2) + 0.5 * rng.standard_normal()
     return Utterance(
         voice=voice,
+        edges=edges,
         f0=voice.f0 * 2 ** (semitones / 12),
         voicing=envelope * _hold(seconds, edges, [phone.voicing for phone in phones]),
         aspiration=envelope * _hold(seconds, edges, [phone.aspiration for phone in phones]),
@@ -195,7 +196,6 @@ def _glottis(utterance: Utterance, rng: np.random.Generator) -> tuple[np.ndarray
     spectrum[int(0.48 * RATE / utterance.f0.max()) :] = 0
     pulse = fft.irfft(spectrum)
     pulse /= np.sqrt(np.mean(pulse**2))
-
     steady = utterance.f0.cumsum() / RATE  # cycles
     cycles = np.arange(int(steady[-1]) + 2)
     jitter = np.interp(steady, cycles, 0.007 * rng.standard_normal(len(cycles)))

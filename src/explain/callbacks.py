@@ -72,7 +72,7 @@ class RelevancePanel(Callback):
             title = f"{path}: {true}, taken for {said}"
             drawn = folder / f"{file_name(path)}.png"
             with drawing(drawn.name):
-                drawn.write_bytes(picture(view, waveform, relevance[row], title).png)
+                drawn.write_bytes(picture(view, waveform, relevance[row], title).content)
                 images.append((drawn, title))
             for sound in audible(view, waveform, relevance[row]):
                 heard = folder / f"{file_name(path, sound.name)}.wav"

@@ -9,58 +9,50 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from auscult.drawing import literal
+from auscult.explain.show.canvas import small_figure
 from auscult.explain.show.plots import LINES, MARKERS
-from auscult.leaderboard.ranking import Entry
+from auscult.leaderboard.ranking import CONTROLS, Entry
 
 MOST_IN_LEGEND = 40  # characters of a name in the legend
-CONTROLS = {"amplitude": "0.3", "random": "0.65"}  # grey
+GREYS = dict(zip(CONTROLS, ("0.3", "0.65"), strict=True))
 
 
 def plot_energy(entries: Sequence[Entry]) -> Figure:
-    """Draws the mean probability of the label over the removed share of energy, and over the share left, by domain."""
+    """Draws the mean probability of the label over the share of energy that is removed, and over that which is left.
+
+    Args:
+        entries: the entries of one domain.
+    """
     figure, axes = panels(entries, ["energy/deletion", "energy/insertion"])
-    for own in axes.flat:
+    for own, words in zip(axes, ("removed, the most relevant first", "left, the most relevant alone"), strict=True):
         own.xaxis.set_major_formatter(PercentFormatter(1))
-    for row, words in zip(axes, ("removed, the most relevant first", "left, the most relevant alone"), strict=True):
-        row[0].set_ylabel("probability of the label")
-        for own in row:
-            own.set_xlabel(f"energy {words}")
+        own.set(ylabel="probability of the label", xlabel=f"energy {words}")
     return figure
 
 
 def plot_cascade(entries: Sequence[Entry]) -> Figure:
-    """Draws the mean similarity to the original relevance as layers are randomised, the last first, by domain."""
-    figure, axes = panels(entries, ["cascade"])
-    axes[0, 0].set_ylabel("rank correlation")
-    for own in axes.flat:
-        own.axhline(0, color="0.8", linewidth=0.8, zorder=0)
-        own.set_xlabel("layers randomised, the last first")
-        own.xaxis.set_major_locator(MaxNLocator(integer=True))
+    """Draws the mean similarity to the original relevance as layers are randomised, the last first, of a domain."""
+    figure, (own,) = panels(entries, ["cascade"])
+    own.axhline(0, color="0.8", linewidth=0.8, zorder=0)
+    own.set(ylabel="rank correlation", xlabel="layers randomised, the last first")
+    own.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
 
 
-def panels(entries: Sequence[Entry], curves: Sequence[str]) -> tuple[Figure, np.ndarray]:
-    """Makes a column of axes per domain and a row per curve. A line is the mean over the clips of an attribution."""
-    domains = list(dict.fromkeys(entry.domain for entry in entries))
-    styles = styles_of(list(dict.fromkeys(entry.attribution for entry in entries)))
-    figure = Figure((3 + 3 * len(domains), 0.4 + 2.8 * len(curves)), layout="constrained")
-    axes = figure.subplots(len(curves), len(domains), sharex=True, sharey=True, squeeze=False)
-    for row, curve in enumerate(curves):
-        for column, domain in enumerate(domains):
-            own: Axes = axes[row, column]
-            own.spines[["top", "right"]].set_visible(False)
-            for entry in entries:
-                if entry.domain == domain and curve in entry.curves:
-                    places, values = entry.curves[curve]  # (F,), (N, F)
-                    own.plot(
-                        places,
-                        np.nanmean(values, 0),
-                        label=literal(entry.attribution, MOST_IN_LEGEND),
-                        **styles[entry.attribution],
-                    )
-            axes[0, column].set_title(domain, fontsize="medium")
-    lines = {name: line for own in axes.flat for line, name in zip(*own.get_legend_handles_labels(), strict=True)}
-    figure.legend(lines.values(), lines.keys(), loc="outside right upper", frameon=False, fontsize="small")
+def panels(entries: Sequence[Entry], curves: Sequence[str]) -> tuple[Figure, list[Axes]]:
+    """Makes axes for each curve, one above the other. A line is the mean over the clips of an attribution."""
+    styles = styles_of([entry.attribution for entry in entries])
+    figure = small_figure(entries[0].domain, 2.4 * len(curves) + 0.2 * len(entries) + 0.4)
+    axes = list(figure.subplots(len(curves), sharey=True, squeeze=False)[:, 0])
+    for own, curve in zip(axes, curves, strict=True):
+        own.spines[["top", "right"]].set_visible(False)
+        for entry in entries:
+            if curve in entry.curves:
+                places, values = entry.curves[curve]  # (F,), (N, F)
+                name = literal(entry.attribution, MOST_IN_LEGEND)
+                own.plot(places, np.nanmean(values, 0), label=name, **styles[entry.attribution])
+    lines = {name: line for own in axes for line, name in zip(*own.get_legend_handles_labels(), strict=True)}
+    figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     return figure, axes
 
 
@@ -73,4 +65,4 @@ def styles_of(attributions: Sequence[str]) -> dict[str, dict[str, Any]]:
             "color": LINES[number % len(LINES)], "marker": MARKERS[number % len(MARKERS)], "markersize": 3.5,
             "linewidth": 1.2, "linestyle": "--" if again else "-",
         }  # fmt: skip
-    return styles | {name: {"color": grey, "linewidth": 1.6, "linestyle": ":"} for name, grey in CONTROLS.items()}
+    return styles | {name: {"color": grey, "linewidth": 1.6, "linestyle": ":"} for name, grey in GREYS.items()}

@@ -7,20 +7,21 @@ from typing import Any
 
 import pandas as pd
 
-from auscult.explain.measures.catalogue import explanations
+from auscult.explain.measures.catalogue import explanations, label_of
 from auscult.explain.report.html import template
 from auscult.explain.show import plots
 from auscult.explain.show.media import Picture, Sound
 from auscult.leaderboard.figures import plot_cascade, plot_energy
-from auscult.leaderboard.ranking import ACROSS, Entry, shown_in, table_of, topic_of
+from auscult.leaderboard.ranking import ACROSS, CONTROLS, Entry, shown_in, table_of, topic_of
 from auscult.plain_data import counted
 from auscult.sweep.summary import cell
 
-MARKS = {"best": "**{:.3f}**", "tied": "*{:.3f}*", "fails": "{:.3f} ✗", "": "{:.3f}"}
+MARKS = {"best": "**{:.3f}**", "tied": "*{:.3f}*", "ahead": "{:.3f} ▲", "fails": "{:.3f} ✗", "": "{:.3f}"}
 TIED = (
     "Tied attributions cannot be distinguished from the best. All pairs of a table (one measure, one domain) are"
     " compared by paired t-tests over speakers, with Holm's correction, so that at most 5 % of tables show a difference"
-    " between equal attributions. With fewer speakers, fewer differences can be shown."
+    " between equal attributions. With fewer speakers, fewer differences can be shown. Amplitude and random are"
+    " controls, which know nothing of the network: they are compared, but none of them is the best."
 )
 ENERGY = (
     "The network's probability for the clip's own class as more and more of the clip's energy is removed, the most"
@@ -65,7 +66,7 @@ def write(folder: Path, entries: Sequence[Entry], left_out: Sequence[str], about
         "",
         about,
         "",
-        f"**Best** of its domain; *tied* with it; ✗ fails. {TIED}",
+        f"**Best** of its domain; *tied* with it; ▲ a control that is ahead of it; ✗ fails. {TIED}",
         "",
     ]
     sentences = findings(table)
@@ -82,11 +83,19 @@ def write(folder: Path, entries: Sequence[Entry], left_out: Sequence[str], about
     columns = table["measure"].unique().tolist()
     page = template("leaderboard.html.j2", Path(__file__).parent).render(
         about=about, parts=parts, left_out=left_out, tied=TIED, explanations=explained(columns),
-        measures={column: shown_in(column) for column in columns}, figures=figures(entries), findings=sentences,
-        definition=entries[0].definition, clip=clip, original=original, panels=panels,
+        measures={column: shown_in(column) for column in columns},
+        names={column: name_of(column) for column in columns}, figures=figures(entries),
+        findings=sentences, controls=CONTROLS, definition=entries[0].definition, clip=clip, original=original,
+        panels=panels,
     )  # fmt: skip
     (folder / "leaderboard.html").write_text(page, encoding="utf-8")
     return table
+
+
+def name_of(column: str) -> tuple[str, str]:
+    """The topic and the name of a column, for people."""
+    topic = topic_of(column)
+    return topic.name, shown_in(column).words if topic is ACROSS else label_of(column)
 
 
 def explained(columns: Sequence[str]) -> list[str]:
@@ -142,17 +151,17 @@ def rows_of(part: pd.DataFrame) -> dict[str, dict[str, Any]]:
     }
 
 
-def figures(entries: Sequence[Entry]) -> list[Picture]:
-    """The figures of the curves that entries have."""
-    known = {name for entry in entries for name in entry.curves}
-    pictures = []
-    if "energy/deletion" in known:
-        png = plots.png(plot_energy(entries), dpi=120)
-        pictures.append(Picture(png, "Probability over removed energy", ENERGY))
-    if "cascade" in known:
-        png = plots.png(plot_cascade(entries), dpi=120)
-        pictures.append(Picture(png, "Similarity over randomised layers", CASCADE))
-    return pictures
+def figures(entries: Sequence[Entry]) -> dict[str, list[Picture]]:
+    """The figures of the curves that entries have, by what they show: one for each domain."""
+    drawn: dict[str, list[Picture]] = {}
+    for curve, plot, alt, text in (
+        ("energy/deletion", plot_energy, "Probability over removed energy", ENERGY),
+        ("cascade", plot_cascade, "Similarity over randomised layers", CASCADE),
+    ):
+        for domain in dict.fromkeys(entry.domain for entry in entries if curve in entry.curves):
+            figure = plot([entry for entry in entries if entry.domain == domain])
+            drawn.setdefault(text, []).append(Picture(plots.svg(figure), f"{alt}, {domain}"))
+    return drawn
 
 
 def side_by_side(entries: Sequence[Entry]) -> tuple[str, Sound | None, list[Panel]]:

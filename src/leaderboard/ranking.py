@@ -22,6 +22,7 @@ from auscult.explain.measures.measure import Better, Measure, Topic
 
 ACROSS = Topic("across", "the measures on a scale that all domains share, ranked over all domains.", 1)
 RANKED = (Better.LOWER, Better.HIGHER)
+CONTROLS = ("amplitude", "random")  # they know nothing of the network: none of them is the best
 ALPHA = 0.05  # share of tables that may show a difference between equal attributions
 
 
@@ -55,8 +56,9 @@ def table_of(entries: Sequence[Entry]) -> pd.DataFrame:
     """Makes a row per entry and measure: domain, attribution, measure, mean, low, high, rank.
 
     `low` and `high` are the ends of the 95 % interval of the mean. `rank` is "best", "tied" if it cannot be
-    distinguished from the best of its domain, or ""; of too few speakers, nothing is. Measures named
-    `across/…` are ranked over all domains. Measures without a best have the rank "fails" if the mean is above
+    distinguished from the best of its domain, "ahead" of a control that does better than the best, or ""; of too few
+    speakers, nothing is. Controls are not among those of which one is the best. Measures named `across/…` are ranked
+    over all domains. Measures without a best have the rank "fails" if the mean is above
     `Measure.fails_above`.
     """
     rows: list[dict[str, Any]] = []
@@ -102,9 +104,15 @@ def ranked(group: Sequence[Entry], column: str) -> list[dict[str, Any]]:
     if measure.better in RANKED and intervals.effective < ENOUGH:
         ranks = [""] * len(group)
     elif measure.better in RANKED:
-        best = int((means if measure.better == Better.LOWER else -means).argmin())
+        losses = means if measure.better == Better.LOWER else -means
+        is_control = np.array([entry.attribution in CONTROLS for entry in group])
+        best = int(np.where(is_control & ~is_control.all(), np.inf, losses).argmin())
         is_tied = ~told_apart(values, intervals)[best]
-        ranks = ["best" if number == best else "tied" if is_tied[number] else "" for number in range(len(group))]
+        ranks = [
+            "tied" if tied else "ahead" if loss < losses[best] else ""
+            for tied, loss in zip(is_tied, losses, strict=True)
+        ]
+        ranks[best] = "best"
     else:
         most = np.inf if measure.fails_above is None else measure.fails_above
         ranks = ["fails" if mean > most else "" for mean in means]

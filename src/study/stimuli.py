@@ -154,7 +154,7 @@ def show(
     for each, method in methods.items():
         relevance = explain(domain, method, batch, predicted).relevance[0, 0].numpy()
         drawn = picture(view, waveform, relevance, "Relevance for the network's answer")
-        stimuli.picture(number, each).write_bytes(drawn.png)
+        stimuli.picture(number, each).write_bytes(drawn.content)
         axes[each] = list(drawn.time_axis or ())
         heard[each] = sounds_of(view, waveform, relevance)
     peaks = {each: np.abs(sounds["original"]).max() for each, sounds in heard.items()}

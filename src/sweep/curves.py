@@ -36,4 +36,4 @@ def compare(folder: Path) -> None:
             controls = table[table["order"].isin(["amplitude", "random"])]
     table = pd.concat([*tables, controls.assign(order=controls["order"] + " (control)")], ignore_index=True)
     write_curves(folder / "curves.csv", table)
-    (folder / "curves.png").write_bytes(plots.png(plots.plot_curves(table, "features"), dpi=150))
+    (folder / "curves.png").write_bytes(plots.png(plots.plot_curves(table, "features"), dpi=200))

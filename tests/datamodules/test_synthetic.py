@@ -215,3 +215,20 @@ def test_voiced_speech_falls_with_frequency_like_speech() -> None:
 def test_wrong_options_are_named(options: dict[str, Any], named: str) -> None:
     with pytest.raises(Mistake, match=named):
         corpus(**options)
+
+
+@pytest.mark.parametrize(("digit", "phones"), [(0, "z ɪ ɹ oʊ"), (2, "t uː"), (6, "s ɪ k s"), (9, "n aɪ n")])
+def test_phones_are_those_of_the_word(digit: int, phones: str) -> None:
+    assert " ".join(each.name for each in corpus().segments(clip("14", digit))) == phones
+
+
+def test_a_hiss_is_where_its_phone_is() -> None:
+    """In "six", each s holds most of its energy above 3 kHz, and the vowel hardly any."""
+    made, one = corpus(), clip("14", 6)
+    frequencies, spectrum = power(samples(made, one), 0.016)
+    middles = np.arange(spectrum.shape[1]) * 0.008
+    first, vowel, _, last = made.segments(one)
+    for phone, is_hiss in ((first, True), (vowel, False), (last, True)):
+        inner = (middles > phone.start + 0.02) & (middles < phone.stop - 0.02)
+        own = spectrum[:, inner].sum(1)
+        assert (own[frequencies > 3000].sum() > 0.5 * own.sum()) == is_hiss

@@ -28,6 +28,6 @@ def source_of(cache_dir):
             options = {"level_db": -10.0, "seconds": 0.3, "seed": 0, "sample_rate": RATE}
             planted = Confound(**tied, **options, **confound)
         dataset = ClipDataset(cache, np.arange(3), np.zeros(3, np.int64), RATE, lambda: np.full(3, 0.5), planted)
-        return Source(dataset, clips, [], "speaker", corpus.cues)
+        return Source(dataset, clips, [], "speaker", corpus.cues, corpus.segments)
 
     return make

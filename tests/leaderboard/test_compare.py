@@ -132,7 +132,7 @@ def test_all_that_is_asked_of_an_attribution(benchmark_here: Here, trained: Trai
     for name in ("energy_deletion", "energy_insertion"):  # one best of all domains
         assert (table[table["measure"] == f"across/{name}"]["rank"] == "best").sum() == 1
     page = (tmp_path / "run/leaderboard.html").read_text()
-    assert page.count("<img ") == 2 + 4 and page.count("<audio ") == 1 + 2 * 4
+    assert page.count("<img ") == 2 * 2 + 4 and page.count("<audio ") == 1 + 2 * 4
     [kept] = (tmp_path / "run").glob("wandb/offline-run-*/files/media/table/leaderboard*.json")
     columns, rows = (json.loads(kept.read_text())[name] for name in ("columns", "data"))
     assert len(rows) == len(table) and set(table.columns) <= set(columns)

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from auscult.leaderboard.figures import plot_cascade, plot_energy
-from auscult.leaderboard.page import findings, side_by_side, write
+from auscult.leaderboard.page import figures, findings, side_by_side, write
 from auscult.leaderboard.ranking import Entry
 from tests.browser import CHROMIUM, Browser
 from tests.explain.report.test_html import HOSTILE, picture, sound
@@ -21,7 +21,7 @@ def entry(
     for name in ("figures", "audio"):
         (own / name).mkdir(parents=True)
     for row in drawn:
-        (own / f"figures/{row:05d}-clip.png").write_bytes(picture().png)
+        (own / f"figures/{row:05d}-clip.png").write_bytes(picture().content)
         for name in ("original", "positive", "negative", "blend"):
             (own / f"audio/{row:05d}-clip-{name}.wav").write_bytes(sound(name).wav)
     values = {"deletion/accuracy": np.full(4, level), "sanity/all_layers": np.array([level, np.nan, level, level])}
@@ -51,15 +51,19 @@ def test_the_first_clip_that_all_show_is_shown(tmp_path):
     assert side_by_side([*entries, entry(tmp_path, "three", drawn=())]) == ("", None, [])
 
 
-def test_a_line_per_attribution_and_a_column_per_domain(tmp_path):
-    entries = [entry(tmp_path, "mine"), entry(tmp_path, "amplitude", level=0.2), entry(tmp_path, "mine", "time")]
+def test_a_line_per_attribution_and_axes_per_curve(tmp_path):
+    entries = [entry(tmp_path, "mine"), entry(tmp_path, "amplitude", level=0.2)]
     for figure, rows in ((plot_energy(entries), 2), (plot_cascade(entries), 1)):
-        assert len(figure.axes) == 2 * rows
+        assert len(figure.axes) == rows
         lines = [[line for line in axes.lines if not line.get_label().startswith("_")] for axes in figure.axes]
-        assert [len(of) for of in lines] == [2, 1] * rows
+        assert [len(of) for of in lines] == [2] * rows
         assert len({line.get_color() for of in lines for line in of if line.get_label() == "mine"}) == 1
         [legend] = figure.legends
         assert [text.get_text() for text in legend.get_texts()] == ["mine", "amplitude"]
+    curves = figures([*entries, entry(tmp_path, "mine", "time")])
+    assert [[picture.alt.split(", ")[1] for picture in pictures] for pictures in curves.values()] == 2 * [
+        ["input", "time"]
+    ]
     [similar] = (line for line in plot_cascade(entries).axes[0].lines if line.get_label() == "mine")
     np.testing.assert_allclose(similar.get_ydata(), [1, 0.5, 0])  # clips that were not checked count for none
 
@@ -98,7 +102,7 @@ def test_who_finds_a_confound_is_said_in_words(tmp_path):
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium on the PATH")
 def test_page_in_a_browser(tmp_path, request):
     entries = [entry(tmp_path, "amplitude", level=0.9), entry(tmp_path, "mine", level=0.1)]
-    entries += [entry(tmp_path, "mine", "time", level=0.3)]
+    entries += [entry(tmp_path, "yours", level=0.2), entry(tmp_path, "mine", "time", level=0.3)]
     write(tmp_path, entries, [], HOSTILE)
     browser = Browser(CHROMIUM, tmp_path / "profile")
     request.addfinalizer(browser.process.wait)
@@ -107,11 +111,12 @@ def test_page_in_a_browser(tmp_path, request):
     assert browser.run("""
         const table = document.querySelector("table"), button = table.querySelectorAll("button")[1];
         const order = () => [...table.tBodies[0].rows].map((row) => row.cells[0].textContent.trim());
+        const controls = [...table.tBodies[1].rows].map((row) => row.cells[0].textContent.trim());
         button.click();
         const up = order();
         button.click();
-        return [button.innerText.split("\\n"), up, order(), button.closest("th").getAttribute("aria-sort")];
-    """) == [["deletion", "accuracy"], ["mine", "amplitude"], ["amplitude", "mine"], "descending"]  # fmt: skip
+        return [button.innerText, up, order(), controls, button.closest("th").getAttribute("aria-sort")];
+    """) == ["Accuracy during removal", ["mine", "yours"], ["yours", "mine"], ["controls", "amplitude"], "descending"]
     assert browser.run("""
         const failed = document.querySelector(".fails");
         const [first, second] = document.querySelectorAll("audio");
@@ -120,7 +125,7 @@ def test_page_in_a_browser(tmp_path, request):
         await Promise.all([...document.images].map((image) => image.decode()));
         return [failed.closest("tr").cells[0].innerText, getComputedStyle(failed, "::after").content,
                 [first.paused, second.paused], document.images.length, typeof injected];
-    """) == ["amplitude", '"fails"', [True, False], 5, "undefined"]  # fmt: skip
+    """) == ["amplitude", '"fails"', [True, False], 8, "undefined"]  # fmt: skip
     assert browser.of("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded") == []
     asked = [request["request"]["url"] for request in browser.of("Network.requestWillBeSent")]
     assert [url for url in asked if not url.startswith("data:")] == [(tmp_path / "leaderboard.html").as_uri()]

@@ -99,3 +99,14 @@ def test_nothing_is_the_best_of_one_speakers_clips() -> None:
                   for name, values in (("one", [1.0, 2.0, 3.0]), ("other", [4.0, 5.0, 6.0])))  # fmt: skip
     table = table_of([one, other])
     assert table["mean"].tolist() == [2.0, 5.0] and table["rank"].tolist() == ["", ""]
+
+
+@pytest.mark.parametrize(("level", "rank"), [(0.1, "ahead"), (0.5, "tied"), (0.9, "")])
+def test_a_control_is_never_the_best(level, rank):
+    """It is said to be ahead where it is, and of controls alone one is the best."""
+    scatter = 0.01 * np.random.default_rng(0).standard_normal(8)
+    speakers = list("abcdefgh")
+    mine = Entry("input", "mine", {"deletion/accuracy": 0.5 + scatter}, speakers)
+    control = Entry("input", "random", {"deletion/accuracy": level + scatter[::-1]}, speakers)
+    assert ranks([mine, control], "deletion/accuracy") == {"mine": "best", "random": rank}
+    assert ranks([control], "deletion/accuracy") == {"random": "best"}

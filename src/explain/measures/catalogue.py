@@ -37,9 +37,10 @@ def measure_of(column: str) -> Measure:
 
 
 def label_of(column: str) -> str:
-    """The name of a column for people: `localisation: mass, confound`."""
-    topic, *rest = column.replace("_", " ").split("/")
-    return f"{topic}: {', '.join(rest)}"
+    """The name of a column for people: `Positive relevance there: confound`."""
+    measure = measure_of(column)
+    place = column.removeprefix(measure.column).strip("/").replace("/", ", ").replace("_", " ")
+    return f"{measure.words}: {place}" if place else measure.words
 
 
 def explanations(columns: Iterable[str]) -> list[str]:

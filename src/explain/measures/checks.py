@@ -47,12 +47,15 @@ class Checks(Measurement):
     """
 
     measures = (
-        Measure(SANITY, "last_layer", "without what the last layer learnt", Better.NEAR_ZERO, DIFFERENCE),
+        Measure(SANITY, "last_layer", "without what the last layer learnt", Better.NEAR_ZERO, DIFFERENCE,
+                title="Similarity without the last layer's learning"),
         Measure(SANITY, "all_layers", f"without what all layers learnt; above {FAILS_ABOVE:g} an attribution fails",
-                Better.NEAR_ZERO, DIFFERENCE, fails_above=FAILS_ABOVE),
-        Measure(ROBUSTNESS, "shift", "shifted in time; relevance should follow", Better.HIGHER, DIFFERENCE),
-        Measure(ROBUSTNESS, "gain", "made softer; always 1 if the front end ignores level", Better.HIGHER, DIFFERENCE),
-        Measure(ROBUSTNESS, "noise", "mixed with faint noise", Better.HIGHER, DIFFERENCE),
+                Better.NEAR_ZERO, DIFFERENCE, fails_above=FAILS_ABOVE, title="Similarity without all learning"),
+        Measure(ROBUSTNESS, "shift", "shifted in time; relevance should follow", Better.HIGHER, DIFFERENCE,
+                title="Follows a shift"),
+        Measure(ROBUSTNESS, "gain", "made softer; always 1 if the front end ignores level", Better.HIGHER, DIFFERENCE,
+                title="Stays when softer"),
+        Measure(ROBUSTNESS, "noise", "mixed with faint noise", Better.HIGHER, DIFFERENCE, title="Stays in faint noise"),
     )  # fmt: skip
 
     def __init__(self, model: Model, domain: Domain, attribution: Attribution, clips: int, total: int) -> None:

@@ -39,10 +39,11 @@ class Control(Measurement):
     """
 
     measures = (
-        Measure(CONTROL, "similarity", "the rank correlation of the two", Better.COMPARE, DIFFERENCE),
+        Measure(CONTROL, "similarity", "the rank correlation of the two", Better.COMPARE, DIFFERENCE,
+                title="Similarity to another network's"),
         *(
             replace(measure, topic=CONTROL, says="the same as in localisation, for the relevance of the other network",
-                    better=Better.COMPARE)
+                    better=Better.COMPARE, title=f"{measure.title}, by another network")
             for measure in Localisation.measures
         ),
     )  # fmt: skip

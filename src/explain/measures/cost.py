@@ -22,9 +22,24 @@ class Cost(Measurement):
     """
 
     measures = (
-        Measure(COST, "passes", "its time, as a number of forward passes of the same batch", Better.LOWER, None),
-        Measure(COST, "milliseconds", "the time per clip", Better.LOWER, None, "milliseconds"),
-        Measure(COST, "megabytes", "the memory that one clip alone needs", Better.LOWER, None, "megabytes"),
+        Measure(
+            COST,
+            "passes",
+            "its time, as a number of forward passes of the same batch",
+            Better.LOWER,
+            None,
+            title="Time in forward passes",
+        ),
+        Measure(COST, "milliseconds", "the time per clip", Better.LOWER, None, "milliseconds", title="Time per clip"),
+        Measure(
+            COST,
+            "megabytes",
+            "the memory that one clip alone needs",
+            Better.LOWER,
+            None,
+            "megabytes",
+            title="Memory per clip",
+        ),
     )
 
     def __init__(self, domain: Domain, attribution: Attribution) -> None:

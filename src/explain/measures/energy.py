@@ -127,9 +127,11 @@ class Energy(Measurement):
 
     measures = (
         Measure(FAITHFULNESS, "energy_deletion", "the mean probability of the label as the signal's energy is removed,"
-                " the most relevant features first", Better.LOWER, shares_scale=True),
+                " the most relevant features first", Better.LOWER, shares_scale=True,
+                title="Probability as energy goes"),
         Measure(FAITHFULNESS, "energy_insertion", "the mean probability of the label as the signal's energy is put"
-                " back, the most relevant features first", Better.HIGHER, shares_scale=True),
+                " back, the most relevant features first", Better.HIGHER, shares_scale=True,
+                title="Probability as energy returns"),
     )  # fmt: skip
 
     def __init__(self, network: nn.Module, fractions: Sequence[float], fill: Fill, signal_of: Inverse) -> None:

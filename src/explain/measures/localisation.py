@@ -37,12 +37,14 @@ class Localisation(Measurement):
     """
 
     measures = (
-        Measure(LOCALISATION, "mass", "the share of the positive relevance that lies there", Better.HIGHER),
+        Measure(LOCALISATION, "mass", "the share of the positive relevance that lies there", Better.HIGHER,
+                title="Positive relevance there"),
         Measure(LOCALISATION, "rank", "the share of the most relevant features, as many as the place has, that lie"
-                " there", Better.HIGHER),
-        Measure(LOCALISATION, "pointing", "the share of clips whose most relevant feature lies there", Better.HIGHER),
+                " there", Better.HIGHER, title="Most relevant features there"),
+        Measure(LOCALISATION, "pointing", "the share of clips whose most relevant feature lies there", Better.HIGHER,
+                title="Peak of relevance there"),
         Measure(LOCALISATION, "chance", "the value that relevance in random places would have for each of the others",
-                Better.COMPARE),
+                Better.COMPARE, title="By chance there"),
     )  # fmt: skip
 
     def __init__(self, domain: Domain, source: Source) -> None:
@@ -77,8 +79,7 @@ class Localisation(Measurement):
     def _places(self) -> list[str]:
         confound = self.source.dataset.confound
         places: list[str] = []
-        moved = confound is not None and confound.kind == "lead_in"  # so the cues are not where the corpus says
-        if self.source.cues is not None and len(self.axes) == 2 and not moved:
+        if self.source.cues is not None and len(self.axes) == 2 and not is_moved(self.source.dataset):
             places += CUES
         steps = np.diff(self.axes[0]) if self.axes else np.ones(1)
         if confound is not None and np.allclose(steps, steps[0]):  # its region is known on even axes only
@@ -109,6 +110,11 @@ class Localisation(Measurement):
                 mask = dataset.confound.region(dataset.length).mask(*self.axes)
                 masks[CONFOUND] = mask & ~mask.all()  # a hum fills all features: it has no place
         return masks
+
+
+def is_moved(dataset: ClipDataset) -> bool:
+    """Whether a planted confound moves clips, so that their sounds are not where their corpus says."""
+    return dataset.confound is not None and dataset.confound.kind == "lead_in"
 
 
 def beginning(dataset: ClipDataset, row: int, sample_rate: int) -> float:

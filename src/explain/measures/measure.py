@@ -62,6 +62,7 @@ class Measure:
         unit: unit in words; empty for shares and correlations.
         fails_above: an attribution fails if its mean is above this value.
         shares_scale: whether all domains share the scale, so that values can be compared across domains.
+        title: the name for people; empty: as `name`.
     """
 
     topic: Topic
@@ -72,6 +73,20 @@ class Measure:
     unit: str = ""
     fails_above: float | None = None
     shares_scale: bool = False
+    title: str = ""
+
+    @property
+    def words(self) -> str:
+        """The name for people."""
+        return self.title or self.name.replace("_", " ").capitalize()
+
+    @property
+    def direction(self) -> str:
+        """Which values are better, and the best that there is: `higher is better, 1 at best`."""
+        low, high = self.bounds or (None, None)
+        best = {Better.LOWER: low, Better.HIGHER: high}.get(self.better)
+        words = f"{self.better}" if best is None else f"{self.better}, {best:g} at best"
+        return words if self.fails_above is None else f"{words}; above {self.fails_above:g} it fails"
 
     @property
     def column(self) -> str:
@@ -80,9 +95,8 @@ class Measure:
 
     @property
     def sentence(self) -> str:
-        """Explains the measure: `Gini: …; higher is better.`"""
-        name = self.name.replace("_", " ")
-        return f"{name[0].upper()}{name[1:]}: {self.says}{self.unit and f', in {self.unit}'}; {self.better}."
+        """Explains the measure: `Concentration (Gini): …; higher is better, 1 at best.`"""
+        return f"{self.words}: {self.says}{self.unit and f', in {self.unit}'}; {self.direction}."
 
     def is_in(self, column: str) -> bool:
         """Whether a column holds values of this measure."""

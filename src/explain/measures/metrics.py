@@ -52,8 +52,16 @@ class Complexity(Measurement):
     """Measures how concise relevance is. It applies to any run."""
 
     measures = (
-        Measure(COMPLEXITY, "entropy", "the entropy of the features' shares of relevance", Better.LOWER, None, "nats"),
-        Measure(COMPLEXITY, "gini", "the Gini index of these shares", Better.HIGHER),
+        Measure(
+            COMPLEXITY,
+            "entropy",
+            "the entropy of the features' shares of relevance",
+            Better.LOWER,
+            None,
+            "nats",
+            title="Spread (entropy)",
+        ),
+        Measure(COMPLEXITY, "gini", "the Gini index of these shares", Better.HIGHER, title="Concentration (Gini)"),
     )
 
     def __call__(self, clips: Clips) -> dict[str, Tensor]:
@@ -183,15 +191,15 @@ class Faithfulness(Measurement):
 
     measures = (
         Measure(FAITHFULNESS, "increase", "the share of clips whose class the relevant part alone makes more"
-                " probable (AI)", Better.HIGHER),
-        Measure(FAITHFULNESS, "drop", "the share of the class's probability that is lost without the rest (AD)",
-                Better.LOWER),
-        Measure(FAITHFULNESS, "gain", "the share of the doubt that the relevant part alone removes (AG)",
-                Better.HIGHER),
-        Measure(FAITHFULNESS, "faithfulness", "the probability that the class loses without the relevant part (FF)",
-                Better.HIGHER, DIFFERENCE),
-        Measure(FAITHFULNESS, "fidelity_in", "the share of clips that the relevant part alone leaves with their class"
-                " (Fid-In)", Better.HIGHER),
+                " probable", Better.HIGHER, title="Clips made surer (AI)"),
+        Measure(FAITHFULNESS, "drop", "the share of the class's probability that is lost without the rest",
+                Better.LOWER, title="Certainty lost without the rest (AD)"),
+        Measure(FAITHFULNESS, "gain", "the share of the doubt that the relevant part alone removes",
+                Better.HIGHER, title="Doubt removed (AG)"),
+        Measure(FAITHFULNESS, "faithfulness", "the probability that the class loses without the relevant part",
+                Better.HIGHER, DIFFERENCE, title="Certainty lost without the relevant part (FF)"),
+        Measure(FAITHFULNESS, "fidelity_in", "the share of clips that the relevant part alone leaves with their class",
+                Better.HIGHER, title="Class kept by the relevant part (Fid-In)"),
     )  # fmt: skip
 
     def __init__(self, model: Model, silence: Tensor) -> None:

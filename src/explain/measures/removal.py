@@ -74,8 +74,20 @@ class Removal(Measurement):
     """
 
     measures = (
-        Measure(DELETION, "accuracy", "the mean height of the curve of accuracy", Better.LOWER),
-        Measure(DELETION, "probability", "the mean height of the curve of the label's probability", Better.LOWER),
+        Measure(
+            DELETION,
+            "accuracy",
+            "the mean height of the curve of accuracy",
+            Better.LOWER,
+            title="Accuracy during removal",
+        ),
+        Measure(
+            DELETION,
+            "probability",
+            "the mean height of the curve of the label's probability",
+            Better.LOWER,
+            title="Probability during removal",
+        ),
     )
     summary = tuple(
         f"perturbation/area/{name}" for name in ("relevance", "amplitude_minus_relevance", "random_minus_relevance")

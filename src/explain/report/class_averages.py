@@ -6,11 +6,14 @@ The relevance of one clip shows why this clip was recognised. The mean shows why
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 from auscult.explain.relevance.results import Results
 from auscult.explain.report.profiles import CELL, Profiles, along_axes, shares_of
+from auscult.explain.show.canvas import colour_limit, density
 from auscult.explain.show.clip import View
 
+SMOOTHING = 1 / 64  # standard deviation as a share of rows and columns: means of few clips are speckled
 LEAD_SECONDS = 0.03  # shown before the onset, as windows of the spectrogram reach that far
 
 
@@ -39,6 +42,23 @@ class ClassAverages:
     in_frequency: Profiles | None = None
     in_time: Profiles | None = None
     unit: str = "ms"
+
+    def seen(self, group: tuple[int, int]) -> tuple[np.ndarray, float]:
+        """The mean relevance (F, N) or (1, N) of a group as it is drawn, smoothed, and the value where colours end."""
+        mean = self.relevance[group]
+        if mean.ndim == 1:
+            step = float(self.places[1] - self.places[0]) * (1000 if self.unit == "ms" else 1)
+            smooth = density(mean, len(mean) * step, self.unit)[None]
+        else:
+            smooth = gaussian_filter(mean, [SMOOTHING * size for size in mean.shape], mode="nearest")
+        return smooth, colour_limit(smooth, self.unit)
+
+    @property
+    def levels(self) -> tuple[float, float]:
+        """The lowest and the highest value of all mean spectrograms: one grey means the same in each class."""
+        assert self.spectrogram is not None
+        all_means = self.spectrogram[self.clips > 0]
+        return float(all_means.min()), float(all_means.max())
 
 
 def onset_of(waveform: np.ndarray, sample_rate: int) -> float:

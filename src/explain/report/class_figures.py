@@ -1,4 +1,7 @@
-"""Figures of class averages: all classes at a glance, and each class by itself."""
+"""Figures of class averages for print: all classes at a glance, and each class by itself.
+
+`class_plates` draws them for the page.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,14 +13,12 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
-from scipy.ndimage import gaussian_filter
 
 from auscult.drawing import literal
 from auscult.explain.report.class_averages import ClassAverages
 from auscult.explain.show import canvas
 from auscult.explain.show.canvas import Extent, cells, name_rows, new_figure
 
-SMOOTHING = 1 / 64  # standard deviation as a share of rows and columns: means of few clips are speckled
 ACROSS = 5  # classes in a row
 VERDICTS = ("right", "wrong")
 BAR_INCHES = 2.0
@@ -101,20 +102,12 @@ def draw_none(axes: Axes, averages: ClassAverages) -> None:
 def draw_shown(axes: Axes, averages: ClassAverages, group: tuple[int, int]) -> None:
     """Draws the mean spectrogram, on one scale for all classes; nothing for waveforms."""
     if averages.spectrogram is not None:
-        all_means = averages.spectrogram[averages.clips > 0]
-        limits = float(all_means.min()), float(all_means.max())
-        canvas.draw_grey(axes, averages.spectrogram[group], extent_of(averages), *limits)
+        canvas.draw_grey(axes, averages.spectrogram[group], extent_of(averages), *averages.levels)
 
 
 def draw_relevant(axes: Axes, averages: ClassAverages, group: tuple[int, int], relative: bool = False) -> AxesImage:
     """Draws the mean relevance, smoothed; with `relative`, divided by the limit of its colours."""
-    mean = averages.relevance[group]
-    if mean.ndim == 1:
-        step = float(averages.places[1] - averages.places[0]) * (1000 if averages.unit == "ms" else 1)
-        seen = canvas.density(mean, len(mean) * step, averages.unit)[None]  # (1, T)
-    else:
-        seen = gaussian_filter(mean, [SMOOTHING * size for size in mean.shape], mode="nearest")
-    limit = canvas.colour_limit(seen, averages.unit)
+    seen, limit = averages.seen(group)
     scale = limit if relative else 1.0
     return canvas.draw_relevance(axes, seen / scale, extent_of(averages), limit / scale)
 

@@ -9,12 +9,12 @@ from auscult.explain.relevance.results import Results
 from auscult.explain.report import class_examples as typical
 from auscult.explain.report.class_averages import ClassAverages, class_averages
 from auscult.explain.report.class_examples import Example
-from auscult.explain.report.class_figures import plot_class, plot_class_averages
+from auscult.explain.report.class_figures import VERDICTS, plot_class, plot_class_averages
 from auscult.explain.report.class_findings import class_findings, confusions
+from auscult.explain.report.class_plates import class_plate
 from auscult.explain.report.html import Part, Section
 from auscult.explain.show import plots
 from auscult.explain.show.clip import View
-from auscult.explain.show.media import Picture
 
 MOST_CLASSES = 10  # with clips on the page: a clip takes 1.5 MB (4 s at 22 050 Hz)
 RELEVANCE_OF = {"predicted": "the class that the clip was taken for", "true": "the clip's true class"}
@@ -29,12 +29,10 @@ def class_section(folder: Path, results: Results, view: View) -> tuple[Section, 
     examples = typical.examples(results, view, averages)
     typical.write_typical(folder / "typical.csv", examples, results)
     shown = typical.shown(examples, results, MOST_CLASSES)
-    png = plots.png(plot_class_averages(averages, results.classes))
-    (folder / "figures/class_averages.png").write_bytes(png)
-    overview = Picture(png, "Mean relevance per class")
-    unfolded = len(results.classes) <= MOST_CLASSES
+    drawn = folder / "figures/class_averages.png"
+    drawn.write_bytes(plots.png(plot_class_averages(averages, results.classes)))
     parts = class_parts(folder, results, averages, shown)
-    return Section("Class averages", explained(results, averages), [overview], parts=parts, unfolded=unfolded), shown
+    return Section("Class averages", explained(results, averages), parts=parts), shown
 
 
 def how_sure(unit: str) -> str:
@@ -52,9 +50,9 @@ def explained(results: Results, averages: ClassAverages) -> list[str]:
     whose = RELEVANCE_OF[target] if isinstance(target, str) else results.classes[target]
     aligned = "" if averages.unit == "Hz" else ", aligned to where their sounds begin"
     text = [
-        f"Mean relevance of the clips of each class, right predictions above wrong ones{aligned}."
-        f" Red speaks for {whose}, blue against it, and every clip counts alike. Each panel has its own scale:"
-        " compare where relevance lies, not how much of it there is."
+        f"Mean relevance of the clips of each class, those that were recognised and those that were not{aligned}."
+        f" Red speaks for {whose}, blue against it, and every clip counts alike. Each picture has its own scale:"
+        " compare where relevance lies, not how much of it there is. figures/class_averages.png shows them for print."
     ]
     if averages.spectrogram is not None:
         text.append(
@@ -80,12 +78,14 @@ def class_parts(folder: Path, results: Results, averages: ClassAverages, example
         right, wrong = averages.clips[label]
         if right + wrong == 0:
             continue
-        pictures = []
         if averages.spectrogram is not None:
             (folder / "figures/classes").mkdir(exist_ok=True)
-            png = plots.png(plot_class(averages, label))
-            (folder / f"figures/classes/{stem}.png").write_bytes(png)
-            pictures.append(Picture(png, f"Mean spectrogram and mean relevance of {name}, right above wrong"))
+            (folder / f"figures/classes/{stem}.png").write_bytes(plots.png(plot_class(averages, label)))
+        plates = [
+            (f"{count} {verdict}", class_plate(averages, (label, is_wrong), name))
+            for is_wrong, (count, verdict) in enumerate(zip((right, wrong), VERDICTS, strict=True))
+            if count
+        ]
         text = [class_findings(averages, results, label), confusions(results, label)]
         links = [
             (example.remark(results), results.source.clips[example.row].path)
@@ -93,7 +93,7 @@ def class_parts(folder: Path, results: Results, averages: ClassAverages, example
             if example.label == label
         ]
         title = f"{name}: {right} right, {wrong} wrong"
-        parts.append(Part(title, [line for line in text if line], links, pictures, name))
+        parts.append(Part(title, [line for line in text if line], links, plates, name))
     return parts
 
 

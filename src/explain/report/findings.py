@@ -84,7 +84,7 @@ def compared(control: str, gap: float, low: float, high: float, unit: str) -> st
 def of_areas(metrics: Mapping[str, float], unit: str) -> str:
     """Compares relevance with the other orders, averaged over the fractions removed; empty if none was measured."""
     said = []
-    for name in metrics:
+    for name in sorted(metrics, key=lambda name: "random" not in name):  # first the order that knows nothing
         control = name.removeprefix(AREA).removesuffix(GAP).replace("_", " ")
         if name.startswith(AREA) and name.endswith(GAP) and control != OPPOSITE:
             low, high = (metrics.get(f"{name}_{end}", math.nan) for end in ENDS)
@@ -107,7 +107,7 @@ def removal_verdict(metrics: Mapping[str, float], unit: str = "speaker") -> str:
         return f"There are too few {unit}s to say whether removal confirms the order of relevance."
     verb = "confirms" if low > 0 else "contradicts" if high < 0 else "does not confirm"
     return (
-        f"Removal {verb} the order of relevance: averaged over the fractions removed, it does"
+        f"Removal {verb} the order of relevance: averaged over the fractions removed, relevance does"
         f" {of_areas(metrics, unit)}."
     )
 

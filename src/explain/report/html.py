@@ -25,21 +25,34 @@ UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a section, such as a class, under a heading that folds it away.
+    """A part of a section, such as a class, under a heading of its own.
 
     Args:
         title: the heading.
         text: sentences.
         links: words, each with the path of the clip whose card is the target of the link.
-        pictures: figures.
+        plates: pictures, each with words above it.
         name: what the part is about, such as the class.
     """
 
     title: str
     text: Sequence[str] = ()
     links: Sequence[tuple[str, str]] = ()
-    pictures: Sequence[Picture] = ()
+    plates: Sequence[tuple[str, Plate]] = ()
     name: str = ""
+
+
+@dataclass(frozen=True)
+class Value:
+    """The value of a measure, with the ends of its interval, NaN if there is none; and words about the measure."""
+
+    name: str
+    mean: float
+    low: float
+    high: float
+    says: str
+    direction: str
+    column: str
 
 
 @dataclass(frozen=True)
@@ -52,7 +65,7 @@ class Section:
         pictures: figures.
         table: the numbers behind the figures; None if there are none.
         parts: parts, such as one per class.
-        unfolded: whether the parts are open from the start.
+        values: values by the question that they answer.
     """
 
     title: str
@@ -60,7 +73,7 @@ class Section:
     pictures: Sequence[Picture] = ()
     table: pd.DataFrame | None = None
     parts: Sequence[Part] = ()
-    unfolded: bool = True
+    values: Mapping[str, Sequence[Value]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

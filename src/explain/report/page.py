@@ -1,21 +1,25 @@
 """Writes the results of an explanation for readers: curves, pictures, sounds, and the report with all of them."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
 from rich.console import Console
 from rich.progress import track
 
+from auscult.datamodules.clips import Segment
+from auscult.datamodules.source import Source
 from auscult.explain.intervention.interventions import paper_of
-from auscult.explain.measures.catalogue import explanations, label_of, measure_of
+from auscult.explain.measures.catalogue import label_of, measure_of
 from auscult.explain.measures.cost import COST
+from auscult.explain.measures.localisation import beginning, is_moved
 from auscult.explain.measures.perturbation import write_curves
 from auscult.explain.relevance.results import Results
 from auscult.explain.report.class_examples import Example
 from auscult.explain.report.class_section import class_section, how_sure
 from auscult.explain.report.findings import curve_findings, intervention_findings, removal_verdict
-from auscult.explain.report.html import Answer, ClassAnswer, ClipPanel, Note, Section, write_report
+from auscult.explain.report.html import Answer, ClassAnswer, ClipPanel, Note, Section, Value, write_report
 from auscult.explain.show import plots
 from auscult.explain.show.clip import View, audible, file_name, picture
 from auscult.explain.show.media import Picture
@@ -109,8 +113,8 @@ def curves(folder: Path, results: Results, view: View) -> Section:
     assert results.curves is not None and perturbation is not None
     fill, features = type(perturbation.fill).__name__.lower(), perturbation.counted(view.features)
     chance = 1 / len(results.classes)
-    png = plots.png(plots.plot_curves(results.curves, features, chance=chance), dpi=150)
-    (folder / "curves.png").write_bytes(png)
+    figure = plots.plot_curves(results.curves, features, chance=chance)
+    (folder / "curves.png").write_bytes(plots.png(figure, dpi=200))
     text = (
         f"A fraction of the {features} is replaced ({fill}), the most relevant first, and the network predicts again."
         " The sooner accuracy falls, the better relevance shows what the network uses. Shaded areas are 95 % intervals"
@@ -123,35 +127,38 @@ def curves(folder: Path, results: Results, view: View) -> Section:
     if perturbation.seeds:
         text += " Random removal spares silence; its curve is a mean over several seeds."
     alt = "Accuracy over the fraction of the input that is removed, by relevance and in the control orders"
-    return Section("Removing what is relevant", [text], [Picture(png, alt)], results.curves)
+    return Section("Removing what is relevant", [text], [Picture(plots.svg(figure), alt)], results.curves)
 
 
 def measures(results: Results) -> Section:
-    """The section on measures: a table with a row for each."""
-    rows = [
-        {"measure": name, "mean": results.metrics[name], **{end: results.metrics.get(f"{name}_{end}") for end in ENDS}}
-        for name in results.measured
-        if name in results.metrics
-    ]
-    text = [
-        f"Measures compare attributions of one checkpoint. Intervals are 95 % intervals over {results.source.unit}s."
-    ]
-    text += explanations(results.measured)
-    return Section("Measures", text, table=pd.DataFrame(rows))
+    """The section on measures: their values, by the questions that they answer."""
+    values: dict[str, list[Value]] = {}
+    for column in sorted(results.measured, key=lambda column: measure_of(column).topic.place):
+        if column in results.metrics:
+            measure, mean = measure_of(column), results.metrics[column]
+            low, high = (results.metrics.get(f"{column}_{end}", math.nan) for end in ENDS)
+            says = f"{measure.says}{measure.unit and f', in {measure.unit}'}"
+            value = Value(label_of(column), mean, low, high, says, measure.direction, column)
+            values.setdefault(f"{measure.topic.name.capitalize()}: {measure.topic.asks}", []).append(value)
+    text = (
+        f"Means over clips, with 95 % intervals over {results.source.unit}s. They serve to compare attributions of one"
+        " checkpoint, as benchmark.py does, and say little alone."
+    )
+    return Section("Measures", [text], values=values)
 
 
 def intervention(folder: Path, results: Results) -> Section:
     """Writes `figures/intervention.png` and makes the section on the intervention."""
     name = type(results.question.intervention).__name__
     paper = paper_of(results.question.intervention, results.classes)
-    png = plots.png(plots.plot_intervention({name: results.metrics}, paper=paper, chance=1 / len(results.classes)))
-    (folder / "figures/intervention.png").write_bytes(png)
+    figure = plots.plot_intervention({name: results.metrics}, paper=paper, chance=1 / len(results.classes))
+    (folder / "figures/intervention.png").write_bytes(plots.png(figure, dpi=200))
     text = (
         f"All clips are changed according to the hypothesis ({name}, see the options above), and the network predicts"
         " again. Lines are 95 % intervals; for the figures of the paper, if shown, they are a standard deviation over"
         " folds. Grey bars are the controls: they damage clips in the same way, without the change of the hypothesis."
     )
-    return Section("Intervention", [text], [Picture(png, f"Accuracy before and after {name}")])
+    return Section("Intervention", [text], [Picture(plots.svg(figure), f"Accuracy before and after {name}")])
 
 
 def panel(folder: Path, results: Results, view: View, row: int, remarks: Sequence[str]) -> ClipPanel:
@@ -168,16 +175,25 @@ def panel(folder: Path, results: Results, view: View, row: int, remarks: Sequenc
         if measure_of(name).topic is not COST
     }
     name = f"{row:05d}-{file_name(clip.path)}"
-    (folder / f"figures/{name}.png").write_bytes(drawn.png)
+    (folder / f"figures/{name}.png").write_bytes(drawn.content)
     for sound in heard:
         (folder / f"audio/{name}-{file_name(sound.name)}.wav").write_bytes(sound.wav)
     return ClipPanel(
         clip.path, clip.speaker, label, prediction, target,
         dict(zip(classes, results.probabilities[row].tolist(), strict=True)),
         float(results.conservation_error[row]), float(results.share_of_biases[row]),
-        plate(view, waveform, relevance, target), heard, len(waveform) / view.sample_rate,
-        [*remarks, *cut(results, view, row)], measured,
+        plate(view, waveform, relevance, target, said(results.source, row, view.sample_rate)), heard,
+        len(waveform) / view.sample_rate, [*remarks, *cut(results, view, row)], measured,
     )  # fmt: skip
+
+
+def said(source: Source, row: int, sample_rate: int) -> list[Segment]:
+    """What is said when in a clip, in seconds from its start; empty if that is not known."""
+    if source.segments is None or is_moved(source.dataset):
+        return []
+    begins = beginning(source.dataset, row, sample_rate)
+    segments = source.segments(source.clips[row])
+    return [replace(each, start=each.start - begins, stop=each.stop - begins) for each in segments]
 
 
 def cut(results: Results, view: View, row: int) -> list[str]:

@@ -29,6 +29,7 @@ PERCENTILES = {
 # relevance along one axis is drawn as a mean over a Gaussian with this standard deviation
 SMOOTHING = {"ms": 5.0, "Hz": SMOOTHING_HZ}  # the same as in sounds
 WIDTH, LEFT, RIGHT = 9.0, 0.09, 0.885  # inches; shares of them where axes start and end
+NARROW = 4.6  # inches
 BAR = (1.012, 0, 0.016, 1)  # place of a colour bar, in shares of its axes, which keep their size
 EVEN = 0.02  # rows are evenly spaced if their gaps differ by less than this share
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -48,6 +49,14 @@ def new_figure(title: str, height: float, bottom: float = 0.5) -> Figure:
     figure.subplots_adjust(left=LEFT, right=RIGHT, bottom=bottom / height, top=1 - top / height, hspace=0.12)
     place = {"x": LEFT, "y": 1 - 0.08 / height}
     figure.suptitle(literal(title, MOST_CHARACTERS), **place, ha="left", va="top", fontsize=10, parse_math=False)
+    return figure
+
+
+def small_figure(title: str, height: float, width: float = NARROW) -> Figure:
+    """A figure that can be read on a phone, and in a column of a paper; sizes are in inches."""
+    figure = Figure((width, height), layout="constrained")
+    if title:
+        figure.suptitle(literal(title, MOST_CHARACTERS * 5 // 9), fontsize=10, parse_math=False)
     return figure
 
 

@@ -4,23 +4,26 @@ import base64
 import io
 import struct
 from dataclasses import dataclass
+from xml.etree import ElementTree
 
 import soundfile
+
+PNG = b"\x89PNG\r\n\x1a\n"  # how each PNG file begins
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG, and a description in words for those who do not see it.
+    """A PNG or SVG, and a description in words for those who do not see it.
 
     Args:
-        png: a PNG file's bytes.
+        content: the file's bytes.
         alt: what the picture shows.
         caption: text below the picture; none if empty.
         time_axis: start and end of the clip, as shares of the picture's width. A line moves between them while a sound
             of the clip plays.
     """
 
-    png: bytes
+    content: bytes
     alt: str
     caption: str = ""
     time_axis: tuple[float, float] | None = None
@@ -28,12 +31,16 @@ class Picture:
     @property
     def uri(self) -> str:
         """The file as a data URI."""
-        return data_uri("image/png", self.png)
+        return data_uri("image/png" if self.content.startswith(PNG) else "image/svg+xml", self.content)
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height in pixels. With them, a page reserves the room before it decodes the picture."""
-        width, height = struct.unpack(">II", self.png[16:24])  # the header chunk comes first, PNG specification 5.6
+        """Width and height in pixels of a page, which reserves the room before it decodes the picture."""
+        if self.content.startswith(PNG):  # the header chunk comes first, PNG specification 5.6
+            width, height = struct.unpack(">II", self.content[16:24])
+        else:
+            root = ElementTree.fromstring(self.content)
+            width, height = (round(float(root.attrib[name].removesuffix("pt")) * 4 / 3) for name in ("width", "height"))
         return width, height
 
 

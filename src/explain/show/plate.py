@@ -5,11 +5,13 @@ Pictures are transparent where nothing is: relevance in its colours, lying on th
 """
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
 
+from auscult.datamodules.clips import Segment
 from auscult.explain.show.canvas import PERCENTILES, colour_limit, density, edges, round_values
 from auscult.explain.show.clip import View
 from auscult.explain.show.media import data_uri
@@ -59,27 +61,28 @@ class Panel:
 
 @dataclass(frozen=True)
 class Plate:
-    """The pictures of a clip, one above the other, along one axis.
+    """Pictures of a clip, or of the mean of a class, one above the other, along one axis.
 
     Args:
         panels: from top to bottom.
         ticks: of the horizontal axis.
+        marks: what is said below them: start and end in percent, and words.
         axis: its unit: "s" or "Hz".
         alt: what the plate shows, in words.
+        plays: whether a cursor can follow the clip's sound along the axis.
     """
 
     panels: tuple[Panel, ...]
     ticks: tuple[Tick, ...]
     axis: str
     alt: str
-
-    @property
-    def plays(self) -> bool:
-        """Whether the axis is time, so that a cursor can follow a sound."""
-        return self.axis == "s"
+    plays: bool = False
+    marks: tuple[tuple[float, float, str], ...] = ()
 
 
-def plate(view: View, waveform: np.ndarray, relevance: np.ndarray, target: str) -> Plate:
+def plate(
+    view: View, waveform: np.ndarray, relevance: np.ndarray, target: str, segments: Sequence[Segment] = ()
+) -> Plate:
     """The plate of a clip.
 
     Args:
@@ -87,6 +90,7 @@ def plate(view: View, waveform: np.ndarray, relevance: np.ndarray, target: str) 
         waveform: (T,).
         relevance: (T,), (F,) or (F, N).
         target: the class that is explained.
+        segments: what is said when, in seconds from the start of the clip.
     """
     if view.features == "frequencies":
         return _of_spectrum(view, waveform, relevance, target)
@@ -99,7 +103,13 @@ def plate(view: View, waveform: np.ndarray, relevance: np.ndarray, target: str) 
         bins = view.as_seen(waveform[None], relevance[None])[0]
         shown = view.grid.inputs(waveform[None])[0]
         panels.append(_spectrogram(shown, bins, view.grid.frequencies, view.grid.times, seconds))
-    return Plate(tuple(panels), _ticks(seconds), "s", f"Waveform and spectrogram with relevance for {target}")
+    alt = f"Waveform and spectrogram with relevance for {target}"
+    marks = tuple(
+        (100 * max(each.start, 0.0) / seconds, 100 * min(each.stop, seconds) / seconds, each.name)
+        for each in segments
+        if each.stop > 0 and each.start < seconds
+    )
+    return Plate(tuple(panels), ticks(0.0, seconds), "s", alt, plays=True, marks=marks)
 
 
 def _of_spectrum(view: View, waveform: np.ndarray, relevance: np.ndarray, target: str) -> Plate:
@@ -110,7 +120,7 @@ def _of_spectrum(view: View, waveform: np.ndarray, relevance: np.ndarray, target
     tops = [HEIGHT * (1 - (piece.max() - FLOOR_DB) / -FLOOR_DB) for piece in pieces]
     outline = _path([(place, top) for place, top in enumerate(tops)], [(len(tops) - 1, HEIGHT), (0, HEIGHT)], len(tops))
     panel = replace(_strip(relevance, view.frequencies, highest, "Hz"), outline=outline)
-    return Plate((panel,), _ticks(highest), "Hz", f"Level of frequencies with their relevance for {target}")
+    return Plate((panel,), ticks(0.0, highest), "Hz", f"Level of frequencies with their relevance for {target}")
 
 
 def _strip(relevance: np.ndarray, places: np.ndarray, length: float, unit: str) -> Panel:
@@ -132,20 +142,28 @@ def _spectrogram(
     place = 100 * start / seconds, 100 * (stop - start) / seconds
     low, high = float(shown.min()), float(shown.max())
     limit = colour_limit(bins, "bin")
-    named = round_values(frequencies, 5)
-    rows = (np.interp(named, frequencies, np.arange(len(frequencies))) + 0.5) / len(frequencies)
-    words = [f"{value / 1000:g}k" if value >= 1000 else f"{value:g}" for value in named]
-    ticks = tuple(zip((100 * rows).tolist(), words, strict=True))
     grey = Layer(greyed((fitting(shown) - low) / ((high - low) or 1.0)), *place)
-    return Panel(Layer(coloured(fitting(bins) / limit), *place), grey, ticks=ticks, scale=_scale(limit, "bin"))
+    colour = Layer(coloured(fitting(bins) / limit), *place)
+    return Panel(colour, grey, ticks=row_ticks(frequencies), scale=_scale(limit, "bin"))
 
 
 def _scale(limit: float, unit: str) -> str:
     return f"Colours end at ±{limit:.2g} per {unit}, their {PERCENTILES[unit]:g}th percentile."
 
 
-def _ticks(length: float) -> tuple[Tick, ...]:
-    return tuple((100 * value / length, f"{value:g}") for value in round_values(np.array([0.0, length]), 5).tolist())
+def ticks(start: float, stop: float) -> tuple[Tick, ...]:
+    """Round values on an axis between two ends."""
+    named = round_values(np.array([start, stop]), 5).tolist()
+    return tuple((100 * (value - start) / (stop - start), f"{value:g}") for value in named)
+
+
+def row_ticks(frequencies: np.ndarray) -> tuple[Tick, ...]:
+    """Round values on an axis of rows (F,) in hertz, all equally high."""
+    named = round_values(frequencies, 5)
+    rows = (np.interp(named, frequencies, np.arange(len(frequencies))) + 0.5) / len(frequencies)
+    words = [f"{value / 1000:g}k" if value >= 1000 else f"{value:g}" for value in named]
+    words[-1] = f"{words[-1]} Hz".replace("k Hz", " kHz")
+    return tuple(zip((100 * rows).tolist(), words, strict=True))
 
 
 def _envelope(waveform: np.ndarray) -> str:
@@ -167,9 +185,9 @@ def _path(there: list[tuple[int, float]], back: list[tuple[int, float]], pieces:
     return f"M{'L'.join(points)}Z"
 
 
-def fitting(values: np.ndarray) -> np.ndarray:
-    """Values (F, N) as means of neighbours, at most `MOST_ROWS` times `MOST_COLUMNS`."""
-    rows, columns = min(values.shape[0], MOST_ROWS), min(values.shape[1], MOST_COLUMNS)
+def fitting(values: np.ndarray, most: tuple[int, int] = (MOST_ROWS, MOST_COLUMNS)) -> np.ndarray:
+    """Values (F, N) as means of neighbours, with at most so many rows and columns."""
+    rows, columns = np.minimum(values.shape, most).tolist()
     if (rows, columns) == values.shape:
         return values
     return np.asarray(Image.fromarray(values.astype(np.float32)).resize((columns, rows), Image.Resampling.BOX))

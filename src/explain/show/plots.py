@@ -15,6 +15,7 @@ from auscult.drawing import literal, save
 from auscult.explain.intervention.interventions import SHAMS
 from auscult.explain.show.canvas import (
     BAR,
+    NARROW,
     cells,
     colour_bar,
     colour_limit,
@@ -24,6 +25,7 @@ from auscult.explain.show.canvas import (
     edges,
     name_rows,
     new_figure,
+    small_figure,
 )
 from auscult.explain.show.seen import WINDOW_SECONDS
 from auscult.explain.show.spectra import FLOOR_DB
@@ -109,7 +111,7 @@ def plot_curves(
         value: "accuracy", or "probability" for the mean probability of the label.
         chance: accuracy of a random guess, from 0 to 1; None: no line.
     """
-    figure = new_figure(title, height=4.2)
+    figure = small_figure(title, height=3.9)
     axes = figure.subplots()
     low, high = ("low", "high") if value == "accuracy" else (f"{value}_low", f"{value}_high")
     for number, (order, curve) in enumerate(table.groupby("order", sort=False)):
@@ -119,12 +121,13 @@ def plot_curves(
     fractions = np.unique(table["fraction"])
     # a symmetric logarithm has a place for zero
     axes.set_xscale("symlog", linthresh=fractions[fractions > 0].min(initial=1.0), linscale=0.4)
-    labels = [f"{100 * fraction:g} %" for fraction in fractions]
+    labels = [f"{100 * fraction:g}" for fraction in fractions]
     axes.set_xticks(fractions, labels, rotation=90 if len(fractions) > 12 else 0)
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set(xlabel=f"{features} removed", ylabel=value)
+    axes.set(xlabel=f"percent of {features} removed", ylabel=value)
     _as_shares(axes, chance)
-    for text in axes.legend(title="removed first", loc="lower left", edgecolor="none").get_texts():
+    legend = figure.legend(title="removed first", loc="outside lower center", ncols=2, frameon=False, fontsize=9)
+    for text in legend.get_texts():
         text.set_parse_math(False)
     return figure
 
@@ -141,7 +144,7 @@ def plot_intervention(
             deviation over folds, not an interval.
         chance: accuracy of a random guess, from 0 to 1; None: no line.
     """
-    figure = new_figure(title, height=3.9, bottom=0.95)
+    figure = small_figure(title, height=3.9, width=max(NARROW, 1.6 * (len(metrics) + bool(paper))))
     axes = figure.subplots()
     groups = {**metrics, **({"paper, approximately, ± 1 SD": paper} if paper else {})}
     _draw_accuracies(axes, list(groups.values()), with_paper=paper is not None)
@@ -152,14 +155,19 @@ def plot_intervention(
     axes.set_xticks(range(len(groups)), labels, parse_math=False)
     axes.set_ylabel("accuracy")
     _as_shares(axes, chance)
-    figure.subplots_adjust(right=0.85)  # the legend needs more room than a colour bar
-    axes.legend(frameon=False, bbox_to_anchor=(1, 1), loc="upper left")
+    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     return figure
 
 
 def png(figure: Figure, dpi: float = 100) -> bytes:
     """The figure as a PNG file."""
     save(figure, file := io.BytesIO(), format="png", dpi=dpi)
+    return file.getvalue()
+
+
+def svg(figure: Figure) -> bytes:
+    """The figure as an SVG file, sharp at any size. Its text is drawn as shapes, which need no font."""
+    save(figure, file := io.BytesIO(), format="svg", metadata={"Date": None}, transparent=True)
     return file.getvalue()
 
 

@@ -54,9 +54,9 @@ def test_findings_of_a_perturbation_by_hand():
         " least relevant first, 50.0 % by amplitude, 87.5 % [0.0, 100.0] at random; with none removed, 100.0 %. Here"
         " relevance does better than amplitude by 50.0 points, of too few speakers for an interval; better than random"
         " by 87.5 points [−100.0, 100.0], which includes zero.",
-        "Averaged over the fractions removed, on a logarithmic scale, relevance does better than amplitude by 50.0"
-        " points, of too few speakers for an interval; better than random by 87.5 points [−100.0, 100.0], which"
-        " includes zero.",
+        "Averaged over the fractions removed, on a logarithmic scale, relevance does better than random by 87.5 points"
+        " [−100.0, 100.0], which includes zero; better than amplitude by 50.0 points, of too few speakers for an"
+        " interval.",
     ]
     elsewhere = curve_findings(table.replace({"fraction": {0.01: 0.2}}), "bins")
     assert elsewhere[1].startswith("With 20 % of the bins removed"), "the fraction that was measured"

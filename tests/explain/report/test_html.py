@@ -2,10 +2,10 @@ import base64
 import hashlib
 import io
 import math
-import struct
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
 import matplotlib.figure
 import matplotlib.image
@@ -16,7 +16,8 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from auscult.explain.report.html import Answer, ClassAnswer, ClipPanel, Note, Part, Section, write_report
+from auscult.explain.report.html import Answer, ClassAnswer, ClipPanel, Note, Part, Section, Value, write_report
+from auscult.explain.show import plots
 from auscult.explain.show.media import Picture, Sound
 from auscult.explain.show.plate import Layer, Panel, Plate, coloured, greyed
 from tests.browser import CHROMIUM, Browser
@@ -41,6 +42,8 @@ TEXT_TAGS = (
     "style",
     "option",
     "text",
+    "b",
+    "small",
 )
 
 
@@ -60,7 +63,8 @@ def plate(axis="s", alt="a waveform") -> Plate:
     colours = Layer(coloured(np.linspace(-1, 1, 6).reshape(2, 3)))
     above = Panel(colours, outline="M0 0L400 100Z", scale="Colours end.")
     below = Panel(colours, Layer(greyed(np.eye(2, 3))), ticks=((25.0, "100"), (75.0, "200")))
-    return Plate((above, below), ((0.0, "0"), (100.0, "1")), axis, alt)
+    marks = ((10.0, 20.0, "f"), (20.0, 50.0, "aɪ")) if axis == "s" else ()
+    return Plate((above, below), ((0.0, "0"), (100.0, "1")), axis, alt, axis == "s", marks)
 
 
 def panel(path="a.wav", label: str | None = "yes", prediction="yes", **options) -> ClipPanel:
@@ -118,7 +122,7 @@ def test_pictures_and_sounds_come_back_as_they_were_given(tmp_path):
     )
     assert len([part for part in page.all("div") if "data-plays" in part]) == 1, "no sound moves along hertz"
     assert [figure["aria-label"] for figure in page.all("figure") if "aria-label" in figure] == ["a waveform"] * 2
-    assert page.texts["text"] == ["100", "200", "0", "1 s", "100", "200", "0", "1 Hz"]
+    assert page.texts["text"] == ["100", "200", "f", "aɪ", "0", "1 s", "100", "200", "0", "1 Hz"]
     for audio, expected in zip(page.all("audio"), sounds, strict=True):
         found, rate = soundfile.read(content(audio["src"], "audio/flac"), dtype="int16")
         given, given_rate = soundfile.read(io.BytesIO(expected.wav), dtype="int16")
@@ -195,26 +199,42 @@ def test_the_answer_comes_first_and_its_clips_are_shown_once(tmp_path):
     page = write(tmp_path, answer=first, clips=[panel("b.wav")], sections=[Section("Classes", parts=[part])])
     assert page.texts["p"][0] == "A network was asked. Removal confirms it."
     assert page.texts["h2"] == ["dog: 2 right, 0 wrong", "More clips", "Classes", "How this was made"]
-    assert page.texts["h3"] == ["a.wav", "b.wav"] and "Barks between 1 and 2 kHz." in page.texts["p"]
+    assert page.texts["h3"] == ["a.wav", "b.wav", "dog"] and "Barks between 1 and 2 kHz." in page.texts["p"]
     [card] = [card for card in page.all("article") if card["aria-labelledby"] == "clip-1-name"]
     assert card["id"] == "clip-1" and "#clip-1" in [link["href"] for link in page.all("a")]
 
 
-def test_parts_fold_and_lead_to_their_clips(tmp_path):
-    parts = [Part("dog", ["It barks.", "Loudly."], [("typical of dog", "b.wav"), ("odd", "a.wav")], [picture()])]
-    parts.append(Part("rain"))
-    for unfolded in (True, False):
-        section = Section("Class averages", parts=parts, unfolded=unfolded)
-        page = write(tmp_path, sections=[section], clips=[panel("a.wav"), panel("b.wav", remarks=["typical", "first"])])
-        folds = page.all("details")
-        assert page.texts["summary"][2:] == ["dog", "rain"]
-        assert [("open" in fold) for fold in folds] == [True] * 2 + [unfolded] * 2
-        assert page.texts["p"][:2] == ["It barks.", "Loudly."]
-        links = {link["href"] for link in page.all("a") if link["href"].startswith("#clip-")}
-        names = dict(zip([card["id"] for card in page.all("article")], page.texts["h3"], strict=True))
-        assert [names[link.removeprefix("#")] for link in sorted(links)] == ["a.wav", "b.wav"]
-        assert page.texts["a"][3:] == ["typical of dog", "odd"]
-        assert page.texts["span"] == ["✓ right", "✓ right", "typical", "first"]
+def test_parts_show_and_lead_to_their_clips(tmp_path):
+    links = [("typical of dog", "b.wav"), ("odd", "a.wav")]
+    parts = [Part("dog", ["It barks.", "Loudly."], links, [("2 right", plate()), ("1 wrong", plate())]), Part("rain")]
+    clips = [panel("a.wav"), panel("b.wav", remarks=["typical", "first"])]
+    page = write(tmp_path, sections=[Section("Class averages", parts=parts)], clips=clips)
+    assert page.texts["h3"][2:] == ["dog", "rain"] and len(page.all("image")) == 6
+    assert page.texts["p"][:4] == ["2 right", "1 wrong", "It barks.", "Loudly."]
+    links = {link["href"] for link in page.all("a") if link["href"].startswith("#clip-")}
+    names = dict(zip([card["id"] for card in page.all("article")], page.texts["h3"], strict=False))
+    assert [names[link.removeprefix("#")] for link in sorted(links)] == ["a.wav", "b.wav"]
+    assert page.texts["a"][3:] == ["typical of dog", "odd"]
+    assert page.texts["span"] == ["✓ right", "✓ right", "typical", "first"]
+
+
+def test_a_drawing_is_as_large_as_it_says(tmp_path):
+    drawn = Picture(plots.svg(matplotlib.figure.Figure((3, 2))), "a drawing")
+    page = write(tmp_path, sections=[Section("Curves", pictures=[drawn])])
+    [image] = page.all("img")
+    assert (image["width"], image["height"]) == ("288", "192"), "96 pixels of a page are an inch"
+    assert content(image["src"], "image/svg+xml").read() == drawn.content
+
+
+def test_values_stand_under_the_question_that_they_answer(tmp_path):
+    gini = Value(
+        "Concentration (Gini)", 0.91234, 0.9, 0.92, "how few", "higher is better, 1 at best", "complexity/gini"
+    )
+    alone = replace(gini, name="Spread", low=math.nan, high=math.nan)
+    page = write(tmp_path, sections=[Section("Measures", values={"On how few features?": [gini, alone]})])
+    assert page.texts["h3"] == ["On how few features?"]
+    assert page.texts["b"] == ["0.9123"] * 2 and page.texts["span"] == ["[0.9, 0.92]"]
+    assert page.texts["small"][:2] == ["how few complexity/gini", "higher is better, 1 at best"]
 
 
 @pytest.mark.parametrize(("options", "word"), [({}, "Speaker"), ({"unit": "source"}, "Source")])
@@ -242,7 +262,7 @@ def test_of_many_classes_the_likeliest_and_the_clips_own_are_shown():
 
 def test_a_page_that_cannot_be_written_leaves_the_earlier_one(tmp_path):
     write(tmp_path, title="Earlier")
-    with pytest.raises(struct.error):
+    with pytest.raises(ElementTree.ParseError):
         write(tmp_path, title="Later", sections=[Section("Curves", pictures=[Picture(b"not a picture", "")])])
     assert Page(tmp_path / "report.html").texts["h1"] == ["Earlier"]
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]

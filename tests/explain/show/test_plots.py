@@ -195,7 +195,7 @@ def test_curves_are_the_table(value):
         assert outline[:, 1].min() == curve[low].min() and outline[:, 1].max() == curve[high].max()
     assert axes.lines[0].get_color() != axes.lines[1].get_color()
     assert axes.lines[2].get_label() == "chance" and set(axes.lines[2].get_ydata()) == {0.1}
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["0 %", "0.1 %", "1 %", "10 %", "50 %"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "0.1", "1", "10", "50"]
     steps = np.diff(axes.transData.transform([(fraction, 0) for fraction in (0, 0.001, 0.01, 0.1)])[:, 0])
     assert steps[1] == pytest.approx(steps[2]) and steps[0] > 0  # zero has its place before the logarithms
 
