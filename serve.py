@@ -1,5 +1,6 @@
 """Serves pages for people: see and hear why a network says what it says, or record a corpus of spoken words.
 
+    python serve.py                                                         # the network that comes along
     python serve.py checkpoint=outputs/DATE/TIME/checkpoints/best.ckpt
     python serve.py page=record record.root=my_corpus
 

@@ -1,4 +1,4 @@
-"""The README's commands, run as written: on small stand-ins for the corpora, and for a step or two."""
+"""The commands of the README and its documents, run as written: on small corpora, and for a step or two."""
 
 import json
 import re
@@ -14,7 +14,7 @@ import soundfile
 from auscult.datamodules.audiomnist import FEMALE
 from tests.conftest import ROOT
 
-README = (ROOT / "README.md").read_text()
+TEXTS = [ROOT / "README.md", *(ROOT / f"docs/{name}.md" for name in ("training", "explaining", "pages"))]
 SHORT = [
     "trainer.max_epochs=1", "trainer.limit_train_batches=1", "trainer.limit_val_batches=1",
     "trainer.limit_test_batches=1", "data.batch_size=4",
@@ -22,9 +22,14 @@ SHORT = [
 
 
 def commands() -> list[str]:
-    blocks = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
+    blocks = re.findall(r"```bash\n(.*?)```", "".join(text.read_text() for text in TEXTS), re.DOTALL)
     lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
-    return [line.split("  #")[0].strip() for line in lines if line.strip() and not line.startswith("#")]
+    return list(dict.fromkeys(line.split("  #")[0].strip() for line in lines if line.strip() and line[0] != "#"))
+
+
+def trainings() -> list[str]:
+    """All but that of a network of one's own, which is tested in test_extension.py."""
+    return [command for command in commands() if command.startswith("python train.py") and "model=mine" not in command]
 
 
 def recordings(speakers: list[str], takes: int) -> Iterator[tuple[str, str, int, np.ndarray]]:
@@ -53,6 +58,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         table.append(f"{digit}_{speaker}_{take}.wav,{digit},{speaker}")
     (home / "work/my_corpus").symlink_to(home / "AudioMNIST")  # whose layout the recording page has
     (home / "work/labels.csv").write_text("\n".join(table) + "\n")
+    for number in range(12):
+        folder = home / f"work/my_sounds/{('dog', 'rain')[number % 2]}"
+        folder.mkdir(parents=True, exist_ok=True)
+        soundfile.write(folder / f"{number}.wav", 0.1 * np.random.default_rng(number).standard_normal(8000), 16000)
     az = home / "shared/data/audiomnist_az"
     for speaker, digit, take, samples in recordings([f"{number:02d}" for number in range(1, 13)], 1):
         (az / "data" / speaker).mkdir(parents=True, exist_ok=True)
@@ -93,8 +102,9 @@ def test_make_targets_exist():
 
 def test_every_command_is_of_a_known_kind():
     known = (
+        "git clone ",
         "make ",
-        "source .venv/",
+        ".venv/bin/python serve.py",
         "python train.py",
         "python explain.py",
         "python benchmark.py",
@@ -108,7 +118,7 @@ def test_every_command_is_of_a_known_kind():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", [command for command in commands() if command.startswith("python train.py")])
+@pytest.mark.parametrize("command", trainings())
 def test_command_runs(command, home, train_here, monkeypatch, tmp_path):
     arguments = shlex.split(command)[2:]
     monkeypatch.setenv("HOME", str(home))
@@ -154,7 +164,9 @@ def test_explanation_runs(command, trained, explain_here, tmp_path):
     checkpoints = tmp_path / "outputs/DATE/TIME/checkpoints"
     checkpoints.mkdir(parents=True)
     shutil.copy(trained("audionet", "sex"), checkpoints / "best.ckpt")
-    soundfile.write(tmp_path / "my_voice.wav", 0.1 * np.random.default_rng(0).standard_normal(20000), 44100)
+    (tmp_path / "my_clips").mkdir()
+    for name in ("my_voice.wav", "my_clips/one.wav"):
+        soundfile.write(tmp_path / name, 0.1 * np.random.default_rng(0).standard_normal(20000), 44100)
     short = ["limit=2", "perturbation.fractions=[0,0.1]", "hydra.run.dir=run", "hydra.sweep.dir=run"]
     assert explain_here(*arguments, *short) == ""
     reports = len(list((tmp_path / "run").rglob("report.html")))

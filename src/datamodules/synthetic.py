@@ -126,7 +126,8 @@ class Synthetic(Corpus):
     def segments(self, clip: Clip) -> list[Segment]:
         """The phones of a clip, in the letters of the IPA. A diphthong is one of them, and a stop with its burst."""
         utterance, _ = self._articulate(clip)
-        word, phones = WORDS[int(PurePosixPath(clip.path).name[0])], []
+        word = WORDS[int(PurePosixPath(clip.path).name[0])]
+        phones: list[Segment] = []
         for (name, _), start, stop in zip(word, utterance.edges[:-1], utterance.edges[1:], strict=True):
             symbol = IPA.get(name, name)
             if phones and phones[-1].name == symbol:

@@ -2,7 +2,7 @@
 
 import auscult
 
-model = auscult.load("outputs/DATE/TIME")       # or auscult.Model(network, classes=[…], sample_rate=8000)
+model = auscult.load("outputs/DATE/TIME")       # or load(), or auscult.Model(network, classes=[…], sample_rate=8000)
 explanation = auscult.explain(model, "dog.wav", attribution="lrp_epsilon_plus", domain="time_frequency")
 explanation.relevance, explanation.probabilities, explanation.conservation_error
 explanation.plot()
@@ -32,7 +32,7 @@ from auscult.mistake import Mistake
 from auscult.modules.model import Model, look_like_probabilities
 from auscult.plain_data import shown
 from auscult.program.conf import choice, nearest
-from auscult.program.paths import checkpoint_at
+from auscult.program.paths import EXAMPLE, checkpoint_at
 
 log = logging.getLogger(__name__)
 
@@ -53,11 +53,11 @@ class TrainedModel(Model):
         self.config, self.settings = config, ClipSettings(**config["data"]["clip"])
 
 
-def load(checkpoint: str | Path, allow: str | Sequence[str] = ()) -> TrainedModel:
+def load(checkpoint: str | Path = EXAMPLE, allow: str | Sequence[str] = ()) -> TrainedModel:
     """Loads the model of a checkpoint, in evaluation mode on the CPU. No code that the file holds is run.
 
     Args:
-        checkpoint: a `best.ckpt`, or a run folder.
+        checkpoint: a `best.ckpt`, or a run folder; if it is left out, MelCNN on synthetic digits, which comes along.
         allow: your own packages that may provide its network.
 
     Raises:

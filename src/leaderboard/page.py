@@ -23,6 +23,7 @@ TIED = (
     " between equal attributions. With fewer speakers, fewer differences can be shown. Amplitude and random are"
     " controls, which know nothing of the network: they are compared, but none of them is the best."
 )
+REMOVAL = "deletion/accuracy"  # the measure that answers first
 ENERGY = (
     "The network's probability for the clip's own class as more and more of the clip's energy is removed, the most"
     " relevant features first (above), and when only these are left (below). Energy is the same in every domain, so"
@@ -69,8 +70,8 @@ def write(folder: Path, entries: Sequence[Entry], left_out: Sequence[str], about
         f"**Best** of its domain; *tied* with it; ▲ a control that is ahead of it; ✗ fails. {TIED}",
         "",
     ]
-    sentences = findings(table)
-    lines += [*sentences, ""] if sentences else []
+    sentences = answers(table) + findings(table)
+    lines += [line for sentence in sentences for line in (sentence, "")]
     for domain, part in table.groupby("domain", sort=False):
         lines += [f"## {domain}", "", *markdown(part), ""]
     lines += [f"- left out: {reason}" for reason in left_out]
@@ -103,6 +104,38 @@ def explained(columns: Sequence[str]) -> list[str]:
     own = [column for column in columns if topic_of(column) is not ACROSS]
     is_across = len(own) < len(columns)
     return explanations(own) + ([f"{ACROSS.name.capitalize()}: {ACROSS.asks}"] if is_across else [])
+
+
+def answers(table: pd.DataFrame) -> list[str]:
+    """Says which attribution is best by removal, a sentence per domain, and whether others or controls do as well."""
+    sentences = []
+    removal = table[(table["measure"] == REMOVAL) & ~table.duplicated(["domain", "attribution", "measure"])]
+    for domain, part in removal.groupby("domain", sort=False):
+        named = {rank: part.loc[part["rank"] == rank, "attribution"].tolist() for rank in ("best", "tied", "ahead")}
+        if not named["best"]:
+            sentences.append(f"In the domain {domain}, too few speakers say which attribution is best.")
+            continue
+        [best], mean = named["best"], part.loc[part["rank"] == "best", "mean"].item()
+        rivals, controls = ([name for name in named["tied"] if (name in CONTROLS) == known] for known in (False, True))
+        others = f"{listed(rivals)} cannot be told apart from it" if rivals else "all others do worse"
+        text = f"In the domain {domain}, accuracy falls most as what {best} finds is removed (to {100 * mean:.1f} % on"
+        text += f" average); {others}"
+        if controls:
+            text += f"; nor can {blind(controls)}" if rivals else f", but for {blind(controls)}"
+        if named["ahead"]:
+            text += f"; more is found by {blind(named['ahead'])}"
+        sentences.append(f"{text}.")
+    return sentences
+
+
+def blind(controls: Sequence[str]) -> str:
+    """Controls in a sentence, with what they are."""
+    return f"{listed(controls)}, which {'know' if len(controls) > 1 else 'knows'} nothing of the network"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence: `a, b and c`."""
+    return " and ".join([", ".join(names[:-1]), *names[-1:]]) if len(names) > 1 else "".join(names)
 
 
 def findings(table: pd.DataFrame) -> list[str]:

@@ -15,6 +15,7 @@ RECORDINGS = (b"RIFF", b"fLaC", b"OggS", b"ID3", b"FORM", b"\xff\xfb", b"\x00\x0
 DOWNLOADS = ("download", "url")  # options of a corpus that no checkpoint decides
 PLACES = ("root", "csv", "speakers")  # of recordings and tables, among a corpus's options
 MOST_COMPARED = 2**31  # bytes
+EXAMPLE = Path(__file__).parents[1] / "checkpoint/example.ckpt"  # comes along, see docs/example.py
 BEST, LAST = "best.ckpt", "last.ckpt"
 
 

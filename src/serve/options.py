@@ -18,7 +18,7 @@ from auscult.plain_data import shown
 from auscult.program.conf import choices_of, selected
 from auscult.program.config import plain
 from auscult.program.numbers import check_number
-from auscult.program.paths import checkpoint_at, make_absolute, other_checkpoint
+from auscult.program.paths import EXAMPLE, checkpoint_at, make_absolute, other_checkpoint
 from auscult.study.plan import CLIPS, MEASURES, first_pair
 
 LOOPBACK = ("127.0.0.1", "localhost")
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 # the pages of serve.py, and the module that makes each
 PAGES = {"live": "auscult.serve.live", "record": "auscult.serve.record.app", "study": "auscult.serve.study"}
-NEEDED = {"live": ("checkpoint",), "record": ("record.root",), "study": ("checkpoint", "study.name")}
+NEEDED: dict[str, tuple[str, ...]] = {"live": (), "record": ("record.root",), "study": ("checkpoint", "study.name")}
 
 
 def check(cfg: DictConfig) -> dict[str, Any]:
@@ -52,6 +52,9 @@ def check(cfg: DictConfig) -> dict[str, Any]:
             raise Mistake(f"{option} has no value; say {option}=… to set it.")
     if page == "record" and config["checkpoint"] not in (None, ""):
         raise Mistake("page=record uses no network; leave checkpoint out, or leave page out for the live page.")
+    if page == "live" and not selected(config, "checkpoint"):
+        log.info("No checkpoint is given: the page has the network that comes along, MelCNN on synthetic digits.")
+        config["checkpoint"] = str(EXAMPLE)
     config["allow"] = packages(config)
     check_devices({"devices": 1, "strategy": "auto", **config["trainer"]})
     check_address(config["host"], config["port"])

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from auscult.leaderboard.figures import plot_cascade, plot_energy
-from auscult.leaderboard.page import figures, findings, side_by_side, write
+from auscult.leaderboard.page import answers, figures, findings, side_by_side, write
 from auscult.leaderboard.ranking import Entry
 from tests.browser import CHROMIUM, Browser
 from tests.explain.report.test_html import HOSTILE, picture, sound
@@ -95,6 +95,32 @@ def test_who_finds_a_confound_is_said_in_words(tmp_path):
     assert "found by keen (40.0 %, otherwise 12.0 %); not by loud (30.0 %, otherwise 30.0 %), blind (10.0 %," in said
     assert said in (tmp_path / "leaderboard.md").read_text() and said in (tmp_path / "leaderboard.html").read_text()
     assert findings(table[table["measure"] != "localisation/mass/confound"]) == []
+
+
+def test_the_answer_is_said_in_words():
+    def row(domain: str, attribution: str, mean: float, rank: str) -> dict[str, object]:
+        return {
+            "domain": domain,
+            "attribution": attribution,
+            "measure": "deletion/accuracy",
+            "mean": mean,
+            "rank": rank,
+        }
+
+    rows = [row("input", "a", 0.5, "best"), row("input", "b", 0.6, "tied"), row("input", "c", 0.9, "")]
+    rows += [
+        row("input", "amplitude", 0.55, "tied"),
+        row("time", "a", 0.5, "best"),
+        row("time", "random", 0.4, "ahead"),
+    ]
+    rows += [row("frequency", "a", 0.5, "")]
+    assert answers(pd.DataFrame(rows)) == [
+        "In the domain input, accuracy falls most as what a finds is removed (to 50.0 % on average); b cannot be told"
+        " apart from it; nor can amplitude, which knows nothing of the network.",
+        "In the domain time, accuracy falls most as what a finds is removed (to 50.0 % on average); all others do"
+        " worse; more is found by random, which knows nothing of the network.",
+        "In the domain frequency, too few speakers say which attribution is best.",
+    ]
 
 
 @pytest.mark.slow

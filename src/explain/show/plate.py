@@ -19,6 +19,7 @@ from auscult.explain.show.seen import MOST_COLUMNS, MOST_ROWS
 from auscult.explain.show.spectra import FLOOR_DB
 
 PIECES, HEIGHT = 400, 100  # the box of an outline; a phone has no more pixels
+CLEAR = 11.0  # percent of a panel's height, below which the words of two rows would touch
 LEVELS = 127  # of colours, on both sides of none
 # The grey and the colours are seen on white and on black paper: they differ in how dense they are, not in their shade.
 GREY, AGAINST, FOR = (122, 122, 122), (38, 112, 200), (196, 24, 48)
@@ -162,8 +163,11 @@ def row_ticks(frequencies: np.ndarray) -> tuple[Tick, ...]:
     named = round_values(frequencies, 5)
     rows = (np.interp(named, frequencies, np.arange(len(frequencies))) + 0.5) / len(frequencies)
     words = [f"{value / 1000:g}k" if value >= 1000 else f"{value:g}" for value in named]
-    words[-1] = f"{words[-1]} Hz".replace("k Hz", " kHz")
-    return tuple(zip((100 * rows).tolist(), words, strict=True))
+    kept: list[Tick] = []
+    for place, word in reversed(list(zip((100 * rows).tolist(), words, strict=True))):
+        if not kept or kept[0][0] - place >= CLEAR:
+            kept.insert(0, (place, word if kept else f"{word} Hz".replace("k Hz", " kHz")))
+    return tuple(kept)
 
 
 def _envelope(waveform: np.ndarray) -> str:

@@ -3,16 +3,18 @@
 import base64
 import io
 import re
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from PIL import Image
 from torch import nn
 
+from auscult.datamodules.clips import Segment
 from auscult.explain.attribution.gradients import GradientXInput
 from auscult.explain.domain.domains import Frequency
 from auscult.explain.show.clip import View
-from auscult.explain.show.plate import FOR, GREY, HEIGHT, PIECES, coloured, fitting, greyed, plate
+from auscult.explain.show.plate import FOR, GREY, HEIGHT, PIECES, coloured, fitting, greyed, plate, row_ticks
 from auscult.modules.model import Model
 from tests.explain.small_results import COLUMNS, RATE, ROWS, clip, small_view, wave_view
 
@@ -97,3 +99,17 @@ def test_silence_and_no_relevance_are_drawn(shape):
     view = wave_view() if len(shape) == 1 else small_view()
     for panel in plate(view, np.zeros(RATE, np.float32), np.zeros(shape), "dog").panels:
         assert not pixels(panel.relevance.uri)[..., 3].any() and np.isfinite(points(panel.outline)).all()
+
+
+@pytest.mark.parametrize("frequencies", [np.linspace(0, 4000, 200), np.geomspace(50, 4000, 64), np.array([0.0, 4000])])
+def test_words_of_rows_do_not_touch(frequencies):
+    ticks = row_ticks(frequencies)
+    assert all(other - one >= 11 for (one, _), (other, _) in pairwise(ticks))
+    assert ticks[-1][1].endswith("Hz") and not any("Hz" in word for _, word in ticks[:-1])
+
+
+def test_what_is_said_is_marked_within_the_clip():
+    """Segments that begin before the clip or end after it are cut; those beyond it are left out."""
+    segments = [Segment("a", -0.2, -0.1), Segment("b", -0.1, 0.25), Segment("c", 0.25, 1.5), Segment("d", 2.0, 3.0)]
+    drawn = plate(wave_view(), clip(0.2), np.ones(RATE), "yes", segments)
+    assert drawn.marks == ((0.0, 25.0, "b"), (25.0, 100.0, "c"))
