@@ -28,13 +28,18 @@ endif
 
 # What is misspelt, or is no target, is said; folders of the same name would pass for made.
 TARGETS := install install-dev demo test test-all lint lock licences
-.PHONY: $(TARGETS) tests docs results speed conf src
+.PHONY: $(TARGETS)
 ifneq ($(filter-out PYTHON=% PYTHONS=% TORCH_INDEX=% UPGRADE=% VENV=% BIN=%,$(MAKEOVERRIDES)),)
 $(error make takes no $(firstword $(MAKEOVERRIDES)); python train.py and python explain.py take options, and \
 	$(BIN)/python -m pytest -k NAME runs some of the tests)
 endif
 ifneq ($(findstring /,$(MAKECMDGOALS)),)
 $(error make takes no files or folders; $(BIN)/python -m pytest $(firstword $(foreach goal,$(MAKECMDGOALS),$(if $(findstring /,$(goal)),$(goal)))) runs those tests)
+endif
+UNKNOWN := $(filter-out $(TARGETS),$(MAKECMDGOALS))
+ifneq ($(UNKNOWN),)
+$(error make has no $(firstword $(UNKNOWN)); it has: $(TARGETS). python train.py trains, python explain.py explains, \
+	$(BIN)/python -m pytest -k NAME runs some of the tests)
 endif
 ifeq ($(origin PYTHON),command line)
 ifneq ($(wildcard $(BIN)/python),)
@@ -54,11 +59,6 @@ endif
 
 install: $(RUN)
 install-dev: $(DEV)
-
-tests docs results speed conf src:
-	@echo "make has no $@; it has: $(TARGETS)."; exit 1
-.DEFAULT:
-	@echo "make has no $@; it has: $(TARGETS). python train.py trains, python explain.py explains."; exit 1
 
 $(RUN): requirements/build.txt requirements/run.txt
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) $(FITS) || $(NEEDED)

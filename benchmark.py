@@ -20,7 +20,8 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from auscult.explain.options import check_benchmark, look_at_checkpoints
+from auscult.explain.checkpoints import look_at_checkpoints
+from auscult.explain.options import check_benchmark
 from auscult.program import command_line
 from auscult.program.conf import CONF
 

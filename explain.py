@@ -20,7 +20,8 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from auscult.explain.options import check_explanation, check_masked, look_at_checkpoints
+from auscult.explain.checkpoints import look_at_checkpoints
+from auscult.explain.options import check_explanation, check_masked
 from auscult.machine.processes import folder_of_first_process
 from auscult.printing import printing
 from auscult.program import command_line, config

@@ -21,7 +21,7 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from auscult.explain.options import look_at_checkpoints
+from auscult.explain.checkpoints import look_at_checkpoints
 from auscult.mistake import Mistake
 from auscult.program import command_line
 from auscult.program.conf import CONF

@@ -1,16 +1,20 @@
 """What comes along: the small checkpoint, and its report in docs, are what the program makes today."""
 
+import logging
 import re
 
 import numpy as np
 import pytest
 import soundfile
+from hydra import compose, initialize_config_dir
 
 import auscult
 from auscult.checkpoint.checkpoint import KEY, open_checkpoint
 from auscult.datamodules.clips import Clip
 from auscult.datamodules.synthetic import Synthetic
+from auscult.program.conf import CONF
 from auscult.program.paths import EXAMPLE
+from auscult.serve import options
 from tests.conftest import ROOT
 from tests.explain.report.test_html import Page
 
@@ -30,6 +34,15 @@ def test_it_knows_the_digits_of_speakers_it_never_met(tmp_path):
         soundfile.write(tmp_path / "digit.wav", samples, rate)
         heard.append(auscult.explain(model, tmp_path / "digit.wav").prediction)
     assert np.mean([name == str(digit) for digit, name in enumerate(heard)]) >= 0.8
+
+
+def test_the_live_page_takes_it_and_says_so(caplog):
+    with initialize_config_dir(str(CONF), version_base="1.3"), caplog.at_level(logging.INFO):
+        checked = options.check(compose("serve", overrides=["port=0"]))
+    assert checked["checkpoint"] == str(EXAMPLE)
+    assert caplog.messages == [
+        "No checkpoint is given: the page has the network that comes along, MelCNN on synthetic digits."
+    ]
 
 
 @pytest.mark.slow

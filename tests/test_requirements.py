@@ -151,6 +151,7 @@ def installed(checkout: Path) -> list[str]:
     [
         (["tests"], "make has no tests; it has: install install-dev demo test"),  # a folder of that name is there
         (["train"], "make has no train; it has: install install-dev demo test"),
+        (["test", "-k", "lrp"], "make has no lrp; it has: install install-dev demo test"),
         (["demo", "task=digit"], "make takes no task=digit; python train.py"),
         (["test", "k=lrp"], ".venv/bin/python -m pytest -k NAME runs some of the tests"),
         (["test", "tests/explain"], ".venv/bin/python -m pytest tests/explain runs those tests"),

@@ -21,8 +21,6 @@ from pathlib import Path
 from threading import Event
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
 from auscult.datamodules.audio.audio_file import TRIED_AGAIN, UNREADABLE, BadRecording
 from auscult.datamodules.cache_entries import (
@@ -39,6 +37,7 @@ from auscult.datamodules.cache_entries import (
 from auscult.datamodules.clips import Clip, Corpus
 from auscult.datamodules.recording import ClipSettings, load
 from auscult.mistake import Mistake
+from auscult.progress import tracked
 
 log = logging.getLogger(__name__)
 
@@ -102,8 +101,7 @@ def _warn_of_lost(lost: list[str], count: int, settings: ClipSettings) -> None:
 
 def _append(building: Path, results: Iterator[tuple[Entry, np.ndarray]], count: int) -> list[Entry]:
     entries = []
-    console = Console(stderr=True)
-    shown = track(results, "preparing recordings", count, console=console, disable=not console.is_terminal)
+    shown = tracked(results, "preparing recordings", count)
     with open(building / SAMPLES, "ab") as samples, open(building / INDEX, "ab") as index:
         for entry, clip_samples in shown:
             samples.write(clip_samples.astype("<i2").tobytes())

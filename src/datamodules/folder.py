@@ -142,6 +142,8 @@ class Folder(Corpus):
             )
         warn_of_left_out([path for path in files if path not in matches], len(files), "do not match data.pattern")
         rows = {path: {k: v for k, v in match.groupdict().items() if v} for path, match in matches.items()}
+        example = min(path for path in rows)
+        log.info("data.pattern reads %s as %s.", shortened(example), ", ".join(map(" ".join, rows[example].items())))
         warn_of_endings(rows)
         warn_of_part_columns(pattern.groupindex, rows.values())
         return rows

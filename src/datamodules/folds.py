@@ -54,8 +54,9 @@ def split(
         Mistake: too few speakers (see `speaker_groups`), or too few clips left for the fold.
     """
     with unsaid():  # checks the fold first, as making the groups takes a while
-        pool = _pool(clips, label, balance, seed)
-        last = (_possible_folds(pool, label, folds, unit) if published is None else len(published)) - 1
+        last = (
+            len(published) if published is not None else _possible_folds(clips, label, folds, balance, seed, unit)
+        ) - 1
     if not 0 <= fold <= last:
         known_as = f", which are the published {first_fold} to {first_fold + last}" if first_fold else ""
         raise NoSuchFold(f"fold={fold} does not exist: there are folds 0 to {last}{known_as}.")
@@ -115,10 +116,10 @@ def speaker_groups(
     """
     if published is not None:
         return [sorted(group) for group in published]
+    count = _possible_folds(clips, label, folds, balance, seed, unit)
     pool = _pool(clips, label, balance, seed)
     if balance:
         _say_what_balance_leaves_out(clips, pool, label, unit)
-    count = _possible_folds(pool, label, folds, unit)
     every_class = count * len({clip.labels[label] for clip in pool})
     best, best_coverage = [[""]], -1
     for attempt in range(ATTEMPTS):
@@ -162,10 +163,10 @@ def _balanced_speakers(pool: list[Clip], label: str, seed: int) -> set[str]:
     return {s for name in sorted(speakers_of) for s in random.permutation(speakers_of[name])[:fewest]}
 
 
-def _possible_folds(pool: list[Clip], label: str, folds: int, unit: str) -> int:
-    speakers_of: dict[str, set[str]] = defaultdict(set)
-    for clip in pool:
-        speakers_of[clip.labels[label]].add(clip.speaker)
+def _possible_folds(clips: Sequence[Clip], label: str, folds: int, balance: bool, seed: int, unit: str) -> int:
+    speakers_of = _speakers_of_classes(
+        _pool(clips, label, False, seed), label
+    )  # a class that lacks some is named by these
     if folds < LEAST_SPEAKERS:
         raise Mistake(f"task.folds={folds} must be 3 or more: one each to train, validate and test.")
     if len(speakers_of) < 2:
@@ -179,9 +180,18 @@ def _possible_folds(pool: list[Clip], label: str, folds: int, unit: str) -> int:
             f" of them, and 3 are needed (one each to train, validate and test); add {unit}s or choose another task.",
             sorted(name for name, speakers in speakers_of.items() if len(speakers) < LEAST_SPEAKERS),
         )
+    if balance:
+        fewest = min(map(len, _speakers_of_classes(_pool(clips, label, True, seed), label).values()))
     if fewest < folds:
         log.warning("%d folds instead of %d: %s '%s' has %d %ss.", fewest, folds, label, rarest, fewest, unit)
     return min(folds, fewest)
+
+
+def _speakers_of_classes(pool: list[Clip], label: str) -> dict[str, set[str]]:
+    speakers_of: dict[str, set[str]] = defaultdict(set)
+    for clip in pool:
+        speakers_of[clip.labels[label]].add(clip.speaker)
+    return speakers_of
 
 
 def _stratified_groups(pool: list[Clip], label: str, count: int, seed: int) -> list[list[str]]:

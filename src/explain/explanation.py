@@ -31,6 +31,7 @@ from auscult.mistake import Mistake
 from auscult.modules.model import Model
 from auscult.plain_data import counted, shown
 from auscult.run import folder as run_folder
+from auscult.run.minute_lines import MinuteLines
 from auscult.run.trainer import trainer_of
 from auscult.run.training import hush
 
@@ -132,7 +133,7 @@ def make_trainer(options: dict[str, Any], folder: Path) -> Trainer:
     return trainer_of(
         **arguments,
         logger=False,
-        callbacks=[RichProgressBar(leave=False)] if shown else [],
+        callbacks=[RichProgressBar(leave=False) if shown else MinuteLines()],
         enable_progress_bar=shown,
         enable_checkpointing=False,
         enable_model_summary=False,

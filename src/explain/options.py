@@ -7,7 +7,6 @@ from typing import Any
 from hydra import compose
 from omegaconf import DictConfig, OmegaConf
 
-from auscult.checkpoint.look import card_of, check_places_of
 from auscult.explain.attribution.options import (
     BOUNDS,
     FREQUENCIES_ONLY,
@@ -15,16 +14,16 @@ from auscult.explain.attribution.options import (
     check_option,
     check_stride,
 )
-from auscult.explain.intervention.bounds import check_band, checked_factors, for_classes
+from auscult.explain.intervention.bounds import check_band, checked_factors
 from auscult.explain.measures.fractions import check_definition, checked_fractions
-from auscult.explain.relevance.target import check_labelled, check_target
+from auscult.explain.relevance.target import check_labelled
 from auscult.machine.hardware import check_devices
 from auscult.mistake import Mistake
 from auscult.parts import packages
-from auscult.program.conf import choices_of, selected
-from auscult.program.config import check_homes, plain
+from auscult.program.conf import choices_of
+from auscult.program.config import plain
 from auscult.program.numbers import check_number
-from auscult.program.paths import PLACES, absolute, checkpoint_at, make_absolute, other_checkpoint
+from auscult.program.paths import absolute, checkpoint_at, make_absolute, other_checkpoint
 from auscult.program.trainer_options import check_trainer
 
 NO_FREQUENCIES = ("input", "time")  # domains whose features are none
@@ -56,41 +55,6 @@ def check_explanation(cfg: DictConfig) -> dict[str, Any]:
     check_input(config)
     make_absolute(config["data"], ("root", "csv", "speakers", "cache_dir"), "data.")
     return config
-
-
-def look_at_checkpoints(config: dict[str, Any]) -> None:
-    """Looks at the checkpoints that a checked configuration names, before PyTorch is imported to open them.
-
-    Raises:
-        Mistake: one of them cannot be read or is none of `train.py`, or the target or an intervention's factors do not
-            suit the classes of the first.
-    """
-    for option in ("checkpoint", "checkpoint_2", "control"):
-        if config.get(option) in (None, ""):
-            continue
-        card = card_of(config[option], option)
-        trained = card.get("config")
-        if isinstance(trained, dict):
-            check_homes(trained, config["allow"])
-        reads_corpus = option == "checkpoint" and not config.get("input") and config.get("page") != "live"
-        if reads_corpus and isinstance(corpus := selected(trained, "data"), dict):
-            check_places_of(corpus, [name for name in PLACES if selected(config, f"data.{name}")])
-        if option == "checkpoint" and is_names(card["classes"]):
-            check_classes(config, card["classes"])
-
-
-def check_classes(config: dict[str, Any], classes: list[str]) -> None:
-    """Raises a Mistake if the checkpoint's classes are not those of the target or of an intervention's factors."""
-    if "target" in config:
-        check_target(config["target"], classes)
-    intervention = config.get("intervention") or {}
-    if str(intervention.get("_target_")).startswith("auscult.") and "factors" in intervention:
-        for_classes(intervention["factors"], classes)
-
-
-def is_names(value: Any) -> bool:
-    """Whether a value out of a file is a list of names. One that is not is named when the checkpoint is opened."""
-    return isinstance(value, list) and len(value) < 1000 and all(isinstance(name, str) for name in value)
 
 
 def check_question(cfg: DictConfig) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from auscult.program.explain_by import explains
 from auscult.run import wandb as wandb_run
 from auscult.run.epoch_table import EpochTable
 from auscult.run.first_validation import FirstValidation
+from auscult.run.minute_lines import MinuteLines
 
 PROFILERS: dict[str, Any] = {"simple": SimpleProfiler, "advanced": AdvancedProfiler, "pytorch": PyTorchProfiler}
 
@@ -110,7 +111,8 @@ def make_trainer(
     if arguments["enable_progress_bar"] and Console().is_terminal:
         callbacks.append(RichProgressBar(leave=False))
     else:
-        arguments["enable_progress_bar"] = False  # EpochTable writes lines, which suit a log file
+        arguments["enable_progress_bar"] = False
+        callbacks.append(MinuteLines())  # EpochTable writes lines, too, which suit a log file
     name = f"{config['model']['name']}-{config['task']['name']}-{config['data']['name']}-fold{config['fold']}"
     logger = wandb_run.open_run(config, folder, sweep, name) if config["logger"]["name"] == "wandb" else False
     # also in a SLURM job this process starts the others itself

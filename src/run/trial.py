@@ -25,14 +25,15 @@ def try_network(classifier: Classifier, settings: ClipSettings, own: bool) -> No
         own: whether parts of the network are the user's own: the message says where their code fails, then.
 
     Raises:
-        Mistake: the network cannot take what the front end gives, or gives no logit for each class.
+        Mistake: the network cannot take what the front end gives, gives no logit for each class, or cannot learn.
     """
     network = type(classifier.network).__name__
     modes = [(module, module.training) for module in classifier.modules()]
     classifier.eval()
     try:
         with noise(Model.of(classifier, settings.sample_rate), settings) as waveform, torch.no_grad():
-            logits = classifier.network(classifier.front_end(waveform))
+            input = classifier.front_end(waveform)
+            logits = classifier.network(input)
     except Mistake:
         raise
     except Exception as error:
@@ -51,6 +52,12 @@ def try_network(classifier: Classifier, settings: ClipSettings, own: bool) -> No
             f"model.network: {network} gives {shape} for one clip; logits of the shape (1, {len(classifier.classes)}),"
             " one for each class, are wanted."
         )
+    if not any(parameter.requires_grad for parameter in classifier.network.parameters()):
+        raise Mistake(
+            f"model.network: {network} has no parameter that can learn; set requires_grad of those that are to learn."
+        )
+    if classifier.augmentation.band_mask and input.dim() != 4:
+        log.warning("augmentation.band_mask does nothing here: the input of %s has no axis of frequencies.", network)
     if look_like_probabilities(logits):
         log.warning(
             "model.network: what %s gives is positive and sums to 1, as probabilities do; logits are wanted: leave"

@@ -69,6 +69,8 @@ def check(cfg: DictConfig) -> dict[str, Any]:
     for group, names in PATHS.items():
         if group in config:
             make_absolute(config[group], names, f"{group}.")
+    if page == "record" and os.path.isfile(config["record"]["root"]):
+        raise Mistake(f"record.root={config['record']['root']} is not a folder; name another one.")
     return config
 
 

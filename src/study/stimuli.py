@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import track
 
 from auscult.checkpoint.card import trained_config
 from auscult.checkpoint.checkpoint import KEY, model_of
@@ -23,6 +21,7 @@ from auscult.explain.show.clip import View, picture, sounds_of
 from auscult.mistake import Mistake
 from auscult.modules.model import Model
 from auscult.program.conf import choice
+from auscult.progress import tracked
 from auscult.study.plan import Condition, StudyClip
 
 log = logging.getLogger(__name__)
@@ -101,8 +100,7 @@ def made(
     warn_of_few(order, count, options["training"])
     attributions = sorted({condition.attribution for condition in conditions if condition.form != "none"})
     methods = {each: attribution_of(choice("attribution", each)) for each in attributions}
-    console = Console(stderr=True)
-    shown = track(order, "explaining clips", console=console, disable=not console.is_terminal, transient=True)
+    shown = tracked(order, "explaining clips", len(order))
     how = methods, options["smoothing"]
     return [show(stimuli, number, network, row, *how) for number, (network, row) in enumerate(shown)]
 

@@ -1,3 +1,4 @@
+import logging
 import os
 import re
 import time
@@ -396,3 +397,11 @@ def test_a_table_has_an_end(root: Path, kind: str) -> None:
         path.symlink_to(f"/dev/{kind}")
     for corpus in (Folder(root, csv="table.csv"), Folder(root, PATTERN, speakers="table.csv")):
         assert "cannot be read" in mistake(corpus)
+
+
+def test_what_a_pattern_reads_is_shown_on_a_recording(tmp_path, caplog):
+    """So that somebody who has two of its groups in the wrong order sees it."""
+    soundfile.write(tmp_path / "0_anna_1.wav", np.zeros(100), 8000)
+    with caplog.at_level(logging.INFO):
+        Folder(tmp_path, pattern=r"(?P<speaker>[^_]+)_(?P<digit>\d)").clips()
+    assert "data.pattern reads 0_anna_1.wav as speaker anna, digit 1." in caplog.messages

@@ -202,6 +202,9 @@ def test_too_few_speakers_or_classes() -> None:
         split(corpus(dict.fromkeys("abcdef", "male")), "sex", 0, balance=True)
     with pytest.raises(Mistake, match="sex 'female' comes from 2"):
         split(corpus(dict.fromkeys("abcdef", "male") | dict.fromkeys("xy", "female")), "sex", 0, balance=True)
+    some = dict.fromkeys("abc", "female") | {"x": "male"}  # of the few men, not of the women that balance leaves
+    with pytest.raises(Mistake, match="sex 'male' comes from 1 of them"):
+        split(corpus(some), "sex", 0, balance=True)
     with pytest.raises(Mistake, match="no class"):
         split([], "digit", 0)
     with pytest.raises(Mistake, match=r"task\.folds=2"):

@@ -110,6 +110,13 @@ def test_it_is_named_without_pytorch(said, program, words, says, spoken_folder, 
         ("explain", ["input=.", "target=true"], "target=true needs labels, which input=… does not have"),
         ("explain", ["input=.", "intervention=keep_band"], "intervention=… needs labels, which input=… does not have"),
         ("train", ["ckpt_path={cut}"], "cut.ckpt cannot be read"),
+        ("explain", ["input=.", "data.pattern=(?P<speaker>.)"], "data.pattern has no group for the 'digit', which"),
+        (
+            "explain",
+            ["domain=time_frequency", "domain.window_seconds=57"],
+            "than the checkpoint's clips of 1 s; choose",
+        ),
+        ("serve", ["page=record", "record.root={cut}"], "cut.ckpt is not a folder; name another one."),
     ],
 )
 def test_what_is_wrong_with_a_checkpoint_is_named_without_pytorch(said, program, words, says, trained, tmp_path):
@@ -120,7 +127,7 @@ def test_what_is_wrong_with_a_checkpoint_is_named_without_pytorch(said, program,
     with_card(checkpoint, places["foreign"], "config.model.network._target_", "nets_of_mine.Net")
     places["cut"].write_bytes(checkpoint.read_bytes()[:-100])
     torch.save({"state_dict": {"a": torch.zeros(2)}}, places["other"])
-    if program != "train" and not any(word.startswith("checkpoint=") for word in words):
+    if program != "train" and not any(word.startswith(("checkpoint=", "page=record")) for word in words):
         words = [f"checkpoint={checkpoint}", *words]
     sentence = said(program, *(word.format(**places) for word in words), cwd=tmp_path)
     assert says.format(**places) in sentence and sentence.count("\n") == 1

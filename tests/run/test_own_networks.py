@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from auscult.datamodules.recording import ClipSettings
 from auscult.mistake import Mistake
 from auscult.modules.audiomnist_front_ends import NormalizedWaveform
+from auscult.modules.augmentation import Augmentation
 from auscult.parts import build_part
 from auscult.run.trial import try_network
 
@@ -34,9 +35,10 @@ class WithoutClasses(nn.Module):
 class Classifier(nn.Module):
     """As much of one as is tried out."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, band_mask: float = 0.0) -> None:
         super().__init__()
         self.network, self.front_end, self.classes = network, NormalizedWaveform(), ["no", "yes"]
+        self.augmentation = Augmentation(band_mask=band_mask)
 
 
 class OfNames(nn.Module):
@@ -86,3 +88,18 @@ def test_probabilities_are_no_logits(softmax, caplog):
         torch.manual_seed(0)
         try_network(Classifier(network(softmax=softmax)), SETTINGS, own=True)
     assert ("logits are wanted: leave its softmax out" in caplog.text.replace("\n", " ")) is softmax
+
+
+def test_a_network_of_which_nothing_learns_is_named():
+    with pytest.raises(Mistake, match=r"model\.network: Linear has no parameter that can learn; set requires_grad"):
+        try_network(Classifier(network().requires_grad_(False)), SETTINGS, own=True)
+    partly = network()
+    partly.dense.weight.requires_grad_(False)
+    try_network(Classifier(partly), SETTINGS, own=True)
+
+
+@pytest.mark.parametrize("band_mask", [0.0, 0.1])
+def test_bands_of_a_waveform_are_not_masked_and_that_is_said(caplog, band_mask):
+    with caplog.at_level(logging.WARNING):
+        try_network(Classifier(network(), band_mask), SETTINGS, own=True)
+    assert ("augmentation.band_mask does nothing here: the input of Linear" in caplog.text) == (band_mask > 0)

@@ -206,8 +206,8 @@ class TimeFrequency(SignalDomain):
         size, hop = round(window_seconds * rate), round(hop_seconds * rate)
         if not 2 <= size <= samples:
             raise Mistake(
-                f"domain.window_seconds={window_seconds:g} is not within two samples and the clip's"
-                f" {samples / rate:g} seconds."
+                f"domain.window_seconds={window_seconds:g} is not between two samples and the clip's"
+                f" {samples / rate:g} s; choose another one."
             )
         transform = ShortTimeFourier(samples, torch.hann_window(size), hop)
         frequencies, times = torch.arange(size // 2 + 1) * rate / size, torch.arange(transform.frames) * hop / rate

@@ -9,6 +9,10 @@ from auscult.program.numbers import is_number
 
 PAPERS = ("male", "female")  # classes whose factors conf/ has
 
+NEEDS_SPECTROGRAM = (
+    "intervention=scale_spectrogram needs a network that is given spectrograms, such as AlexNet; choose"
+    " intervention=scale_waveform with a factor for each class, or keep_band or remove_band; they suit any network."
+)
 FACTORS = (0.1, 10.0)  # smallest and largest
 
 

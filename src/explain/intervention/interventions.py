@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from auscult.explain.intervention.bounds import check_band, checked_factors, for_classes, powers
+from auscult.explain.intervention.bounds import NEEDS_SPECTROGRAM, check_band, checked_factors, for_classes, powers
 from auscult.explain.intervention.pitch import at_pitch
 from auscult.mistake import Mistake
 from auscult.modules.model import Model
@@ -101,11 +101,7 @@ class ScaleSpectrogram(Scaling):
     def _frequencies(self, model: Model) -> Tensor:
         """The frequencies of the spectrogram's rows, (R,), in hertz."""
         if model.front_end.frequencies is None:
-            raise Mistake(
-                "intervention=scale_spectrogram needs a network that is given spectrograms, such as AlexNet;"
-                " choose intervention=scale_waveform with a factor for each class, or keep_band or remove_band; they"
-                " suit any network."
-            )
+            raise Mistake(NEEDS_SPECTROGRAM)
         return model.front_end.frequencies
 
     def _emptied(self, model: Model, waveform: Tensor, label: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from auscult.explain.relevance.results import Results
 from auscult.explain.report.profiles import CELL, Profiles, along_axes, shares_of
 from auscult.explain.show.canvas import colour_limit, density
 from auscult.explain.show.clip import View
+from auscult.progress import tracked
 
 SMOOTHING = 1 / 64  # standard deviation as a share of rows and columns: means of few clips are speckled
 LEAD_SECONDS = 0.03  # shown before the onset, as windows of the spectrogram reach that far
@@ -138,7 +139,8 @@ def class_averages(results: Results, view: View) -> ClassAverages:
     cell = max(1, round(CELL[unit] / ((places[1] - places[0]) * (1000 if unit == "ms" else 1)))) if unit in CELL else 1
     profiles: list[tuple[np.ndarray, ...]] = []
     room = np.ones((clips, len(places)), bool)  # where each clip sounds
-    for rows in results.batches():
+    batches = list(results.batches())
+    for rows in tracked(batches, "averaging classes", len(batches)):
         waveforms = results.waveforms(rows)
         seen = view.as_seen(waveforms, results.relevances(rows))
         shown = grid.inputs(waveforms) if inputs is not None else seen

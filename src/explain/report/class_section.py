@@ -15,6 +15,7 @@ from auscult.explain.report.class_plates import class_plate
 from auscult.explain.report.html import Part, Section
 from auscult.explain.show import plots
 from auscult.explain.show.clip import View
+from auscult.progress import tracked
 
 MOST_CLASSES = 10  # with clips on the page: a clip takes 1.5 MB (4 s at 22 050 Hz)
 RELEVANCE_OF = {"predicted": "the class that the clip was taken for", "true": "the clip's true class"}
@@ -74,7 +75,8 @@ def explained(results: Results, averages: ClassAverages) -> list[str]:
 def class_parts(folder: Path, results: Results, averages: ClassAverages, examples: Sequence[Example]) -> list[Part]:
     """One part for each class that has clips."""
     parts = []
-    for label, (name, stem) in enumerate(zip(results.classes, file_names(results.classes), strict=True)):
+    names = enumerate(zip(results.classes, file_names(results.classes), strict=True))
+    for label, (name, stem) in tracked(names, "drawing classes", len(results.classes)):
         right, wrong = averages.clips[label]
         if right + wrong == 0:
             continue

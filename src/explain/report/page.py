@@ -5,9 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import track
-
 from auscult.datamodules.clips import Segment
 from auscult.datamodules.source import Source
 from auscult.explain.intervention.interventions import paper_of
@@ -24,6 +21,7 @@ from auscult.explain.show import plots
 from auscult.explain.show.clip import View, audible, file_name, picture
 from auscult.explain.show.media import Picture
 from auscult.explain.show.plate import plate
+from auscult.progress import tracked
 
 ENDS = ("low", "high")
 GUIDE = (
@@ -76,8 +74,7 @@ def write(
     chosen = results.chosen(max(1, clips - len(standing_out)) if clips else 0)  # the same for any attribution
     rows = results.in_order({*chosen, *standing_out})
     remarks = {row: [example.remark(results) for example in examples if example.row == row] for row in rows}
-    console = Console(stderr=True)
-    shown = track(rows, "drawing clips", console=console, disable=not console.is_terminal, transient=True)
+    shown = tracked(rows, "drawing clips", len(rows))
     panels = {row: panel(folder, results, view, row, remarks[row]) for row in shown}
     write_report(
         folder / "report.html",

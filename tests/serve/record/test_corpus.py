@@ -458,7 +458,7 @@ def test_metadata_one_folder_up_are_added_to(root):
         (["record.root=c", "record.words=[a_b]"], "record.words has a_b, which is not made of up to 40 letters"),
         (["record.root=c", "record.words=['../x']"], "record.words has ../x, which is not made of"),
         (["record=5"], "record"),
-        (["page=live"], "checkpoint has no value; say checkpoint=… to set it."),
+        (["page=study", "study.name=pilot"], "checkpoint has no value; say checkpoint=… to set it."),
     ],
 )
 def test_mistakes_end_in_a_sentence(options, message, serve_here, tmp_path):
