@@ -7,9 +7,11 @@ domain.
 
 import itertools
 import logging
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import h5py
@@ -29,16 +31,19 @@ from auscult.explain.measures.energy import CURVES
 from auscult.explain.measures.intervals import ENOUGH, SpeakerIntervals
 from auscult.explain.options import check_explanation, listed, target_of
 from auscult.explain.relevance.target import check_target
+from auscult.leaderboard.estimate import estimated
 from auscult.leaderboard.page import write
 from auscult.leaderboard.ranking import Entry
 from auscult.mistake import Mistake
 from auscult.parts import packages
-from auscult.plain_data import plain_yaml
+from auscult.plain_data import counted, plain_yaml
 from auscult.printing import printing
 from auscult.program.config import plain
 from auscult.program.paths import checkpoint_at
+from auscult.progress import duration
 from auscult.run import folder as run_folder
 from auscult.run import wandb as wandb_run
+from auscult.run.training import hush
 
 log = logging.getLogger(__name__)
 
@@ -77,14 +82,16 @@ def benchmark(cfg: DictConfig, folder: Path, sweep: Path | None = None) -> None:
         if cfg.get("logger") and cfg.logger.name == "wandb":  # first, so that a refused key shows before the work
             logger = wandb_run.open_run(config, folder, sweep, f"leaderboard-{network}-{task}")
         about = f"{network} on {task}, {trained['data']['name']}, fold {trained['fold']} ({cfg.checkpoint})"
-        table = compare(cfg, folder, list(itertools.product(domains, attributions)), about)
+        table = compare(cfg, folder, list(itertools.product(domains, attributions)), opened, about)
         if logger is not None:
             wandb_run.log_leaderboard(logger, table, folder / "leaderboard.html")
     with printing():
         show(table, folder)
 
 
-def compare(cfg: DictConfig, folder: Path, pairs: Sequence[tuple[str, str]], about: str) -> pd.DataFrame:
+def compare(
+    cfg: DictConfig, folder: Path, pairs: Sequence[tuple[str, str]], checkpoint: dict[str, Any], about: str
+) -> pd.DataFrame:
     """Explains by each pair of a domain and an attribution, and writes the leaderboard anew after each.
 
     Raises:
@@ -94,8 +101,18 @@ def compare(cfg: DictConfig, folder: Path, pairs: Sequence[tuple[str, str]], abo
     left_out: list[str] = []
     table = pd.DataFrame()
     configs = [configured(cfg, domain, attribution) for domain, attribution in pairs]
-    for (domain, attribution), config in zip(pairs, configs, strict=True):
-        log.info("%s in the domain %s", attribution, domain)
+    hush()
+    expected = estimated(configs, checkpoint)
+    log.info(
+        "%s of %s: about %s on a CPU; limit, checks and attributions decide how long.",
+        counted(len(pairs), "explanation"), counted(cfg.limit, "clip") if cfg.limit else "all clips",
+        duration(sum(expected)),
+    )  # fmt: skip
+    began = monotonic()
+    for number, ((domain, attribution), config) in enumerate(zip(pairs, configs, strict=True)):
+        rate = (monotonic() - began) / (sum(expected[:number]) or math.inf)  # seconds that an expected one takes
+        left = f", about {duration(rate * sum(expected[number:]))} left" if rate else ""
+        log.info("%s in the domain %s (%d of %d%s)", attribution, domain, number + 1, len(pairs), left)
         own = folder / domain / attribution
         own.mkdir(parents=True, exist_ok=True)
         try:
