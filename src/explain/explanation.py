@@ -79,6 +79,8 @@ def explain(config: dict[str, Any], folder: Path) -> run_folder.Metrics:
         try:
             results = Results(folder / COMPLETE, source, question, model.classes, config["seed"])
             write_predictions(folder, results)
+            if results.measured:
+                run_folder.write_measures(folder, source.clips, results.measured)
             if config["input"] and source.skipped:
                 write_skipped(folder / SKIPPED, source.skipped)
             about = lead(config, trained, results)

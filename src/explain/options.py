@@ -64,6 +64,7 @@ def check_question(cfg: DictConfig) -> dict[str, Any]:
         Mistake: the first value that is missing, of the wrong type or out of range.
     """
     config = plain(cfg)
+    config.pop("logger", None)  # explain.py logs what it says; the explanation is the same
     for option, kind, low, high, nullable in NUMBERS:
         check_number(config, option, kind, low, high, nullable)
     check_perturbation(config)

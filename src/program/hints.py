@@ -66,7 +66,7 @@ EXPLAINING = {
     "class": "say target={value}",
     "corpus": "leave it out: the checkpoint knows its corpus; data.root=… says where it lies now, and input=… takes"
     " other recordings",
-    "wandb": "python benchmark.py has logger=wandb; explain.py leaves its results in the run folder",
+    "wandb": "say logger=wandb",
     "network": "leave it out: the checkpoint brings it",
     "baseline": "say fill={value}: silence, zero, noise or mean",
     "table": "say data.csv={value}",

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from auscult.program.earlier_run import FAILED, LEFT_OUT, METRICS, has_checkpoin
 
 log = logging.getLogger(__name__)
 
+MEASURES = "measures.csv"
 MOST_OF_NAME = 40  # characters of a class, beside the confusion matrix
 
 Metrics = dict[str, float | int]
@@ -113,6 +114,12 @@ def write_predictions(
     )
     columns = pd.DataFrame(probabilities, columns=[f"p({name})" for name in classes]).round(6)
     pd.concat([table, columns], axis=1).to_csv(folder / "predictions.csv", index=False, errors="surrogateescape")
+
+
+def write_measures(folder: Path, clips: list[Clip], values: Mapping[str, np.ndarray]) -> None:
+    """Writes `measures.csv`: a row per clip, in the order of `predictions.csv`, with a column for each measure (N,)."""
+    table = pd.DataFrame({"path": [clip.path for clip in clips], **values})
+    table.to_csv(folder / MEASURES, index=False, float_format="%.6g", errors="surrogateescape")
 
 
 def plot_confusion(folder: Path, counts: np.ndarray, classes: list[str], title: str) -> Path:

@@ -25,6 +25,7 @@ from auscult.run import wandb as wandb_run
 from auscult.run.epoch_table import EpochTable
 from auscult.run.first_validation import FirstValidation
 from auscult.run.minute_lines import MinuteLines
+from auscult.run.step_log import StepLog
 
 PROFILERS: dict[str, Any] = {"simple": SimpleProfiler, "advanced": AdvancedProfiler, "pytorch": PyTorchProfiler}
 
@@ -106,6 +107,7 @@ def make_trainer(
         FirstEpoch(),
         FirstValidation(),
         EpochTable(folder / "metrics.csv"),
+        StepLog(),
         *(callback(config, name, node) for name, node in named.items() if not explains(node)),
     ]
     if arguments["enable_progress_bar"] and Console().is_terminal:

@@ -24,6 +24,7 @@ from auscult.plain_data import shown
 from auscult.printing import printing
 from auscult.program.conf import selected
 from auscult.run import folder as run_folder
+from auscult.run import wandb as wandb_run
 from auscult.run.recipe import said_of
 from auscult.run.results import Predictions, measured, show, warn_of_divergence, write
 from auscult.run.trainer import is_lightnings, make_trainer, sentence_of, try_trainer
@@ -92,6 +93,8 @@ def train(
             metrics["seconds"] = round(time.monotonic() - started, 1)
             title = f"{config['model']['name']}, {config['task']['name']}, fold {config['fold']}: test"
             write(folder, trainer, datamodule, predictions, metrics, title)
+            if config["logger"].get("checkpoints"):
+                wandb_run.keep("model", folder / "checkpoints/best.ckpt")
             warn_of_divergence(metrics["test/loss"], len(datamodule.classes))
             with printing():
                 show(metrics, folder, f"{datamodule.unit}s")

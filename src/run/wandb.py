@@ -15,8 +15,12 @@ import wandb
 from pytorch_lightning.loggers import WandbLogger
 
 from auscult.mistake import Mistake
+from auscult.run.folder import MEASURES
 
 log = logging.getLogger(__name__)
+
+OWN = ("name", "checkpoints")  # options of a logger that are not W&B's
+HEARD = ("original", "positive", "negative")  # sounds of a clip in the table of clips
 
 
 def open_run(config: dict[str, Any], folder: Path, sweep: Path | None, name: str) -> WandbLogger:
@@ -31,7 +35,7 @@ def open_run(config: dict[str, Any], folder: Path, sweep: Path | None, name: str
     Raises:
         Mistake: W&B cannot start (a key that is refused, no connection in online mode).
     """
-    options = {option: value for option, value in config["logger"].items() if option != "name"}
+    options = {option: value for option, value in config["logger"].items() if option not in OWN}
     os.environ.setdefault("WANDB_SILENT", "true")
     options["group"] = (
         str(options["group"]) if options["group"] else (f"{sweep.parent.name}/{sweep.name}" if sweep else None)
@@ -123,4 +127,61 @@ def log_explanations(folders: Mapping[str, Path], metrics: Mapping[str, float | 
     if tables:
         curves = pd.concat([pd.read_csv(path).assign(attribution=name) for name, path in tables.items()])
         wandb.run.log({"perturbation/table": wandb.Table(dataframe=curves.reset_index(drop=True))})
+    if any(rows := [row for name, folder in folders.items() for row in clip_rows(folder, name)]):
+        columns: list[Any] = list(dict.fromkeys(column for row in rows for column in row))
+        wandb.run.log({"clips": wandb.Table(columns, [[row.get(column) for column in columns] for row in rows])})
+    for name, folder in folders.items():
+        keep("report", folder / "report.html", name)
     wandb.run.summary.update(dict(metrics))
+
+
+def clip_rows(folder: Path, name: str) -> list[dict[str, Any]]:
+    """A row for each clip that an explanation shows: what was said of it, its measures, picture and sounds."""
+    drawn = {int(path.name.split("-")[0]): path for path in sorted(folder.glob("figures/[0-9]*-*.png"))}
+    said = read_clips(folder / "predictions.csv")
+    if (folder / MEASURES).exists():
+        said = pd.concat([said, read_clips(folder / MEASURES).drop(columns="path")], axis=1)
+    rows = []
+    for number, picture in drawn.items():
+        values: dict[str, Any] = {
+            "attribution": name,
+            **{str(column): value for column, value in said.iloc[number].items()},
+            "picture": wandb.Image(str(picture)),
+        }
+        for sound in HEARD:
+            for path in folder.glob(f"audio/{number:05d}-*-{sound}.wav"):
+                values[sound] = wandb.Audio(str(path))
+        rows.append(values)
+    return rows
+
+
+def read_clips(path: Path) -> pd.DataFrame:
+    """A table with a row per clip; names of files may be no text."""
+    return pd.read_csv(
+        path, dtype={"speaker": str, "label": str, "prediction": str}, encoding_errors="backslashreplace"
+    )
+
+
+def keep(kind: str, file: Path, name: str = "") -> None:
+    """Keeps a file as an artefact of the run, if W&B has a run and the file is there."""
+    if wandb.run is not None and file.exists():
+        artefact = wandb.Artifact(re.sub(r"[^\w.-]", "_", "-".join(filter(None, [kind, wandb.run.id, name]))), kind)
+        artefact.add_file(str(file))
+        wandb.run.log_artifact(artefact)
+
+
+def log_sweep(folder: Path, options: dict[str, Any], table: pd.DataFrame) -> None:
+    """Logs the summary of a multirun as a run of its own, in the group of its jobs.
+
+    Args:
+        folder: the folder of the multirun.
+        options: of the jobs' logger.
+        table: a row per job.
+    """
+    os.environ.setdefault("WANDB_SILENT", "true")
+    group = options.get("group") or f"{folder.parent.name}/{folder.name}"
+    with wandb.init(
+        project=options.get("project"), entity=options.get("entity"), group=str(group), name="summary",
+        job_type="summary", dir=str(folder), mode=mode(),
+    ) as run:  # fmt: skip
+        run.log({"summary": wandb.Table(dataframe=table.astype(object).where(table.notna(), None))})

@@ -77,6 +77,7 @@ def sum_up(folder: Path) -> None:
         check_links(folder)
         rows = read_jobs(folder)
         write(folder, rows)
+        log_to_wandb(folder, rows)
     except Mistake as mistake:
         raise SystemExit(str(mistake)) from mistake
     except OSError as error:
@@ -145,6 +146,25 @@ def write(folder: Path, rows: list[dict[str, Any]]) -> None:
     rest = [name for name in table if name not in first]
     table[[*dict.fromkeys(first), *rest]].to_csv(folder / "summary.csv", index=False, errors="backslashreplace")
     (folder / "summary.md").write_text("\n".join(markdown(rows)) + "\n", encoding="utf-8", errors="backslashreplace")
+
+
+def log_to_wandb(folder: Path, rows: list[dict[str, Any]]) -> None:
+    """Logs `summary.csv` to W&B, if its jobs were logged there."""
+    loggers = [logger_of(folder / row["folder"]) for row in rows]
+    if options := next((logger for logger in loggers if logger.get("name") == "wandb"), None):
+        import pandas as pd  # only now, see `write`
+
+        from auscult.run.wandb import log_sweep
+
+        log_sweep(folder, options, pd.read_csv(folder / "summary.csv"))
+
+
+def logger_of(job: Path) -> dict[str, Any]:
+    """The options of a job's logger; none if they cannot be read."""
+    try:
+        return dict(plain_yaml((job / ".hydra/config.yaml").read_text(encoding="utf-8"))["logger"])
+    except DAMAGES:
+        return {}
 
 
 def metrics_shown(rows: list[dict[str, Any]]) -> list[str]:

@@ -355,7 +355,7 @@ def test_two_processes_write_the_same_file_as_one(trained: Trained, tmp_path: Pa
         (["intervention=scale_spectrogram"], "needs a network that is given spectrograms"),
         (["trainer.strategy=abacus"], "trainer.strategy=abacus is unknown"),
         (["trainer.max_epochs=1"], "is an option of train.py; here the checkpoint brings it"),
-        (["logger=wandb"], "python benchmark.py has logger=wandb"),
+        (["wandb=true"], "say logger=wandb"),
         (["attributions=[random]"], "say attribution=random."),
         (["data=folder"], "leave it out: the checkpoint knows its corpus"),
         (["attributions=[random,amplitude]"], "say -m attribution=random,amplitude."),

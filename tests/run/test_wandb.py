@@ -5,6 +5,7 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from wandb.proto import wandb_internal_pb2
 
@@ -31,14 +32,15 @@ def records(path: Path) -> Iterator[wandb_internal_pb2.Record]:
 
 @pytest.mark.slow
 def test_an_offline_run_holds_config_metrics_and_confusion_matrix(train_here, tmp_path):
-    said = train_here("-m", "logger=wandb", "model=alexnet", "task=sex", "fold=0,1", *TINY, "trainer.max_epochs=2")
+    options = ["logger=wandb", "logger.checkpoints=true", "trainer.log_every_n_steps=1"]
+    said = train_here("-m", *options, "model=alexnet", "task=sex", "fold=0,1", *TINY, "trainer.max_epochs=2")
     assert said == ""
     (sweep,) = tmp_path.glob("multirun/*/*")
     files = sorted(sweep.glob("*/wandb/offline-run-*/run-*.wandb"))
     assert len(files) == 2  # one run per job
     ids = set()
     for fold, file in enumerate(files):
-        config, history, summary, finished = {}, [], {}, False
+        config, history, summary, finished, kept = {}, [], {}, False, []
         for record in records(file):
             kind = record.WhichOneof("record_type")
             if kind == "run":
@@ -53,15 +55,46 @@ def test_an_offline_run_holds_config_metrics_and_confusion_matrix(train_here, tm
                 summary |= {item.key or item.nested_key[0]: item.value_json for item in record.summary.update}
             elif kind == "exit":
                 finished = record.exit.exit_code == 0
+            elif kind == "artifact":
+                kept.append((record.artifact.type, [entry.path for entry in record.artifact.manifest.contents]))
         assert finished
+        assert ("model", ["best.ckpt"]) in kept
         assert config["fold"] == fold and config["task"]["name"] == "sex"
         logged = {name for row in history for name in row}
         assert {"train/loss", "val/accuracy", "test/accuracy", "test/confusion", "test/confusion_table"} <= logged
+        assert {"train/loss_step", "learning_rate"} <= logged
         metrics = json.loads((file.parents[2] / "metrics.json").read_text())
         assert float(summary["test/balanced_accuracy"]) == metrics["test/balanced_accuracy"]
         assert list(file.parent.glob("files/media/images/test/confusion*.png"))
         assert list(file.parent.glob("files/media/table/test/confusion_table*.json"))
     assert len(ids) == 2
+    [table] = sweep.glob("wandb/offline-run-*/files/media/table/summary*.json")
+    held = json.loads(table.read_text())
+    assert [row[held["columns"].index("fold")] for row in held["data"]] == [0, 1]
+
+
+@pytest.mark.slow
+def test_an_explanation_logs_its_clips_and_its_report(explain_here, trained, tmp_path):
+    options = ["logger=wandb", "limit=3", "clips=2", "perturbation.fractions=[0,0.1]", "hydra.run.dir=run"]
+    assert explain_here(f"checkpoint={trained('audionet', 'sex')}", *options) == ""
+    [file] = (tmp_path / "run").glob("wandb/offline-run-*/run-*.wandb")
+    kept = [record.artifact for record in records(file) if record.WhichOneof("record_type") == "artifact"]
+    assert [[entry.path for entry in own.manifest.contents] for own in kept if own.type == "report"] == [
+        ["report.html"]
+    ]
+    [table] = (tmp_path / "run").glob("wandb/offline-run-*/files/media/table/clips*.json")
+    held = json.loads(table.read_text())
+    rows = [dict(zip(held["columns"], row, strict=True)) for row in held["data"]]
+    assert len(rows) >= 2 and {row["attribution"] for row in rows} == {"lrp_epsilon_plus"}
+    predictions = pd.read_csv(tmp_path / "run/predictions.csv").set_index("path")
+    measures = pd.read_csv(tmp_path / "run/measures.csv").set_index("path")
+    for row in rows:
+        assert row["prediction"] == predictions.loc[row["path"], "prediction"]
+        assert row["complexity/gini"] == pytest.approx(measures.loc[row["path"], "complexity/gini"])
+        assert row["picture"] == "Image" and row["original"] == row["positive"] == "Audio"
+    held = [entry.path for own in kept if own.type == "run_table" for entry in own.manifest.contents]
+    assert sum(path.endswith(".png") for path in held) == len(rows)
+    assert sum(path.endswith(".wav") for path in held) == 3 * len(rows)
 
 
 @pytest.mark.slow
