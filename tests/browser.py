@@ -2,7 +2,9 @@ import json
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
+import axe_core_python
 import pytest
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -53,6 +55,12 @@ class Browser:
         answer = self("Runtime.evaluate", expression=f"(async () => {{ {script} }})()", **how)
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
+
+    def violations(self):
+        """What axe-core finds to be wrong with the page for people who do not see, hear or click."""
+        axe = (Path(axe_core_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+        found = "const found = await axe.run(document, {resultTypes: ['violations']});"
+        return self.run(f"{axe}\n;{found} return found.violations.map((each) => [each.id, each.nodes[0].html]);")
 
     def of(self, *methods):
         return [event["params"] for event in self.events if event["method"] in methods]

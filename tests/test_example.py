@@ -15,6 +15,7 @@ from auscult.datamodules.synthetic import Synthetic
 from auscult.program.conf import CONF
 from auscult.program.paths import EXAMPLE
 from auscult.serve import options
+from tests.browser import CHROMIUM, Browser
 from tests.conftest import ROOT
 from tests.explain.report.test_html import Page
 
@@ -58,3 +59,20 @@ def test_its_report_is_drawn_by_this_version(explain_here, tmp_path):
     assert words(kept) == words(now)
     for tag in ("style", "script"):
         assert kept.texts[tag] == now.texts[tag]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium on the PATH")
+@pytest.mark.parametrize("width", [390, 1280])
+def test_its_report_suits_phones_and_everybody(tmp_path, request, width):
+    browser = Browser(CHROMIUM, tmp_path / "profile")
+    request.addfinalizer(browser.process.wait)
+    request.addfinalizer(browser.process.kill)  # before it is waited for
+    browser("Emulation.setDeviceMetricsOverride", width=width, height=844, deviceScaleFactor=1, mobile=width < 1000)
+    browser.open(REPORT)
+    assert browser.violations() == []
+    assert browser.run("return [document.documentElement.scrollWidth, innerWidth]") == [width, width], (
+        "no scrolling sideways"
+    )
+    assert browser.run("return [...document.querySelectorAll('.answers .clip')].length") == 20

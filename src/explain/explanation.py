@@ -37,6 +37,8 @@ from auscult.run.training import hush
 
 log = logging.getLogger(__name__)
 
+FEW = 3  # recordings of one's own, whose predictions the report says first
+
 
 def explain(config: dict[str, Any], folder: Path) -> run_folder.Metrics:
     """Runs the explanation that a checked configuration describes, and writes its run folder.
@@ -153,11 +155,16 @@ def lead(config: dict[str, Any], trained: dict[str, Any], results: Results) -> s
     of = f"of {config['input'] or speakers}"
     target = config["target"]
     whose = {"predicted": "its answer", "true": "the true class"}.get(target, target)
+    heard = "".join(
+        f" It takes {clip.path} for {results.classes[said]} with {100 * chances[said]:.0f} %."
+        for clip, said, chances in zip(results.source.clips, results.predicted, results.probabilities, strict=True)
+        if config["input"] and len(results.label) <= FEW
+    )
     right = f"; it was right in {100 * (results.predicted == results.label).mean():.1f} % of them"
     return (
         f"{trained['model']['name']}, trained on {trained['data']['name']}, was asked for the {trained['task']['name']}"
         f" in {clips} {of}{right if results.labelled else ''}. Red is what speaks for {whose}, by"
-        f" {config['attribution']['name']}."
+        f" {config['attribution']['name']}.{heard}"
     )
 
 

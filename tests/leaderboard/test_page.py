@@ -152,6 +152,7 @@ def test_page_in_a_browser(tmp_path, request):
         return [failed.closest("tr").cells[0].innerText, getComputedStyle(failed, "::after").content,
                 [first.paused, second.paused], document.images.length, typeof injected];
     """) == ["amplitude", '"fails"', [True, False], 8, "undefined"]  # fmt: skip
+    assert browser.violations() == []
     assert browser.of("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded") == []
     asked = [request["request"]["url"] for request in browser.of("Network.requestWillBeSent")]
     assert [url for url in asked if not url.startswith("data:")] == [(tmp_path / "leaderboard.html").as_uri()]

@@ -100,6 +100,7 @@ class ClipPanel:
         seconds: length of the clip.
         remarks: reasons why the clip is shown, if it was not chosen at random.
         measures: values of the clip by names for people.
+        similar: paths of other clips of the page whose relevance is most similar.
     """
 
     path: str
@@ -115,6 +116,7 @@ class ClipPanel:
     seconds: float = 1.0
     remarks: Sequence[str] = ()
     measures: Mapping[str, float] = field(default_factory=dict)
+    similar: Sequence[str] = ()
 
     @property
     def confidence(self) -> float:

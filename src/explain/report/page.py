@@ -1,7 +1,7 @@
 """Writes the results of an explanation for readers: curves, pictures, sounds, and the report with all of them."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from auscult.explain.report.class_examples import Example
 from auscult.explain.report.class_section import class_section, how_sure
 from auscult.explain.report.findings import curve_findings, intervention_findings, removal_verdict
 from auscult.explain.report.html import Answer, ClassAnswer, ClipPanel, Note, Section, Value, write_report
+from auscult.explain.report.similar import most_similar
 from auscult.explain.show import plots
 from auscult.explain.show.clip import View, audible, file_name, picture
 from auscult.explain.show.media import Picture
@@ -71,11 +72,12 @@ def write(
         )
         sections.append(intervention(folder, results))
     standing_out = {example.row for example in examples}
-    chosen = results.chosen(max(1, clips - len(standing_out)) if clips else 0)  # the same for any attribution
-    rows = results.in_order({*chosen, *standing_out})
+    rows = results.in_order(shown_rows(results, clips, standing_out))
     remarks = {row: [example.remark(results) for example in examples if example.row == row] for row in rows}
     shown = tracked(rows, "drawing clips", len(rows))
     panels = {row: panel(folder, results, view, row, remarks[row]) for row in shown}
+    for row, others in most_similar(results, view, rows).items():
+        panels[row] = replace(panels[row], similar=[panels[other].path for other in others])
     write_report(
         folder / "report.html",
         title="What the network listens to",
@@ -88,6 +90,19 @@ def write(
         clips=[panels[row] for row in rows if row not in standing_out],
         unit=results.source.unit,
     )
+
+
+def shown_rows(results: Results, clips: int, standing_out: Set[int]) -> set[int]:
+    """The clips of the report: those that stand out, and others, up to so many; at least one other, unless none.
+
+    The others are the same for any attribution, but for their number.
+    """
+    wanted = max(1, clips - len(standing_out)) if clips else 0
+    while True:
+        shown = {*results.chosen(wanted), *standing_out}
+        if len(shown) >= min(clips, len(results.label)):
+            return shown
+        wanted += 1
 
 
 def answer(
