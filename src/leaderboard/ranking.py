@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from auscult.explain.measures.catalogue import measure_of, measures
+from auscult.explain.measures.cost import COST
 from auscult.explain.measures.intervals import ENOUGH, SpeakerIntervals
 from auscult.explain.measures.measure import Better, Measure, Topic
 
@@ -108,10 +109,8 @@ def ranked(group: Sequence[Entry], column: str) -> list[dict[str, Any]]:
         is_control = np.array([entry.attribution in CONTROLS for entry in group])
         best = int(np.where(is_control & ~is_control.all(), np.inf, losses).argmin())
         is_tied = ~told_apart(values, intervals)[best]
-        ranks = [
-            "tied" if tied else "ahead" if loss < losses[best] else ""
-            for tied, loss in zip(is_tied, losses, strict=True)
-        ]
+        is_ahead = (losses < losses[best]) & (measure.topic is not COST)  # that a control is cheap says nothing
+        ranks = ["tied" if tied else "ahead" if ahead else "" for tied, ahead in zip(is_tied, is_ahead, strict=True)]
         ranks[best] = "best"
     else:
         most = np.inf if measure.fails_above is None else measure.fails_above

@@ -110,3 +110,12 @@ def test_a_control_is_never_the_best(level, rank):
     control = Entry("input", "random", {"deletion/accuracy": level + scatter[::-1]}, speakers)
     assert ranks([mine, control], "deletion/accuracy") == {"mine": "best", "random": rank}
     assert ranks([control], "deletion/accuracy") == {"random": "best"}
+
+
+def test_that_a_control_is_cheap_says_nothing():
+    scatter = 0.01 * np.random.default_rng(0).standard_normal(8)
+    entries = [
+        Entry("input", name, {"cost/passes": cost + scatter}, list("abcdefgh"))
+        for name, cost in (("mine", 3), ("random", 0))
+    ]
+    assert ranks(entries, "cost/passes") == {"mine": "best", "random": ""}
