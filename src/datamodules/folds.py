@@ -164,11 +164,21 @@ def _balanced_speakers(pool: list[Clip], label: str, seed: int) -> set[str]:
 
 
 def _possible_folds(clips: Sequence[Clip], label: str, folds: int, balance: bool, seed: int, unit: str) -> int:
-    speakers_of = _speakers_of_classes(
-        _pool(clips, label, False, seed), label
-    )  # a class that lacks some is named by these
     if folds < LEAST_SPEAKERS:
         raise Mistake(f"task.folds={folds} must be 3 or more: one each to train, validate and test.")
+    rarest, fewest = _rarest(_pool(clips, label, False, seed), label, unit)  # first, as the others are balanced with it
+    if balance:
+        rarest, fewest = _rarest(_pool(clips, label, True, seed), label, unit)
+    if fewest < folds:
+        log.warning("%d folds instead of %d: %s '%s' has %d %ss.", fewest, folds, label, rarest, fewest, unit)
+    return min(folds, fewest)
+
+
+def _rarest(pool: list[Clip], label: str, unit: str) -> tuple[str, int]:
+    """The class of the fewest speakers, and their number. Raises a Mistake if they are too few, or of one class."""
+    speakers_of: dict[str, set[str]] = defaultdict(set)
+    for clip in pool:
+        speakers_of[clip.labels[label]].add(clip.speaker)
     if len(speakers_of) < 2:
         classes = f"only the class '{next(iter(speakers_of))}'" if speakers_of else "no class"
         raise Mistake(f"the recordings under data.root show {classes} of the label '{label}': choose another task.")
@@ -180,18 +190,7 @@ def _possible_folds(clips: Sequence[Clip], label: str, folds: int, balance: bool
             f" of them, and 3 are needed (one each to train, validate and test); add {unit}s or choose another task.",
             sorted(name for name, speakers in speakers_of.items() if len(speakers) < LEAST_SPEAKERS),
         )
-    if balance:
-        fewest = min(map(len, _speakers_of_classes(_pool(clips, label, True, seed), label).values()))
-    if fewest < folds:
-        log.warning("%d folds instead of %d: %s '%s' has %d %ss.", fewest, folds, label, rarest, fewest, unit)
-    return min(folds, fewest)
-
-
-def _speakers_of_classes(pool: list[Clip], label: str) -> dict[str, set[str]]:
-    speakers_of: dict[str, set[str]] = defaultdict(set)
-    for clip in pool:
-        speakers_of[clip.labels[label]].add(clip.speaker)
-    return speakers_of
+    return rarest, fewest
 
 
 def _stratified_groups(pool: list[Clip], label: str, count: int, seed: int) -> list[list[str]]:
