@@ -72,7 +72,5 @@ def test_its_report_suits_phones_and_everybody(tmp_path, request, width):
     browser("Emulation.setDeviceMetricsOverride", width=width, height=844, deviceScaleFactor=1, mobile=width < 1000)
     browser.open(REPORT)
     assert browser.violations() == []
-    assert browser.run("return [document.documentElement.scrollWidth, innerWidth]") == [width, width], (
-        "no scrolling sideways"
-    )
+    assert browser.run("return document.documentElement.scrollWidth") <= width, "no scrolling sideways"
     assert browser.run("return [...document.querySelectorAll('.answers .clip')].length") == 20
