@@ -20,8 +20,8 @@ from auscult.explain.relevance.target import check_labelled
 from auscult.machine.hardware import check_devices
 from auscult.mistake import Mistake
 from auscult.parts import packages
-from auscult.program.conf import choices_of
-from auscult.program.config import plain
+from auscult.program.conf import choices_of, selected
+from auscult.program.config import check_wandb, plain
 from auscult.program.numbers import check_number
 from auscult.program.paths import absolute, checkpoint_at, make_absolute, other_checkpoint
 from auscult.program.trainer_options import check_trainer
@@ -64,6 +64,9 @@ def check_question(cfg: DictConfig) -> dict[str, Any]:
         Mistake: the first value that is missing, of the wrong type or out of range.
     """
     config = plain(cfg)
+    check_wandb(config)
+    if selected(config, "logger.checkpoints"):
+        raise Mistake("logger.checkpoints is of train.py, which makes checkpoints; leave it out.")
     config.pop("logger", None)  # explain.py logs what it says; the explanation is the same
     for option, kind, low, high, nullable in NUMBERS:
         check_number(config, option, kind, low, high, nullable)

@@ -7,7 +7,6 @@ domain.
 
 import itertools
 import logging
-import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,7 +30,7 @@ from auscult.explain.measures.energy import CURVES
 from auscult.explain.measures.intervals import ENOUGH, SpeakerIntervals
 from auscult.explain.options import check_explanation, listed, target_of
 from auscult.explain.relevance.target import check_target
-from auscult.leaderboard.estimate import estimated
+from auscult.leaderboard.estimate import DRAWING, estimated
 from auscult.leaderboard.page import write
 from auscult.leaderboard.ranking import Entry
 from auscult.mistake import Mistake
@@ -102,18 +101,19 @@ def compare(
     table = pd.DataFrame()
     configs = [configured(cfg, domain, attribution) for domain, attribution in pairs]
     hush()
-    expected = estimated(configs, checkpoint)
+    places = [folder / domain / attribution for domain, attribution in pairs]
+    is_done = [(own / explanation.COMPLETE).exists() for own in places]  # by a run that was stopped
+    expected = [DRAWING if done else each for done, each in zip(is_done, estimated(configs, checkpoint), strict=True)]
     log.info(
         "%s of %s: about %s on a CPU; limit, checks and attributions decide how long.",
         counted(len(pairs), "explanation"), counted(cfg.limit, "clip") if cfg.limit else "all clips",
         duration(sum(expected)),
     )  # fmt: skip
-    began = monotonic()
+    taken, foreseen = 0.0, 0.0  # seconds of those that were explained anew
     for number, ((domain, attribution), config) in enumerate(zip(pairs, configs, strict=True)):
-        rate = (monotonic() - began) / (sum(expected[:number]) or math.inf)  # seconds that an expected one takes
-        left = f", about {duration(rate * sum(expected[number:]))} left" if rate else ""
+        left = f", about {duration(taken / foreseen * sum(expected[number:]))} left" if foreseen else ""
         log.info("%s in the domain %s (%d of %d%s)", attribution, domain, number + 1, len(pairs), left)
-        own = folder / domain / attribution
+        own, began = places[number], monotonic()
         own.mkdir(parents=True, exist_ok=True)
         try:
             explanation.explain(config, own)
@@ -121,6 +121,8 @@ def compare(
             log.warning("It is left out: %s", mistake)
             left_out.append(f"{attribution} in the domain {domain}: {mistake}")
             continue
+        if not is_done[number]:
+            taken, foreseen = taken + monotonic() - began, foreseen + expected[number]
         entries.append(entry_of(own / explanation.COMPLETE, domain, attribution))
         if len(entries) == 1 and SpeakerIntervals(entries[0].speakers).effective < ENOUGH:
             log.warning(

@@ -16,32 +16,34 @@ from auscult.leaderboard.ranking import CONTROLS, Entry
 MOST_IN_LEGEND = 40  # characters of a name in the legend
 GREYS = dict(zip(CONTROLS, ("0.3", "0.65"), strict=True))
 
+Styles = dict[str, dict[str, Any]]  # of lines, by attribution
 
-def plot_energy(entries: Sequence[Entry]) -> Figure:
+
+def plot_energy(entries: Sequence[Entry], styles: Styles) -> Figure:
     """Draws the mean probability of the label over the share of energy that is removed, and over that which is left.
 
     Args:
         entries: the entries of one domain.
+        styles: of their lines, see `styles_of`.
     """
-    figure, axes = panels(entries, ["energy/deletion", "energy/insertion"])
+    figure, axes = panels(entries, ["energy/deletion", "energy/insertion"], styles)
     for own, words in zip(axes, ("removed, the most relevant first", "left, the most relevant alone"), strict=True):
         own.xaxis.set_major_formatter(PercentFormatter(1))
         own.set(ylabel="probability of the label", xlabel=f"energy {words}")
     return figure
 
 
-def plot_cascade(entries: Sequence[Entry]) -> Figure:
+def plot_cascade(entries: Sequence[Entry], styles: Styles) -> Figure:
     """Draws the mean similarity to the original relevance as layers are randomised, the last first, of a domain."""
-    figure, (own,) = panels(entries, ["cascade"])
+    figure, (own,) = panels(entries, ["cascade"], styles)
     own.axhline(0, color="0.8", linewidth=0.8, zorder=0)
     own.set(ylabel="rank correlation", xlabel="layers randomised, the last first")
     own.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
 
 
-def panels(entries: Sequence[Entry], curves: Sequence[str]) -> tuple[Figure, list[Axes]]:
+def panels(entries: Sequence[Entry], curves: Sequence[str], styles: Styles) -> tuple[Figure, list[Axes]]:
     """Makes axes for each curve, one above the other. A line is the mean over the clips of an attribution."""
-    styles = styles_of([entry.attribution for entry in entries])
     figure = small_figure(entries[0].domain, 2.4 * len(curves) + 0.2 * len(entries) + 0.4)
     axes = list(figure.subplots(len(curves), sharey=True, squeeze=False)[:, 0])
     for own, curve in zip(axes, curves, strict=True):
@@ -56,9 +58,9 @@ def panels(entries: Sequence[Entry], curves: Sequence[str]) -> tuple[Figure, lis
     return figure, axes
 
 
-def styles_of(attributions: Sequence[str]) -> dict[str, dict[str, Any]]:
+def styles_of(attributions: Sequence[str]) -> Styles:
     """The line style of each attribution. Controls are grey and have no markers."""
-    styles: dict[str, dict[str, Any]] = {}
+    styles: Styles = {}
     for number, name in enumerate(name for name in attributions if name not in CONTROLS):
         again = number >= len(LINES)
         styles[name] = {

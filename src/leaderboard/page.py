@@ -11,7 +11,7 @@ from auscult.explain.measures.catalogue import explanations, label_of
 from auscult.explain.report.html import template
 from auscult.explain.show import plots
 from auscult.explain.show.media import Picture, Sound
-from auscult.leaderboard.figures import plot_cascade, plot_energy
+from auscult.leaderboard.figures import plot_cascade, plot_energy, styles_of
 from auscult.leaderboard.ranking import ACROSS, CONTROLS, Entry, shown_in, table_of, topic_of
 from auscult.plain_data import counted
 from auscult.sweep.summary import cell
@@ -117,14 +117,17 @@ def answers(table: pd.DataFrame) -> list[str]:
             continue
         [best], mean = named["best"], part.loc[part["rank"] == "best", "mean"].item()
         rivals, controls = ([name for name in named["tied"] if (name in CONTROLS) == known] for known in (False, True))
-        others = f"{listed(rivals)} cannot be told apart from it" if rivals else "all others do worse"
-        text = f"In the domain {domain}, accuracy falls most as what {best} finds is removed (to {100 * mean:.1f} % on"
-        text += f" average); {others}"
+        said = [f"In the domain {domain}, removing what {best} finds harms the network most"]
+        said[0] += f" of all attributions (the curve of accuracy is {100 * mean:.1f} % high on average)"
+        if rivals:
+            said.append(f"{listed(rivals)} cannot be told apart from it")
+        elif set(part["attribution"]) - {best, *CONTROLS}:
+            said.append("all others do worse")
         if controls:
-            text += f"; nor can {blind(controls)}" if rivals else f", but for {blind(controls)}"
+            said.append(f"{blind(controls)}, cannot be told apart from it{' either' if rivals else ''}")
         if named["ahead"]:
-            text += f"; more is found by {blind(named['ahead'])}"
-        sentences.append(f"{text}.")
+            said.append(f"{blind(named['ahead'])}, harms it more")
+        sentences.append(f"{'; '.join(said)}.")
     return sentences
 
 
@@ -187,12 +190,13 @@ def rows_of(part: pd.DataFrame) -> dict[str, dict[str, Any]]:
 def figures(entries: Sequence[Entry]) -> dict[str, list[Picture]]:
     """The figures of the curves that entries have, by what they show: one for each domain."""
     drawn: dict[str, list[Picture]] = {}
+    styles = styles_of(list(dict.fromkeys(entry.attribution for entry in entries)))  # the same in each figure
     for curve, plot, alt, text in (
         ("energy/deletion", plot_energy, "Probability over removed energy", ENERGY),
         ("cascade", plot_cascade, "Similarity over randomised layers", CASCADE),
     ):
         for domain in dict.fromkeys(entry.domain for entry in entries if curve in entry.curves):
-            figure = plot([entry for entry in entries if entry.domain == domain])
+            figure = plot([entry for entry in entries if entry.domain == domain], styles)
             drawn.setdefault(text, []).append(Picture(plots.svg(figure), f"{alt}, {domain}"))
     return drawn
 

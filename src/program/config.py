@@ -250,6 +250,11 @@ def check_place(config: dict[str, Any]) -> None:
     path = config["data"]["cache_dir"]
     if os.path.exists(path) and not os.path.isdir(path):
         raise Mistake(f"data.cache_dir={path} is no folder; name one, also in AUSCULT_CACHE if that is set.")
+    check_wandb(config)
+
+
+def check_wandb(config: dict[str, Any]) -> None:
+    """Raises a Mistake if W&B is to log, and WANDB_MODE is no mode that it knows."""
     mode = os.environ.get("WANDB_MODE", WANDB_MODES[0])
     if selected(config, "logger.name") == "wandb" and mode not in WANDB_MODES:
         raise Mistake(f"WANDB_MODE={shown(mode)} is unknown; set one of {', '.join(WANDB_MODES)}, or none.")

@@ -93,11 +93,11 @@ def train(
             metrics["seconds"] = round(time.monotonic() - started, 1)
             title = f"{config['model']['name']}, {config['task']['name']}, fold {config['fold']}: test"
             write(folder, trainer, datamodule, predictions, metrics, title)
-            if config["logger"].get("checkpoints"):
-                wandb_run.keep("model", folder / "checkpoints/best.ckpt")
             warn_of_divergence(metrics["test/loss"], len(datamodule.classes))
             with printing():
                 show(metrics, folder, f"{datamodule.unit}s")
+            if config["logger"].get("checkpoints"):
+                wandb_run.keep("model", folder / "checkpoints/best.ckpt")
             return metrics
 
 

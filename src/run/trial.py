@@ -52,7 +52,7 @@ def try_network(classifier: Classifier, settings: ClipSettings, own: bool) -> No
             f"model.network: {network} gives {shape} for one clip; logits of the shape (1, {len(classifier.classes)}),"
             " one for each class, are wanted."
         )
-    if not any(parameter.requires_grad for parameter in classifier.network.parameters()):
+    if not any(parameter.requires_grad for parameter in classifier.parameters()):  # that of the front end, too
         raise Mistake(
             f"model.network: {network} has no parameter that can learn; set requires_grad of those that are to learn."
         )

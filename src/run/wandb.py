@@ -19,6 +19,7 @@ from auscult.run.folder import MEASURES
 
 log = logging.getLogger(__name__)
 
+MOST_OF_NAME = 128  # characters of an artefact
 OWN = ("name", "checkpoints")  # options of a logger that are not W&B's
 HEARD = ("original", "positive", "negative")  # sounds of a clip in the table of clips
 
@@ -69,6 +70,16 @@ def finished() -> Iterator[None]:
             wandb.run.finish(exit_code)
 
 
+@contextmanager
+def unharmed(what: str) -> Iterator[None]:
+    """Turns an error of W&B into a warning: results are in the run folder by now, and worth more."""
+    try:
+        yield
+    except Exception as error:  # whatever W&B, or the network, may raise
+        reason = " ".join(str(error).split())
+        log.warning("W&B does not take %s (%s: %s); the run folder has it.", what, type(error).__name__, reason[:200])
+
+
 def run_id(folder: Path) -> str:
     """The id of a run folder's W&B run, from an agent or drawn once. A resumed run keeps its id."""
     path = folder / "wandb/id.txt"
@@ -98,15 +109,19 @@ def log_results(
     rows: list[Any] = [
         [classes[row], classes[column], int(counts[row, column])] for row, column in np.ndindex(counts.shape)
     ]
-    drawn = {} if plot is None else {"test/confusion": wandb.Image(str(plot))}
-    table = wandb.Table(["true", "predicted", "clips"], rows)
-    logger.experiment.log({**drawn, "test/confusion_table": table})
-    logger.experiment.summary.update(metrics)
+    with unharmed("the results"):
+        drawn = {} if plot is None else {"test/confusion": wandb.Image(str(plot))}
+        table = wandb.Table(["true", "predicted", "clips"], rows)
+        logger.experiment.log({**drawn, "test/confusion_table": table})
+        logger.experiment.summary.update(metrics)
 
 
 def log_leaderboard(logger: WandbLogger, table: pd.DataFrame, page: Path) -> None:
     """Logs a leaderboard as a table, and its page."""
-    logger.experiment.log({"leaderboard": wandb.Table(dataframe=table), "page": wandb.Html(str(page), inject=False)})
+    with unharmed("the leaderboard"):
+        logger.experiment.log(
+            {"leaderboard": wandb.Table(dataframe=table), "page": wandb.Html(str(page), inject=False)}
+        )
 
 
 def log_explanations(folders: Mapping[str, Path], metrics: Mapping[str, float | int]) -> None:
@@ -116,8 +131,15 @@ def log_explanations(folders: Mapping[str, Path], metrics: Mapping[str, float | 
         folders: of the explanations, by name.
         metrics: of the run.
     """
-    if wandb.run is None:
-        return
+    if wandb.run is not None:
+        with unharmed("the explanations"):
+            log_each(folders)
+            wandb.run.summary.update(dict(metrics))
+
+
+def log_each(folders: Mapping[str, Path]) -> None:
+    """Logs the curves, interventions, clips and reports of explanations, by name."""
+    assert wandb.run is not None
     pictures = {"perturbation/curves": "curves.png", "intervention/accuracy": "figures/intervention.png"}
     for panel, file in pictures.items():
         drawn = {name: folder / file for name, folder in folders.items() if (folder / file).exists()}
@@ -132,7 +154,6 @@ def log_explanations(folders: Mapping[str, Path], metrics: Mapping[str, float | 
         wandb.run.log({"clips": wandb.Table(columns, [[row.get(column) for column in columns] for row in rows])})
     for name, folder in folders.items():
         keep("report", folder / "report.html", name)
-    wandb.run.summary.update(dict(metrics))
 
 
 def clip_rows(folder: Path, name: str) -> list[dict[str, Any]]:
@@ -157,17 +178,18 @@ def clip_rows(folder: Path, name: str) -> list[dict[str, Any]]:
 
 def read_clips(path: Path) -> pd.DataFrame:
     """A table with a row per clip; names of files may be no text."""
-    return pd.read_csv(
-        path, dtype={"speaker": str, "label": str, "prediction": str}, encoding_errors="backslashreplace"
-    )
+    kinds = {"speaker": str, "label": str, "prediction": str}
+    return pd.read_csv(path, dtype=kinds, encoding_errors="backslashreplace", keep_default_na=False, na_values=[""])
 
 
 def keep(kind: str, file: Path, name: str = "") -> None:
     """Keeps a file as an artefact of the run, if W&B has a run and the file is there."""
     if wandb.run is not None and file.exists():
-        artefact = wandb.Artifact(re.sub(r"[^\w.-]", "_", "-".join(filter(None, [kind, wandb.run.id, name]))), kind)
-        artefact.add_file(str(file))
-        wandb.run.log_artifact(artefact)
+        with unharmed(file.name):
+            words = "-".join(filter(None, [kind, wandb.run.id, name]))
+            artefact = wandb.Artifact(re.sub(r"[^A-Za-z0-9_.-]", "_", words)[:MOST_OF_NAME], kind)
+            artefact.add_file(str(file))
+            wandb.run.log_artifact(artefact)
 
 
 def log_sweep(folder: Path, options: dict[str, Any], table: pd.DataFrame) -> None:
@@ -180,8 +202,10 @@ def log_sweep(folder: Path, options: dict[str, Any], table: pd.DataFrame) -> Non
     """
     os.environ.setdefault("WANDB_SILENT", "true")
     group = options.get("group") or f"{folder.parent.name}/{folder.name}"
-    with wandb.init(
+    texts = {str(name): column.map(str, na_action="ignore") for name, column in table.select_dtypes(object).items()}
+    table = table.assign(**texts).astype(object)
+    with unharmed("the summary"), wandb.init(
         project=options.get("project"), entity=options.get("entity"), group=str(group), name="summary",
-        job_type="summary", dir=str(folder), mode=mode(),
+        id=run_id(folder), resume="allow", job_type="summary", dir=str(folder), mode=mode(),
     ) as run:  # fmt: skip
-        run.log({"summary": wandb.Table(dataframe=table.astype(object).where(table.notna(), None))})
+        run.log({"summary": wandb.Table(dataframe=table.where(table.notna(), None))})

@@ -8,6 +8,7 @@ sums a multirun up again: when the multirun itself was killed, or a job of it wa
 import json
 import math
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,6 @@ def sum_up(folder: Path) -> None:
         check_links(folder)
         rows = read_jobs(folder)
         write(folder, rows)
-        log_to_wandb(folder, rows)
     except Mistake as mistake:
         raise SystemExit(str(mistake)) from mistake
     except OSError as error:
@@ -85,6 +85,7 @@ def sum_up(folder: Path) -> None:
     with printing():
         print((folder / "summary.md").read_text(encoding="utf-8"))
         print(f"Sweep folder: {folder}")
+    log_to_wandb(folder, rows)
     failed = sum(bool(row["error"]) for row in rows)
     if failed:
         raise SystemExit(f"{failed} of {len(rows)} jobs failed; summary.csv says why.")
@@ -160,11 +161,11 @@ def log_to_wandb(folder: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def logger_of(job: Path) -> dict[str, Any]:
-    """The options of a job's logger; none if they cannot be read."""
-    try:
-        return dict(plain_yaml((job / ".hydra/config.yaml").read_text(encoding="utf-8"))["logger"])
-    except DAMAGES:
-        return {}
+    """The options of a job's logger; none if they cannot be read. Explanations have them in Hydra's record only."""
+    for record in ("config.yaml", ".hydra/config.yaml"):
+        with suppress(*DAMAGES):
+            return dict(plain_yaml((job / record).read_text(encoding="utf-8"))["logger"])
+    return {}
 
 
 def metrics_shown(rows: list[dict[str, Any]]) -> list[str]:

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from auscult.leaderboard.figures import plot_cascade, plot_energy
+from auscult.leaderboard.figures import plot_cascade, plot_energy, styles_of
 from auscult.leaderboard.page import answers, figures, findings, side_by_side, write
 from auscult.leaderboard.ranking import Entry
 from tests.browser import CHROMIUM, Browser
@@ -53,7 +53,8 @@ def test_the_first_clip_that_all_show_is_shown(tmp_path):
 
 def test_a_line_per_attribution_and_axes_per_curve(tmp_path):
     entries = [entry(tmp_path, "mine"), entry(tmp_path, "amplitude", level=0.2)]
-    for figure, rows in ((plot_energy(entries), 2), (plot_cascade(entries), 1)):
+    styles = styles_of(["mine", "amplitude"])
+    for figure, rows in ((plot_energy(entries, styles), 2), (plot_cascade(entries, styles), 1)):
         assert len(figure.axes) == rows
         lines = [[line for line in axes.lines if not line.get_label().startswith("_")] for axes in figure.axes]
         assert [len(of) for of in lines] == [2] * rows
@@ -64,7 +65,7 @@ def test_a_line_per_attribution_and_axes_per_curve(tmp_path):
     assert [[picture.alt.split(", ")[1] for picture in pictures] for pictures in curves.values()] == 2 * [
         ["input", "time"]
     ]
-    [similar] = (line for line in plot_cascade(entries).axes[0].lines if line.get_label() == "mine")
+    [similar] = (line for line in plot_cascade(entries, styles).axes[0].lines if line.get_label() == "mine")
     np.testing.assert_allclose(similar.get_ydata(), [1, 0.5, 0])  # clips that were not checked count for none
 
 
@@ -114,12 +115,14 @@ def test_the_answer_is_said_in_words():
         row("time", "random", 0.4, "ahead"),
     ]
     rows += [row("frequency", "a", 0.5, "")]
+    rows += [row("alone", "a", 0.5, "best")]
+    most = "removing what a finds harms the network most of all attributions (the curve of accuracy is 50.0 % high on"
     assert answers(pd.DataFrame(rows)) == [
-        "In the domain input, accuracy falls most as what a finds is removed (to 50.0 % on average); b cannot be told"
-        " apart from it; nor can amplitude, which knows nothing of the network.",
-        "In the domain time, accuracy falls most as what a finds is removed (to 50.0 % on average); all others do"
-        " worse; more is found by random, which knows nothing of the network.",
+        f"In the domain input, {most} average); b cannot be told apart from it; amplitude, which knows nothing of the"
+        " network, cannot be told apart from it either.",
+        f"In the domain time, {most} average); random, which knows nothing of the network, harms it more.",
         "In the domain frequency, too few speakers say which attribution is best.",
+        f"In the domain alone, {most} average).",
     ]
 
 

@@ -1,14 +1,18 @@
 """Reads back what an offline W&B run wrote: wandb ships no reader of its own files."""
 
 import json
+import logging
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 from wandb.proto import wandb_internal_pb2
 
+from auscult.run.step_log import StepLog
+from auscult.run.wandb import unharmed
 from tests.conftest import TINY
 
 
@@ -105,3 +109,35 @@ def test_a_failed_job_is_a_failed_run_of_its_own(train_here, tmp_path):
     ends = [[record.exit.exit_code for record in records(file) if record.WhichOneof("record_type") == "exit"]
             for file in files]  # fmt: skip
     assert ends == [[1], [0]]
+
+
+def test_what_wandb_refuses_ends_no_run(caplog):
+    """The results are in the run folder by then."""
+    with caplog.at_level(logging.WARNING), unharmed("the results"):
+        raise TypeError("a table of\nmixed types")
+    assert caplog.messages == [
+        "W&B does not take the results (TypeError: a table of mixed types); the run folder has it."
+    ]
+
+
+class FakeTrainer(SimpleNamespace):
+    """As much of one as logs steps."""
+
+    def __init__(self, every: int, accumulated: int = 1) -> None:
+        optimizer = SimpleNamespace(param_groups=[{"lr": 0.1}])
+        super().__init__(
+            logger=self, log_every_n_steps=every, accumulate_grad_batches=accumulated, optimizers=[optimizer], logged=[]
+        )
+
+    def log_metrics(self, values: dict[str, float], step: int) -> None:
+        self.logged.append((step, values["train/loss_step"]))
+
+
+@pytest.mark.parametrize(("every", "logged"), [(0, []), (1, [(1, 4.0), (2, 4.0)]), (2, [(2, 4.0)])])
+def test_each_step_is_logged_once_with_the_loss_of_a_batch(every, logged):
+    """Of two batches a step, whose losses Lightning has divided by two."""
+    trainer, log = FakeTrainer(every, accumulated=2), StepLog()
+    for batch in range(4):
+        trainer.global_step = (batch + 1) // 2
+        log.on_train_batch_end(trainer, None, {"loss": 2.0}, None, batch)
+    assert trainer.logged == logged

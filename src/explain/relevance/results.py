@@ -169,10 +169,14 @@ class Results:
         return self.source.dataset.__getitems__(list(rows))["waveform"][:, 0].numpy()
 
     def chosen(self, count: int) -> list[int]:
-        """Rows of clips for the report: right and wrong ones, spread over classes and speakers.
+        """Rows of clips for the report, `in_order`, see `drawn`."""
+        return self.in_order(self.drawn(count))
+
+    def drawn(self, count: int) -> list[int]:
+        """Rows of clips for the report: right and wrong ones, spread over classes and speakers; the first ones first.
 
         Each next clip is of a kind that was chosen least so far: right or wrong first, then class, then speaker. Chance
-        decides between equals. The rows are `in_order`.
+        decides between equals.
         """
         left = np.random.default_rng(self.seed).permutation(len(self.label)).tolist()
         wrong = self.predicted != self.label
@@ -188,7 +192,7 @@ class Results:
             left.remove(row)
             rows.append(row)
             shown.update(kinds(row))
-        return self.in_order(rows)
+        return rows
 
     def in_order(self, rows: Iterable[int]) -> list[int]:
         """Sorts rows by class, with wrong predictions last."""

@@ -98,11 +98,13 @@ def shown_rows(results: Results, clips: int, standing_out: Set[int]) -> set[int]
     The others are the same for any attribution, but for their number.
     """
     wanted = max(1, clips - len(standing_out)) if clips else 0
-    while True:
-        shown = {*results.chosen(wanted), *standing_out}
-        if len(shown) >= min(clips, len(results.label)):
-            return shown
-        wanted += 1
+    drawn = results.drawn(max(clips, wanted))
+    shown = {*drawn[:wanted], *standing_out}
+    for row in drawn[wanted:]:
+        if len(shown) >= clips:
+            break
+        shown.add(row)
+    return shown
 
 
 def answer(

@@ -8,21 +8,26 @@ from scipy.ndimage import gaussian_filter
 from auscult.explain.relevance.results import Results
 from auscult.explain.report.class_averages import SMOOTHING, for_average, onset_of, times_of
 from auscult.explain.show.clip import View
+from auscult.explain.show.plate import fitting
+from auscult.progress import tracked
 
+MOST_CELLS = (120, 400)  # rows and columns that are compared
 MOST, LEAST = 2, 0.3  # clips that are named, and their least similarity
 
 
 def most_similar(results: Results, view: View, rows: Sequence[int]) -> dict[int, list[int]]:
     """The rows with the most similar relevance, for each row; fewer than `MOST` if others are hardly similar.
 
-    Relevance is aligned and smoothed as in class averages. Its similarity is the cosine, from -1 to 1.
+    Relevance is aligned as in class averages, and smoothed over a 64th of its axes. Its similarity is the cosine, from
+    -1 to 1.
     """
     directions, times = [], times_of(results, view)
-    for row in rows:
+    for row in tracked(rows, "comparing clips", len(rows)):
         waveform = results.waveform(row)
         seen = view.as_seen(waveform[None], results.relevance(row)[None])[0]
         aligned = for_average(seen, onset_of(waveform, view.sample_rate), times)
-        smooth = gaussian_filter(aligned, [SMOOTHING * size for size in aligned.shape], mode="nearest").ravel()
+        small = fitting(np.atleast_2d(aligned), MOST_CELLS)
+        smooth = gaussian_filter(small, [SMOOTHING * size for size in small.shape], mode="nearest").ravel()
         directions.append(smooth / (np.linalg.norm(smooth) or 1.0))
     if not directions:
         return {}
