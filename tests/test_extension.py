@@ -14,6 +14,7 @@ import soundfile
 import torch
 
 from tests.conftest import ROOT
+from tests.explain.report.test_html import Page
 
 NEW = {
     "src/modules/toy.py": '''
@@ -110,10 +111,10 @@ def test_a_measure_takes_one_file_and_its_name_in_the_catalogue(start_training, 
         share = (file["relevance"][:] > 0).mean((1, 2))
         np.testing.assert_allclose(file["balance/positive"][:], share, rtol=1e-5)
     assert json.loads((own / "metrics.json").read_text())["balance/positive"] == pytest.approx(share.mean(), rel=1e-5)
-    says = "Positive: the share of features that speak for it; higher is better."
-    report = (own / "report.html").read_text()
-    assert f"Balance: does relevance speak for the class or against it? {says}" in report
-    assert "<td>balance/positive</td>" in report
+    page = Page(own / "report.html")
+    assert "Balance: does relevance speak for the class or against it?" in page.texts["h3"]
+    assert "the share of features that speak for it balance/positive" in page.texts["small"]
+    assert "higher is better, 1 at best" in page.texts["small"] and "Positive" in page.source
     table = pd.read_csv(tmp_path / "board/leaderboard.csv", keep_default_na=False)
     ranks = table[table["measure"] == "balance/positive"].set_index("attribution")["rank"]
     assert ranks["amplitude"] in ("best", "tied") and len(ranks) == 2
