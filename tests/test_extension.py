@@ -119,7 +119,8 @@ def test_a_measure_takes_one_file_and_its_name_in_the_catalogue(start_training, 
     ranks = table[table["measure"] == "balance/positive"].set_index("attribution")["rank"]
     assert ranks["amplitude"] in ("best", "tied") and len(ranks) == 2
     page = (tmp_path / "board/leaderboard.html").read_text()
-    assert says in page and "balance<br>positive" in page
+    says = "Positive: the share of features that speak for it; higher is better, 1 at best."
+    assert says in page and ">Positive</button>" in page
     asked = "from auscult.sweep import summary; print(summary.metrics_shown([{'error': ''}]))"
     done = subprocess.run([sys.executable, "-c", asked], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert "'balance/positive'" in done.stdout, done.stderr
