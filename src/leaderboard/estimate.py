@@ -15,6 +15,7 @@ from auscult.explain.domain.domains import Domain
 from auscult.explain.domain.explain import explain
 from auscult.explain.explanation import source_of
 from auscult.explain.measures.checks import layers_of
+from auscult.leaderboard.ranking import CONTROLS
 from auscult.modules.model import Model
 from auscult.progress import tracked
 
@@ -61,7 +62,7 @@ def explaining_seconds(config: dict[str, Any], model: Model, waveform: Tensor, f
     """Seconds of explaining one clip; 0 if that is not possible. Masking is not tried: it takes too long for that."""
     try:
         attribution = attribution_of(config["attribution"])
-        if attribution.asks_logits_only:
+        if attribution.asks_logits_only and config["attribution"]["name"] not in CONTROLS:
             return forward * float(config["attribution"].get("masks", MASKS))
         domain: Domain = build_named(config["domain"], "domain", model, waveform.shape[-1])
         began = monotonic()

@@ -50,10 +50,16 @@ def test_masking_is_not_tried_and_what_fails_takes_no_time(
             check_explanation(
                 compose("explain", [f"checkpoint={checkpoint}", f"attribution={name}", f"domain={domain}", "limit=4"])
             )
-            for name, domain in (("lrp_epsilon", "input"), ("gradient", "frequency"), ("rise", "input"))
+            for name, domain in (
+                ("lrp_epsilon", "input"),
+                ("gradient", "frequency"),
+                ("rise", "input"),
+                ("amplitude", "input"),
+            )
         ]
     monkeypatch.setattr("auscult.explain.attribution.rise.RISE.__call__", lambda *_: pytest.fail("it was asked"))
     for config in configs:
         config["data"]["cache_dir"] = str(cache_dir)
-    possible, impossible, masked = estimated(configs, open_checkpoint(checkpoint))
+    possible, impossible, masked, control = estimated(configs, open_checkpoint(checkpoint))
     assert possible > DRAWING and impossible == 0 and masked > possible
+    assert DRAWING < control < masked, "a control does not ask the network"
