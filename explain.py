@@ -15,8 +15,6 @@ if __name__ == "__main__":  # first of all: the other imports take a while, or f
 
     interruption.listen()
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 
 import hydra
@@ -41,27 +39,17 @@ def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str])
     check_masked(checked)
     look_at_checkpoints(checked)
     from auscult.explain import explanation  # only now: it takes seconds to import, and wrong options should not wait
-
-    with logged(cfg, folder, sweep) as log:
-        metrics = explanation.explain(checked, folder)
-        log(metrics)
-    with printing():
-        explanation.show(metrics, folder)
-    return metrics.get("perturbation/area/relevance")
-
-
-@contextmanager
-def logged(cfg: DictConfig, folder: Path, sweep: Path | None) -> Iterator[Callable[[Mapping[str, float | int]], None]]:
-    """Gives what logs the metrics of the explanation to W&B, if `logger=wandb`; a refused key shows before the work."""
-    if not cfg.get("logger") or cfg.logger.name != "wandb":
-        yield lambda metrics: None
-        return
     from auscult.run import wandb as wandb_run
 
     name = cfg.attribution.name
     with wandb_run.finished():
-        wandb_run.open_run(config.plain(cfg), folder, sweep, f"explanation-{name}")
-        yield lambda metrics: wandb_run.log_explanations({name: folder}, metrics)
+        if cfg.get("logger") and cfg.logger.name == "wandb":  # first, so that a refused key shows before the work
+            wandb_run.open_run(config.plain(cfg), folder, sweep, f"explanation-{name}")
+        metrics = explanation.explain(checked, folder)
+        wandb_run.log_explanations({name: folder}, metrics)
+    with printing():
+        explanation.show(metrics, folder)
+    return metrics.get("perturbation/area/relevance")
 
 
 def cli() -> None:

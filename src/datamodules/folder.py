@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+from functools import cache
 from pathlib import Path
 from posixpath import normpath
 from shlex import quote
@@ -31,6 +32,12 @@ SEXES = {
     **dict.fromkeys(("m", "male", "man", "men", "boy", "male_masculine"), "male"),
     **dict.fromkeys(("f", "female", "woman", "women", "girl", "w", "female_feminine"), "female"),
 }
+
+
+@cache
+def _say_what_is_read(path: str, words: str) -> None:
+    """Shows on a recording what a pattern reads, once: a benchmark opens a corpus for each attribution."""
+    log.info("data.pattern reads %s as %s.", shortened(path), words or "nothing")
 
 
 class Folder(Corpus):
@@ -142,8 +149,8 @@ class Folder(Corpus):
             )
         warn_of_left_out([path for path in files if path not in matches], len(files), "do not match data.pattern")
         rows = {path: {k: v for k, v in match.groupdict().items() if v} for path, match in matches.items()}
-        example = min(path for path in rows)
-        log.info("data.pattern reads %s as %s.", shortened(example), ", ".join(map(" ".join, rows[example].items())))
+        example = min(rows)
+        _say_what_is_read(example, ", ".join(f"{name} {shortened(value)}" for name, value in rows[example].items()))
         warn_of_endings(rows)
         warn_of_part_columns(pattern.groupindex, rows.values())
         return rows

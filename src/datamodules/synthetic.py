@@ -35,7 +35,6 @@ SEX_CUES = ("pitch", "tract", "both")
 F0_HZ = {"male": (85.0, 155.0), "female": (165.0, 255.0), "either": (85.0, 255.0)}
 TRACT = {"male": (0.94, 1.06), "female": (1.12, 1.24), "either": (0.94, 1.24)}
 
-HARMONICS_BELOW_HZ = 4000.0  # above, jitter blurs neighbouring harmonics
 # Other phones are named by their own letters. Both parts of a diphthong have its name.
 IPA = {
     "i": "iː", "I": "ɪ", "E": "ɛ", "V": "ʌ", "O": "ɔ", "u": "uː", "@": "ə", "r": "ɹ", "R": "ɹ", "T": "θ",
@@ -43,6 +42,7 @@ IPA = {
     "silence t": "t", "burst t": "t", "breath t": "t", "silence k": "k", "burst k": "k",
 }  # fmt: skip
 
+HARMONICS_BELOW_HZ = 4000.0  # above, jitter blurs neighbouring harmonics
 AUDIBLE_VOICING = 0.1  # relative to a stressed vowel's amplitude
 AUDIBLE_FRICATION = 0.03  # root mean square; that of a stressed vowel is near 2
 FRICATION_DB = 12.0  # the band of frication ends where its spectrum has fallen by this much

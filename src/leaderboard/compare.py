@@ -103,7 +103,8 @@ def compare(
     hush()
     places = [folder / domain / attribution for domain, attribution in pairs]
     is_done = [(own / explanation.COMPLETE).exists() for own in places]  # by a run that was stopped
-    expected = [DRAWING if done else each for done, each in zip(is_done, estimated(configs, checkpoint), strict=True)]
+    left_to_do = estimated([config for config, done in zip(configs, is_done, strict=True) if not done], checkpoint)
+    expected = [DRAWING if done else left_to_do.pop(0) for done in is_done]
     log.info(
         "%s of %s: about %s on a CPU; limit, checks and attributions decide how long.",
         counted(len(pairs), "explanation"), counted(cfg.limit, "clip") if cfg.limit else "all clips",

@@ -36,6 +36,8 @@ def estimated(configs: Sequence[dict[str, Any]], checkpoint: dict[str, Any]) -> 
     Raises:
         Mistake: its clips cannot be read.
     """
+    if not configs:
+        return []
     model, first = model_of(checkpoint), configs[0]
     trained = trained_config(checkpoint[KEY], first["data"], first["checkpoint"], reads_corpus=True)
     source = source_of(first, trained, checkpoint[KEY])

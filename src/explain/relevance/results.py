@@ -168,10 +168,6 @@ class Results:
         """The waveforms of B clips, (B, T)."""
         return self.source.dataset.__getitems__(list(rows))["waveform"][:, 0].numpy()
 
-    def chosen(self, count: int) -> list[int]:
-        """Rows of clips for the report, `in_order`, see `drawn`."""
-        return self.in_order(self.drawn(count))
-
     def drawn(self, count: int) -> list[int]:
         """Rows of clips for the report: right and wrong ones, spread over classes and speakers; the first ones first.
 

@@ -168,7 +168,7 @@ def intervention(folder: Path, results: Results) -> Section:
     figure = plots.plot_intervention({name: results.metrics}, paper=paper, chance=1 / len(results.classes))
     (folder / "figures/intervention.png").write_bytes(plots.png(figure, dpi=200))
     text = (
-        f"All clips are changed according to the hypothesis ({name}, see the options above), and the network predicts"
+        f"All clips are changed according to the hypothesis ({name}, see how this was made), and the network predicts"
         " again. Lines are 95 % intervals; for the figures of the paper, if shown, they are a standard deviation over"
         " folds. Grey bars are the controls: they damage clips in the same way, without the change of the hypothesis."
     )

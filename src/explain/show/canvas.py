@@ -56,7 +56,7 @@ def small_figure(title: str, height: float, width: float = NARROW) -> Figure:
     """A figure that can be read on a phone, and in a column of a paper; sizes are in inches."""
     figure = Figure((width, height), layout="constrained")
     if title:
-        figure.suptitle(literal(title, MOST_CHARACTERS * 5 // 9), fontsize=10, parse_math=False)
+        figure.suptitle(literal(title, round(MOST_CHARACTERS * width / WIDTH)), fontsize=10, parse_math=False)
     return figure
 
 

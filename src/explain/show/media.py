@@ -18,14 +18,12 @@ class Picture:
     Args:
         content: the file's bytes.
         alt: what the picture shows.
-        caption: text below the picture; none if empty.
         time_axis: start and end of the clip, as shares of the picture's width. A line moves between them while a sound
             of the clip plays.
     """
 
     content: bytes
     alt: str
-    caption: str = ""
     time_axis: tuple[float, float] | None = None
 
     @property

@@ -154,7 +154,7 @@ def test_hostile_names_appear_as_text_wherever_they_stand(tmp_path):
         clip = ClipPanel(
             name, name, name, name, name, {name: 1.0}, plate=drawing, sounds=heard, remarks=[name], measures=measures
         )
-        part, drawn = Part(name, [name], [(name, name)]), [replace(picture(), alt=name, caption=name)]
+        part, drawn = Part(name, [name], [(name, name)]), [replace(picture(), alt=name)]
         section = Section(name, [name], drawn, pd.DataFrame({name: [name]}), [part])
         about = {"title": name, "facts": {name: name}, "findings": [name], "sections": [section]}
         first = Answer(name, [ClassAnswer(name, [name], [replace(clip, path=f"{name} 2")])], name, name)
