@@ -44,7 +44,8 @@ def test_two_processes_do_what_one_does(train_here, tmp_path, uneven_folder, mon
     assert not {"LOCAL_RANK", "WORLD_SIZE", "MASTER_PORT", processes.RUN_FOLDER} & os.environ.keys()
     assert {name: os.environ[name] for name in environment} == environment
     assert files(tmp_path / "two") - files(tmp_path / "two/0") >= {"multirun.yaml", "summary.csv", "summary.md"}
-    assert sorted(path.name for path in (tmp_path / "two").iterdir() if path.is_dir()) == ["0", "1"]
+    folders = sorted(path.name for path in (tmp_path / "two").iterdir() if path.is_dir())
+    assert folders == ["0", "1", "wandb"]  # the last one is the run of the sweep's summary
     assert [path.name for path in tmp_path.iterdir()] == ["two"]
     assert pd.read_csv(tmp_path / "two/summary.csv")["error"].isna().all()
 
