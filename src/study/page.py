@@ -7,9 +7,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from auscult.drawing import literal
+from auscult.drawing import MOST_CHARACTERS, literal
 from auscult.explain.report.html import Note, Section, write_report
 from auscult.explain.show import plots
+from auscult.explain.show.canvas import small_figure
 from auscult.explain.show.media import Picture
 from auscult.mistake import Mistake
 from auscult.study.analysis import LEAST_SECONDS, TOO_MANY_FAILED, read, summarise
@@ -80,8 +81,9 @@ def write(folder: Path) -> None:
     summary, comparisons = summarise(counted), compare(counted, answers.planned)
     summary.to_csv(folder / "summary.csv", index=False, float_format="%.6g")
     comparisons.to_csv(folder / "comparisons.csv", index=False, float_format="%.6g")
-    png = plots.png(plot(summary, 1 / len(answers.classes)), dpi=130)
-    (folder / "study.png").write_bytes(png)
+    figure = plot(summary, 1 / len(answers.classes))
+    (folder / "study.png").write_bytes(plots.png(figure, dpi=200))
+    picture = Picture(plots.svg(figure), "Guesses and ratings by condition")
     people = answers.table["participant"].nunique()
     write_report(
         folder / "report.html",
@@ -95,7 +97,7 @@ def write(folder: Path) -> None:
         },
         sections=[
             confirmed_in(comparisons, answers.planned),
-            Section("By condition", [GUESS, RULES], [Picture(png, "Guesses and ratings by condition")], summary),
+            Section("By condition", [GUESS, RULES], [picture], summary),
             explored_in(comparisons),
         ],
         notes=[Note(f"Of {people} participants, {len(answers.excluded)} do not count.", [
@@ -140,21 +142,22 @@ def plot(summary: pd.DataFrame, chance: float) -> Figure:
     Args:
         chance: the share of correct guesses of somebody who knows nothing.
     """
-    figure = Figure((9, 3.4), layout="constrained")
     conditions = list(summary["condition"].unique())
-    for axes, (measure, scale) in zip(figure.subplots(1, 2), MEASURES.items(), strict=True):
+    names = [literal(name, MOST_CHARACTERS // 2) for name in conditions]
+    height = 0.28 * len(names) + 0.7  # inches
+    figure = small_figure("", 2 * height + 0.3)
+    for axes, (measure, scale) in zip(figure.subplots(2, 1), MEASURES.items(), strict=True):
         if measure == "correct":
-            axes.axhline(chance, color="#777777", linestyle=":", linewidth=1, label="chance")
+            axes.axvline(chance, color="#777777", linestyle=":", linewidth=1, label="chance")
         for place, kind in enumerate(CLIPS):
             part = summary[summary["clips"] == kind]
-            x = [conditions.index(name) + 0.2 * (place - 1) for name in part["condition"]]
+            y = [conditions.index(name) + 0.22 * (place - 1) for name in part["condition"]]
             ends = [part[measure] - part[f"{measure}_low"], part[f"{measure}_high"] - part[measure]]
-            axes.errorbar(x, part[measure], ends, fmt="o", color=COLOURS[kind], capsize=2, label=kind)
-        names = [literal(name) for name in conditions]
-        axes.set_xticks(range(len(names)), names, rotation=20, ha="right", fontsize="small")
-        axes.set_ylabel(AXES[measure])
-        axes.set_xlim(-0.5, len(conditions) - 0.5)
-        axes.set_ylim(*scale)
+            marks = {"fmt": "o", "markersize": 4, "capsize": 2, "color": COLOURS[kind], "label": kind}
+            axes.errorbar(part[measure], y, xerr=ends, **marks)
+        axes.set_yticks(range(len(names)), names)
+        axes.set(xlabel=AXES[measure], xlim=scale, ylim=(len(names) - 0.5, -0.5))
         axes.spines[["top", "right"]].set_visible(False)
-    figure.axes[0].legend(title="predictions", frameon=False, fontsize="small", bbox_to_anchor=(1, 1), loc="upper left")
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, title="predictions", loc="outside lower center", ncols=4, frameon=False, fontsize=9)
     return figure

@@ -1,31 +1,35 @@
 "use strict";
 
 // One player for all sounds of a clip: it keeps its place when the sound is changed, and moves a cursor over the
-// pictures, in which a click goes to that place. Without this script, each sound has controls of its own.
+// pictures, in which a click goes to that place. Without this script, each sound is a link: an audio element is made of it
+// when it is first played, as a hundred of them take a browser a second to build.
 // A clip is an element with data-seconds that holds the sounds, and pictures in [data-plays] if their axis is time.
 let sounding = null; // the player that plays; all others are silent
 
 function playerOf(clip) {
-  const sounds = [...clip.querySelectorAll("audio")], seconds = Number(clip.dataset.seconds);
+  const sounds = [...clip.querySelectorAll(".sounds a")], seconds = Number(clip.dataset.seconds);
   if (!sounds.length) return null;
   const bar = made("div", { className: "player" }), button = bar.appendChild(made("button", { type: "button" }));
   const seek = bar.appendChild(made("input", { type: "range", min: 0, max: seconds, step: "any", value: 0 }));
   const panels = clip.querySelector("[data-plays]"), cursor = panels?.appendChild(made("div", { className: "cursor", hidden: true }));
-  let current = sounds[0], place = 0, frame = 0;
+  let chosen = sounds[0], audio = null, place = 0, frame = 0; // audio: of the chosen sound, once it was played
+  const players = new Map();
   seek.setAttribute("aria-label", "Place in the clip");
 
+  const playing = () => audio !== null && !audio.paused && !audio.ended;
+
   function show() {
-    const plays = !current.paused && !current.ended;
+    const plays = playing();
     button.textContent = plays ? "❚❚" : "▶";
-    button.setAttribute("aria-label", `${plays ? "Pause" : "Play"} ${current.getAttribute("aria-label")}`);
+    button.setAttribute("aria-label", `${plays ? "Pause" : "Play"} ${chosen.getAttribute("aria-label")}`);
     seek.value = place;
     seek.setAttribute("aria-valuetext", `${place.toFixed(2)} of ${seconds.toFixed(2)} seconds`);
     if (cursor) [cursor.hidden, cursor.style.left] = [place === 0 && !plays, `${100 * place / seconds}%`];
   }
 
   function move() {
-    if (current.paused) return show();
-    place = current.currentTime;
+    if (!playing()) return show();
+    place = audio.currentTime;
     show();
     frame = requestAnimationFrame(move);
   }
@@ -34,28 +38,37 @@ function playerOf(clip) {
     if (sounding && sounding !== player) sounding.pause();
     sounding = player;
     if (place >= seconds - 0.01) place = 0;
-    current.currentTime = place;
+    if (!players.has(chosen)) players.set(chosen, playerOfSound(chosen));
+    audio = players.get(chosen);
+    audio.currentTime = place;
     cancelAnimationFrame(frame);
-    current.play().then(move, show);
+    audio.play().then(move, show);
     show();
   }
 
+  function playerOfSound(sound) {
+    const player = made("audio", { src: sound.href, title: sound.title });
+    player.addEventListener("ended", () => { place = 0; show(); });
+    sound.after(player);
+    return player;
+  }
+
   function pause() {
-    current.pause();
+    audio?.pause();
     show();
   }
 
   function go(to) {
     place = Math.min(Math.max(to, 0), seconds);
-    current.currentTime = place;
+    if (audio) audio.currentTime = place;
     show();
   }
 
   function choose(sound) {
-    const plays = !current.paused;
-    if (plays) place = current.currentTime;
-    current.pause();
-    current = sound;
+    const plays = playing();
+    if (plays) place = audio.currentTime;
+    audio?.pause();
+    [chosen, audio] = [sound, null];
     plays ? play() : show();
   }
 
@@ -63,17 +76,16 @@ function playerOf(clip) {
   choices.setAttribute("aria-label", "Sound");
   for (const sound of sounds) {
     const label = choices.appendChild(made("label", { title: sound.title }));
-    const radio = label.appendChild(made("input", { type: "radio", name: group, checked: sound === current }));
+    const radio = label.appendChild(made("input", { type: "radio", name: group, checked: sound === chosen }));
     label.append(sound.dataset.name);
     radio.addEventListener("change", () => choose(sound));
-    sound.addEventListener("ended", () => { place = 0; show(); });
   }
-  button.addEventListener("click", () => current.paused ? play() : pause());
+  button.addEventListener("click", () => playing() ? pause() : play());
   seek.addEventListener("input", () => go(Number(seek.value)));
   panels?.addEventListener("click", (event) => {
     const { left, width } = panels.getBoundingClientRect();
     go(seconds * (event.clientX - left) / width);
-    if (current.paused) play();
+    if (!playing()) play();
   });
   const fallback = clip.querySelector(".sounds");
   fallback.hidden = true;
