@@ -9,6 +9,7 @@ each round an empty page is opened, too, which takes what the browser needs for 
 import argparse
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from statistics import median
 
@@ -33,7 +34,7 @@ def main() -> None:
         browser, empty = Browser(CHROMIUM, folder), Path(folder, "empty.html")
         empty.write_text("<!doctype html><title>empty</title>")
         for page in options.pages:
-            rounds = [[seconds(browser, each.resolve()) for each in (page, empty)] for _ in repeat(options.rounds)]
+            rounds = [[seconds(browser, each.resolve()) for each in (page, empty)] for _ in shown(options.rounds)]
             ours, bare = zip(*rounds[1:], strict=True)  # the first round starts the browser's processes
             spread = f"{median(ours):.2f} ({min(ours):.2f} to {max(ours):.2f})"
             table.add_row(str(page), f"{page.stat().st_size / 1e6:.1f}", spread, f"{median(bare):.2f}")
@@ -42,7 +43,7 @@ def main() -> None:
     Console().print(table)
 
 
-def repeat(rounds: int):
+def shown(rounds: int) -> Iterable[int]:
     return track(range(rounds + 1), console=Console(stderr=True), transient=True)
 
 

@@ -4,6 +4,7 @@ Each module that draws imports this one: a class may be called `$\\frac$`, which
 """
 
 import logging
+import re
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from matplotlib.text import Text
 log = logging.getLogger(__name__)
 logging.getLogger("matplotlib.font_manager").setLevel(logging.WARNING)  # it reports its search for fonts
 
+UNITS, PAIRS = re.compile(r"(?<=\d) (?=(?:Hz|s)\b|%)"), re.compile(r"\[(\S+), (\S+)\]")
 MOST_CHARACTERS = 100  # of a title as wide as a figure
 
 matplotlib.rcParams["text.parse_math"] = False
@@ -91,3 +93,8 @@ def drawing(picture: str) -> Iterator[None]:
         yield
     except Exception as error:  # whatever drawing, encoding or writing a picture may raise
         log.warning("%s cannot be drawn (%s: %s).", picture, type(error).__name__, " ".join(str(error).split()))
+
+
+def unbroken(sentence: str) -> str:
+    """A sentence in which no line of a page ends between a number and its unit, or within an interval."""
+    return UNITS.sub("\N{NO-BREAK SPACE}", PAIRS.sub("[\\1,\N{NO-BREAK SPACE}\\2]", sentence))

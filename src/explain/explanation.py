@@ -162,9 +162,9 @@ def lead(config: dict[str, Any], trained: dict[str, Any], results: Results) -> s
     )
     right = f"; it was right in {100 * (results.predicted == results.label).mean():.1f} % of them"
     return (
-        f"{trained['model']['name']}, trained on {trained['data']['name']}, was asked for the {trained['task']['name']}"
-        f" in {clips} {of}{right if results.labelled else ''}. Red is what speaks for {whose}, by"
-        f" {config['attribution']['name']}.{heard}"
+        f"{trained['model']['name']}, trained on the corpus {trained['data']['name']}, was asked for the"
+        f" {trained['task']['name']} in {clips} {of}{right if results.labelled else ''}. Red is what"
+        f" speaks for {whose}, by {config['attribution']['name']}.{heard}"
     )
 
 

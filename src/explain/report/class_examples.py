@@ -36,7 +36,7 @@ class Example:
         if self.kind == "typical":
             return f"most typical of {name}"
         if said == self.label:
-            return f"most surprising of {name}: recognised, but for other reasons than the rest"
+            return f"most surprising of {name}: recognised, but by other parts than most"
         probability = results.probabilities[self.row, said]
         return f"most surprising of {name}: taken for {results.classes[said]} with {100 * probability:.0f} %"
 

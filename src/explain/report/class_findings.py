@@ -2,7 +2,8 @@
 
 import math
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,33 +13,97 @@ from auscult.explain.report.profiles import Half, half_of
 
 SPREAD = 0.4  # share of an axis: if the shortest half is longer, relevance is spread over the axis
 MOST_NAMED = 5  # classes named among the wrong predictions of a class
+FEW = 3  # classes that are named one by one
+THERE = "half of what speaks for each lies there."
 
 
-def class_findings(averages: ClassAverages, results: Results, label: int) -> str:
-    """Says where half of the positive relevance of a class's recognised clips lies, and how sure that is."""
+@dataclass(frozen=True)
+class Place:
+    """Where half of the positive relevance of a class's recognised clips lies along one axis.
+
+    Args:
+        unit: of the axis: "Hz", or "s" after the onset.
+        start, stop: the ends, in that unit.
+        words: the same in words: "lies between 150 and 300 Hz".
+        half: how sure that is.
+    """
+
+    unit: str
+    start: float
+    stop: float
+    words: str
+    half: Half
+
+    @property
+    def is_spread(self) -> bool:
+        """Whether it says no more than that relevance is spread over the axis."""
+        return "spread" in self.words
+
+
+def places_of(averages: ClassAverages, results: Results, label: int) -> list[Place]:
+    """Where half of the positive relevance of a class's recognised clips lies, in frequency and in time.
+
+    An axis that relevance does not have is left out, and so are all if no clip was recognised or none has positive
+    relevance.
+    """
     recognised = np.flatnonzero((results.label == label) & (results.predicted == label))
-    if not len(recognised):
-        return "None of its clips was recognised."
     speakers = [results.source.clips[row].speaker for row in recognised]
-    target, said = results.question.target, []
-    for profiles, words in ((averages.in_frequency, band), (averages.in_time, interval)):
-        if not profiles:
+    found = []
+    axes = (("Hz", averages.in_frequency, band_ends, band), ("s", averages.in_time, interval_ends, interval))
+    for unit, profiles, ends, words in axes:
+        if profiles is None:
             continue
         own = replace(profiles, shares=profiles.shares[recognised], even=profiles.even[recognised])
         if half := half_of(own, speakers):
-            where = words((half.first, half.last), profiles.places)
-            said.append(where if "spread" in where else f"{where} ({certainty(half, results.source.unit)})")
-    if not said:
+            cells = half.first, half.last
+            found.append(Place(unit, *ends(cells, own.places), words(cells, own.places), half))
+    return found
+
+
+def class_findings(places: Sequence[Place], results: Results, label: int) -> str:
+    """Says where half of the positive relevance of a class's recognised clips lies, and how sure that is."""
+    if not ((results.label == label) & (results.predicted == label)).any():
+        return "None of its clips was recognised."
+    if not places:
         return "There is no positive relevance."
+    said = [
+        place.words if place.is_spread else f"{place.words} ({certainty(place.half, results.source.unit)})"
+        for place in places
+    ]
+    target = results.question.target
     whose = "it" if isinstance(target, str) else results.classes[target]  # a recognised clip's answer is its class
     return f"Half of what speaks for {whose} {'; in time, half of it '.join(said)}."
+
+
+def headline(places: Mapping[str, Sequence[Place]]) -> str:
+    """Says what the network recognises its classes by, in one sentence; empty if that is not known.
+
+    Args:
+        places: of each class by name, see `places_of`.
+    """
+    told = {name: place for name, own in places.items() for place in own[:1] if not place.is_spread}
+    if not told:
+        return ""
+    if len(told) <= FEW:
+        by = [f"{name} by {range_of(place)}" for name, place in told.items()]
+        return f"The network recognises {', '.join(by[:-1])}{' and ' if by[1:] else ''}{by[-1]}: {THERE}"
+    names = sorted(told, key=lambda name: told[name].start + told[name].stop)
+    lowest, highest = (f"{range_of(told[name])} ({name})" for name in (names[0], names[-1]))
+    return f"The network recognises its classes by ranges that go from {lowest} to {highest}: {THERE}"
+
+
+def range_of(place: Place) -> str:
+    """The ends of a place, and whether it is uncertain: "150 to 300 Hz"."""
+    ends = f"{_digits(max(place.start, 0.0))} to {_digits(place.stop)} {place.unit}"
+    after = " after the onset" if place.unit == "s" else ""
+    return f"{ends}{after}{'' if place.half.is_sure else ' (uncertain)'}"
 
 
 def certainty(half: Half, unit: str) -> str:
     """How much a range holds for others than chose it; and whether even relevance has as much."""
     if math.isnan(half.low):
         return f"too few {unit}s to say how sure that is"
-    uncertain = "" if half.is_sure else f", uncertain: even relevance has {100 * half.even:.0f} %"
+    uncertain = "" if half.is_sure else f", uncertain: evenly spread relevance has {100 * half.even:.0f} %"
     share, low, high = (f"{100 * value:.0f}" for value in (half.share, half.low, half.high))
     return f"for other {unit}s {share} % [{low}, {high}]{uncertain}"
 
@@ -54,25 +119,36 @@ def confusions(results: Results, label: int) -> str:
 
 
 def band(rows: tuple[int, int], frequencies: np.ndarray) -> str:
-    """Describes a range of rows in hertz. A row reaches halfway to the centre of the next row."""
+    """Describes a range of rows in hertz."""
     if rows[1] - rows[0] + 1 > SPREAD * len(frequencies):
         return "is spread over all frequencies"
+    low, high = band_ends(rows, frequencies)
+    return f"lies between {_digits(max(low, 0.0))} and {_digits(high)} Hz"
+
+
+def band_ends(rows: tuple[int, int], frequencies: np.ndarray) -> tuple[float, float]:
+    """The ends of a range of rows, in hertz. A row reaches halfway to the centre of the next row."""
     centres = np.pad(frequencies.astype(float), 1, mode="reflect", reflect_type="odd")
     low, high = ((centres[row] + centres[row + 1]) / 2 for row in (rows[0], rows[1] + 1))
-    return f"lies between {_digits(max(low, 0.0))} and {_digits(high)} Hz"
+    return float(low), float(high)
 
 
 def interval(columns: tuple[int, int], times: np.ndarray) -> str:
     """Describes a range of columns in seconds from the onset."""
     if columns[1] - columns[0] + 1 > SPREAD * len(times):
         return "is spread over all the time"
-    step = float(times[1] - times[0])
-    start, stop = float(times[columns[0]]) - step / 2, float(times[columns[1]]) + step / 2
+    start, stop = interval_ends(columns, times)
     if stop <= 0:
         return "lies just before the onset"
-    if start <= max(0.0, step - LEAD_SECONDS):
+    if start <= max(0.0, float(times[1] - times[0]) - LEAD_SECONDS):
         return f"lies in the first {_digits(stop)} s after the onset"
     return f"lies between {_digits(start)} and {_digits(stop)} s after the onset"
+
+
+def interval_ends(columns: tuple[int, int], times: np.ndarray) -> tuple[float, float]:
+    """The ends of a range of columns, in seconds from the onset."""
+    step = float(times[1] - times[0])
+    return float(times[columns[0]]) - step / 2, float(times[columns[1]]) + step / 2
 
 
 def _digits(value: float) -> str:

@@ -2,15 +2,18 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from auscult.explain.relevance.results import Results
 from auscult.explain.report import class_examples as typical
 from auscult.explain.report.class_averages import ClassAverages, class_averages
 from auscult.explain.report.class_examples import Example
 from auscult.explain.report.class_figures import VERDICTS, plot_class, plot_class_averages
-from auscult.explain.report.class_findings import class_findings, confusions
+from auscult.explain.report.class_findings import Place, class_findings, confusions, places_of
 from auscult.explain.report.class_plates import class_plate
 from auscult.explain.report.html import Part, Section
 from auscult.explain.show import plots
@@ -21,8 +24,25 @@ MOST_CLASSES = 10  # with clips on the page: a clip takes 1.5 MB (4 s at 22 050 
 RELEVANCE_OF = {"predicted": "the class that the clip was taken for", "true": "the clip's true class"}
 
 
-def class_section(folder: Path, results: Results, view: View) -> tuple[Section, list[Example]]:
-    """The section, and the examples that the report shows.
+@dataclass(frozen=True)
+class Classes:
+    """What a report says of the classes.
+
+    Args:
+        section: its section.
+        examples: the clips that it shows of them.
+        places: where half of what speaks for each class lies, by name.
+        onsets: (n,), onset of each clip, in seconds.
+    """
+
+    section: Section
+    examples: list[Example]
+    places: dict[str, list[Place]]
+    onsets: np.ndarray
+
+
+def class_section(folder: Path, results: Results, view: View) -> Classes:
+    """Looks at the relevance of each class.
 
     Writes `figures/class_averages.png`, `typical.csv` and, if relevance has two axes, `figures/classes/`.
     """
@@ -32,8 +52,10 @@ def class_section(folder: Path, results: Results, view: View) -> tuple[Section, 
     shown = typical.shown(examples, results, MOST_CLASSES)
     drawn = folder / "figures/class_averages.png"
     drawn.write_bytes(plots.png(plot_class_averages(averages, results.classes)))
-    parts = class_parts(folder, results, averages, shown)
-    return Section("Class averages", explained(results, averages), parts=parts), shown
+    places = {name: places_of(averages, results, label) for label, name in enumerate(results.classes)}
+    parts = class_parts(folder, results, averages, shown, places)
+    section = Section("Class averages", explained(results, averages), parts=parts)
+    return Classes(section, shown, places, averages.onsets)
 
 
 def how_sure(unit: str) -> str:
@@ -72,7 +94,13 @@ def explained(results: Results, averages: ClassAverages) -> list[str]:
     return text
 
 
-def class_parts(folder: Path, results: Results, averages: ClassAverages, examples: Sequence[Example]) -> list[Part]:
+def class_parts(
+    folder: Path,
+    results: Results,
+    averages: ClassAverages,
+    examples: Sequence[Example],
+    places: Mapping[str, Sequence[Place]],
+) -> list[Part]:
     """One part for each class that has clips."""
     parts = []
     names = enumerate(zip(results.classes, file_names(results.classes), strict=True))
@@ -88,7 +116,7 @@ def class_parts(folder: Path, results: Results, averages: ClassAverages, example
             for is_wrong, (count, verdict) in enumerate(zip((right, wrong), VERDICTS, strict=True))
             if count
         ]
-        text = [class_findings(averages, results, label), confusions(results, label)]
+        text = [class_findings(places[name], results, label), confusions(results, label)]
         links = [
             (example.remark(results), results.source.clips[example.row].path)
             for example in examples

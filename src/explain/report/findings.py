@@ -92,11 +92,12 @@ def of_areas(metrics: Mapping[str, float], unit: str) -> str:
     return "; ".join(said)
 
 
-def removal_verdict(metrics: Mapping[str, float], unit: str = "speaker") -> str:
+def removal_verdict(metrics: Mapping[str, float], features: str, unit: str = "speaker") -> str:
     """Says in a sentence whether removal confirms relevance; empty if the random order was not measured.
 
     Args:
         metrics: metrics that include those of `perturbation.areas`.
+        features: what is removed, such as "samples".
         unit: unit of the intervals, such as "speaker".
     """
     random = f"{AREA}random{GAP}"
@@ -106,10 +107,28 @@ def removal_verdict(metrics: Mapping[str, float], unit: str = "speaker") -> str:
     if math.isnan(low):
         return f"There are too few {unit}s to say whether removal confirms the order of relevance."
     verb = "confirms" if low > 0 else "contradicts" if high < 0 else "does not confirm"
+    beside = [
+        fall(others, metrics[name], *(metrics.get(f"{name}_{end}", math.nan) for end in ENDS))
+        for name, others in (
+            (random, "where they go at random"),
+            (f"{AREA}amplitude{GAP}", "where the loudest go first"),
+        )
+        if name in metrics
+    ]
     return (
-        f"Removal {verb} the order of relevance: averaged over the fractions removed, relevance does"
-        f" {of_areas(metrics, unit)}."
+        f"Removal {verb} the order of relevance. Where the most relevant {features} go first, accuracy"
+        f" {'; it '.join(beside)}."
     )
+
+
+def fall(others: str, gap: float, low: float, high: float) -> str:
+    """Says whether accuracy falls further than in another order; the numbers are those of `compared`."""
+    if low > 0:
+        return f"falls further than {others}, by {100 * gap:.1f} points{interval(low, high)}"
+    if high < 0:
+        return f"falls less far than {others}, by {-100 * gap:.1f} points{interval(-high, -low)}"
+    points = f"{100 * gap:.1f}".replace("-", "−")
+    return f"is not shown to fall further than {others} (by {points} points{interval(low, high)})"
 
 
 def percent(share: float) -> str:

@@ -14,6 +14,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
+from auscult.drawing import unbroken
 from auscult.explain.show.media import Picture, Sound
 from auscult.explain.show.plate import Plate, colours
 
@@ -160,12 +161,14 @@ class Answer:
         classes: what it recognises them by.
         confirmed: whether removal confirms it; empty if nothing was removed.
         guide: how to read the sentences on classes.
+        headline: what the network recognises its classes by, in a sentence; empty if that is not known.
     """
 
     lead: str
     classes: Sequence[ClassAnswer] = ()
     confirmed: str = ""
     guide: str = ""
+    headline: str = ""
 
 
 def write_report(
@@ -224,6 +227,7 @@ def template(name: str, folder: Path = HERE) -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters["digest"] = digest
+    environment.filters["unbroken"] = unbroken
     environment.globals["source"] = source
     return environment.get_template(name)
 

@@ -13,15 +13,15 @@ from auscult.explain.measures.cost import COST
 from auscult.explain.measures.localisation import beginning, is_moved
 from auscult.explain.measures.perturbation import write_curves
 from auscult.explain.relevance.results import Results
-from auscult.explain.report.class_examples import Example
-from auscult.explain.report.class_section import class_section, how_sure
+from auscult.explain.report.class_findings import headline
+from auscult.explain.report.class_section import Classes, class_section, how_sure
 from auscult.explain.report.findings import curve_findings, intervention_findings, removal_verdict
 from auscult.explain.report.html import Answer, ClassAnswer, ClipPanel, Note, Section, Value, write_report
 from auscult.explain.report.similar import most_similar
 from auscult.explain.show import plots
 from auscult.explain.show.clip import View, audible, file_name, picture
 from auscult.explain.show.media import Picture
-from auscult.explain.show.plate import plate
+from auscult.explain.show.plate import plate, with_band, with_range
 from auscult.progress import tracked
 
 ENDS = ("low", "high")
@@ -53,10 +53,10 @@ def write(
     (folder / "figures").mkdir(exist_ok=True)
     (folder / "audio").mkdir(exist_ok=True)
     sections, findings = [], []
-    examples: list[Example] = []
+    classes: Classes | None = None
     if results.labelled:  # first, as it reads all relevance and notes the sums for the metrics
-        section, examples = class_section(folder, results, view)
-        sections.append(section)
+        classes = class_section(folder, results, view)
+        sections.append(classes.section)
     if results.curves is not None:
         write_curves(folder / "curves.csv", results.curves)
         perturbation = results.question.perturbation
@@ -71,6 +71,7 @@ def write(
             results.metrics, results.label, results.predicted, results.changed, results.classes, results.source.unit
         )
         sections.append(intervention(folder, results))
+    examples = classes.examples if classes else ()
     standing_out = {example.row for example in examples}
     rows = results.in_order(shown_rows(results, clips, standing_out))
     remarks = {row: [example.remark(results) for example in examples if example.row == row] for row in rows}
@@ -78,11 +79,14 @@ def write(
     panels = {row: panel(folder, results, view, row, remarks[row]) for row in shown}
     for row, others in most_similar(results, view, rows).items():
         panels[row] = replace(panels[row], similar=[panels[other].path for other in others])
+    if classes:
+        for row in standing_out:
+            panels[row] = ranged(panels[row], results, view, classes, row)
     write_report(
         folder / "report.html",
         title="What the network listens to",
         facts=facts(),
-        answer=answer(results, sections[0] if results.labelled else None, examples, panels, lead),
+        answer=answer(results, view, classes, panels, lead),
         findings=findings,
         sections=sections,
         notes=notes(results),
@@ -107,18 +111,35 @@ def shown_rows(results: Results, clips: int, standing_out: Set[int]) -> set[int]
     return shown
 
 
-def answer(
-    results: Results, classes: Section | None, examples: Sequence[Example], panels: Mapping[int, ClipPanel], lead: str
-) -> Answer:
+def answer(results: Results, view: View, classes: Classes | None, panels: Mapping[int, ClipPanel], lead: str) -> Answer:
     """What the page says first: what each class that has examples is recognised by, and whether removal confirms it."""
-    answers = []
-    for part in classes.parts if classes else ():
+    answers, examples = [], classes.examples if classes else ()
+    for part in classes.section.parts if classes else ():
         own = [panels[example.row] for example in examples if results.classes[example.label] == part.name]
         if own:
             answers.append(ClassAnswer(part.title, part.text[:1], own))
     unit = results.source.unit
-    verdict = removal_verdict(results.metrics, unit) if results.curves is not None else ""
-    return Answer(lead, answers, verdict, how_sure(unit) if answers else "")
+    verdict = removal_verdict(results.metrics, view.features, unit) if results.curves is not None else ""
+    found = headline(classes.places) if classes and isinstance(results.question.target, str) else ""
+    return Answer(lead, answers, verdict, how_sure(unit) if answers else "", found)
+
+
+def ranged(shown: ClipPanel, results: Results, view: View, classes: Classes, row: int) -> ClipPanel:
+    """The clip with the places where half of what speaks for its class lies."""
+    drawn = shown.plate
+    assert drawn is not None
+    for place in classes.places[results.classes[results.label[row]]]:
+        ends = place.start, place.stop, place.half.is_sure
+        if place.is_spread:
+            continue
+        if place.unit == drawn.axis == "s":
+            begins = float(classes.onsets[row])
+            drawn = with_range(drawn, begins + place.start, begins + place.stop, place.half.is_sure, shown.seconds)
+        elif drawn.axis == "Hz" and view.frequencies is not None:
+            drawn = with_range(drawn, *ends, float(view.frequencies[-1]))
+        elif view.grid.frequencies is not None:
+            drawn = with_band(drawn, *ends, view.grid.frequencies)
+    return replace(shown, plate=drawn)
 
 
 def curves(folder: Path, results: Results, view: View) -> Section:

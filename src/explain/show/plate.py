@@ -25,6 +25,7 @@ LEVELS = 127  # of colours, on both sides of none
 GREY, AGAINST, FOR = (122, 122, 122), (38, 112, 200), (196, 24, 48)
 
 Tick = tuple[float, str]  # percent from the left or from the bottom, and words
+Range = tuple[float, float, bool]  # from and to, in percent likewise, and whether it is sure
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Panel:
         outline: what was heard, as the path of a shape in a box of `PIECES` times `HEIGHT`; empty if it is grey.
         ticks: of the vertical axis.
         scale: where colours end, in words.
+        range: a part of the vertical axis that stands out.
     """
 
     relevance: Layer
@@ -58,6 +60,7 @@ class Panel:
     outline: str = ""
     ticks: tuple[Tick, ...] = ()
     scale: str = ""
+    range: Range | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ class Plate:
         axis: its unit: "s" or "Hz".
         alt: what the plate shows, in words.
         plays: whether a cursor can follow the clip's sound along the axis.
+        range: a part of the horizontal axis that stands out.
     """
 
     panels: tuple[Panel, ...]
@@ -79,6 +83,7 @@ class Plate:
     alt: str
     plays: bool = False
     marks: tuple[tuple[float, float, str], ...] = ()
+    range: Range | None = None
 
 
 def plate(
@@ -111,6 +116,29 @@ def plate(
         if each.stop > 0 and each.start < seconds
     )
     return Plate(tuple(panels), ticks(0.0, seconds), "s", alt, plays=True, marks=marks)
+
+
+def with_range(drawn: Plate, start: float, stop: float, is_sure: bool, extent: float) -> Plate:
+    """The plate with a part of its horizontal axis that stands out.
+
+    Args:
+        start, stop: the part, in the unit of the axis, which is as long as `extent`.
+        is_sure: whether that part is sure.
+    """
+    first, last = (100 * min(max(end, 0.0), extent) / extent for end in (start, stop))
+    return replace(drawn, range=(first, last, is_sure))
+
+
+def with_band(drawn: Plate, low: float, high: float, is_sure: bool, frequencies: np.ndarray) -> Plate:
+    """The plate with a band of its spectrogram, in hertz, that stands out; see `with_range`.
+
+    Args:
+        frequencies: (F,), of the rows of the spectrogram.
+    """
+    rows = np.interp([low, high], frequencies, np.arange(len(frequencies))) + 0.5
+    start, stop = (100 * rows / len(frequencies)).tolist()
+    panels = (replace(panel, range=(start, stop, is_sure)) if panel.grey else panel for panel in drawn.panels)
+    return replace(drawn, panels=tuple(panels))
 
 
 def _of_spectrum(view: View, waveform: np.ndarray, relevance: np.ndarray, target: str) -> Plate:

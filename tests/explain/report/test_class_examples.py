@@ -59,7 +59,7 @@ def test_where_none_is_wrong_the_one_least_like_the_others_surprises(tmp_path):
         (0, "surprising", 2),
         (1, "typical", 3),  # alone, it does not surprise
     ]
-    assert found[1].remark(results) == "most surprising of dog: recognised, but for other reasons than the rest"
+    assert found[1].remark(results) == "most surprising of dog: recognised, but by other parts than most"
 
 
 @pytest.mark.parametrize("kind", ["spectrogram", "waveform"])

@@ -4,8 +4,16 @@ import numpy as np
 import pytest
 
 from auscult.explain.report.class_averages import ClassAverages
-from auscult.explain.report.class_findings import band, class_findings, confusions, interval
-from auscult.explain.report.profiles import Profiles, along_axes, half_of, shortest_half
+from auscult.explain.report.class_findings import (
+    Place,
+    band,
+    class_findings,
+    confusions,
+    headline,
+    interval,
+    places_of,
+)
+from auscult.explain.report.profiles import Half, Profiles, along_axes, half_of, shortest_half
 from tests.explain.small_results import COLUMNS, FREQUENCIES, ROWS, small_results
 
 TIMES = np.arange(40) * 0.1 - 0.03  # columns of 0.1 s
@@ -27,7 +35,7 @@ def said_of(tmp_path, rows: list[list[float]], columns: list[list[float]], said:
     nothing = np.zeros((2, 2, 4, 40))
     along = profiles(rows, FREQUENCIES), profiles(columns)
     averages = ClassAverages(np.zeros((2, 2)), nothing, TIMES, np.zeros(clips), nothing, FREQUENCIES, *along)
-    return class_findings(averages, results, 0)
+    return class_findings(places_of(averages, results, 0), results, 0)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +121,10 @@ def test_words_of_different_lengths_are_each_compared_with_their_own(seed):
 def test_what_is_uncertain_is_said_so(tmp_path):
     spread = [[1.0, 0, 0, 0], [0, 1.0, 0, 0], [0, 0, 1.0, 0], [1.0, 0, 0, 0], [0.5, 0.5, 0, 0]]
     found = said_of(tmp_path, spread, [[1.0, 0.1]] * 2 + [[1.0, 0.3]] * 3)
-    assert "between 50 and 150 Hz (for other sources " in found and ", uncertain: even relevance has 35 %)" in found
+    assert (
+        "between 50 and 150 Hz (for other sources " in found
+        and ", uncertain: evenly spread relevance has 35 %)" in found
+    )
     assert found.count("uncertain") == 1
 
 
@@ -172,3 +183,22 @@ def test_what_wrong_clips_are_taken_for(tmp_path):
     assert confusions(results, 0) == f"Wrong clips were taken for {named}."
     assert confusions(results, 1) == "Wrong clips were taken for class 0 (1)."
     assert confusions(results, 2) == ""
+
+
+def place(start: float, stop: float, is_sure: bool = True, unit: str = "Hz", words: str = "lies there") -> Place:
+    return Place(unit, start, stop, words, Half(0, 1, 0.6, 0.5, 0.7, 0.3, is_sure))
+
+
+def test_the_headline_names_what_each_class_is_recognised_by():
+    low, high, late = place(-3, 548), place(1203, 2500, False), place(0.12, 0.25, unit="s")
+    spread = place(0, 4000, words="is spread over all frequencies")
+    two = headline({"male": [low, late], "female": [high]})
+    assert two == (
+        "The network recognises male by 0 to 550 Hz and female by 1\xa0200 to 2\xa0500 Hz (uncertain):"
+        " half of what speaks for each lies there."
+    )
+    assert "recognises male by 0 to 550 Hz: half" in headline({"male": [low], "female": [spread], "child": []})
+    assert "recognises one by 0.12 to 0.25 s after the onset: half" in headline({"one": [late]})
+    four = headline({"a": [high], "b": [low], "c": [high], "d": [low]})
+    assert "by ranges that go from 0 to 550 Hz (b) to 1\xa0200 to 2\xa0500 Hz (uncertain) (" in four
+    assert headline({"male": [spread]}) == headline({}) == ""

@@ -17,7 +17,8 @@ def section_of(tmp_path, classes: int, shape: tuple[int, ...] = (ROWS, COLUMNS),
     results = small_results(tmp_path, relevance, label.tolist(), np.eye(classes)[said].tolist(), names)
     results.question = replace(results.question, target=target)
     (tmp_path / "figures").mkdir()
-    return class_section(tmp_path, results, wave_view() if len(shape) == 1 else small_view())
+    found = class_section(tmp_path, results, wave_view() if len(shape) == 1 else small_view())
+    return found.section, found.examples
 
 
 def test_each_class_has_its_figure_sentences_and_links(tmp_path):

@@ -110,20 +110,24 @@ def test_without_intervals_an_intervention_is_told_without_them():
         (
             (0.157, 0.042, 0.267),
             (0.1, 0.05, 0.2),
-            r"confirms .* better than random by 15.7 points \[4.2, 26.7\]; better",
+            r"^Removal confirms .* than where they go at random, by 15.7 points \[4.2, 26.7\]; it falls further",
         ),
         (
             (0.157, 0.042, 0.267),
             (0.018, -0.04, 0.07),
-            r"amplitude by 1.8 points \[−4.0, 7.0\], which includes zero\.$",
+            r"; it is not shown to fall further than where the loudest go first \(by 1.8 points \[−4.0, 7.0\]\)\.$",
         ),
         (
             (0.02, -0.03, 0.07),
             (0.1, 0.05, 0.2),
-            r"does not confirm .* better .* 2.0 points \[−3.0, 7.0\], which",
+            r"does not confirm .* is not shown to fall further .* \(by 2.0 points \[−3.0, 7.0\]\); it falls further",
         ),
-        ((-0.02, -0.07, 0.03), None, r"does not confirm .* worse than random by 2.0 points \[−3.0, 7.0\], which"),
-        ((-0.1, -0.15, -0.05), None, r"contradicts .* worse than random by 10.0 points \[5.0, 15.0\]\.$"),
+        ((-0.02, -0.07, 0.03), None, r"does not confirm .* random \(by −2.0 points \[−7.0, 3.0\]\)\.$"),
+        (
+            (-0.1, -0.15, -0.05),
+            None,
+            r"contradicts .* falls less far than where they go at random, by 10.0 points \[5.0, 15.0\]\.$",
+        ),
         ((0.2, math.nan, math.nan), None, "^There are too few speakers to say whether removal confirms the order"),
         (None, (0.1, 0.05, 0.2), "^$"),
     ],
@@ -134,4 +138,4 @@ def test_whether_removal_confirms(random, amplitude, says):
         for end, value in zip(("", "_low", "_high"), gap or (), strict=False):
             if not math.isnan(value):
                 metrics[f"perturbation/area/{control}_minus_relevance{end}"] = value
-    assert re.search(says, removal_verdict(metrics))
+    assert re.search(says, removal_verdict(metrics, "samples"))
