@@ -23,6 +23,7 @@ TIED = (
     " between equal attributions. With fewer speakers, fewer differences can be shown. Amplitude and random are"
     " controls, which know nothing of the network: they are compared, but none of them is the best."
 )
+TOGETHER = "all domains together"  # the title of the table of measures on a scale that they share
 REMOVAL = "deletion/accuracy"  # the measure that answers first
 ENERGY = (
     "The network's probability for the clip's own class as more and more of the clip's energy is removed, the most"
@@ -76,10 +77,10 @@ def write(folder: Path, entries: Sequence[Entry], left_out: Sequence[str], about
         lines += [f"## {domain}", "", *markdown(part), ""]
     lines += [f"- left out: {reason}" for reason in left_out]
     (folder / "leaderboard.md").write_text("\n".join(lines) + "\n", encoding="utf-8", errors="backslashreplace")
-    parts = [
-        {"domain": domain, "measures": part["measure"].unique().tolist(), "rows": rows_of(part)}
-        for domain, part in table.groupby("domain", sort=False)
-    ]
+    is_across = table["measure"].map(lambda column: topic_of(column) is ACROSS)
+    parts = [part_of(str(domain), part) for domain, part in table[~is_across].groupby("domain", sort=False)]
+    if len(parts) > 1 and is_across.any():
+        parts.append(part_of(TOGETHER, table[is_across]))
     clip, original, panels = side_by_side(entries)
     columns = table["measure"].unique().tolist()
     page = template("leaderboard.html.j2", Path(__file__).parent).render(
@@ -87,7 +88,7 @@ def write(folder: Path, entries: Sequence[Entry], left_out: Sequence[str], about
         measures={column: shown_in(column) for column in columns},
         names={column: name_of(column) for column in columns}, figures=figures(entries),
         findings=sentences, controls=CONTROLS, definition=entries[0].definition, clip=clip, original=original,
-        panels=panels,
+        panels=panels, together=TOGETHER,
     )  # fmt: skip
     (folder / "leaderboard.html").write_text(page, encoding="utf-8")
     return table
@@ -117,16 +118,18 @@ def answers(table: pd.DataFrame) -> list[str]:
             continue
         [best], mean = named["best"], part.loc[part["rank"] == "best", "mean"].item()
         rivals, controls = ([name for name in named["tied"] if (name in CONTROLS) == known] for known in (False, True))
-        said = [f"In the domain {domain}, removing what {best} finds harms the network most"]
-        said[0] += f" of all attributions (the curve of accuracy is {100 * mean:.1f} % high on average)"
+        lowest = f"lowers accuracy most, to {100 * mean:.1f} % on average over the shares removed"
+        said = [f"In the domain {domain}, removing what {best} finds {lowest}"]
+        if controls:
+            none = f"no attribution is shown to be better than {blind(controls)}"
+            said = [f"In the domain {domain}, {none}: removing what {best} finds {lowest}"]
+            said.append(f"{listed(controls)} cannot be told apart from it")
         if rivals:
-            said.append(f"{listed(rivals)} cannot be told apart from it")
+            said.append(f"{listed(rivals)} cannot be told apart from it{' either' if controls else ''}")
         elif set(part["attribution"]) - {best, *CONTROLS}:
             said.append("all others do worse")
-        if controls:
-            said.append(f"{blind(controls)}, cannot be told apart from it{' either' if rivals else ''}")
         if named["ahead"]:
-            said.append(f"{blind(named['ahead'])}, harms it more")
+            said.append(f"{blind(named['ahead'])}, lowers it more")
         sentences.append(f"{'; '.join(said)}.")
     return sentences
 
@@ -179,12 +182,17 @@ def markdown(part: pd.DataFrame) -> list[str]:
     return lines
 
 
-def rows_of(part: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """The numbers of one domain, by attribution and measure."""
-    return {
-        str(attribution): {row["measure"]: row for row in own.to_dict("records")}
-        for attribution, own in part.groupby("attribution", sort=False)
-    }
+def part_of(title: str, table: pd.DataFrame) -> dict[str, Any]:
+    """A table of the page: its title, its measures, and for each row domain, attribution and numbers by measure."""
+    rows = [
+        {
+            "domain": domain,
+            "attribution": attribution,
+            "numbers": {row["measure"]: row for row in own.to_dict("records")},
+        }
+        for (domain, attribution), own in table.groupby(["domain", "attribution"], sort=False)
+    ]
+    return {"title": title, "measures": table["measure"].unique().tolist(), "rows": rows}
 
 
 def figures(entries: Sequence[Entry]) -> dict[str, list[Picture]]:

@@ -116,13 +116,14 @@ def test_the_answer_is_said_in_words():
     ]
     rows += [row("frequency", "a", 0.5, "")]
     rows += [row("alone", "a", 0.5, "best")]
-    most = "removing what a finds harms the network most of all attributions (the curve of accuracy is 50.0 % high on"
+    most = "removing what a finds lowers accuracy most, to 50.0 % on average over the shares removed"
+    none = "no attribution is shown to be better than amplitude, which knows nothing of the network"
     assert answers(pd.DataFrame(rows)) == [
-        f"In the domain input, {most} average); b cannot be told apart from it; amplitude, which knows nothing of the"
-        " network, cannot be told apart from it either.",
-        f"In the domain time, {most} average); random, which knows nothing of the network, harms it more.",
+        f"In the domain input, {none}: {most}; amplitude cannot be told apart from it; b cannot be told apart from it"
+        " either.",
+        f"In the domain time, {most}; random, which knows nothing of the network, lowers it more.",
         "In the domain frequency, too few speakers say which attribution is best.",
-        f"In the domain alone, {most} average).",
+        f"In the domain alone, {most}.",
     ]
 
 
@@ -147,7 +148,7 @@ def test_page_in_a_browser(tmp_path, request):
         return [button.innerText, up, order(), controls, button.closest("th").getAttribute("aria-sort")];
     """) == ["Accuracy during removal", ["mine", "yours"], ["yours", "mine"], ["controls", "amplitude"], "descending"]
     assert browser.run("""
-        const failed = document.querySelector(".fails");
+        const failed = document.querySelector("td.fails");
         const [first, second] = document.querySelectorAll("audio");
         await first.play();
         await second.play();
