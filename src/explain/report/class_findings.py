@@ -87,16 +87,20 @@ def headline(places: Mapping[str, Sequence[Place]]) -> str:
     if len(told) <= FEW:
         by = [f"{name} by {range_of(place)}" for name, place in told.items()]
         return f"The network recognises {', '.join(by[:-1])}{' and ' if by[1:] else ''}{by[-1]}: {THERE}"
-    names = sorted(told, key=lambda name: told[name].start + told[name].stop)
-    lowest, highest = (f"{range_of(told[name])} ({name})" for name in (names[0], names[-1]))
-    return f"The network recognises its classes by ranges that go from {lowest} to {highest}: {THERE}"
+    unit = Counter(place.unit for place in told.values()).most_common(1)[0][0]
+    names = [name for name, place in told.items() if place.unit == unit]
+    names.sort(key=lambda name: told[name].start + told[name].stop)
+    words = ("the lowest frequencies", "the highest") if unit == "Hz" else ("the earliest part", "the latest")
+    ends = zip((names[0], names[-1]), words, strict=True)
+    first, last = (f"{name} by {word} ({range_of(told[name])})" for name, word in ends)
+    return f"Of {len(places)} classes, the network recognises {first} and {last}: {THERE}"
 
 
 def range_of(place: Place) -> str:
-    """The ends of a place, and whether it is uncertain: "150 to 300 Hz"."""
+    """The ends of a place, and whether it is uncertain: "150 to 300 Hz, uncertain"."""
     ends = f"{_digits(max(place.start, 0.0))} to {_digits(place.stop)} {place.unit}"
     after = " after the onset" if place.unit == "s" else ""
-    return f"{ends}{after}{'' if place.half.is_sure else ' (uncertain)'}"
+    return f"{ends}{after}{'' if place.half.is_sure else ', uncertain'}"
 
 
 def certainty(half: Half, unit: str) -> str:

@@ -194,11 +194,16 @@ def test_the_headline_names_what_each_class_is_recognised_by():
     spread = place(0, 4000, words="is spread over all frequencies")
     two = headline({"male": [low, late], "female": [high]})
     assert two == (
-        "The network recognises male by 0 to 550 Hz and female by 1\xa0200 to 2\xa0500 Hz (uncertain):"
+        "The network recognises male by 0 to 550 Hz and female by 1\xa0200 to 2\xa0500 Hz, uncertain:"
         " half of what speaks for each lies there."
     )
     assert "recognises male by 0 to 550 Hz: half" in headline({"male": [low], "female": [spread], "child": []})
     assert "recognises one by 0.12 to 0.25 s after the onset: half" in headline({"one": [late]})
-    four = headline({"a": [high], "b": [low], "c": [high], "d": [low]})
-    assert "by ranges that go from 0 to 550 Hz (b) to 1\xa0200 to 2\xa0500 Hz (uncertain) (" in four
+    four = headline({"a": [high], "b": [low], "c": [high, late], "d": [place(10, 600)], "e": [late], "f": []})
+    assert four == (
+        "Of 6 classes, the network recognises b by the lowest frequencies (0 to 550 Hz) and c by the highest"
+        " (1\xa0200 to 2\xa0500 Hz, uncertain): half of what speaks for each lies there."
+    )
+    few = headline({name: [late] for name in "wxyz"})
+    assert "recognises w by the earliest part (0.12 to 0.25 s after the onset) and z by the latest (" in few
     assert headline({"male": [spread]}) == headline({}) == ""
