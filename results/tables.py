@@ -131,6 +131,8 @@ def _percent(figure: pd.Series) -> str:
 
 def _ranked(figure: pd.Series, row: dict[str, Any]) -> str:
     text = f"{figure['value']:.{row.get('decimals', 3)}f}"
+    if "/cost/" in figure["figure"]:  # versions before 2026-11-28 ranked it
+        return text
     if row.get("intervals") and not pd.isna(figure["low"]):
         text += f" [{figure['low']:.{row.get('decimals', 3)}f}, {figure['high']:.{row.get('decimals', 3)}f}]"
     return {"best": f"**{text}**", "tied": f"{text} =", "fails": f"{text} ✗", "ahead": f"{text} ▲"}.get(

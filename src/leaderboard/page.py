@@ -21,7 +21,7 @@ TIED = (
     "Tied attributions cannot be distinguished from the best. All pairs of a table (one measure, one domain) are"
     " compared by paired t-tests over speakers, with Holm's correction, so that at most 5 % of tables show a difference"
     " between equal attributions. With fewer speakers, fewer differences can be shown. Amplitude and random are"
-    " controls, which know nothing of the network: they are compared, but none of them is the best."
+    " controls, which know nothing of the network: they are compared, but none of them is the best. Cost is not tested."
 )
 TOGETHER = "all domains together"  # the title of the table of measures on a scale that they share
 REMOVAL = "deletion/accuracy"  # the measure that answers first

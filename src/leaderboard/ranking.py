@@ -59,8 +59,8 @@ def table_of(entries: Sequence[Entry]) -> pd.DataFrame:
     `low` and `high` are the ends of the 95 % interval of the mean. `rank` is "best", "tied" if it cannot be
     distinguished from the best of its domain, "ahead" of a control that does better than the best, or ""; of too few
     speakers, nothing is. Controls are not among those of which one is the best. Measures named `across/…` are ranked
-    over all domains. Measures without a best have the rank "fails" if the mean is above
-    `Measure.fails_above`.
+    over all domains. Cost is not ranked. Measures without a best have the rank "fails" if the mean is further from zero
+    than `Measure.fails_above`.
     """
     rows: list[dict[str, Any]] = []
     domains = list(dict.fromkeys(entry.domain for entry in entries))
@@ -102,19 +102,23 @@ def ranked(group: Sequence[Entry], column: str) -> list[dict[str, Any]]:
     intervals = SpeakerIntervals([name for name, kept in zip(group[0].speakers, known, strict=True) if kept])
     values = values[known]
     means, (low, high) = values.mean(0), intervals.of_mean(values, measure.bounds)  # (A,) each
-    if measure.better in RANKED and intervals.effective < ENOUGH:
+    if measure.topic is COST:  # one figure for all clips of a batch: speakers say nothing of its error
+        low, high = np.full((2, len(group)), np.nan)
+    if measure.topic is COST or (measure.better in RANKED and intervals.effective < ENOUGH):
         ranks = [""] * len(group)
     elif measure.better in RANKED:
         losses = means if measure.better == Better.LOWER else -means
         is_control = np.array([entry.attribution in CONTROLS for entry in group])
         best = int(np.where(is_control & ~is_control.all(), np.inf, losses).argmin())
         is_tied = ~told_apart(values, intervals)[best]
-        is_ahead = (losses < losses[best]) & (measure.topic is not COST)  # that a control is cheap says nothing
-        ranks = ["tied" if tied else "ahead" if ahead else "" for tied, ahead in zip(is_tied, is_ahead, strict=True)]
+        ranks = [
+            "tied" if tied else "ahead" if loss < losses[best] else ""
+            for tied, loss in zip(is_tied, losses, strict=True)
+        ]
         ranks[best] = "best"
     else:
         most = np.inf if measure.fails_above is None else measure.fails_above
-        ranks = ["fails" if mean > most else "" for mean in means]
+        ranks = ["fails" if abs(mean) > most else "" for mean in means]
     return [
         {
             "domain": entry.domain, "attribution": entry.attribution, "measure": column,

@@ -17,8 +17,8 @@ def compare(counted: pd.DataFrame, planned: Sequence[Comparison] = ()) -> pd.Dat
     """Each two conditions, by each measure and kind of clips: their difference, its 95 % interval and its tests.
 
     The role of a row is "primary" if the study's plan names it, otherwise "exploratory". Each role is a family of its
-    own for Holm's correction, `p_holm`. If conditions do not differ, each family finds something in 5 % of simulated
-    studies at most. A test that cannot be computed, such as one of equal differences, counts in the correction, too.
+    own for Holm's correction, `p_holm`. If conditions do not differ, each family finds something in about 5 % of
+    simulated studies. A test that cannot be computed, such as one of equal differences, counts in the correction, too.
 
     `t`, `df`, `p`, `low` and `high` take participants and clips as drawn from many (see `crossed.estimate`).
     `p_by_participants` and `p_by_clips` come from paired t-tests that take only participants, or only clips, as drawn

@@ -118,4 +118,28 @@ def test_that_a_control_is_cheap_says_nothing():
         Entry("input", name, {"cost/passes": cost + scatter}, list("abcdefgh"))
         for name, cost in (("mine", 3), ("random", 0))
     ]
-    assert ranks(entries, "cost/passes") == {"mine": "best", "random": ""}
+    assert ranks(entries, "cost/passes") == {"mine": "", "random": ""}
+    assert table_of(entries)["low"].isna().all(), "all clips of a batch have one figure"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("speakers", "clips"), [(2, 1), (2, 4), (2, 8), (3, 2), (3, 5), (4, 1), (4, 2), (5, 3), (12, 4)]
+)
+def test_measures_that_are_yes_or_no_part_no_more(speakers, clips):
+    """Of few speakers, all may have the same mean by luck, which is no certainty."""
+    generator, names = np.random.default_rng(0), [f"s{number // clips}" for number in range(speakers * clips)]
+    parted = 0
+    for _ in range(300):
+        values = (generator.random((speakers * clips, 8)) < 0.6).astype(float)
+        entries = [Entry("input", str(one), {"faithfulness/fidelity_in": values[:, one]}, names) for one in range(8)]
+        parted += {"best", ""} <= set(table_of(entries)["rank"])
+    assert parted <= 0.05 * 300 + 2 * (300 * 0.05 * 0.95) ** 0.5, parted
+
+
+def test_a_check_fails_in_either_direction():
+    """Relevance of a network that knows nothing must neither resemble the trained one's nor be its negative."""
+    entries = [
+        entry(name, sanity__all_layers=np.full(20, value)) for name, value in (("a", 0.9), ("b", -0.9), ("c", 0.1))
+    ]
+    assert ranks(entries, "sanity/all_layers") == {"a": "fails", "b": "fails", "c": ""}

@@ -6,9 +6,9 @@ YAML in `conf/intervention`, built with `build(node, "intervention", sample_rate
 
 Each change also damages a clip, and a network may fail because of the damage. So an intervention has shams: changes
 with the same damage, but without the change of the hypothesis. The intervention supports the hypothesis only if it
-lowers accuracy further than its shams do.
+lowers accuracy further than its shams do; one that keeps what the network is thought to use, if it lowers it less.
 
-    opposite     the change in the opposite direction; by the hypothesis, it harms less
+    opposite     the change in the opposite direction
     artefact     the damage alone: what the change empties or blurs, with everything else in its place
     unchanged    no change, by the same code
 
@@ -46,6 +46,8 @@ class Intervention(ABC):
     Args:
         sample_rate: sample rate of the waveforms, in hertz.
     """
+
+    spares = False  # whether, by the hypothesis, it harms less than its shams, and not more
 
     def __init__(self, sample_rate: int) -> None:
         self.sample_rate = sample_rate
@@ -141,7 +143,7 @@ class ScaleWaveform(Scaling):
 
 
 class KeepBand(Intervention):
-    """Keeps only a band of frequencies of the waveform, without a shift in time.
+    """Keeps only a band of frequencies of the waveform, without a shift in time: does the network need no other?
 
     Args:
         low_hz: where the band begins; null: at 0 Hz.
@@ -151,6 +153,8 @@ class KeepBand(Intervention):
     Raises:
         Mistake: there is no such band.
     """
+
+    spares = True
 
     def __init__(self, sample_rate: int, low_hz: float | None, high_hz: float | None, edge_hz: float = 50.0) -> None:
         super().__init__(sample_rate)
@@ -202,14 +206,16 @@ class KeepBand(Intervention):
 
 
 class RemoveBand(KeepBand):
-    """Removes a band of frequencies from the waveform: the band that `KeepBand` would keep."""
+    """Removes a band of frequencies from the waveform, the one that `KeepBand` would keep: does the network need it?"""
+
+    spares = False
 
     def __call__(self, model: Model, waveform: Tensor, label: Tensor) -> Tensor:
         return self._without_band(model, waveform, label)
 
     def shams(self) -> dict[str, Change]:
-        """As for `KeepBand`, but the opposite keeps the band alone."""
-        return {**super().shams(), "opposite": super().__call__}
+        """The artefact of `KeepBand`. To keep the band alone would remove far more, and is no control."""
+        return {name: sham for name, sham in super().shams().items() if name == "artefact"}
 
 
 def stretched(spectrogram: Tensor, frequencies: Tensor, factor: Tensor, floor: Tensor) -> Tensor:

@@ -86,12 +86,14 @@ class SpeakerIntervals:
     def p_values(self, values: np.ndarray) -> np.ndarray:
         """P-values (...) of Student's two-sided test that the mean over clips is zero, for values (N, ...).
 
-        1 if all values are zero; NaN if there are too few speakers, as in `of_mean`.
+        1 if the mean is zero, NaN if there are too few speakers. If all speakers have the same mean, which the t-test
+        would call certain, it is that of the sign test: the chance that all are on the same side.
         """
         mean, error = values.mean(0, dtype=np.float64), self.error(values)
-        size = np.divide(np.abs(mean), error, out=np.where(np.abs(mean) < EQUAL, 0.0, np.inf), where=error > EQUAL)
-        size = np.where(np.isnan(error), np.nan, size)
-        return 2 * stats.t.sf(size, self.effective - 1)
+        size = np.divide(np.abs(mean), error, out=np.zeros_like(mean), where=error > EQUAL)
+        same = np.where(np.abs(mean) < EQUAL, 1.0, 2.0 ** (1 - self.effective))
+        p = np.where(error > EQUAL, 2 * stats.t.sf(size, self.effective - 1), same)
+        return np.where(np.isnan(error), np.nan, p)
 
     def described(self, name: str, values: np.ndarray, bounds: Bounds = SHARE) -> dict[str, float]:
         """The mean of values (N,) as metrics `name`, `name_low` and `name_high`, without those that are NaN."""

@@ -14,7 +14,7 @@ from auscult.explain.report.profiles import Half, half_of
 SPREAD = 0.4  # share of an axis: if the shortest half is longer, relevance is spread over the axis
 MOST_NAMED = 5  # classes named among the wrong predictions of a class
 FEW = 3  # classes that are named one by one
-THERE = "half of what speaks for each lies there."
+THERE = "half of what speaks for each lies there, by relevance."
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def class_findings(places: Sequence[Place], results: Results, label: int) -> str
 
 
 def headline(places: Mapping[str, Sequence[Place]]) -> str:
-    """Says what the network recognises its classes by, in one sentence; empty if that is not known.
+    """Says where half of what speaks for each class lies, in one sentence; empty if that is not known.
 
     Args:
         places: of each class by name, see `places_of`.
@@ -85,22 +85,28 @@ def headline(places: Mapping[str, Sequence[Place]]) -> str:
     if not told:
         return ""
     if len(told) <= FEW:
-        by = [f"{name} by {range_of(place)}" for name, place in told.items()]
-        return f"The network recognises {', '.join(by[:-1])}{' and ' if by[1:] else ''}{by[-1]}: {THERE}"
+        by = [
+            f"at {range_of(place)} for {name}{'' if place.half.is_sure else ' (uncertain)'}"
+            for name, place in told.items()
+        ]
+        return f"The network listens most {', '.join(by[:-1])}{' and ' if by[1:] else ''}{by[-1]}: {THERE}"
     unit = Counter(place.unit for place in told.values()).most_common(1)[0][0]
     names = [name for name, place in told.items() if place.unit == unit]
     names.sort(key=lambda name: told[name].start + told[name].stop)
-    words = ("the lowest frequencies", "the highest") if unit == "Hz" else ("the earliest part", "the latest")
+    words = ("lowest", "highest") if unit == "Hz" else ("earliest", "latest")
     ends = zip((names[0], names[-1]), words, strict=True)
-    first, last = (f"{name} by {word} ({range_of(told[name])})" for name, word in ends)
-    return f"Of {len(places)} classes, the network recognises {first} and {last}: {THERE}"
+    first, last = (
+        f"{word} for {name} ({range_of(told[name])}{'' if told[name].half.is_sure else ', uncertain'})"
+        for name, word in ends
+    )
+    return f"Of {len(places)} classes, the network listens {first} and {last}: {THERE}"
 
 
 def range_of(place: Place) -> str:
-    """The ends of a place, and whether it is uncertain: "150 to 300 Hz, uncertain"."""
+    """The ends of a place in words: "150 to 300 Hz"."""
     ends = f"{_digits(max(place.start, 0.0))} to {_digits(place.stop)} {place.unit}"
     after = " after the onset" if place.unit == "s" else ""
-    return f"{ends}{after}{'' if place.half.is_sure else ', uncertain'}"
+    return f"{ends}{after}"
 
 
 def certainty(half: Half, unit: str) -> str:

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +15,10 @@ from auscult.explain.report.class_examples import Example
 from auscult.explain.report.class_figures import VERDICTS, plot_class, plot_class_averages
 from auscult.explain.report.class_findings import Place, class_findings, confusions, places_of
 from auscult.explain.report.class_plates import class_plate
-from auscult.explain.report.html import Part, Section
+from auscult.explain.report.html import ClipPanel, Part, Section
 from auscult.explain.show import plots
 from auscult.explain.show.clip import View
+from auscult.explain.show.plate import with_band, with_range
 from auscult.progress import tracked
 
 MOST_CLASSES = 10  # with clips on the page: a clip takes 1.5 MB (4 s at 22 050 Hz)
@@ -125,6 +126,24 @@ def class_parts(
         title = f"{name}: {right} right, {wrong} wrong"
         parts.append(Part(title, [line for line in text if line], links, plates, name))
     return parts
+
+
+def ranged(shown: ClipPanel, results: Results, view: View, classes: Classes, row: int) -> ClipPanel:
+    """The clip with the places where half of what speaks for its class lies."""
+    drawn = shown.plate
+    assert drawn is not None
+    for place in classes.places[results.classes[results.label[row]]]:
+        ends = place.start, place.stop, place.half.is_sure
+        if place.is_spread:
+            continue
+        if place.unit == drawn.axis == "s":
+            begins = float(classes.onsets[row])
+            drawn = with_range(drawn, begins + place.start, begins + place.stop, place.half.is_sure, shown.seconds)
+        elif drawn.axis == "Hz" and view.frequencies is not None:
+            drawn = with_range(drawn, *ends, float(view.frequencies[-1]))
+        elif view.grid.frequencies is not None:
+            drawn = with_band(drawn, *ends, view.grid.frequencies)
+    return replace(shown, plate=drawn)
 
 
 def file_names(classes: Sequence[str]) -> list[str]:

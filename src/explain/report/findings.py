@@ -14,6 +14,11 @@ AREA, GAP = "perturbation/area/", "_minus_relevance"
 OPPOSITE = "least relevant"  # the reverse order of relevance, not a rival of it
 BY = {"random": "at random", OPPOSITE: "with the least relevant first"}  # other orders are named "by …"
 
+RIVALS = {
+    "random": "where they go at random",
+    "least_relevant": "where the least relevant go first",
+    "amplitude": "where the loudest go first",
+}
 NO_INTERVAL = ", of too few {unit}s for an interval"
 HOW_TO_READ = (
     "The further accuracy falls as features are removed, the better their order finds what the network uses."
@@ -73,11 +78,11 @@ def compared(control: str, gap: float, low: float, high: float, unit: str) -> st
         unit: unit of the interval.
     """
     points = round(100 * gap, 1)
-    if points == 0:
-        return f"as well as {control}"
     low, high = sorted(math.copysign(1, gap) * end for end in (low, high))  # with the sign of the stated points
     remark = interval(low, high) + (", which includes zero" if low <= 0 else "")
     remark = remark or NO_INTERVAL.format(unit=unit)
+    if points == 0:
+        return f"neither better nor worse than {control}: 0.0 points{remark}"
     return f"{'better' if points > 0 else 'worse'} than {control} by {abs(points):.1f} points{remark}"
 
 
@@ -95,6 +100,9 @@ def of_areas(metrics: Mapping[str, float], unit: str) -> str:
 def removal_verdict(metrics: Mapping[str, float], features: str, unit: str = "speaker") -> str:
     """Says in a sentence whether removal confirms relevance; empty if the random order was not measured.
 
+    It does if accuracy falls further than in random order, and further than in the reverse order, the least relevant
+    first. The reverse keeps together what relevance puts together, and says whether its ends are the right way round.
+
     Args:
         metrics: metrics that include those of `perturbation.areas`.
         features: what is removed, such as "samples".
@@ -103,18 +111,18 @@ def removal_verdict(metrics: Mapping[str, float], features: str, unit: str = "sp
     random = f"{AREA}random{GAP}"
     if random not in metrics:
         return ""
-    low, high = (metrics.get(f"{random}_{end}", math.nan) for end in ENDS)
-    if math.isnan(low):
+    ends = {
+        name: tuple(metrics.get(f"{AREA}{name}{GAP}_{end}", math.nan) for end in ENDS)
+        for name in RIVALS
+        if f"{AREA}{name}{GAP}" in metrics
+    }
+    if any(math.isnan(low) for low, _ in ends.values()):
         return f"There are too few {unit}s to say whether removal confirms the order of relevance."
-    verb = "confirms" if low > 0 else "contradicts" if high < 0 else "does not confirm"
-    beside = [
-        fall(others, metrics[name], *(metrics.get(f"{name}_{end}", math.nan) for end in ENDS))
-        for name, others in (
-            (random, "where they go at random"),
-            (f"{AREA}amplitude{GAP}", "where the loudest go first"),
-        )
-        if name in metrics
-    ]
+    own = [ends[name] for name in ("random", "least_relevant") if name in ends]
+    verb = "confirms" if all(low > 0 for low, _ in own) else "does not confirm"
+    if any(high < 0 for _, high in own):
+        verb = "contradicts"
+    beside = [fall(RIVALS[name], metrics[f"{AREA}{name}{GAP}"], *own) for name, own in ends.items()]
     return (
         f"Removal {verb} the order of relevance. Where the most relevant {features} go first, accuracy"
         f" {'; it '.join(beside)}."
@@ -148,6 +156,7 @@ def intervention_findings(
     after: np.ndarray,
     classes: Sequence[str],
     unit: str = "speaker",
+    spares: bool = False,
 ) -> list[str]:
     """States the effect of an intervention, over all clips and for each class.
 
@@ -156,6 +165,7 @@ def intervention_findings(
         label, before, after: (N,) classes, and predictions before and after the change.
         classes: C names.
         unit: unit of the intervals, such as "speaker".
+        spares: see `Intervention.spares`.
     """
     values = {}
     for name in ("accuracy_before", "accuracy_after", "flipped"):
@@ -169,29 +179,32 @@ def intervention_findings(
     return [
         f"The intervention takes accuracy from {values['accuracy_before']} to {values['accuracy_after']}; it changes"
         f" {values['flipped']} of the predictions. By class: {'; '.join(per_class)}.",
-        *beside_shams(metrics, unit),
+        *beside_shams(metrics, unit, spares),
     ]
 
 
-def beside_shams(metrics: Mapping[str, float], unit: str) -> list[str]:
+def beside_shams(metrics: Mapping[str, float], unit: str, spares: bool) -> list[str]:
     """Compares an intervention with its shams, and states the conclusion; empty if it has no shams."""
     shams = {name: f"intervention/{name}/minus_intervention" for name in SHAMS}
     shams = {name: key for name, key in shams.items() if key in metrics}
     if not shams:
         return []
-    said, not_beyond = [], []
+    said, not_beyond, further = [], [], "less far" if spares else "further"
     for name, key in shams.items():
         after = f"intervention/{name}/accuracy_after"
         accuracy = percent(metrics[after]) + interval(*(metrics.get(f"{after}_{end}", math.nan) for end in ENDS))
         low, high = (metrics.get(f"{key}_{end}", math.nan) for end in ENDS)
-        further = interval(low, high) or NO_INTERVAL.format(unit=unit)
-        points = f"{100 * metrics[key]:.1f}".replace("-", "−")
-        said.append(f"{SHAMS[name]}, {accuracy}: the intervention goes further by {points} points{further}")
+        gap = metrics[key]
+        if spares:
+            gap, low, high = -gap, -high, -low
+        by = interval(low, high) or NO_INTERVAL.format(unit=unit)
+        points = f"{100 * gap:.1f}".replace("-", "−")
+        said.append(f"{SHAMS[name]}, {accuracy}: the intervention goes {further} by {points} points{by}")
         if not low > 0:
             not_beyond.append(SHAMS[name])
     conclusion = (
-        f"It is not shown to go further than {' and '.join(not_beyond)}: this does not support the hypothesis"
+        f"It is not shown to go {further} than {' and '.join(not_beyond)}: this does not support the hypothesis"
         if not_beyond
-        else "It goes further than all of its controls, which supports the hypothesis"
+        else f"It goes {further} than all of its controls, which supports the hypothesis"
     )
     return [f"After its controls, accuracy is: {'; '.join(said)}. {conclusion}."]

@@ -161,7 +161,7 @@ class Answer:
         classes: what it recognises them by.
         confirmed: whether removal confirms it; empty if nothing was removed.
         guide: how to read the sentences on classes.
-        headline: what the network recognises its classes by, in a sentence; empty if that is not known.
+        headline: where what speaks for its classes lies, in a sentence; empty if that is not known.
     """
 
     lead: str

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from auscult.datamodules.clips import Segment
 from auscult.datamodules.source import Source
+from auscult.explain.attribution.controls import Amplitude, Random
 from auscult.explain.intervention.interventions import paper_of
 from auscult.explain.measures.catalogue import label_of, measure_of
 from auscult.explain.measures.cost import COST
@@ -14,14 +15,14 @@ from auscult.explain.measures.localisation import beginning, is_moved
 from auscult.explain.measures.perturbation import write_curves
 from auscult.explain.relevance.results import Results
 from auscult.explain.report.class_findings import headline
-from auscult.explain.report.class_section import Classes, class_section, how_sure
+from auscult.explain.report.class_section import Classes, class_section, how_sure, ranged
 from auscult.explain.report.findings import curve_findings, intervention_findings, removal_verdict
 from auscult.explain.report.html import Answer, ClassAnswer, ClipPanel, Note, Section, Value, write_report
 from auscult.explain.report.similar import most_similar
 from auscult.explain.show import plots
 from auscult.explain.show.clip import View, audible, file_name, picture
 from auscult.explain.show.media import Picture
-from auscult.explain.show.plate import plate, with_band, with_range
+from auscult.explain.show.plate import plate
 from auscult.progress import tracked
 
 ENDS = ("low", "high")
@@ -68,7 +69,13 @@ def write(
         sections.append(measures(results))
     if results.changed is not None:
         findings += intervention_findings(
-            results.metrics, results.label, results.predicted, results.changed, results.classes, results.source.unit
+            results.metrics,
+            results.label,
+            results.predicted,
+            results.changed,
+            results.classes,
+            results.source.unit,
+            results.question.intervention is not None and results.question.intervention.spares,
         )
         sections.append(intervention(folder, results))
     examples = classes.examples if classes else ()
@@ -120,26 +127,9 @@ def answer(results: Results, view: View, classes: Classes | None, panels: Mappin
             answers.append(ClassAnswer(part.title, part.text[:1], own))
     unit = results.source.unit
     verdict = removal_verdict(results.metrics, view.features, unit) if results.curves is not None else ""
-    found = headline(classes.places) if classes and isinstance(results.question.target, str) else ""
+    is_blind = isinstance(results.question.attribution, Amplitude | Random)  # they know nothing of the network
+    found = headline(classes.places) if classes and not is_blind else ""
     return Answer(lead, answers, verdict, how_sure(unit) if answers else "", found)
-
-
-def ranged(shown: ClipPanel, results: Results, view: View, classes: Classes, row: int) -> ClipPanel:
-    """The clip with the places where half of what speaks for its class lies."""
-    drawn = shown.plate
-    assert drawn is not None
-    for place in classes.places[results.classes[results.label[row]]]:
-        ends = place.start, place.stop, place.half.is_sure
-        if place.is_spread:
-            continue
-        if place.unit == drawn.axis == "s":
-            begins = float(classes.onsets[row])
-            drawn = with_range(drawn, begins + place.start, begins + place.stop, place.half.is_sure, shown.seconds)
-        elif drawn.axis == "Hz" and view.frequencies is not None:
-            drawn = with_range(drawn, *ends, float(view.frequencies[-1]))
-        elif view.grid.frequencies is not None:
-            drawn = with_band(drawn, *ends, view.grid.frequencies)
-    return replace(shown, plate=drawn)
 
 
 def curves(folder: Path, results: Results, view: View) -> Section:
@@ -191,7 +181,7 @@ def intervention(folder: Path, results: Results) -> Section:
     text = (
         f"All clips are changed according to the hypothesis ({name}, see how this was made), and the network predicts"
         " again. Lines are 95 % intervals; for the figures of the paper, if shown, they are a standard deviation over"
-        " folds. Grey bars are the controls: they damage clips in the same way, without the change of the hypothesis."
+        " folds. Grey bars are the controls: changes that harm clips, too, but not as the hypothesis has it."
     )
     return Section("Intervention", [text], [Picture(plots.svg(figure), f"Accuracy before and after {name}")])
 

@@ -194,16 +194,16 @@ def test_the_headline_names_what_each_class_is_recognised_by():
     spread = place(0, 4000, words="is spread over all frequencies")
     two = headline({"male": [low, late], "female": [high]})
     assert two == (
-        "The network recognises male by 0 to 550 Hz and female by 1\xa0200 to 2\xa0500 Hz, uncertain:"
-        " half of what speaks for each lies there."
+        "The network listens most at 0 to 550 Hz for male and at 1\xa0200 to 2\xa0500 Hz for female (uncertain):"
+        " half of what speaks for each lies there, by relevance."
     )
-    assert "recognises male by 0 to 550 Hz: half" in headline({"male": [low], "female": [spread], "child": []})
-    assert "recognises one by 0.12 to 0.25 s after the onset: half" in headline({"one": [late]})
+    assert "listens most at 0 to 550 Hz for male: half" in headline({"male": [low], "female": [spread], "child": []})
+    assert "listens most at 0.12 to 0.25 s after the onset for one: half" in headline({"one": [late]})
     four = headline({"a": [high], "b": [low], "c": [high, late], "d": [place(10, 600)], "e": [late], "f": []})
     assert four == (
-        "Of 6 classes, the network recognises b by the lowest frequencies (0 to 550 Hz) and c by the highest"
-        " (1\xa0200 to 2\xa0500 Hz, uncertain): half of what speaks for each lies there."
+        "Of 6 classes, the network listens lowest for b (0 to 550 Hz) and highest for c"
+        " (1\xa0200 to 2\xa0500 Hz, uncertain): half of what speaks for each lies there, by relevance."
     )
     few = headline({name: [late] for name in "wxyz"})
-    assert "recognises w by the earliest part (0.12 to 0.25 s after the onset) and z by the latest (" in few
+    assert "listens earliest for w (0.12 to 0.25 s after the onset) and latest for z (" in few
     assert headline({"male": [spread]}) == headline({}) == ""

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from auscult.explain.intervention.effect import compare
+from auscult.explain.intervention.interventions import KeepBand, RemoveBand
 from auscult.explain.measures.intervals import SpeakerIntervals
 from auscult.explain.measures.perturbation import Outcome, areas, summarise
 from auscult.explain.report.findings import curve_findings, intervention_findings, removal_verdict
@@ -28,7 +29,7 @@ def curves(relevance: float, amplitude: float, margin: float, fraction: float = 
         (0.80, 0.73, 0.03, "worse than amplitude by 7.0 points [4.0, 10.0]"),
         (0.80, 0.78, 0.04, "worse than amplitude by 2.0 points [−2.0, 6.0], which includes zero"),
         (0.70, 0.80, math.nan, "better than amplitude by 10.0 points, of too few speakers for an interval"),
-        (0.80, 0.80, 0.03, "as well as amplitude"),
+        (0.80, 0.80, 0.03, "neither better nor worse than amplitude: 0.0 points [−3.0, 3.0], which includes zero"),
     ],
 )
 def test_findings_say_who_did_better_and_how_sure_that_is(relevance, amplitude, margin, said):
@@ -94,6 +95,27 @@ def test_a_hypothesis_is_supported_by_what_goes_beyond_every_control(beyond_arte
     )
 
 
+@pytest.mark.parametrize(
+    ("kept", "elsewhere", "conclusion"),
+    [
+        (0.97, 0.5, "It goes less far than all of its controls, which supports the hypothesis."),
+        (0.5, 0.97, "It is not shown to go less far than the opposite and the artefact alone: this does not support"),
+    ],
+)
+def test_a_band_that_is_kept_should_harm_less(kept, elsewhere, conclusion):
+    """A network that uses the band answers by it alone, and not by another one of the same width."""
+    random, label = np.random.default_rng(0), np.zeros(200, int)
+    answers = {name: (random.random(200) > share).astype(int) for name, share in (("kept", kept), ("else", elsewhere))}
+    speakers = SpeakerIntervals([f"{row % 8}" for row in range(200)])
+    shams = {"opposite": answers["else"], "artefact": answers["else"]}
+    metrics = compare(label, label, answers["kept"], speakers, shams)
+    _, said = intervention_findings(
+        metrics, label, label, answers["kept"], ["male"], spares=KeepBand(8000, 200, 900).spares
+    )
+    assert conclusion in said and ("goes less far by −" in said) == (kept < elsewhere)
+    assert not RemoveBand(8000, 200, 900).spares
+
+
 def test_without_intervals_an_intervention_is_told_without_them():
     """As of clips of one speaker."""
     label, before, after = np.array([0, 0, 1, 1]), np.array([0, 0, 1, 1]), np.array([1, 0, 1, 1])
@@ -104,37 +126,36 @@ def test_without_intervals_an_intervention_is_told_without_them():
     assert "goes further by 25.0 points" in beside and "this does not support the hypothesis" in beside
 
 
+GOOD, SOME = (0.157, 0.042, 0.267), (0.2, 0.1, 0.3)
+
+
 @pytest.mark.parametrize(
-    ("random", "amplitude", "says"),
+    ("random", "reverse", "amplitude", "says"),
     [
         (
-            (0.157, 0.042, 0.267),
-            (0.1, 0.05, 0.2),
-            r"^Removal confirms .* than where they go at random, by 15.7 points \[4.2, 26.7\]; it falls further",
+            GOOD,
+            SOME,
+            SOME,
+            r"^Removal confirms .* at random, by 15.7 points \[4.2, 26.7\]; it falls further than where",
         ),
-        (
-            (0.157, 0.042, 0.267),
-            (0.018, -0.04, 0.07),
-            r"; it is not shown to fall further than where the loudest go first \(by 1.8 points \[−4.0, 7.0\]\)\.$",
-        ),
+        (GOOD, SOME, (0.018, -0.04, 0.07), r"the loudest go first \(by 1.8 points \[−4.0, 7.0\]\)\.$"),
         (
             (0.02, -0.03, 0.07),
-            (0.1, 0.05, 0.2),
-            r"does not confirm .* is not shown to fall further .* \(by 2.0 points \[−3.0, 7.0\]\); it falls further",
-        ),
-        ((-0.02, -0.07, 0.03), None, r"does not confirm .* random \(by −2.0 points \[−7.0, 3.0\]\)\.$"),
-        (
-            (-0.1, -0.15, -0.05),
             None,
-            r"contradicts .* falls less far than where they go at random, by 10.0 points \[5.0, 15.0\]\.$",
+            SOME,
+            r"does not confirm .* \(by 2.0 points \[−3.0, 7.0\]\); it falls further than",
         ),
-        ((0.2, math.nan, math.nan), None, "^There are too few speakers to say whether removal confirms the order"),
-        (None, (0.1, 0.05, 0.2), "^$"),
+        ((-0.02, -0.07, 0.03), None, None, r"does not confirm .* random \(by −2.0 points \[−7.0, 3.0\]\)\.$"),
+        ((-0.1, -0.15, -0.05), None, None, r"contradicts .* less far than .* random, by 10.0 points \[5.0, 15.0\]\.$"),
+        (GOOD, (-0.003, -0.02, 0.02), None, r"does not confirm .* least relevant go first \(by −0.3 points"),
+        (GOOD, (-0.1, -0.2, -0.05), None, "contradicts .*; it falls less far than where the least relevant go"),
+        ((0.2, math.nan, math.nan), None, None, "^There are too few speakers to say whether removal confirms the"),
+        (None, None, SOME, "^$"),
     ],
 )
-def test_whether_removal_confirms(random, amplitude, says):
+def test_whether_removal_confirms(random, reverse, amplitude, says):
     metrics = {}
-    for control, gap in (("random", random), ("amplitude", amplitude)):
+    for control, gap in (("random", random), ("least_relevant", reverse), ("amplitude", amplitude)):
         for end, value in zip(("", "_low", "_high"), gap or (), strict=False):
             if not math.isnan(value):
                 metrics[f"perturbation/area/{control}_minus_relevance{end}"] = value
