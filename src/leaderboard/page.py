@@ -167,7 +167,7 @@ def findings(table: pd.DataFrame) -> list[str]:
         sentences.append(
             f"In the domain {domain} the planted confound is found by {', '.join(finders) or 'none'}; not by"
             f" {', '.join(others) or 'none'}. In brackets: the share of positive relevance in it, and the share by"
-            " chance or of the control network, whichever is higher."
+            " chance or of the control network, whichever is higher; each is judged by its own 95 % interval."
         )
     return sentences
 
