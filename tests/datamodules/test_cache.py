@@ -232,6 +232,7 @@ def test_a_damaged_clip_is_not_copied_into_a_cache_that_is_renewed(corpus: Files
     assert_holds_what_is_there(opened(corpus, tmp_path / "cache"), corpus)
 
 
+@pytest.mark.slow
 def test_what_is_flipped_in_an_index_leads_to_a_new_one(corpus: Files, tmp_path: Path) -> None:
     (corpus.root / "bad.wav").touch()
     folder = opened(corpus, tmp_path / "cache").folder

@@ -268,6 +268,7 @@ def test_a_damaged_explanation_is_said_to_be_one(explain_here: Here, trained: Tr
         assert "relevance.h5" in said and "\n" not in said, said
 
 
+@pytest.mark.slow
 def test_a_run_that_could_not_start_leaves_its_folder_free(
     explain_here: Here, trained: Trained, tmp_path: Path
 ) -> None:
@@ -457,6 +458,7 @@ def test_a_run_explains_itself_at_the_end(train_here, explain_here, tmp_path, se
     assert (tmp_path / "run/explanation/amplitude/report.html").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "domain", "shape"),
     [
@@ -482,6 +484,7 @@ def test_relevance_in_another_domain(
     assert f"<dd>{domain}</dd>" in report
 
 
+@pytest.mark.slow
 def test_a_front_end_without_axes_is_refused_before_the_clips_are_explained(train_here, explain_here, tmp_path) -> None:
     front_end = (
         "{_target_: torchaudio.transforms.MelSpectrogram, sample_rate: 8000, n_fft: 512, hop_length: 126, n_mels: 64}"
@@ -526,6 +529,7 @@ def test_a_network_is_tested_on_other_recordings(explain_here, trained, spoken_f
         assert file["label"][:].tolist() == table["label"].astype(int).tolist()
 
 
+@pytest.mark.slow
 def test_without_labels_predictions_are_left_too(explain_here, trained, spoken_folder, tmp_path):
     command = [f"checkpoint={trained('audionet', 'digit')}", f"input={spoken_folder}", "hydra.run.dir=run"]
     assert explain_here(*command, "attribution=gradient_x_input", "limit=3", "clips=1") == ""

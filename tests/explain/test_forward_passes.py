@@ -1,5 +1,6 @@
 """How often an explanation asks the network: as the demo does, though of a network that answers sooner."""
 
+import pytest
 from torch.nn.modules.module import register_module_forward_hook
 
 from auscult.modules.melcnn import MelCNN
@@ -11,6 +12,7 @@ ONCE = 6  # the checkpoint, the question and the rules are tried out, and the me
 CLIPS = 2
 
 
+@pytest.mark.slow
 def test_a_clip_is_asked_for_no_more_often_than_it_has_to_be(explain_here, trained):
     passes = []
     checkpoint = trained("melcnn", "sex")

@@ -204,6 +204,7 @@ def test_a_queue_starts_a_job_again_and_it_goes_on(start_training, tmp_path):
     assert pd.read_csv(tmp_path / "sweep/summary.csv")["error"].isna().all()
 
 
+@pytest.mark.slow
 def test_a_job_that_the_queue_gives_up_says_how_to_go_on(train_here, monkeypatch, tmp_path):
     from auscult.modules.classifier import Classifier
 

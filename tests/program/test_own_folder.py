@@ -33,6 +33,7 @@ def test_a_run_takes_a_free_folder_where_its_time_is_taken(train_here, tmp_path,
         assert not (tmp_path / f"outputs/{name}" / LOCK).exists()
 
 
+@pytest.mark.slow
 def test_a_sweep_takes_a_free_folder_where_its_time_is_taken(train_here, tmp_path):
     named = "hydra.sweep.dir=sweeps/${now:%Y}"
     said = train_here("-m", *FAILING, "seed=1,2", named)
@@ -57,6 +58,7 @@ def test_many_at_once_each_make_a_folder(tmp_path):
     assert len(set(made)) == 20
 
 
+@pytest.mark.slow
 def test_a_named_folder_that_holds_something_is_left_as_it_is(train_here, explain_here, trained, tmp_path):
     run = [*TINY, "model=audionet", "task=sex"]
     shutil.copytree(trained("audionet", "sex").parents[1], tmp_path / "run")
@@ -125,7 +127,7 @@ def test_jobs_that_would_share_a_folder_are_not_begun(train_here, tmp_path, subd
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("launcher", ["basic", "processes"])
+@pytest.mark.parametrize("launcher", ["processes"])
 def test_two_sweeps_in_one_second(start_training, tmp_path, launcher):
     common = ["-m", f"hydra/launcher={launcher}", *TINY, "model=melcnn", "fold=0,1"]
     common += ["hydra.sweep.dir=multirun/${now:%Y}"]  # which is the same for both

@@ -56,6 +56,7 @@ def test_a_class_of_any_name_is_trained_and_explained(train_here, explain_here, 
     assert "&lt;/script&gt;" in page and "cannot be drawn" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_every_name_is_drawn(tmp_path):
     classes = [*NAMES, "", "\udcff", "_hidden", "$$", "$x^{"]
     counts = np.ones((len(classes), len(classes)), dtype=int)

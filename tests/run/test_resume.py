@@ -113,6 +113,7 @@ def test_a_moved_run_keeps_its_best(train_here, tmp_path):
     assert torch.load(tmp_path / "moved/checkpoints/best.ckpt", weights_only=True)["epoch"] == best
 
 
+@pytest.mark.slow
 def test_a_run_is_neither_overwritten_nor_resumed_on_other_speakers(train_here, tmp_path, spoken_folder):
     root = shutil.copytree(spoken_folder, tmp_path / "clips")
     run = ["data=folder", "data.root=clips", SPOKEN_PATTERN, "task=label", "task.label=digit", "model=alexnet",

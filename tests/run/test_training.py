@@ -20,6 +20,7 @@ def only_run(folder: Path) -> Path:
     return metrics.parent
 
 
+@pytest.mark.slow
 def test_the_run_folder_holds_everything(train_here, tmp_path, capsys):
     assert train_here("model=alexnet", "task=sex", *TINY, "trainer.max_epochs=2", "keep_last=true") == ""
     run = only_run(tmp_path)
@@ -61,6 +62,7 @@ def test_best_is_the_latest_of_equals(train_here, tmp_path):
     assert kept["epoch"] == 2
 
 
+@pytest.mark.slow
 def test_foreign_recordings_train_at_the_first_try(train_here, tmp_path, spoken_folder):
     said = train_here(
         "data=folder", f"data.root={spoken_folder}", SPOKEN_PATTERN, "task=label", "task.label=digit",

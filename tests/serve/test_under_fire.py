@@ -140,6 +140,7 @@ def test_unfinished_uploads_hold_nobody_up_and_leave_no_traceback(page):
     assert page.log.stat().st_size < 1000
 
 
+@pytest.mark.slow
 def test_what_was_refused_is_not_read_on(page):
     """A client that reads while it sends is told why, and then cut off."""
     link = page.begin()
@@ -195,6 +196,7 @@ def test_it_ends_within_seconds_whoever_is_there(start, how, status):
     close(opened)
 
 
+@pytest.mark.slow
 def test_an_idle_page_ends_at_once(start):
     page = start()
     page.program.terminate()

@@ -64,6 +64,7 @@ def test_rows_are_of_two_roles_and_each_is_a_family_of_its_own():
     assert len({frozenset(row[["one", "other"]]) | set(row[["measure", "clips"]]) for _, row in table.iterrows()}) == 18
 
 
+@pytest.mark.slow
 def test_a_planned_difference_has_the_sign_that_the_plan_says():
     table = answered(assigned(12, 12, 3), np.random.default_rng(0), effect=0.3)
     one, other = (

@@ -121,6 +121,7 @@ def test_two_servers_that_begin_a_study_show_the_same(trained, cache_dir, tmp_pa
     assert [clip.path for clip in shown.clips] == [clip["path"] for clip in held]
 
 
+@pytest.mark.slow
 def test_what_a_study_lacks_is_said(trained, cache_dir, tmp_path, caplog):
     checkpoint = [trained("audionet", "sex")]
     few = make(tmp_path / "few", checkpoint, cache_dir, conditions=CONDITIONS[3:], clips=1000)

@@ -76,6 +76,7 @@ def test_each_panel_has_a_scale_of_its_own():
         np.testing.assert_allclose(strong.images[1].get_array(), weak.images[1].get_array(), atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("classes", "kind"), [(1, averages), (2, averages), (21, averages), (6, waves)])
 def test_any_number_of_classes_can_be_drawn(classes, kind):
     figure = plot_class_averages(kind(classes), [HOSTILE + 50 * "x"] * classes)

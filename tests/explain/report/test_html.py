@@ -171,6 +171,7 @@ def test_hostile_names_appear_as_text_wherever_they_stand(tmp_path):
             assert attributes.get(name) == (expected.get(name) and expected[name].replace("plain", HOSTILE_AS_TEXT))
 
 
+@pytest.mark.slow
 @given(st.text(st.characters(exclude_categories=["Cc"]), min_size=1))  # with halves of surrogate pairs
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_name_is_shown_as_it_is(tmp_path, name):

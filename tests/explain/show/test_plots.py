@@ -258,6 +258,7 @@ def test_names_that_cannot_be_drawn_are_escaped_or_cut(title):
         plots.png(figure)
 
 
+@pytest.mark.slow
 def test_threads_draw_the_same_pictures_as_one():
     def draw(seed: int) -> bytes:
         relevance = np.random.default_rng(seed).standard_normal(RATE)
