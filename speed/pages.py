@@ -27,19 +27,23 @@ def main() -> None:
     parser.add_argument("pages", nargs="+", type=Path)
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
+    if options.rounds < 1:
+        parser.error("--rounds is 1 or more")
     if CHROMIUM is None:
         parser.error("Chromium is not installed")
     table = Table("page", "MB", "seconds to open (least to most)", "an empty page", box=None)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         browser, empty = Browser(CHROMIUM, folder), Path(folder, "empty.html")
         empty.write_text("<!doctype html><title>empty</title>")
-        for page in options.pages:
-            rounds = [[seconds(browser, each.resolve()) for each in (page, empty)] for _ in shown(options.rounds)]
-            ours, bare = zip(*rounds[1:], strict=True)  # the first round starts the browser's processes
-            spread = f"{median(ours):.2f} ({min(ours):.2f} to {max(ours):.2f})"
-            table.add_row(str(page), f"{page.stat().st_size / 1e6:.1f}", spread, f"{median(bare):.2f}")
-        browser.process.kill()
-        browser.process.wait()
+        try:
+            for page in options.pages:
+                rounds = [[seconds(browser, each.resolve()) for each in (page, empty)] for _ in shown(options.rounds)]
+                ours, bare = zip(*rounds[1:], strict=True)  # the first round starts the browser's processes
+                spread = f"{median(ours):.2f} ({min(ours):.2f} to {max(ours):.2f})"
+                table.add_row(str(page), f"{page.stat().st_size / 1e6:.1f}", spread, f"{median(bare):.2f}")
+        finally:
+            browser.process.kill()
+            browser.process.wait()
     Console().print(table)
 
 

@@ -20,8 +20,9 @@ MARKS = {"best": "**{:.3f}**", "tied": "*{:.3f}*", "ahead": "{:.3f} ▲", "fails
 TIED = (
     "Tied attributions cannot be distinguished from the best. All pairs of a table (one measure, one domain) are"
     " compared by paired t-tests over speakers, with Holm's correction, so that at most 5 % of tables show a difference"
-    " between equal attributions. With fewer speakers, fewer differences can be shown. Amplitude and random are"
-    " controls, which know nothing of the network: they are compared, but none of them is the best. Cost is not tested."
+    " between equal attributions. Where all speakers differ alike, the sign test stands in. With fewer speakers, fewer"
+    " differences can be shown. Amplitude and random are controls, which know nothing of the network: they are"
+    " compared, but none of them is the best. Cost is not tested."
 )
 TOGETHER = "all domains together"  # the title of the table of measures on a scale that they share
 REMOVAL = "deletion/accuracy"  # the measure that answers first
@@ -49,6 +50,8 @@ class Panel:
 
 def write(folder: Path, entries: Sequence[Entry], left_out: Sequence[str], about: str) -> pd.DataFrame:
     """Writes `leaderboard.csv`, a row per number; `leaderboard.md` and `leaderboard.html`, a table per domain.
+
+    The page also has one for all domains together, of the measures whose scale they share.
 
     Args:
         folder: the folder of the files.
@@ -118,7 +121,7 @@ def answers(table: pd.DataFrame) -> list[str]:
             continue
         [best], mean = named["best"], part.loc[part["rank"] == "best", "mean"].item()
         rivals, controls = ([name for name in named["tied"] if (name in CONTROLS) == known] for known in (False, True))
-        lowest = f"lowers accuracy most, to {100 * mean:.1f} % on average over the shares removed"
+        lowest = f"lowers accuracy most of all attributions, to {100 * mean:.1f} % on average over the shares removed"
         said = [f"In the domain {domain}, removing what {best} finds {lowest}"]
         if controls:
             none = f"no attribution is shown to be better than {blind(controls)}"
@@ -127,7 +130,7 @@ def answers(table: pd.DataFrame) -> list[str]:
         if rivals:
             said.append(f"{listed(rivals)} cannot be told apart from it{' either' if controls else ''}")
         elif set(part["attribution"]) - {best, *CONTROLS}:
-            said.append("all others do worse")
+            said.append("all other attributions do worse")
         if named["ahead"]:
             said.append(f"{blind(named['ahead'])}, lowers it more")
         sentences.append(f"{'; '.join(said)}.")

@@ -143,7 +143,7 @@ def plot(summary: pd.DataFrame, chance: float) -> Figure:
         chance: the share of correct guesses of somebody who knows nothing.
     """
     conditions = list(summary["condition"].unique())
-    names = [literal(name, MOST_CHARACTERS // 2) for name in conditions]
+    names = [literal(name, MOST_CHARACTERS // 3) for name in conditions]
     height = 0.28 * len(names) + 0.7  # inches
     figure = small_figure("", 2 * height + 0.3)
     for axes, (measure, scale) in zip(figure.subplots(2, 1), MEASURES.items(), strict=True):

@@ -116,7 +116,9 @@ def test_the_answer_is_said_in_words():
     ]
     rows += [row("frequency", "a", 0.5, "")]
     rows += [row("alone", "a", 0.5, "best")]
-    most = "removing what a finds lowers accuracy most, to 50.0 % on average over the shares removed"
+    most = (
+        "removing what a finds lowers accuracy most of all attributions, to 50.0 % on average over the shares removed"
+    )
     none = "no attribution is shown to be better than amplitude, which knows nothing of the network"
     assert answers(pd.DataFrame(rows)) == [
         f"In the domain input, {none}: {most}; amplitude cannot be told apart from it; b cannot be told apart from it"

@@ -74,7 +74,7 @@ def test_an_answer_is_the_networks_own(visitor, live_model, trained):
     assert answer["prediction"] == answer["target"] == live_model.classes[int(expected.argmax())]
     layers = re.findall(r'<image href="data:image/png;base64,([^"]+)"', answer["clip"])
     assert len(layers) == 3 and all(base64.b64decode(layer)[:4] == b"\x89PNG" for layer in layers), "time and frequency"
-    link = r'<a href="data:audio/flac;base64,([^"]+)" download="[^"]+" data-name="([^"]+)"'
+    link = r'<a href="data:audio/wav;base64,([^"]+)" download="[^"]+" data-name="([^"]+)"'
     sounds = dict(re.findall(link, answer["clip"]))
     assert list(sounds.values()) == ["original", "positive", "negative", "both", "blend"] and answer["length"] == 1
     for sound in sounds:
@@ -295,7 +295,7 @@ def test_a_visitor_speaks_and_hears_why(served, tmp_path, request):
         await until(() => parseFloat(cursor.style.left) > 12);
         document.querySelectorAll(".player [type=radio]")[1].click();
         const sounding = () => [...document.querySelectorAll("audio")].map((sound) => !sound.paused);
-        await until(() => sounding()[1]);
+        await until(() => document.querySelectorAll("audio")[1]?.currentTime > 0.2);
         return [!cursor.hidden, ...sounding()];
     """) == [True, False, True]  # fmt: skip
     assert browser.run(UNTIL + """

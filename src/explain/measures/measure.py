@@ -60,7 +60,7 @@ class Measure:
         better: which values are better.
         bounds: the lowest and highest value of a clip; None: no bounds.
         unit: unit in words; empty for shares and correlations.
-        fails_above: an attribution fails if its mean is above this value.
+        fails_above: an attribution fails if its mean is further from zero than this value.
         shares_scale: whether all domains share the scale, so that values can be compared across domains.
         title: the name for people; empty: as `name`.
     """
@@ -86,7 +86,7 @@ class Measure:
         low, high = self.bounds or (None, None)
         best = {Better.LOWER: low, Better.HIGHER: high}.get(self.better)
         words = f"{self.better}" if best is None else f"{self.better}, {best:g} at best"
-        return words if self.fails_above is None else f"{words}; above {self.fails_above:g} it fails"
+        return words if self.fails_above is None else f"{words}; further than {self.fails_above:g} from 0 it fails"
 
     @property
     def column(self) -> str:

@@ -47,8 +47,11 @@ class Results:
             rows = len(self.label)
             # (N,) relevance of the network's biases, NaN if it is not known
             self.biases: np.ndarray = file["biases"][:] if "biases" in file else np.full(rows, np.nan, np.float32)
-            shams = file["sham"].items() if "sham" in file else ()
-            self.shams: dict[str, np.ndarray] = {name: logits[:].argmax(1) for name, logits in shams}  # (N,) each
+            shams = question.intervention.shams() if question.intervention and "sham" in file else {}
+            kept = {name: file["sham"][name] for name in shams if name in file["sham"]}  # early files have others, too
+            self.shams: dict[str, np.ndarray] = {
+                name: logits[:].argmax(1) for name, logits in kept.items()
+            }  # (N,) each
             self.changed: np.ndarray | None = file["intervention"][:].argmax(1) if "intervention" in file else None
             known = [name for name in question.measured if name in file]  # early files lack newer measures
             self.measured: dict[str, np.ndarray] = {name: file[name][:] for name in known}  # (N,) each

@@ -14,7 +14,6 @@ from auscult.explain.report.profiles import Half, half_of
 SPREAD = 0.4  # share of an axis: if the shortest half is longer, relevance is spread over the axis
 MOST_NAMED = 5  # classes named among the wrong predictions of a class
 FEW = 3  # classes that are named one by one
-THERE = "half of what speaks for each lies there, by relevance."
 
 
 @dataclass(frozen=True)
@@ -78,35 +77,38 @@ def class_findings(places: Sequence[Place], results: Results, label: int) -> str
 def headline(places: Mapping[str, Sequence[Place]]) -> str:
     """Says where half of what speaks for each class lies, in one sentence; empty if that is not known.
 
+    Of many classes, two are named whose ranges are sure and do not meet.
+
     Args:
         places: of each class by name, see `places_of`.
     """
-    told = {name: place for name, own in places.items() for place in own[:1] if not place.is_spread}
-    if not told:
-        return ""
-    if len(told) <= FEW:
-        by = [
-            f"at {range_of(place)} for {name}{'' if place.half.is_sure else ' (uncertain)'}"
-            for name, place in told.items()
-        ]
-        return f"The network listens most {', '.join(by[:-1])}{' and ' if by[1:] else ''}{by[-1]}: {THERE}"
-    unit = Counter(place.unit for place in told.values()).most_common(1)[0][0]
-    names = [name for name, place in told.items() if place.unit == unit]
-    names.sort(key=lambda name: told[name].start + told[name].stop)
-    words = ("lowest", "highest") if unit == "Hz" else ("earliest", "latest")
-    ends = zip((names[0], names[-1]), words, strict=True)
-    first, last = (
-        f"{word} for {name} ({range_of(told[name])}{'' if told[name].half.is_sure else ', uncertain'})"
-        for name, word in ends
-    )
-    return f"Of {len(places)} classes, the network listens {first} and {last}: {THERE}"
+    told = {name: next((place for place in own if not place.is_spread), None) for name, own in places.items()}
+    named = [(name, place) for name, place in told.items() if place]
+    if len(named) <= FEW:
+        by = [f"at {range_of(place)} for {name}{'' if place.half.is_sure else ' (uncertain)'}" for name, place in named]
+        each = "each" if by[1:] else "it"
+        said = f"listens most {', '.join(by[:-1])}{' and ' if by[1:] else ''}{by[-1]}" if by else ""
+    else:
+        unit = Counter(place.unit for _, place in named).most_common(1)[0][0]
+        sure = [(name, place) for name, place in named if place.unit == unit and place.half.is_sure]
+        sure.sort(key=lambda both: both[1].start + both[1].stop)
+        if not sure or sure[0][1].stop > sure[-1][1].start:
+            return ""
+        words = ("lowest", "highest") if unit == "Hz" else ("earliest", "latest")
+        ends = zip((sure[0], sure[-1]), words, strict=True)
+        first, last = (f"{word} for {name} ({range_of(place)})" for (name, place), word in ends)
+        each, said = "each", f"listens {first} and {last}"
+    count = sum(bool(own) for own in places.values())
+    of = "The network" if count <= FEW else f"Of {count} classes, the network"
+    return f"{of} {said}: half of what speaks for {each} lies there, by relevance." if said else ""
 
 
 def range_of(place: Place) -> str:
     """The ends of a place in words: "150 to 300 Hz"."""
+    if place.unit == "s" and place.stop <= 0:
+        return "the time just before the onset"
     ends = f"{_digits(max(place.start, 0.0))} to {_digits(place.stop)} {place.unit}"
-    after = " after the onset" if place.unit == "s" else ""
-    return f"{ends}{after}"
+    return f"{ends}{' after the onset' if place.unit == 's' else ''}"
 
 
 def certainty(half: Half, unit: str) -> str:

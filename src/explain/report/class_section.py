@@ -129,9 +129,10 @@ def class_parts(
 
 
 def ranged(shown: ClipPanel, results: Results, view: View, classes: Classes, row: int) -> ClipPanel:
-    """The clip with the places where half of what speaks for its class lies."""
+    """The clip with the places where half of what speaks for its class lies, if its relevance is for that class."""
     drawn = shown.plate
-    assert drawn is not None
+    if drawn is None or (results.question.target == "predicted" and results.predicted[row] != results.label[row]):
+        return shown
     for place in classes.places[results.classes[results.label[row]]]:
         ends = place.start, place.stop, place.half.is_sure
         if place.is_spread:

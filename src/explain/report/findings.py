@@ -116,15 +116,15 @@ def removal_verdict(metrics: Mapping[str, float], features: str, unit: str = "sp
         for name in RIVALS
         if f"{AREA}{name}{GAP}" in metrics
     }
-    if any(math.isnan(low) for low, _ in ends.values()):
-        return f"There are too few {unit}s to say whether removal confirms the order of relevance."
     own = [ends[name] for name in ("random", "least_relevant") if name in ends]
+    if any(math.isnan(low) for low, _ in own):
+        return f"There are too few {unit}s to say whether removal confirms the order of relevance."
     verb = "confirms" if all(low > 0 for low, _ in own) else "does not confirm"
     if any(high < 0 for _, high in own):
         verb = "contradicts"
     beside = [fall(RIVALS[name], metrics[f"{AREA}{name}{GAP}"], *own) for name, own in ends.items()]
     return (
-        f"Removal {verb} the order of relevance. Where the most relevant {features} go first, accuracy"
+        f"Removal {verb} the order of relevance. Where the most relevant {features} go first, mean accuracy"
         f" {'; it '.join(beside)}."
     )
 
@@ -135,6 +135,8 @@ def fall(others: str, gap: float, low: float, high: float) -> str:
         return f"falls further than {others}, by {100 * gap:.1f} points{interval(low, high)}"
     if high < 0:
         return f"falls less far than {others}, by {-100 * gap:.1f} points{interval(-high, -low)}"
+    if math.isnan(low):
+        return f"cannot be compared with {others}"
     points = f"{100 * gap:.1f}".replace("-", "−")
     return f"is not shown to fall further than {others} (by {points} points{interval(low, high)})"
 
@@ -184,11 +186,11 @@ def intervention_findings(
 
 
 def beside_shams(metrics: Mapping[str, float], unit: str, spares: bool) -> list[str]:
-    """Compares an intervention with its shams, and states the conclusion; empty if it has no shams."""
+    """Compares an intervention with its shams, and states the conclusion."""
     shams = {name: f"intervention/{name}/minus_intervention" for name in SHAMS}
     shams = {name: key for name, key in shams.items() if key in metrics}
     if not shams:
-        return []
+        return ["It has no control, so that this neither supports nor contradicts the hypothesis."]
     said, not_beyond, further = [], [], "less far" if spares else "further"
     for name, key in shams.items():
         after = f"intervention/{name}/accuracy_after"

@@ -126,9 +126,11 @@ def answer(results: Results, view: View, classes: Classes | None, panels: Mappin
         if own:
             answers.append(ClassAnswer(part.title, part.text[:1], own))
     unit = results.source.unit
-    verdict = removal_verdict(results.metrics, view.features, unit) if results.curves is not None else ""
+    removed = results.question.perturbation
+    verdict = removal_verdict(results.metrics, removed.counted(view.features), unit) if removed else ""
     is_blind = isinstance(results.question.attribution, Amplitude | Random)  # they know nothing of the network
-    found = headline(classes.places) if classes and not is_blind else ""
+    of_own_class = isinstance(results.question.target, str)  # and not of one that was chosen for all clips
+    found = headline(classes.places) if classes and of_own_class and not is_blind else ""
     return Answer(lead, answers, verdict, how_sure(unit) if answers else "", found)
 
 
@@ -181,8 +183,10 @@ def intervention(folder: Path, results: Results) -> Section:
     text = (
         f"All clips are changed according to the hypothesis ({name}, see how this was made), and the network predicts"
         " again. Lines are 95 % intervals; for the figures of the paper, if shown, they are a standard deviation over"
-        " folds. Grey bars are the controls: changes that harm clips, too, but not as the hypothesis has it."
+        " folds."
     )
+    if results.shams:
+        text += " Grey bars are the controls: changes that harm clips, too, but not as the hypothesis has it."
     return Section("Intervention", [text], [Picture(plots.svg(figure), f"Accuracy before and after {name}")])
 
 

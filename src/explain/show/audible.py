@@ -62,8 +62,8 @@ def sounds(
             envelope, and speech sounds like speech. Medians over 40 clips of AudioMNIST_AZ, AudioNet: spectra in
             decibels correlate with those of the clips at 0.95 instead of 0.67, sounds have 0.85 instead of 2.8 times
             the clips' share of power above 2 kHz, and their level over 20 ms correlates with that of the published
-            form at 0.99 (`tests/explain/show/test_listening.py`). Relevance that cancels within that time is not
-            heard. Relevance of spectrograms is not smoothed.
+            form at 0.99 (synthetic clips: `tests/explain/show/test_listening.py`). Relevance that cancels within that
+            time is not heard. Relevance of spectrograms is not smoothed.
         frequencies: (F,), frequencies of a spectrogram's rows, in hertz, ascending; None: those of
             `DecibelSpectrogram`.
         times: (N,), times of its columns, in seconds from the start of the clip, ascending; None: as above.

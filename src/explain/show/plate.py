@@ -135,7 +135,8 @@ def with_band(drawn: Plate, low: float, high: float, is_sure: bool, frequencies:
     Args:
         frequencies: (F,), of the rows of the spectrogram.
     """
-    rows = np.interp([low, high], frequencies, np.arange(len(frequencies))) + 0.5
+    centres = np.pad(frequencies.astype(float), 1, mode="reflect", reflect_type="odd")
+    rows = np.interp([low, high], centres, np.arange(-1, len(frequencies) + 1)) + 0.5
     start, stop = (100 * rows / len(frequencies)).tolist()
     panels = (replace(panel, range=(start, stop, is_sure)) if panel.grey else panel for panel in drawn.panels)
     return replace(drawn, panels=tuple(panels))

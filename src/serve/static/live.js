@@ -26,6 +26,7 @@ async function speak() {
   part("speak").textContent = "Stop";
   part("speak").setAttribute("aria-pressed", "true");
   part("level").hidden = false;
+  sounding?.pause(); // or the microphone would hear it
   say("Listening. Say one word, then press Stop.");
   const own = recording;
   setTimeout(() => { if (recording === own) stop(); }, LONGEST);
@@ -52,6 +53,7 @@ async function explain(isNew = false) {
     const response = await fetch(`/explain?${options}`, { method: "POST", body: sound, headers: { "Content-Type": "application/octet-stream" } });
     const answer = await response.json();
     if (number !== asked) return;
+    if (!response.ok) sounding?.pause();
     part("answer").hidden = !response.ok; // an earlier answer would be taken for the one to this recording
     if (!response.ok) return say(answer.error ?? "The server did not understand that.", true);
     show(answer);

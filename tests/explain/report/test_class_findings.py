@@ -189,21 +189,30 @@ def place(start: float, stop: float, is_sure: bool = True, unit: str = "Hz", wor
     return Place(unit, start, stop, words, Half(0, 1, 0.6, 0.5, 0.7, 0.3, is_sure))
 
 
-def test_the_headline_names_what_each_class_is_recognised_by():
+def test_the_headline_names_where_what_speaks_for_each_class_lies():
     low, high, late = place(-3, 548), place(1203, 2500, False), place(0.12, 0.25, unit="s")
     spread = place(0, 4000, words="is spread over all frequencies")
-    two = headline({"male": [low, late], "female": [high]})
-    assert two == (
+    assert headline({"male": [low, late], "female": [high]}) == (
         "The network listens most at 0 to 550 Hz for male and at 1\xa0200 to 2\xa0500 Hz for female (uncertain):"
         " half of what speaks for each lies there, by relevance."
     )
-    assert "listens most at 0 to 550 Hz for male: half" in headline({"male": [low], "female": [spread], "child": []})
-    assert "listens most at 0.12 to 0.25 s after the onset for one: half" in headline({"one": [late]})
-    four = headline({"a": [high], "b": [low], "c": [high, late], "d": [place(10, 600)], "e": [late], "f": []})
-    assert four == (
-        "Of 6 classes, the network listens lowest for b (0 to 550 Hz) and highest for c"
-        " (1\xa0200 to 2\xa0500 Hz, uncertain): half of what speaks for each lies there, by relevance."
-    )
-    few = headline({name: [late] for name in "wxyz"})
-    assert "listens earliest for w (0.12 to 0.25 s after the onset) and latest for z (" in few
+    one = headline({"male": [low], "female": [spread], "child": []})
+    assert "listens most at 0 to 550 Hz for male: half of what speaks for it lies" in one
+    assert "at 0.12 to 0.25 s after the onset for one: half" in headline({"one": [spread, late]})
+    assert "at the time just before the onset for a" in headline({"a": [place(-0.02, -0.01, unit="s")]})
     assert headline({"male": [spread]}) == headline({}) == ""
+
+
+def test_of_many_classes_the_headline_names_two_that_are_sure_and_differ():
+    low, high, late = place(10, 550), place(1203, 2500), place(0.12, 0.25, unit="s")
+    doubtful = place(3000, 3500, False)
+    assert headline({"a": [high], "b": [low], "c": [doubtful], "d": [place(10, 600)], "e": [late], "f": []}) == (
+        "Of 5 classes, the network listens lowest for b (10 to 550 Hz) and highest for a (1\xa0200 to 2\xa0500 Hz):"
+        " half of what speaks for each lies there, by relevance."
+    )
+    times = {
+        name: [place(start, start + 0.1, unit="s")] for name, start in zip("wxyz", (0, 0.1, 0.2, 0.3), strict=True)
+    }
+    assert "earliest for w (0 to 0.1 s after the onset) and latest for z (0.3 to 0.4 s" in headline(times)
+    assert headline({name: [low] for name in "abcde"}) == "", "equal ranges are not called different"
+    assert headline({name: [doubtful] for name in "abcde"}) == ""

@@ -49,6 +49,12 @@ function playerOf(clip) {
   function playerOfSound(sound) {
     const player = made("audio", { src: sound.href, title: sound.title });
     player.addEventListener("ended", () => { place = 0; show(); });
+    player.addEventListener("error", () => { // the next attempt begins anew
+      players.delete(sound);
+      player.remove();
+      if (audio === player) audio = null;
+      show();
+    });
     sound.after(player);
     return player;
   }
