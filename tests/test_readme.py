@@ -166,6 +166,7 @@ def test_explanation_runs(command, trained, explain_here, tmp_path):
     checkpoints = tmp_path / "outputs/DATE/TIME/checkpoints"
     checkpoints.mkdir(parents=True)
     shutil.copy(trained("audionet", "sex"), checkpoints / "best.ckpt")
+    (tmp_path / "src").symlink_to(ROOT / "src")  # as in the checkout, where the commands are run
     (tmp_path / "my_clips").mkdir()
     for name in ("my_voice.wav", "my_clips/one.wav"):
         soundfile.write(tmp_path / name, 0.1 * np.random.default_rng(0).standard_normal(20000), 44100)

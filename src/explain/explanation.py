@@ -148,6 +148,11 @@ def make_trainer(options: dict[str, Any], folder: Path) -> Trainer:
     )
 
 
+ANY_SOUND = (
+    " It takes any sound for one of its classes: of a sound unlike those of its corpus, its answer means little."
+)
+
+
 def lead(config: dict[str, Any], trained: dict[str, Any], results: Results) -> str:
     """What was asked of which network, in a sentence."""
     clips = counted(len(results.label), "clip")
@@ -164,7 +169,7 @@ def lead(config: dict[str, Any], trained: dict[str, Any], results: Results) -> s
     return (
         f"{trained['model']['name']}, trained on the corpus {trained['data']['name']}, was asked for the"
         f" {trained['task']['name']} in {clips} {of}{right if results.labelled else ''}. Red is what"
-        f" speaks for {whose}, by {config['attribution']['name']}.{heard}"
+        f" speaks for {whose}, by {config['attribution']['name']}.{heard}{ANY_SOUND if config['input'] else ''}"
     )
 
 

@@ -8,7 +8,8 @@ domain.
 import itertools
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -110,6 +111,7 @@ def compare(
         counted(len(pairs), "explanation"), counted(cfg.limit, "clip") if cfg.limit else "all clips",
         duration(sum(expected)),
     )  # fmt: skip
+    told: set[str] = set()
     taken, foreseen = 0.0, 0.0  # seconds of those that were explained anew
     for number, ((domain, attribution), config) in enumerate(zip(pairs, configs, strict=True)):
         left = f", about {duration(taken / foreseen * sum(expected[number:]))} left" if foreseen else ""
@@ -117,7 +119,8 @@ def compare(
         own, began = places[number], monotonic()
         own.mkdir(parents=True, exist_ok=True)
         try:
-            explanation.explain(config, own)
+            with once(told):
+                explanation.explain(config, own)
         except Mistake as mistake:
             log.warning("It is left out: %s", mistake)
             left_out.append(f"{attribution} in the domain {domain}: {mistake}")
@@ -135,6 +138,23 @@ def compare(
         said = re.sub(r"\b(domain|attribution)=(\w+)", r"\1s=[\2]", left_out[0])  # the option names of this program
         raise Mistake(f"no attribution could explain the checkpoint; the first reason: {said}")
     return table
+
+
+@contextmanager
+def once(said: set[str]) -> Iterator[None]:
+    """What is noticed of the corpus is told of the first explanation only; `said` keeps what was told."""
+
+    def is_new(record: logging.LogRecord) -> bool:
+        known = record.getMessage() in said
+        said.add(record.getMessage())
+        return not known
+
+    corpus = logging.getLogger("auscult.datamodules.source")
+    corpus.addFilter(is_new)
+    try:
+        yield
+    finally:
+        corpus.removeFilter(is_new)
 
 
 def configured(cfg: DictConfig, domain: str, attribution: str) -> dict[str, Any]:

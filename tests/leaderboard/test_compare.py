@@ -1,6 +1,7 @@
 """`python benchmark.py`, as a user runs it."""
 
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import torch
 import yaml
 
 from auscult.explain.options import target_of
+from auscult.leaderboard.compare import once
 
 Here = Callable[..., str]
 Trained = Callable[[str, str], Path]
@@ -143,3 +145,12 @@ def test_a_checkpoint_is_asked_for(benchmark_here: Here) -> None:
     assert (
         benchmark_here() == "checkpoint has no value; set it with checkpoint=…/checkpoints/best.ckpt, of a run folder."
     )
+
+
+def test_what_is_noticed_of_the_corpus_is_told_once(caplog):
+    log, said = logging.getLogger("auscult.datamodules.source"), set()
+    for _ in range(2):
+        with once(said):
+            log.warning("three recordings cannot be used")
+    log.warning("three recordings cannot be used")
+    assert caplog.messages == ["three recordings cannot be used"] * 2, "once in the comparison, and again after it"

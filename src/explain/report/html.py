@@ -98,7 +98,7 @@ class ClipPanel:
             does not conserve.
         biases: relevance of the network's biases as a share of the logit; NaN if it is not known.
         plate, sounds: pictures and sounds of the clip; no plate if it cannot be drawn.
-        seconds: length of the clip.
+        seconds, begins: length of the clip, and where it begins in its recording; NaN if that is not known.
         remarks: reasons why the clip is shown, if it was not chosen at random.
         measures: values of the clip by names for people.
         similar: paths of other clips of the page whose relevance is most similar.
@@ -115,6 +115,7 @@ class ClipPanel:
     plate: Plate | None = None
     sounds: Sequence[Sound] = ()
     seconds: float = 1.0
+    begins: float = math.nan
     remarks: Sequence[str] = ()
     measures: Mapping[str, float] = field(default_factory=dict)
     similar: Sequence[str] = ()

@@ -203,6 +203,8 @@ def panel(folder: Path, results: Results, view: View, row: int, remarks: Sequenc
         for name, values in results.measured.items()
         if measure_of(name).topic is not COST
     }
+    dataset = results.source.dataset
+    begins = math.nan if is_moved(dataset) else beginning(dataset, row, view.sample_rate)
     name = f"{row:05d}-{file_name(clip.path)}"
     (folder / f"figures/{name}.png").write_bytes(drawn.content)
     for sound in heard:
@@ -212,7 +214,7 @@ def panel(folder: Path, results: Results, view: View, row: int, remarks: Sequenc
         dict(zip(classes, results.probabilities[row].tolist(), strict=True)),
         float(results.conservation_error[row]), float(results.share_of_biases[row]),
         plate(view, waveform, relevance, target, said(results.source, row, view.sample_rate)), heard,
-        len(waveform) / view.sample_rate, [*remarks, *cut(results, view, row)], measured,
+        len(waveform) / view.sample_rate, begins, [*remarks, *cut(results, view, row)], measured,
     )  # fmt: skip
 
 

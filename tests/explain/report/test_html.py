@@ -207,6 +207,14 @@ def test_the_answer_comes_first_and_its_clips_are_shown_once(tmp_path):
     assert card["id"] == "clip-1" and "#clip-1" in [link["href"] for link in page.all("a")]
 
 
+@pytest.mark.parametrize(
+    ("begins", "says"), [(0.174, "0 s here is at its 0.17 s"), (-0.19, "begins at 0.19 s here"), (math.nan, None)]
+)
+def test_where_a_clip_lies_in_its_recording_is_said(tmp_path, begins, says):
+    page = write(tmp_path, clips=[panel(begins=begins)])
+    assert (says in page.texts["dd"]) if says else "Recording" not in page.texts["dt"]
+
+
 def test_parts_show_and_lead_to_their_clips(tmp_path):
     links = [("typical of dog", "b.wav"), ("odd", "a.wav")]
     parts = [Part("dog", ["It barks.", "Loudly."], links, [("2 right", plate()), ("1 wrong", plate())]), Part("rain")]
