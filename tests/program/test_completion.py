@@ -1,0 +1,28 @@
+"""Tab completes options and their values, as README says."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [("model=", "model=alexnet model=audionet model=melcnn"), ("trainer.max_e", "trainer.max_epochs=")],
+)
+def test_tab_completes_options_and_values(typed, offered):
+    script = f"""
+        eval "$(python train.py -sc install=bash)"
+        COMP_LINE="python train.py {typed}"
+        hydra_bash_completion
+        echo "${{COMPREPLY[@]}}"
+    """
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=ROOT, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == offered
