@@ -17,7 +17,7 @@ from tests.conftest import ROOT
 def test_tab_completes_options_and_values(typed, offered):
     script = f"""
         eval "$(python train.py -sc install=bash)"
-        COMP_LINE="python train.py {typed}"
+        COMP_LINE="python train.py {typed}" COMP_CWORD=2
         hydra_bash_completion
         echo "${{COMPREPLY[@]}}"
     """
