@@ -36,7 +36,9 @@ from auscult.run.trainer import trainer_of
 from auscult.run.training import hush
 
 log = logging.getLogger(__name__)
-
+ANY_SOUND = (
+    " It takes any sound for one of its classes: of a sound unlike those of its corpus, its answer means little."
+)
 FEW = 3  # recordings of one's own, whose predictions the report says first
 
 
@@ -146,11 +148,6 @@ def make_trainer(options: dict[str, Any], folder: Path) -> Trainer:
         plugins=[LightningEnvironment()],
         default_root_dir=folder,
     )
-
-
-ANY_SOUND = (
-    " It takes any sound for one of its classes: of a sound unlike those of its corpus, its answer means little."
-)
 
 
 def lead(config: dict[str, Any], trained: dict[str, Any], results: Results) -> str:

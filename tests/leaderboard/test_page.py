@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -67,6 +68,18 @@ def test_a_line_per_attribution_and_axes_per_curve(tmp_path):
     ]
     [similar] = (line for line in plot_cascade(entries, styles).axes[0].lines if line.get_label() == "mine")
     np.testing.assert_allclose(similar.get_ydata(), [1, 0.5, 0])  # clips that were not checked count for none
+
+
+def test_measures_that_all_domains_share_stand_in_one_table_of_their_own(tmp_path):
+    def tables() -> list[str]:
+        return re.findall(r'<h2 id="table-\d+">(.*?)</h2>', (tmp_path / "leaderboard.html").read_text())
+
+    entries = [entry(tmp_path, "one"), entry(tmp_path, "one", "time", level=0.4)]
+    assert "across/energy_deletion" in set(write(tmp_path, entries, [], "a network")["measure"])
+    assert tables() == ["input", "time", "all domains together"]
+    assert (tmp_path / "leaderboard.html").read_text().count("<small>time</small>") == 1, "a row says its domain"
+    write(tmp_path, entries[:1], [], "a network")
+    assert tables() == ["input"], "one domain has nothing to be compared with"
 
 
 def test_measures_without_curves_or_clips_make_a_page(tmp_path):

@@ -68,27 +68,15 @@ def write(
     if results.measured:
         sections.append(measures(results))
     if results.changed is not None:
+        assert results.question.intervention is not None
         findings += intervention_findings(
-            results.metrics,
-            results.label,
-            results.predicted,
-            results.changed,
-            results.classes,
-            results.source.unit,
-            results.question.intervention is not None and results.question.intervention.spares,
-        )
+            results.metrics, results.label, results.predicted, results.changed, results.classes,
+            results.source.unit, results.question.intervention.spares,
+        )  # fmt: skip
         sections.append(intervention(folder, results))
-    examples = classes.examples if classes else ()
-    standing_out = {example.row for example in examples}
+    standing_out = {example.row for example in classes.examples} if classes else set()
     rows = results.in_order(shown_rows(results, clips, standing_out))
-    remarks = {row: [example.remark(results) for example in examples if example.row == row] for row in rows}
-    shown = tracked(rows, "drawing clips", len(rows))
-    panels = {row: panel(folder, results, view, row, remarks[row]) for row in shown}
-    for row, others in most_similar(results, view, rows).items():
-        panels[row] = replace(panels[row], similar=[panels[other].path for other in others])
-    if classes:
-        for row in standing_out:
-            panels[row] = ranged(panels[row], results, view, classes, row)
+    panels = drawn(folder, results, view, rows, classes)
     write_report(
         folder / "report.html",
         title="What the network listens to",
@@ -101,6 +89,22 @@ def write(
         clips=[panels[row] for row in rows if row not in standing_out],
         unit=results.source.unit,
     )
+
+
+def drawn(
+    folder: Path, results: Results, view: View, rows: Sequence[int], classes: Classes | None
+) -> dict[int, ClipPanel]:
+    """The cards of clips, by row, drawn with a progress bar; those that stand out are marked."""
+    examples = classes.examples if classes else ()
+    remarks = {row: [example.remark(results) for example in examples if example.row == row] for row in rows}
+    shown = tracked(rows, "drawing clips", len(rows))
+    panels = {row: panel(folder, results, view, row, remarks[row]) for row in shown}
+    for row, others in most_similar(results, view, rows).items():
+        panels[row] = replace(panels[row], similar=[panels[other].path for other in others])
+    if classes:
+        for row in {example.row for example in examples}:
+            panels[row] = ranged(panels[row], results, view, classes, row)
+    return panels
 
 
 def shown_rows(results: Results, clips: int, standing_out: Set[int]) -> set[int]:

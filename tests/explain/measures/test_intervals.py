@@ -113,3 +113,10 @@ def test_a_metric_comes_with_its_interval():
     metrics = SpeakerIntervals(names).described("accuracy", values)
     assert list(metrics) == ["accuracy", "accuracy_low", "accuracy_high"]
     assert metrics["accuracy_low"] < metrics["accuracy"] < metrics["accuracy_high"]
+
+
+def test_where_all_speakers_agree_the_sign_test_stands_in():
+    """By hand: the chance that four speakers are all on one side is 2 / 2^4, whether their clips differ or not."""
+    intervals = SpeakerIntervals(list("aabbccdd"))
+    alike, by_luck, none = np.full(8, 0.3), np.tile([0.0, 1.0], 4), np.tile([-1.0, 1.0], 4)
+    assert intervals.p_values(np.stack([alike, by_luck, none], 1)) == pytest.approx([0.125, 0.125, 1.0])

@@ -7,12 +7,13 @@ import h5py
 import numpy as np
 import pytest
 
+from auscult.explain.intervention.interventions import RemoveBand
 from auscult.explain.measures.metrics import Complexity
 from auscult.explain.relevance import results as results_module
 from auscult.explain.relevance.results import Results
 from auscult.explain.report.class_averages import class_averages
 from auscult.explain.report.class_examples import similarities
-from tests.explain.small_results import small_results, wave_view
+from tests.explain.small_results import RATE, small_results, wave_view
 
 PROBABILITIES = [[0.9, 0.1], [0.2, 0.8], [0.5, 0.5]]
 
@@ -72,3 +73,13 @@ def test_files_from_before_a_measure_still_open(tmp_path):
     question = replace(results.question, measurements=[Complexity()])
     again = Results(results.path, results.source, question, results.classes, seed=0)
     assert again.metrics["complexity/entropy"] == 2 and "complexity/gini" not in again.metrics
+
+
+def test_a_control_that_is_none_any_more_stays_out(tmp_path):
+    """Earlier versions took keeping a band alone for a control of removing it, and wrote it into the file."""
+    earlier = small_results(tmp_path, np.ones((2, RATE)), [0, 1], np.eye(2).tolist(), ["a", "b"])
+    with h5py.File(earlier.path, "a") as file:
+        for name in ("intervention", "sham/opposite", "sham/artefact"):
+            file[name] = np.eye(2)
+    question = replace(earlier.question, intervention=RemoveBand(8000, 500, 1000))
+    assert set(Results(earlier.path, earlier.source, question, ["a", "b"], 0).shams) == {"artefact"}
