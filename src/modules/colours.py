@@ -38,3 +38,7 @@ class Colours(nn.Module):
         share = (place - below).unsqueeze(-1)
         colours = torch.lerp(self.table[below], self.table[below + 1], share.to(self.table))  # (B, F, N, 3)
         return colours.movedim(-1, 1).to(level)
+
+    def relevance_of_input(self, input: Tensor, relevance: Tensor) -> Tensor:
+        """LRP's rule: the relevance (B, 3, F, N) of a bin's colours is added up, (B, 1, F, N), as in Audio-LRP."""
+        return relevance.sum(1, keepdim=True)

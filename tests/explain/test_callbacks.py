@@ -41,14 +41,14 @@ TWICE = """
 from torch import nn
 
 
-class Twice(nn.Module):
+class Product(nn.Module):
     def __init__(self, classes, **options):
         super().__init__()
         self.rectify, self.first = nn.ReLU(), nn.Conv1d(1, 4, 64, 16)
         self.last = nn.Conv1d(4, classes, 1)
 
     def forward(self, x):
-        return self.rectify(self.last(self.rectify(self.first(x)))).mean(-1)
+        return self.rectify(self.last(self.rectify(self.first(x)))).cummax(-1).values.cumprod(-1).mean(-1)
 """
 NO_AXES = """
 import torch
@@ -73,8 +73,8 @@ class Flat(nn.Module):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["model.network._target_=their_nets.Twice", "explain_by=[amplitude,lrp_epsilon]"], "more than once"),
-        (["model.network._target_=their_nets.Twice", "callbacks=explain"], "more than once"),
+        (["model.network._target_=their_nets.Product", "explain_by=[amplitude,lrp_epsilon]"], "applies cumprod"),
+        (["model.network._target_=their_nets.Product", "callbacks=explain"], "applies cumprod"),
         (["model.network._target_=their_nets.Flat", "model.front_end={_target_: their_nets.Folded}",
           "callbacks=explain", "attribution=gradient"], "cannot be drawn"),
         (["callbacks=intervention"], "choose intervention=scale_waveform with a factor for each class"),

@@ -1,24 +1,26 @@
 """Layer-wise relevance propagation: the logit is handed back, layer by layer, to the input values that caused it.
 
-Bach et al., PLoS ONE 10(7), 2015; Montavon et al., "Layer-Wise Relevance Propagation: An Overview", 2019. The rules are
-zennit's. Those that take most of the time are rewritten in `lrp_rules.py`. This file says which layer has which rule.
+Bach et al., PLoS ONE 10(7), 2015; Montavon et al., "Layer-Wise Relevance Propagation: An Overview", 2019. The rules
+belong to the operations of a network, whatever modules they are in: see `auscult.explain.lrp`.
 """
 
-from weakref import WeakSet
+from collections.abc import Iterator
+from contextlib import contextmanager
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
-from zennit import rules
-from zennit.composites import SpecialFirstLayerMapComposite, layer_map_base
-from zennit.core import BasicHook
-from zennit.types import Activation, Convolution, Linear
 
 from auscult.explain.attribution.base import Attribution, explaining
-from auscult.explain.attribution.lrp_check import ForwardCheck
-from auscult.explain.attribution.lrp_rules import AlphaBeta, Epsilon, Merge, Pass, Rule
 from auscult.explain.attribution.options import COMPOSITES, check_composite, check_option
+from auscult.explain.lrp.composite import Composite
+from auscult.explain.lrp.node import Node, note_of
+from auscult.explain.lrp.operations import Operations
+from auscult.explain.lrp.own_rule import own_rules
+from auscult.explain.lrp.rules import AlphaBeta, Box, Epsilon, Flat, Rule
+from auscult.explain.lrp.trial import OTHERWISE, Trial
+from auscult.explain.lrp.watch import NoRule
 from auscult.mistake import Mistake
-from auscult.modules.colours import Colours
 from auscult.plain_data import shown
 
 ROUNDING = 1e-3  # an input may exceed its bounds by this much
@@ -29,8 +31,8 @@ class LRP(Attribution):
 
     A bias contributes to the output of its layer, like one more input that is always 1. So it gets a share of the
     output's relevance (Montavon et al., section 10.2). It is no value of the input, so its share goes no further: the
-    relevance of all biases is kept apart, in `biases`. Together, relevance and `biases` add up to the logit. Two parts
-    are lost: what epsilon absorbs, and the relevance of outputs without contributions.
+    relevance of all biases is kept apart, in `biases`. So is, in `unshared`, the relevance of outputs that nothing
+    contributed to. Together they add up to the logit, but for what epsilon absorbs.
 
     `zero_bias` is for all rules, as zennit's `zero_params` is. The rules of first layers, flat and z^B, use no biases.
 
@@ -60,8 +62,9 @@ class LRP(Attribution):
         high: highest possible value of the input, for z^B. None: the same with the highest value.
 
     Attributes:
-        biases: (B,) relevance of the network's biases in the last call, in the unit of the logit. NaN if the rows of a
-            layer are not the clips.
+        biases: (B,) relevance of the network's constants in the last call, in the unit of the logit: of biases, of
+            class tokens, of what a softmax makes of the logit. NaN if it is not known where clips lie in a tensor.
+        unshared: (B,) relevance that nothing could get, because nothing contributed to an output, likewise.
 
     Raises:
         Mistake: an option is wrong; or, in a call, LRP would be wrong for the network.
@@ -82,59 +85,53 @@ class LRP(Attribution):
         check_option("low", low)
         check_option("high", high)
         self.low, self.high = low, high
-        self.known: WeakSet[nn.Module] = WeakSet()  # networks that passed the check
+        self.known: WeakKeyDictionary[nn.Module, list[Node]] = WeakKeyDictionary()  # networks that passed the trial
         self.biases: Tensor | None = None
+        self.unshared: Tensor | None = None
 
-        zero_params = ["bias"] if zero_bias else None
-        self.rules: dict[str | None, Rule] = {
-            "epsilon": Epsilon(epsilon, zero_params),
-            "plus": AlphaBeta(1, 0, zero_params),
-            "alpha2_beta1": AlphaBeta(2, 1, zero_params),
+        rules: dict[str | None, Rule | None] = {
+            None: None,
+            "epsilon": Epsilon(epsilon, not zero_bias),
+            "plus": AlphaBeta(1, 0, not zero_bias),
+            "alpha2_beta1": AlphaBeta(2, 1, not zero_bias),
+            "flat": Flat(),
+            "box": Box(low, high),
         }
-        own: dict[str | None, BasicHook] = {"flat": rules.Flat(), "box": z_box(low, high)}
-        first, convolution = COMPOSITES[composite]
-        self.composite = SpecialFirstLayerMapComposite(
-            layer_map=[
-                (Activation, Pass()),
-                (Colours, Merge()),
-                *layer_map_base(),
-                (Convolution, self.rules[convolution]),
-                (nn.Linear, self.rules["epsilon"]),
-            ],
-            first_map=[(Linear, own[first])] if first else [],
-        )
+        first, convolution = (rules[name] for name in COMPOSITES[composite])
+        dense = rules["epsilon"]
+        assert convolution is not None and dense is not None
+        self.composite = Composite(convolution, dense, first, epsilon=epsilon, uses_bias=not zero_bias)
 
     def __call__(self, network: nn.Module, input: Tensor, target: Tensor) -> Tensor:
-        with explaining(network, input, target) as (input, target):
+        with explaining(network, input, target) as (input, target), frozen(network):
             if network not in self.known:
-                self._check(network, input[:1])
-                self.known.add(network)
+                self.known[network] = self._try(network, input)
             self._check_bounds(input)
-            biases = input.new_zeros(len(input)).requires_grad_()
-            for rule in self.rules.values():
-                rule.biases = biases
+            collector = input.new_zeros(2, len(input)).requires_grad_()
+            operations = Operations(self.composite, collector, self.known[network])
             try:
-                self.composite.register(network)
-                logits = network(input.requires_grad_())  # (B, classes)
+                with own_rules(network, operations), operations:
+                    outputs = network(input.requires_grad_())  # (B, classes)
+                logits = before_head(outputs)
                 start = logits.detach() * nn.functional.one_hot(target, logits.shape[1])
-                relevance, self.biases = torch.autograd.grad(logits, [input, biases], start, materialize_grads=True)
-                return relevance
-            finally:
-                self.composite.remove()
+                relevance, apart = torch.autograd.grad(logits, [input, collector], start, materialize_grads=True)
+            except NoRule as flaw:
+                raise Mistake(
+                    f"LRP would be wrong: the network {flaw}; {OTHERWISE}, or choose attribution=integrated_gradients."
+                ) from None
+            head = (outputs - logits).detach().gather(1, target[:, None])[:, 0]  # what a softmax makes of a logit
+            self.biases, self.unshared = apart[0] + head, apart[1]
+            return relevance
 
-    def _check(self, network: nn.Module, input: Tensor) -> None:
+    def _try(self, network: nn.Module, input: Tensor) -> list[Node]:
         if any(isinstance(module, torch.jit.ScriptModule) for module in network.modules()):
             raise Mistake(
                 "LRP cannot look into TorchScript: build the network from its Python class, or choose an attribution"
                 " by gradients, such as integrated_gradients."
             )
-        check = ForwardCheck(network)
-        check.watch(input)
-        registered = [module for module in network.modules() if isinstance(module, Linear)]
-        first = [module for module in check.used if isinstance(module, Linear)]
-        if self.composite.first_map and registered[:1] != first[:1]:
-            flaw = "is registered first but does not run first, and would be taken for the first layer"
-            raise check.mistake(registered[0], flaw, "register layers in the order of the forward pass")
+        trial = Trial(network, self.composite, input)
+        with own_rules(network, trial):
+            return trial.check()
 
     def _check_bounds(self, input: Tensor) -> None:
         if self.low is not None and (lowest := input.amin().item()) < self.low - ROUNDING:
@@ -143,18 +140,23 @@ class LRP(Attribution):
             raise Mistake(f"attribution.high={self.high} is below the input's highest value, {highest:g}; raise it.")
 
 
-def z_box(low: float | None, high: float | None) -> BasicHook:
-    """The z^B rule with these bounds; None: the bounds of each clip. Biases would cancel, so they are left out."""
-    rule = rules.ZBox(low, high, zero_params=["bias"])
-    if low is None:
-        rule.input_modifiers[1] = lowest
-    if high is None:
-        rule.input_modifiers[2] = lambda input: -lowest(-input)
-    return rule
+def before_head(outputs: Tensor) -> Tensor:
+    """The logits (B, classes), if the outputs are a softmax or sigmoid of them; else the outputs.
+
+    Relevance starts from them: a probability has no sign that says for or against the class.
+    """
+    logits = note_of(outputs).logits
+    return outputs if logits is None or logits.shape != outputs.shape else logits
 
 
-def lowest(input: Tensor) -> Tensor:
-    """The lowest value of each clip, or minus its peak if it has both signs, expanded to (B, ...)."""
-    inner = tuple(range(1, input.dim()))
-    low, high = input.amin(inner, keepdim=True), input.amax(inner, keepdim=True)  # (B, 1, ...)
-    return torch.where((low < 0) & (high > 0), torch.minimum(low, -high), low).expand_as(input)
+@contextmanager
+def frozen(network: nn.Module) -> Iterator[None]:
+    """Lets only what depends on the input require a gradient."""
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    for parameter in trained:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)

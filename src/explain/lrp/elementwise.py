@@ -1,0 +1,103 @@
+"""Rules of operations on each value by itself: activations, sums, products, quotients."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from auscult.explain.lrp.node import note_of
+from auscult.explain.lrp.propagation import Pass, Proportional
+from auscult.explain.lrp.watch import NoRule, Watch, depends
+
+
+def activation(watch: Watch, function: Any, input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    """The identity rule: relevance of a value is that of what the function makes of it (Bach et al., 2015)."""
+    if any(map(depends, (*args, *kwargs.values()))):
+        raise NoRule(f"applies {function.__name__} with computed options")
+    return watch.step(Pass(lambda input: function(input, *args, **kwargs)), input)
+
+
+def gate(watch: Watch, function: Any, input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    """As `activation`; and a product with the output lets the other factor take all."""
+    output = activation(watch, function, input, *args, **kwargs)
+    note = note_of(output)
+    note.is_gate, note.logits = True, input
+    return output
+
+
+def gated_linear_unit(watch: Watch, input: Tensor, dim: int = -1) -> Tensor:
+    """`a * sigmoid(b)` of both halves: signal takes all."""
+    gates = input.detach().chunk(2, dim)[1].sigmoid()
+    return watch.step(Pass(lambda signal: signal * gates), input.chunk(2, dim)[0])
+
+
+def power(watch: Watch, input: Any, exponent: Any) -> Tensor:
+    """The identity rule."""
+    if depends(exponent):
+        raise NoRule("applies pow with a computed exponent")
+    return watch.step(Pass(lambda input: input**exponent), input)
+
+
+def add(watch: Watch, one: Any, other: Any, *, alpha: float = 1, **_: Any) -> Tensor:
+    """The epsilon rule of a sum: each summand gets its share (Binder et al., 2016, for residuals).
+
+    `R_i = x_i * R / (x_1 + x_2 + epsilon)`. A constant summand keeps its share, as a bias does.
+    """
+    other = other if alpha == 1 else multiply(watch, other, alpha)
+    if depends(one) and depends(other):
+        return watch.step(Proportional(torch.add), one, other)
+    summand, constant = (one, other) if depends(one) else (other, one)
+    constant = torch.as_tensor(constant, dtype=summand.dtype, device=summand.device)
+    shape = torch.broadcast_shapes(summand.shape, constant.shape)
+    output = watch.step(Proportional(lambda summand: summand.expand(shape), constant=constant), summand)
+    note_of(output).is_gate = note_of(summand).is_gate
+    return output
+
+
+def subtract(watch: Watch, one: Any, other: Any, *, alpha: float = 1, **_: Any) -> Tensor:
+    """As `add`, with the sign of the second summand turned."""
+    return add(watch, one, multiply(watch, other, -alpha))
+
+
+def subtract_reversed(watch: Watch, one: Any, other: Any, *, alpha: float = 1, **_: Any) -> Tensor:
+    """As `subtract`, the other way round."""
+    return subtract(watch, other, one, alpha=alpha)
+
+
+def multiply(watch: Watch, one: Any, other: Any, **_: Any) -> Tensor:
+    """Signal takes all (Arras et al., 2017): a gate, such as the output of a sigmoid, gets nothing of the product.
+
+    Two factors of which neither or each is a gate share equally (Achtibat et al., arXiv 2402.05602, equation 15). A
+    constant factor gets nothing.
+    """
+    both = depends(one) and depends(other)
+    if not depends(one) and not depends(other):
+        return one * other
+    if both and one is other:
+        return watch.step(Pass(torch.square), one)
+    if both and note_of(one).is_gate == note_of(other).is_gate:
+        return watch.step(Shared(torch.mul), one, other)
+    takes_one = depends(one) and not (both and note_of(one).is_gate)
+    signal, factor = (one, other) if takes_one else (other, one)
+    factor = factor.detach() if isinstance(factor, Tensor) else factor
+    output = watch.step(Pass(lambda signal: signal * factor), signal)
+    note_of(output).is_gate = note_of(signal).is_gate
+    return output
+
+
+def divide(watch: Watch, one: Any, other: Any, *, rounding_mode: Any = None) -> Tensor:
+    """The numerator takes all: a computed denominator scales it (Achtibat et al., arXiv 2402.05602, proposition 3.4)."""
+    if rounding_mode is not None:
+        raise NoRule(f"applies div with rounding_mode={rounding_mode}")
+    if depends(one):
+        divisor = other.detach() if isinstance(other, Tensor) else other
+        return watch.step(Pass(lambda one: one / divisor), one)
+    return watch.step(Pass(lambda other: one / other), other)
+
+
+class Shared(Pass):
+    """Two factors get one half of the product's relevance each."""
+
+    def shares(self, relevance: Tensor, output: Tensor, *inputs: Tensor) -> Any:
+        """See `Step.shares`."""
+        return [(relevance / len(inputs)).sum_to_size(input.shape) for input in inputs], None, None

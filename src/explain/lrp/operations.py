@@ -1,0 +1,167 @@
+"""Watches the operations of a forward pass, and gives each its rule.
+
+PyTorch's `TorchFunctionMode` sees each call of a function of tensors, wherever it stands: in a module of PyTorch, in
+`forward` itself, or in somebody's own function. So rules belong to operations. It does not matter whether a module is
+used twice, what it is called, or in which order modules are registered.
+
+The other way is to export the network as a graph (`torch.export`). A graph can be read before it runs. But an export
+takes seconds, holds for inputs of one shape, and fails where a network's way depends on its data. Watching costs
+nothing, and every network that runs can be watched.
+"""
+
+import functools
+import inspect
+from types import FunctionType
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves, tree_map_only
+
+from auscult.explain.lrp.catalogue import MOVES, rule_for
+from auscult.explain.lrp.composite import Composite
+from auscult.explain.lrp.node import Layout, Node, note_of
+from auscult.explain.lrp.propagation import Propagation, Step
+from auscult.explain.lrp.watch import NoRule, Watch, depends
+
+OVERRIDES = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
+
+
+class Operations(TorchFunctionMode, Watch):
+    """A forward pass whose operations hand relevance back by their rules.
+
+    Args:
+        composite: says which kind of operation has which rule.
+        apart: (2, B) zeros that require a gradient, see `Propagation`.
+        known: the operations of a trial of the network; their names, places and layouts are taken over.
+        audited: let each operation note its sums of relevance.
+
+    Attributes:
+        nodes: the operations so far.
+    """
+
+    def __init__(
+        self, composite: Composite, apart: Tensor, known: list[Node] | None = None, audited: bool = False
+    ) -> None:
+        super().__init__()
+        self.composite, self.apart, self.known, self.audited = composite, apart, known or [], audited
+        self.nodes: list[Node] = []
+        self.own_rule = False  # a module with a rule of its own is running
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Runs a function of tensors, with its rule if what it gives depends on the network's input."""
+        kwargs = kwargs or {}
+        if self.own_rule:
+            return func(*args, **kwargs)
+        args, kwargs = tree_map_only(Tensor, current, (args, kwargs))
+        if not any(depends(leaf) for leaf in tree_leaves((args, kwargs))):
+            return func(*args, **kwargs)
+        name = func.__self__.__name__ if func.__name__ == "__get__" else func.__name__
+        if name not in MOVES and (body := body_of(func)) is not None:  # what its code calls has rules
+            with self:
+                return body(*args, **kwargs)
+        if (plain := out_of_place(func, name)) is not None:
+            if name == "__setitem__":
+                output = self.run(set_item, "set_item", args, kwargs)
+            else:
+                with self:
+                    output = plain(*args, **kwargs)
+            if output is not args[0]:  # as dropout in evaluation
+                note_of(args[0]).replaced_by = output
+            return output
+        return self.run(func, name, args, kwargs)
+
+    def step(self, step: Step, *inputs: Tensor) -> Tensor:
+        """See `Watch.step`."""
+        output: Tensor = Propagation.apply(step, self.nodes[-1], self.apart, *inputs)
+        return output
+
+    def run(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
+        """Runs an operation with its rule.
+
+        Raises:
+            NoRule: it has none.
+        """
+        rule = rule_for(name, func)
+        if rule is None and name not in MOVES:
+            output = func(*args, **kwargs)
+            if any(depends(leaf) for leaf in tree_leaves(output)):  # not sizes, comparisons and places
+                raise NoRule(f"applies {name}")
+            return output
+        self.nodes.append(self.node(name))
+        output = func(*args, **kwargs) if rule is None else rule(self, *args, **kwargs)
+        describe(output, args, is_move=rule is None)
+        return output
+
+    def node(self, name: str) -> Node:
+        """The operation that comes next."""
+        number = len(self.nodes)
+        if number < len(self.known) and self.known[number].operation == name:
+            known = self.known[number]
+            return Node(name, known.name, known.place, known.layout, self.audited)
+        return Node(name, layout=Layout(0, whole=True), audited=self.audited)
+
+
+def describe(output: Any, args: Any, is_move: bool) -> None:
+    """Notes what is known of an operation's output from its inputs."""
+    inputs = [leaf for leaf in tree_leaves(args) if depends(leaf)]
+    layers = max((note_of(leaf).layers for leaf in inputs), default=0)
+    for leaf in tree_leaves(output):
+        if depends(leaf) and not any(leaf is input for input in inputs):
+            note = note_of(leaf)
+            note.layers = max(layers, note.layers)
+            note.is_gate |= is_move and all(note_of(input).is_gate for input in inputs)
+
+
+def current(tensor: Tensor) -> Tensor:
+    """What operations in place have made of a tensor."""
+    while (after := note_of(tensor).replaced_by) is not None:
+        tensor = after
+    return tensor
+
+
+@functools.cache
+def body_of(func: Any) -> Any:
+    """A function that is written in Python, as one that does not ask whether it is overridden; None for others.
+
+    So the parts of composed functions, such as `multi_head_attention_forward`, come by one after the other.
+    """
+    inner = inspect.unwrap(func)
+    if not isinstance(inner, FunctionType):
+        return None
+    names = {**inner.__globals__, **dict.fromkeys(OVERRIDES, lambda *_: False)}
+    body = FunctionType(inner.__code__, names, inner.__name__, inner.__defaults__, inner.__closure__)
+    body.__kwdefaults__ = inner.__kwdefaults__
+    return body
+
+
+def out_of_place(func: Any, name: str) -> Any:
+    """The function that gives a new tensor where this one changes its first; None if it changes none.
+
+    Rules need the inputs that operations had.
+    """
+    if name == "__setitem__":
+        return set_item
+    if name.startswith("__i") and name.endswith("__") and name[3:-2] in OPERATORS:
+        return OPERATORS[name[3:-2]]
+    if not name.endswith("_") or name.startswith("_"):
+        return None
+    if name == "copy_":
+        return lambda tensor, source, *_: source.to(tensor).expand_as(tensor)
+    for room in (Tensor, torch, torch._C._nn):
+        if (plain := getattr(room, name[:-1], None)) is not None:
+            return plain
+    return None
+
+
+OPERATORS = {
+    "add": torch.add, "sub": torch.sub, "mul": torch.mul, "truediv": torch.div, "pow": torch.pow, "div": torch.div,
+}  # fmt: skip
+
+
+def set_item(tensor: Tensor, place: Any, values: Any) -> Tensor:
+    """A copy of a tensor with other values at a place."""
+    changed = tensor.clone()
+    changed[place] = values
+    return changed

@@ -1,0 +1,65 @@
+"""Rules of operations over several values: means, sums, norms, and what constants are put beside."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from auscult.explain.lrp.propagation import Proportional, Step
+from auscult.explain.lrp.watch import NoRule, Watch, depends
+
+
+def linear(watch: Watch, function: Any, input: Tensor, *args: Any, degree: int = 1, **kwargs: Any) -> Tensor:
+    """Each value gets its share of what it contributes, see `Proportional`.
+
+    Args:
+        watch: as of all rules.
+        function: of one tensor and options, without constants: linear (degree 1), or of another degree.
+        input, args, kwargs: its arguments.
+        degree: `function(c * x)` is `c ** degree * function(x)`. So 1 for norms and deviations, 2 for variances.
+    """
+    if not depends(input) or any(map(depends, (*args, *kwargs.values()))):
+        raise NoRule(f"applies {function.__name__} with computed options")
+    return watch.step(Proportional(lambda input: function(input, *args, **kwargs), degree), input)
+
+
+class Constant(Step):
+    """A tensor that does not depend on the network's input, but lies beside values that do. It keeps its relevance.
+
+    Args:
+        values: in the layout of the operation's output.
+    """
+
+    def __init__(self, values: Tensor) -> None:
+        self.values = values
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """See `Step.forward`."""
+        return self.values.clone()
+
+    def shares(self, relevance: Tensor, output: Tensor, *inputs: Tensor) -> Any:
+        """See `Step.shares`."""
+        return [], relevance, None
+
+
+def concatenate(watch: Watch, tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> Tensor:
+    """Moves values; constants among them keep the relevance that reaches them, as the class token of a transformer."""
+    kept = [tensor if depends(tensor) else watch.step(Constant(tensor)) for tensor in tensors]
+    return torch.cat(kept, dim if axis is None else axis)
+
+
+def stack(watch: Watch, tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """As `concatenate`."""
+    return concatenate(watch, [tensor.unsqueeze(dim) for tensor in tensors], dim)
+
+
+def choose(watch: Watch, condition: Tensor, one: Any, other: Any) -> Tensor:
+    """`torch.where`: as `concatenate`."""
+    like = one if depends(one) else other
+    shape = torch.broadcast_shapes(condition.shape, *(each.shape for each in (one, other) if isinstance(each, Tensor)))
+    parts = [
+        each if depends(each) else watch.step(Constant(torch.as_tensor(each).to(like).expand(shape)))
+        for each in (one, other)
+    ]
+    return torch.where(condition, *parts)

@@ -1,0 +1,45 @@
+"""Convolutions of few inputs as products of matrices."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn.functional import fold, unfold
+
+from auscult.explain.lrp.layer import Layer
+
+
+def has_few_inputs(layer: Layer) -> bool:
+    """Whether each output of a convolution has so few inputs that a product of matrices beats its gradient.
+
+    First layers have few: for one channel, PyTorch's gradient takes longer than the rest of AlexNet's forward pass.
+    """
+    return layer.options is not None and layer.weight[0].numel() <= 2 * len(layer.weight)
+
+
+def as_product(
+    layer: Layer, inputs: list[Tensor], weights: list[Tensor], bias: Tensor | None
+) -> tuple[Tensor, Callable[[Tensor], list[Tensor]]]:
+    """Does the same as `rules.as_layer` for a convolution, by one product of matrices for all inputs."""
+    assert layer.options is not None  # has_few_inputs
+    flat = inputs[0].dim() == 3  # unfold needs two dimensions
+    size = (1, *inputs[0].shape[2:]) if flat else tuple(inputs[0].shape[2:])
+    options = {"kernel_size": tuple(layer.weight.shape[2:]), **layer.options}
+    how = {name: (int(name != "padding"),) * flat + options[name] for name in options}
+    matrix = torch.cat([weight.flatten(1) for weight in weights], 1)  # (out, n * K)
+    columns = torch.cat([unfold(input.view(*input.shape[:2], *size), **how) for input in inputs], 1)  # (B, n * K, L)
+    output = matrix @ columns  # (B, out, L)
+    if bias is not None:
+        output += bias[:, None]
+    sizes = [
+        (each + 2 * pad - dilation * (kernel - 1) - 1) // stride + 1
+        for each, kernel, dilation, pad, stride in zip(
+            size, how["kernel_size"], how["dilation"], how["padding"], how["stride"], strict=True
+        )
+    ]
+
+    def gradients_for(gradient: Tensor) -> list[Tensor]:
+        parts = (matrix.T @ gradient.flatten(2)).chunk(len(inputs), 1)
+        return [fold(part, size, **how).view_as(inputs[0]) for part in parts]
+
+    return output.view(*output.shape[:2], *(sizes[1:] if flat else sizes)), gradients_for

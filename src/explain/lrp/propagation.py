@@ -1,0 +1,144 @@
+"""The forward pass of an operation, with a rule as its backward pass."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from zennit.core import stabilize
+
+from auscult.explain.lrp.layer import Layer
+from auscult.explain.lrp.node import Node
+from auscult.explain.lrp.rules import STABILISER, Rule, unshared
+
+Function = Callable[..., Tensor]
+Shares = tuple[Sequence[Tensor], Tensor | None, Tensor | None]
+
+
+class Step(ABC):
+    """What an operation does, and how it hands relevance back. An object serves one call."""
+
+    @abstractmethod
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """The output of the operation for its inputs."""
+
+    @abstractmethod
+    def shares(self, relevance: Tensor, output: Tensor, *inputs: Tensor) -> Shares:
+        """Hands relevance of the output back.
+
+        Returns:
+            Relevance of each input; what the operation keeps for its constants, in the output's leading dimensions; and
+            what nothing could get, likewise. None: nothing.
+        """
+
+
+class Propagation(torch.autograd.Function):
+    """Runs a step, and hands relevance back through it.
+
+    `apart`, (2, B), collects what does not reach the input, as its gradient: what the network's constants keep, and
+    what nothing could get, because nothing contributed to an output.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, step: Step, node: Node, apart: Tensor, *inputs: Tensor) -> Tensor:
+        """The step's output, and what its backward pass needs."""
+        output = step.forward(*inputs)
+        ctx.step, ctx.node, ctx.clips = step, node, apart.shape[1]
+        ctx.save_for_backward(output, *inputs)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, relevance: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        """Relevance of the inputs and of the constants, given that of the output."""
+        shares, *apart = ctx.step.shares(relevance, *ctx.saved_tensors)
+        nothing = relevance.new_zeros(ctx.clips)
+        gone = torch.stack([nothing if each is None else ctx.node.per_clip(each, ctx.clips) for each in apart])
+        if ctx.node.audited:
+            ctx.node.note_sums(relevance, shares, gone)
+        return None, None, gone, *shares
+
+
+class OfLayer(Step):
+    """A layer with its rule.
+
+    Args:
+        layer: the layer.
+        rule: its rule.
+    """
+
+    def __init__(self, layer: Layer, rule: Rule) -> None:
+        self.layer, self.rule = layer, rule
+        self.recorded: tuple[Tensor, Tensor] | None = None
+
+    def forward(self, input: Tensor) -> Tensor:
+        """See `Step.forward`."""
+        if not self.rule.needs_graph:
+            return self.layer(input)
+        layer, leaf = self.layer, input.detach().requires_grad_()
+        with torch.enable_grad():
+            output = layer.operation(leaf, layer.weight, layer.bias if self.rule.uses_bias else None)
+        self.recorded = leaf, output
+        return output.detach() if self.rule.uses_bias or layer.bias is None else layer(input)
+
+    def shares(self, relevance: Tensor, output: Tensor, *inputs: Tensor) -> Shares:
+        """See `Step.shares`."""
+        leaf, contributions = self.recorded or (*inputs, output)
+        share, kept, lost = self.rule.shares(self.layer, leaf, contributions, relevance)
+        return [share], kept, lost
+
+
+class Pass(Step):
+    """The identity rule: relevance of the output is that of the input. Of activations, and of scaling.
+
+    Args:
+        function: of one input; broadcasting may make its output larger.
+    """
+
+    def __init__(self, function: Function) -> None:
+        self.function = function
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """See `Step.forward`."""
+        return self.function(*inputs)
+
+    def shares(self, relevance: Tensor, output: Tensor, *inputs: Tensor) -> Shares:
+        """See `Step.shares`."""
+        return [relevance.sum_to_size(inputs[0].shape)], None, None
+
+
+class Proportional(Step):
+    """Relevance goes to each value in proportion to what it contributes: itself times its slope.
+
+    `R_i = x_i * sum_j (dz_j / dx_i) * R_j / (n * z_j)`, with the output z, and the n inputs in equal parts. That is the
+    epsilon rule for what is linear in each of its inputs, such as averages (n = 1) and products of matrices (n = 2, the
+    rule of AttnLRP, Achtibat et al., arXiv 2402.05602, equation 15). By Euler's theorem it also conserves for a
+    function of degree n, such as a norm (1) or a variance (2).
+
+    Args:
+        function: of the inputs, without constants.
+        degree: n.
+        constant: is added to the output; its share is kept. A number, or a tensor that broadcasts to the output.
+    """
+
+    def __init__(self, function: Function, degree: int = 1, constant: Tensor | None = None) -> None:
+        self.function, self.degree, self.constant = function, degree, constant
+        self.recorded: tuple[list[Tensor], Tensor] | None = None
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """See `Step.forward`."""
+        with torch.enable_grad():
+            leaves = [input.detach().requires_grad_() for input in inputs]
+            output = self.function(*leaves)
+        self.recorded = leaves, output
+        return output.detach() if self.constant is None else output.detach() + self.constant
+
+    def shares(self, relevance: Tensor, output: Tensor, *inputs: Tensor) -> Shares:
+        """See `Step.shares`."""
+        assert self.recorded is not None
+        leaves, contributions = self.recorded
+        quotient = relevance / stabilize(output, STABILISER)
+        gradients = torch.autograd.grad(contributions, leaves, quotient / self.degree)
+        shares = [leaf.detach() * gradient for leaf, gradient in zip(leaves, gradients, strict=True)]
+        kept = None if self.constant is None else quotient * self.constant
+        return shares, kept, unshared(relevance, output)

@@ -1,0 +1,170 @@
+"""A trial of a network: its operations, where clips lie in their outputs, and whether relevance would be right."""
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from auscult.explain.lrp.composite import Composite
+from auscult.explain.lrp.node import Layout, Node
+from auscult.explain.lrp.operations import Operations
+from auscult.explain.lrp.watch import NoRule, depends
+from auscult.mistake import Mistake
+
+CLIPS = 3  # two that are equal, and another
+CLOSE = 1e-4  # two outputs are equal, if they differ by this much of the largest value
+HIDDEN = (os.path.dirname(torch.__file__), str(Path(__file__).parent))  # sources that are not the user's
+MOVED = {"alias", "clone", "detach", "view", "_to_copy", "copy_"}  # seen below functions, and harmless
+OTHERWISE = "let the front end do it, give its module a method `relevance_of_input(input, relevance)`"
+
+
+@dataclass(frozen=True)
+class Flaw:
+    """What would make relevance wrong: an operation, and the module and the line of source code that it is in."""
+
+    what: str
+    module: str
+    place: str
+
+    def __str__(self) -> str:
+        return f"{self.module} {self.what}" + (f" ({self.place})" if self.place else "")
+
+
+class Trial(Operations):
+    """Runs a network once, and collects what its operations are, and all that has no rule.
+
+    Args:
+        network: the network, in evaluation mode, its weights frozen.
+        composite: see `Operations`.
+        input: (B, ...).
+    """
+
+    def __init__(self, network: nn.Module, composite: Composite, input: Tensor) -> None:
+        super().__init__(composite, input.new_zeros(2, CLIPS).requires_grad_())
+        self.network = network
+        self.names = {module: name for name, module in network.named_modules()}
+        self.running: list[nn.Module] = []  # the innermost last
+        self.flaws: list[Flaw] = []
+        self.count: Counter[str] = Counter()
+        self.ruled = False  # an operation with a rule is running
+        other = input[-1:] if not torch.equal(input[:1], input[-1:]) else input[:1].flip(-1) * 0.7
+        self.input = torch.cat([input[:1], input[:1], other])
+
+    def check(self) -> list[Node]:
+        """The operations of the network.
+
+        Raises:
+            Mistake: something has no rule, or the network gives other outputs while its operations are watched.
+        """
+        with torch.no_grad():
+            expected = self.network(self.input.clone())
+        with self._watched_modules(), Below(self), self:
+            output = self.network(self.input.clone().requires_grad_())
+        if self.flaws:
+            flaws = "; ".join(dict.fromkeys(map(str, self.flaws)))
+            raise Mistake(f"LRP would be wrong: {flaws}; {OTHERWISE}, or choose attribution=integrated_gradients.")
+        error = (output - expected).abs().max() / expected.abs().max().clamp(min=1e-30)
+        if not error <= CLOSE:
+            raise Mistake(
+                f"LRP would be wrong: the network's outputs differ by {error:.2g} of their size from one pass to the"
+                " next; let it draw nothing by chance in evaluation, and change no tensor through a view of it, or"
+                " choose attribution=integrated_gradients."
+            )
+        return self.nodes
+
+    def run(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
+        """See `Operations.run`. What has no rule is noted, and runs without."""
+        number = len(self.nodes)
+        self.ruled = True
+        try:
+            output = super().run(func, name, args, kwargs)
+        except NoRule as flaw:
+            self.flaws.append(Flaw(str(flaw), self._module(), place()))
+            output = func(*args, **kwargs)
+        finally:
+            self.ruled = False
+        if len(self.nodes) > number:
+            self._describe(self.nodes[number], output)
+        return output
+
+    def unseen(self, name: str) -> None:
+        """Notes an operation that no function of PyTorch's interface has called."""
+        self.flaws.append(Flaw(f"applies {name} where its rule cannot see it", self._module(), place()))
+
+    def _describe(self, node: Node, output: Any) -> None:
+        module = self.names.get(self.running[-1], "") if self.running else ""
+        name = f"{module}.{node.operation}".lstrip(".")
+        self.count[name] += 1
+        node.name = name if self.count[name] == 1 else f"{name}#{self.count[name]}"
+        node.place = place()
+        first = next((leaf for leaf in tree_leaves(output) if depends(leaf)), None)
+        node.layout = None if first is None else layout_of(first.detach())
+
+    def _module(self) -> str:
+        module = self.running[-1] if self.running else self.network
+        name = ".".join(filter(None, ["network", self.names.get(module, "")]))
+        return f"{name} ({type(module).__name__})"
+
+    @contextmanager
+    def _watched_modules(self) -> Iterator[None]:
+        hooks = []
+        for module in self.network.modules():
+            hooks.append(module.register_forward_pre_hook(lambda module, _: self.running.append(module)))
+            hooks.append(module.register_forward_hook(lambda *_: self.running.pop() and None, prepend=True))
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+
+class Below(TorchDispatchMode):
+    """Sees the kernels that run, and so those that no rule saw: of autograd functions of one's own, of TorchScript.
+
+    Args:
+        trial: is told of them.
+    """
+
+    def __init__(self, trial: Trial) -> None:
+        super().__init__()
+        self.trial = trial
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Runs a kernel."""
+        output = func(*args, **(kwargs or {}))
+        name = func.overloadpacket.__name__
+        if not (self.trial.ruled or self.trial.own_rule or name in MOVED):
+            if any(depends(leaf) for leaf in tree_leaves((args, kwargs))):
+                self.trial.unseen(name)
+        return output
+
+
+def layout_of(output: Tensor) -> Layout | None:
+    """Where clips lie in an output for three clips, of which the first two are equal; None if that cannot be told."""
+    sizes = [dimension for dimension, size in enumerate(output.shape) if size and size % CLIPS == 0]
+    scale = CLOSE * output.abs().max()
+    for dimension in sizes:
+        rows = output.movedim(dimension, 0)
+        for whole in (True, False):
+            clips = rows.unflatten(0, (CLIPS, -1) if whole else (-1, CLIPS))
+            one, two, other = clips.unbind(0 if whole else 1)
+            if (one - two).abs().max() <= scale < (one - other).abs().max():
+                return Layout(dimension, whole)
+    return Layout(sizes[0], whole=True) if sizes else None
+
+
+def place() -> str:
+    """The line of the user's source code that is running: file and number; none for PyTorch's own modules."""
+    frame: Any = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith((*HIDDEN, "<")):
+        frame = frame.f_back
+    return "" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
