@@ -55,7 +55,7 @@ class Operations(TorchFunctionMode, Watch):
         if self.own_rule:
             return func(*args, **kwargs)
         args, kwargs = tree_map_only(Tensor, current, (args, kwargs))
-        if not any(depends(leaf) for leaf in tree_leaves((args, kwargs))):
+        if not torch.is_grad_enabled() or not any(depends(leaf) for leaf in tree_leaves((args, kwargs))):
             return func(*args, **kwargs)
         name = func.__self__.__name__ if func.__name__ == "__get__" else func.__name__
         if name not in MOVES and (body := body_of(func)) is not None:  # what its code calls has rules

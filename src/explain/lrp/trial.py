@@ -11,12 +11,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import BackwardCFunction
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from auscult.explain.lrp.composite import Composite
 from auscult.explain.lrp.node import Layout, Node
 from auscult.explain.lrp.operations import Operations
+from auscult.explain.lrp.propagation import Propagation
 from auscult.explain.lrp.watch import NoRule, depends
 from auscult.mistake import Mistake
 
@@ -69,6 +71,8 @@ class Trial(Operations):
             expected = self.network(self.input.clone())
         with self._watched_modules(), Below(self), self:
             output = self.network(self.input.clone().requires_grad_())
+        for name in sorted(functions_of(output)):
+            self.flaws.append(Flaw(f"uses {name}, an autograd function that no rule can see into", self._module(), ""))
         if self.flaws:
             flaws = "; ".join(dict.fromkeys(map(str, self.flaws)))
             raise Mistake(f"LRP would be wrong: {flaws}; {OTHERWISE}, or choose attribution=integrated_gradients.")
@@ -128,7 +132,7 @@ class Trial(Operations):
 
 
 class Below(TorchDispatchMode):
-    """Sees the kernels that run, and so those that no rule saw: of autograd functions of one's own, of TorchScript.
+    """Sees the kernels that run, and so those that no rule saw, as those of a function in TorchScript.
 
     Args:
         trial: is told of them.
@@ -142,10 +146,24 @@ class Below(TorchDispatchMode):
         """Runs a kernel."""
         output = func(*args, **(kwargs or {}))
         name = func.overloadpacket.__name__
-        if not (self.trial.ruled or self.trial.own_rule or name in MOVED):
+        if torch.is_grad_enabled() and not (self.trial.ruled or self.trial.own_rule or name in MOVED):
             if any(depends(leaf) for leaf in tree_leaves((args, kwargs))):
                 self.trial.unseen(name)
         return output
+
+
+def functions_of(output: Tensor) -> set[str]:
+    """The names of somebody's own autograd functions on the ways from an output back to the input."""
+    names, known, waiting = set(), set(), [output.grad_fn]
+    while waiting:
+        function = waiting.pop()
+        if function is None or function in known:
+            continue
+        known.add(function)
+        waiting.extend(before for before, _ in function.next_functions)
+        if isinstance(function, BackwardCFunction) and not isinstance(function, Propagation._backward_cls):  # type: ignore[attr-defined]
+            names.add(function.name().removesuffix("Backward"))
+    return names
 
 
 def layout_of(output: Tensor) -> Layout | None:

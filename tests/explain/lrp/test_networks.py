@@ -94,6 +94,12 @@ def added(net: Net, x: Tensor) -> Tensor:
     return end(net, y)
 
 
+def no_gradient(net: Net, x: Tensor) -> Tensor:
+    with torch.no_grad():
+        scale = net.conv(x).abs().amax(2, keepdim=True)
+    return end(net, x * scale)
+
+
 def pooled(net: Net, x: Tensor) -> Tensor:
     x = x.transpose(1, 2)
     states = net.gru(x.transpose(0, 1))[0].transpose(0, 1)  # (B, 8, 2)
@@ -142,6 +148,7 @@ KNOWN = {
     "pools": lambda net, x: end(net, F.interpolate(net.mean(F.max_pool1d(net.conv(x), 2)), 8)),
     "maxima": lambda net, x: net.small(net.conv(x).amax(1)),
     "inner constants": lambda net, x: end(net, net.conv(x)[..., torch.arange(8) // 2 * 2]),
+    "constants inside": no_gradient,
     "no gradient inside": lambda net, x: end(net, net.conv(x) * (x > 0)),
 }  # fmt: skip
 
@@ -195,6 +202,7 @@ def test_relevance_of_a_probability_is_that_of_its_logit(what):
 
 # ---- refused
 
+SCRIPT = torch.jit.CompilationUnit("def doubled(x):\n    return x.sin()\n").doubled
 REFUSED = {
     "cumprod": (lambda net, x: end(net, net.late(x)), r"network.late \(Late\) applies cumprod \(.*test_networks.py:\d+\)"),
     "statistics of the batch": (lambda net, x: end(net, net.moving(x)), r"network.moving \(BatchNorm1d\) applies batch_"),
@@ -204,7 +212,8 @@ REFUSED = {
             net.lstm(nn.utils.rnn.pack_padded_sequence(x, [2] * len(x), batch_first=True))[0], batch_first=True)[0]),
         r"network.lstm \(LSTM\) applies LSTM to packed sequences",
     ),
-    "a function of one's own": (lambda net, x: end(net, Doubled.apply(x)), "applies mul where its rule cannot see it"),
+    "a function of one's own": (lambda net, x: end(net, Doubled.apply(x)), "uses Doubled, an autograd function"),
+    "TorchScript": (lambda net, x: end(net, SCRIPT(x)), "applies sin where its rule cannot see it"),
     "complex numbers": (lambda net, x: end(net, torch.fft.rfft(x, n=14).abs()), "applies fft_rfft"),
     "gru cell": (lambda net, x: end(net, torch.stack([net.cell(x[:, 0]), x[:, 1]], 1)), "applies gru_cell"),
     "the state of a cell": (lambda net, x: net.small(net.lstm(x)[1][1][0]), "uses the last cell state of an LSTM"),
