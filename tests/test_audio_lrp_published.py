@@ -22,7 +22,7 @@ from auscult.explain.attribution.lrp_check import has_rule
 from auscult.mistake import Mistake
 from auscult.modules.classifier import Classifier
 from auscult.modules.colours import Colours
-from auscult.modules.melcnn import MelCNN
+from auscult.modules.networks.melcnn import MelCNN
 from auscult.modules.picture import ConstantQPicture
 from auscult.program import config
 from auscult.program.conf import CONF

@@ -37,7 +37,7 @@ def test_what_moved_is_there(former):
 @pytest.mark.parametrize(
     ("former", "current"),
     [
-        ("src.modules.audionet.AudioNet", "auscult.modules.audionet.AudioNet"),
+        ("src.modules.audionet.AudioNet", "auscult.modules.networks.audionet.AudioNet"),
         ("src.explain.lrp.LRP", "auscult.explain.attribution.lrp.LRP"),
         ("src.explain.attribution.Random", "auscult.explain.attribution.controls.Random"),
         ("src.explain.attribution.relevance_of", "auscult.explain.attribution.base.relevance_of"),
@@ -61,9 +61,9 @@ def test_both_names_are_of_one_module():
     """In the order that makes a second copy most easily, and of parts that are compared by identity."""
     code = (
         "import src.explain.lrp as former, src.mistake; from src import build; import src.modules.audionet\n"
-        "import auscult.explain.attribution.lrp as current, auscult.mistake, auscult.modules.audionet\n"
+        "import auscult.explain.attribution.lrp as current, auscult.mistake, auscult.modules.networks.audionet\n"
         "assert former is current and src.mistake.Mistake is auscult.mistake.Mistake\n"
-        "assert src.modules.audionet.AudioNet is auscult.modules.audionet.AudioNet\n"
+        "assert src.modules.audionet.AudioNet is auscult.modules.networks.audionet.AudioNet\n"
         "assert former.__spec__.name == 'auscult.explain.attribution.lrp'\n"
         "import importlib.util; assert importlib.util.find_spec('src.explain.nothing') is None\n"
     )

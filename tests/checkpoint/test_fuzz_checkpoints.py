@@ -73,7 +73,7 @@ NODES = [
 ]
 TARGETS = ["os.system", "builtins.eval", "torch.load", "auscult.explain.relevance.file.RelevanceFile",
            "torch.nn.Linear", "src.explain.relevance_file.RelevanceFile", "src.modules.alexnet.AlexNet",
-           "auscult.datamodules.folder.Folder", "auscult.modules.alexnet.AlexNet", "torch.optim.SGD",
+           "auscult.datamodules.folder.Folder", "auscult.modules.networks.alexnet.AlexNet", "torch.optim.SGD",
            "pytorch_lightning.Trainer", "auscult.datamodules.source.Recordings", "auscult.modules.constant_q.ConstantQ",
            "auscult.datamodules.synthetic.Synthetic"]  # fmt: skip
 PLAIN = st.one_of(

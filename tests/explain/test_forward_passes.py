@@ -3,7 +3,7 @@
 import pytest
 from torch.nn.modules.module import register_module_forward_hook
 
-from auscult.modules.melcnn import MelCNN
+from auscult.modules.networks.melcnn import MelCNN
 
 # Curves of six orders at nine fractions above zero; the logits; the relevance; the relevant part, and all but it.
 # They were 60 before a batch's logits were handed on: the curves and the measures computed them again.

@@ -4,7 +4,7 @@ import torch
 from scipy.signal import correlate
 from torch import Tensor, nn
 
-from auscult.modules.alexnet import AlexNet
+from auscult.modules.networks.alexnet import AlexNet
 
 
 @pytest.fixture(scope="module")

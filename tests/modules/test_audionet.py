@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from auscult.mistake import Mistake
-from auscult.modules.audionet import AudioNet
+from auscult.modules.networks.audionet import AudioNet
 
 
 def in_order(network: nn.Module, x: Tensor) -> tuple[list[nn.Module], dict[str, Tensor]]:

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from auscult.mistake import Mistake
-from auscult.modules.melcnn import MelCNN
+from auscult.modules.networks.melcnn import MelCNN
 
 
 def test_the_original_has_as_many_parameters() -> None:

@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 
 @pytest.mark.parametrize(
     ("typed", "offered"),
-    [("model=", "model=alexnet model=audionet model=melcnn"), ("trainer.max_e", "trainer.max_epochs=")],
+    [("model=", "model=alexnet model=ast model=audionet model=cnn14 model=crnn model=ds_cnn model=m5 model=melcnn model=resnet model=wav2vec2"), ("trainer.max_e", "trainer.max_epochs=")],
 )
 def test_tab_completes_options_and_values(typed, offered):
     script = f"""

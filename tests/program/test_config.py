@@ -61,7 +61,7 @@ def test_trainer_options_are_lightnings():
 @pytest.mark.parametrize(
     ("overrides", "says"),
     [
-        (["model=foo"], "model=foo is unknown; choose one of alexnet, audionet, melcnn."),
+        (["model=foo"], "model=foo is unknown; choose one of alexnet, ast, audionet, cnn14, "),
         (["task=sing"], "task=sing is unknown; choose one of digit, label, sex, sound."),
         (
             ["data=nope"],

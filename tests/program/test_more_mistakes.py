@@ -15,7 +15,7 @@ from hydra import compose, initialize_config_dir
 
 from auscult.datamodules.datamodule import AudioDataModule
 from auscult.mistake import Mistake
-from auscult.modules.melcnn import MelCNN
+from auscult.modules.networks.melcnn import MelCNN
 from auscult.program import config
 from auscult.program.conf import CONF
 from auscult.run.results import warn_of_divergence

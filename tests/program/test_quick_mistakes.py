@@ -141,7 +141,7 @@ YAMLS = {
     "experiment/elsewhere.yaml": "defaults:\n  - override /data: folder\n",
     "experiment/colon.yaml": "# @package _global_\ndefaults:\n  - override /data: folder\n  - override /task:label\n",
     "experiment/escape.yaml": '# @package _global_\ndata:\n  pattern: "(?P<digit>\\d)"\n',
-    "model/bare.yaml": "name: bare\nnetwork:\n  _target_: auscult.modules.audionet.AudioNet\n",
+    "model/bare.yaml": "name: bare\nnetwork:\n  _target_: auscult.modules.networks.audionet.AudioNet\n",
     "data/bare.yaml": "_target_: auscult.datamodules.folder.Folder\nroot: clips\n",
     "optimizer/bare.yaml": "name: bare\n_target_: torch.optim.SGD\nlr: 0.1\n",
 }

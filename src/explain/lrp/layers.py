@@ -8,17 +8,21 @@ from torch import Tensor
 
 from auscult.explain.lrp.layer import Layer
 from auscult.explain.lrp.node import note_of
-from auscult.explain.lrp.propagation import OfLayer, Pass, Proportional
+from auscult.explain.lrp.propagation import OfLayer, OfScaledLayer, Pass, Proportional
 from auscult.explain.lrp.watch import NoRule, Watch, depends
 
 
 def ruled(watch: Watch, layer: Layer, input: Tensor) -> Tensor:
     """Runs a layer with the rule that the composite has for it."""
     layers = note_of(input).layers
-    output = watch.step(OfLayer(layer, watch.composite.rule_of(layer, layers)), input)
+    return noted(watch, OfLayer(layer, watch.composite.rule_of(layer, layers)), input, layers + (layer.kind != "affine"))
+
+
+def noted(watch: Watch, step: OfLayer, input: Tensor, layers: int) -> Tensor:
+    """Runs the step of a layer, and notes how its output was made."""
+    output = watch.step(step, input)
     note = note_of(output)
-    note.layers = layers + (layer.kind != "affine")
-    note.made_by = layer, input
+    note.layers, note.made_by = layers, (step, input)
     return output
 
 
@@ -136,9 +140,9 @@ def batch_norm(
     shift = -mean * factor + (0 if bias is None else bias)
     made_by = note_of(input).made_by
     axis = 1 - input.dim()
-    if made_by is not None and made_by[0].axis == axis:
-        layer, source = made_by
-        return ruled(watch, layer.followed_by(factor, shift), source)
+    if made_by is not None and made_by[0].layer.axis == axis:
+        before, source = made_by
+        return noted(watch, OfScaledLayer(before, input, factor, shift), source, note_of(input).layers)
     return ruled(watch, Layer("affine", per_channel(axis), factor, shift, axis), input)
 
 

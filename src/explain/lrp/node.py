@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
-
-from auscult.explain.lrp.layer import Layer
 
 
 @dataclass(frozen=True)
@@ -74,14 +73,14 @@ class Note:
 
     Attributes:
         layers: the most layers with weights on a way from the network's input to it.
-        made_by: the layer, and its input, if a layer made it.
+        made_by: the step of the layer that made it, and the layer's input.
         is_gate: it says how much of another tensor passes, such as the output of a sigmoid or softmax.
         logits: what a sigmoid or softmax made it from.
         replaced_by: what an operation in place made of it.
     """
 
     layers: int = 0
-    made_by: tuple[Layer, Tensor] | None = None
+    made_by: tuple[Any, Tensor] | None = None
     is_gate: bool = False
     logits: Tensor | None = None
     replaced_by: Tensor | None = None

@@ -6,11 +6,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from zennit.core import stabilize
 
 from auscult.explain.lrp.layer import Layer
 from auscult.explain.lrp.node import Node
-from auscult.explain.lrp.rules import STABILISER, Rule, unshared
+from auscult.explain.lrp.rules import STABILISER, Rule, stable, unshared
 
 Function = Callable[..., Tensor]
 Shares = tuple[Sequence[Tensor], Tensor | None, Tensor | None]
@@ -69,7 +68,7 @@ class OfLayer(Step):
 
     def __init__(self, layer: Layer, rule: Rule) -> None:
         self.layer, self.rule = layer, rule
-        self.recorded: tuple[Tensor, Tensor] | None = None
+        self.recorded: tuple[Tensor, Tensor] | None = None  # the input as a leaf, and what it contributes
 
     def forward(self, input: Tensor) -> Tensor:
         """See `Step.forward`."""
@@ -86,6 +85,31 @@ class OfLayer(Step):
         leaf, contributions = self.recorded or (*inputs, output)
         share, kept, lost = self.rule.shares(self.layer, leaf, contributions, relevance)
         return [share], kept, lost
+
+
+class OfScaledLayer(OfLayer):
+    """A layer whose output is scaled and shifted, as one layer. The output is at hand, so that only it is scaled.
+
+    Args:
+        before: the step of the layer.
+        output: the layer's output.
+        factor, shift: (channels,).
+    """
+
+    def __init__(self, before: OfLayer, output: Tensor, factor: Tensor, shift: Tensor) -> None:
+        super().__init__(before.layer.followed_by(factor, shift), before.rule)
+        self.before, self.output = before, output.detach()
+        shape = (-1, *[1] * (-1 - self.layer.axis))
+        self.factor, self.shift = factor.view(shape), shift.view(shape)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """See `Step.forward`."""
+        if self.before.recorded is not None:
+            leaf, output = self.before.recorded
+            with torch.enable_grad():
+                scaled = output * self.factor
+                self.recorded = leaf, scaled + self.shift if self.rule.uses_bias else scaled
+        return torch.addcmul(self.shift, self.output, self.factor)
 
 
 class Pass(Step):
@@ -137,7 +161,7 @@ class Proportional(Step):
         """See `Step.shares`."""
         assert self.recorded is not None
         leaves, contributions = self.recorded
-        quotient = relevance / stabilize(output, STABILISER)
+        quotient = relevance / stable(output, STABILISER)
         gradients = torch.autograd.grad(contributions, leaves, quotient / self.degree)
         shares = [leaf.detach() * gradient for leaf, gradient in zip(leaves, gradients, strict=True)]
         kept = None if self.constant is None else quotient * self.constant

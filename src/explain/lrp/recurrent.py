@@ -14,9 +14,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from zennit.core import stabilize
 
 from auscult.explain.lrp.propagation import Pass, Step
+from auscult.explain.lrp.rules import stable
 from auscult.explain.lrp.watch import NoRule, Watch, depends
 
 
@@ -84,7 +84,7 @@ class Recurrence(Step):
         return steps.flip(0) if self.is_reverse else steps
 
     def _stable(self, values: Tensor, biases: Tensor | float = 0.0) -> Tensor:
-        return stabilize(values if self.uses_bias else values - biases, self.epsilon)
+        return stable(values if self.uses_bias else values - biases, self.epsilon)
 
 
 class GRU(Recurrence):

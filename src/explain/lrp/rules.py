@@ -9,7 +9,6 @@ from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor
-from zennit.core import stabilize
 
 from auscult.explain.lrp.layer import Layer
 from auscult.explain.lrp.product import as_product, has_few_inputs
@@ -62,7 +61,7 @@ class Epsilon(Rule):
 
     def shares(self, layer: Layer, input: Tensor, output: Tensor, relevance: Tensor) -> Shares:
         """See `Rule.shares`."""
-        quotient = relevance / stabilize(output.detach(), self.epsilon)
+        quotient = relevance / stable(output.detach(), self.epsilon)
         (gradient,) = torch.autograd.grad(output, input, quotient)
         bias = layer.bias if self.uses_bias else None
         kept = None if bias is None else layer.per_row(quotient, bias)
@@ -89,12 +88,13 @@ class AlphaBeta(Rule):
         """See `Rule.shares`."""
         inputs = [input.clamp(min=0), input.clamp(max=0)] if (input < 0).any() else [input]
         contribute = as_product if has_few_inputs(layer) else as_layer
-        total, kept, lost = torch.zeros_like(input), None, torch.zeros_like(relevance)
+        total, kept, lost = torch.zeros_like(input), None, None
         for share, sign in self.parts:
             weights = [of_sign(layer.weight, sign), of_sign(layer.weight, -sign)][: len(inputs)]
             bias = of_sign(layer.bias, sign) if self.uses_bias and layer.bias is not None else None
             contributions, gradients_for = contribute(layer, inputs, weights, bias)
-            lost.add_(unshared(relevance, contributions), alpha=share)
+            if (silent := unshared(relevance, contributions)) is not None:
+                lost = share * silent if lost is None else lost + share * silent
             divisor = contributions.add_(sign * STABILISER)  # no contribution has the opposite sign
             quotient = torch.div(relevance, divisor, out=divisor)
             for part, gradient in zip(inputs, gradients_for(quotient), strict=True):
@@ -130,7 +130,7 @@ class Gamma(Rule):
             bias = layer.bias if self.uses_bias else None
             bias = None if bias is None else bias + self.gamma * of_sign(bias, sign)
             contributions, gradients_for = contribute(layer, inputs, weights, bias)
-            quotient = chosen / stabilize(contributions, STABILISER)
+            quotient = chosen / stable(contributions, STABILISER)
             for part, gradient in zip(inputs, gradients_for(quotient), strict=True):
                 total.addcmul_(part, gradient)
             if bias is not None:
@@ -151,7 +151,7 @@ class Flat(Rule):
         """See `Rule.shares`."""
         ones = torch.ones_like(input)
         count, gradients_for = as_layer(layer, [ones], [torch.ones_like(layer.weight)], None)
-        return gradients_for(relevance / stabilize(count, STABILISER))[0], None, None
+        return gradients_for(relevance / stable(count, STABILISER))[0], None, None
 
 
 class Box(Rule):
@@ -174,14 +174,20 @@ class Box(Rule):
         high = -lowest(-input) if self.high is None else torch.full_like(input, self.high)
         inputs, weights = [input, -low, -high], [layer.weight, of_sign(layer.weight, 1), of_sign(layer.weight, -1)]
         contributions, gradients_for = as_layer(layer, inputs, weights, None)
-        gradients = gradients_for(relevance / stabilize(contributions, STABILISER))
+        gradients = gradients_for(relevance / stable(contributions, STABILISER))
         parts = [part * gradient for part, gradient in zip(inputs, gradients, strict=True)]
         return torch.stack(parts).sum(0), None, unshared(relevance, contributions)
 
 
-def unshared(relevance: Tensor, contributions: Tensor) -> Tensor:
-    """The relevance of outputs that nothing contributes to, as in digital silence; zeros elsewhere."""
-    return relevance * (contributions == 0)
+def stable(values: Tensor, epsilon: float) -> Tensor:
+    """The values with epsilon added to their size, for divisions: zennit's `stabilize` in two passes instead of six."""
+    return values + torch.copysign(values.new_tensor(epsilon), values)
+
+
+def unshared(relevance: Tensor, contributions: Tensor) -> Tensor | None:
+    """The relevance of outputs that nothing contributes to, as in digital silence; zeros elsewhere. None: there is none."""
+    silent = contributions == 0
+    return relevance * silent if silent.any() else None
 
 
 def of_sign(weight: Tensor, sign: int) -> Tensor:

@@ -17,9 +17,9 @@ from auscult.explain.attribution.gradients import Gradient, GradientXInput, Inte
 from auscult.explain.attribution.occlusion import Occlusion
 from auscult.explain.domain.domains import Input
 from auscult.mistake import Mistake
-from auscult.modules.alexnet import AlexNet
+from auscult.modules.networks.alexnet import AlexNet
 from auscult.modules.audiomnist_front_ends import DecibelSpectrogram
-from auscult.modules.audionet import AudioNet
+from auscult.modules.networks.audionet import AudioNet
 from auscult.modules.classifier import lay_channels_last
 from auscult.modules.model import Model
 from auscult.program.conf import choice, choices_of

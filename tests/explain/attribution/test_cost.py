@@ -5,7 +5,7 @@ import torch
 
 from auscult.explain.attribution import cost
 from auscult.explain.attribution.gradients import IntegratedGradients
-from auscult.modules.audionet import AudioNet
+from auscult.modules.networks.audionet import AudioNet
 
 
 def test_timed_is_between_two_looks_at_the_clock(monkeypatch):

@@ -16,8 +16,8 @@ from zennit.attribution import Gradient as ZennitGradient
 from auscult.explain.attribution.gradients import GradientXInput
 from auscult.explain.attribution.lrp import LRP
 from auscult.mistake import Mistake
-from auscult.modules.alexnet import AlexNet
-from auscult.modules.audionet import AudioNet
+from auscult.modules.networks.alexnet import AlexNet
+from auscult.modules.networks.audionet import AudioNet
 from auscult.modules.classifier import lay_channels_last
 
 TARGET = torch.tensor([2, 0])

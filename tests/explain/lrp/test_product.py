@@ -82,7 +82,7 @@ def test_z_plus_by_hand():
     torch.testing.assert_close(found, torch.tensor([[[10.0], [5.0]]]))  # each output has one positive contribution
     both, of_bias, _ = shares(AlphaBeta(2, 1, False), module, input, relevance)
     torch.testing.assert_close(both, torch.tensor([[[2 * 10.0 - 5], [2 * 5.0 - 10]]]))
-    assert of_bias is None and not lost.any()
+    assert of_bias is None and lost is None
 
 
 def test_what_biases_get_by_hand():
@@ -98,7 +98,7 @@ def test_what_biases_get_by_hand():
     found, of_bias, lost = shares(AlphaBeta(1, 0, True), module, input, relevance)
     torch.testing.assert_close(found, torch.tensor([[2.0, 3 + 6.0]]))  # the second bias is negative
     torch.testing.assert_close(of_bias, torch.tensor([5.0]))
-    assert not lost.any()
+    assert lost is None
     found, of_bias, lost = shares(AlphaBeta(2, 1, True), module, input, relevance)
     torch.testing.assert_close(found, torch.tensor([[2 * 2 - 6 * 4 / 6, 2 * (3 + 6.0)]]))
     torch.testing.assert_close(of_bias, torch.tensor([2 * 5 - 6 * 2 / 6]))

@@ -1,0 +1,24 @@
+"""ResNet-18, on spectrograms (He et al., arXiv 1512.03385)."""
+
+from torch import Tensor, nn
+from torchvision.models import resnet
+
+
+class ResNet(nn.Module):
+    """torchvision's ResNet of basic blocks, with one input channel.
+
+    Args:
+        classes: number of logits.
+        blocks: of each of the four stages; 2 of each make ResNet-18.
+    """
+
+    def __init__(self, classes: int, blocks: tuple[int, int, int, int] = (2, 2, 2, 2)) -> None:
+        super().__init__()
+        self.layers = resnet.ResNet(resnet.BasicBlock, list(blocks), num_classes=classes)
+        first = self.layers.conv1
+        self.layers.conv1 = nn.Conv2d(1, first.out_channels, 7, stride=2, padding=3, bias=False)
+        nn.init.kaiming_normal_(self.layers.conv1.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, spectrogram: Tensor) -> Tensor:
+        """Logits (B, classes) of spectrograms (B, 1, F, N) of any size."""
+        return self.layers(spectrogram)
