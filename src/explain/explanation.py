@@ -197,11 +197,18 @@ def facts(config: dict[str, Any], trained: dict[str, Any], results: Results) -> 
         about["conservation error"] = (
             f"{error:.2g} in the median (0: relevance and what is kept apart sum to the logit)"
         )
+    elif results.question.attribution.loses_relevance:
+        about["conservation"] = results.question.attribution.loses_relevance
     if (share := results.metrics.get("apart/median")) is not None:
         about["kept apart"] = f"{100 * share:.2g} % of the logit in the median: relevance of silence"
     if (share := results.metrics.get("biases/median")) is not None:
         about["biases"] = (
             f"{100 * share:.2g} % of the logit in the median: the network's own, kept apart from the input's"
+        )
+    if (share := results.metrics.get("unshared/median")) is not None:
+        about["unshared"] = (
+            f"{100 * share:.2g} % of the logit in the median: nothing contributed where it was to be shared out, as in"
+            " silence"
         )
     return about
 

@@ -123,6 +123,7 @@ def explain(
         relevance=relevance[0] if len(shape) > 1 and shape[0] == 1 else relevance,
         apart=float(explained.apart),
         biases=None if explained.biases is None else float(explained.biases),
+        unshared=None if explained.unshared is None else float(explained.unshared),
         shape=shape,
         cut=cut,
         smoothing=smoothing,

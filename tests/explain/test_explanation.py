@@ -56,7 +56,7 @@ def test_a_checkpoint_is_all_it_needs(
         assert np.array_equal(target, logits.argmax(1)) and np.array_equal(file["logit"][:], logits.max(1))
         # every layer hands on what it is given, to its input and its bias, so that all of it sums to the logit
         assert file["biases"][:].all()
-        sums = file["relevance"][:].astype(float).reshape(6, -1).sum(1) + file["biases"][:]
+        sums = file["relevance"][:].astype(float).reshape(6, -1).sum(1) + file["biases"][:] + file["unshared"][:]
         assert np.abs(sums - file["logit"][:]).max() < 0.02 * np.abs(file["logit"][:]).max()
         assert file["done"][:].all()
     curves = pd.read_csv(run / "curves.csv")
@@ -475,7 +475,7 @@ def test_relevance_in_another_domain(
     run = tmp_path / "run"
     with h5py.File(run / "relevance.h5") as file:
         assert file["relevance"].shape == (6, 1, *shape)
-        total = file["relevance"][:].astype(float).reshape(6, -1).sum(1) + file["apart"][:] + file["biases"][:]
+        total = file["relevance"][:].astype(float).reshape(6, -1).sum(1) + sum(file[name][:] for name in ("apart", "biases", "unshared"))
         assert np.abs(total - file["logit"][:]).max() < 0.02 * np.abs(file["logit"][:]).max()
     curves, metrics = pd.read_csv(run / "curves.csv"), metrics_of(run)
     assert (curves.query("fraction == 0")["accuracy"] - metrics["test/accuracy"]).abs().max() < 1e-6

@@ -22,15 +22,21 @@ class Attribution(ABC):
     Attributes:
         asks_logits_only: the method only needs logits. It accepts complex inputs, too, and gives real relevance.
         is_slope: the values are not shares of the logit, but say how the logit changes with the input.
+        conserves: the values, with what is kept apart, sum to the logit.
+        loses_relevance: why it does not conserve, a sentence for people, if they may expect it to.
         starts_from_silence: a call needs the argument `silence`, (1, ...): the front end's output for digital silence.
         biases: after a call, the part of each logit, (B,), that the network's biases got instead of the input; None
             if the method does not separate it.
+        unshared: likewise, the part that nothing could get, because nothing contributed where it was to be shared out.
     """
 
     asks_logits_only = False
     is_slope = False
+    conserves = False
     starts_from_silence = False
+    loses_relevance = ""
     biases: Tensor | None = None
+    unshared: Tensor | None = None
 
     @property
     def name(self) -> str:
@@ -55,7 +61,7 @@ class OtherAttribution(Attribution):
 
     def __init__(self, method: Callable[..., Tensor]) -> None:
         self.method = method
-        for name in ("asks_logits_only", "is_slope", "starts_from_silence"):
+        for name in ("asks_logits_only", "is_slope", "conserves", "starts_from_silence"):
             setattr(self, name, bool(getattr(method, name, False)))
 
     @property
@@ -65,7 +71,7 @@ class OtherAttribution(Attribution):
 
     def __call__(self, network: nn.Module, input: Tensor, target: Tensor, **silence: Tensor) -> Tensor:
         relevance = self.method(network, input, target, **silence)
-        self.biases = getattr(self.method, "biases", None)
+        self.biases, self.unshared = (getattr(self.method, name, None) for name in ("biases", "unshared"))
         return relevance
 
 

@@ -22,6 +22,8 @@ class Gradient(Attribution):
 class GradientXInput(Attribution):
     """The gradient times the input (Shrikumar et al., arXiv 1605.01713): the first-order terms of the logit at zero."""
 
+    conserves = True
+
     def __call__(self, network: nn.Module, input: Tensor, target: Tensor) -> Tensor:
         with explaining(network, input, target) as (input, target):
             return input * input_gradient(network, input, target)
@@ -40,6 +42,7 @@ class IntegratedGradients(Attribution):
         baseline: the value of each feature at the start of the path; None: what the front end makes of silence.
     """
 
+    conserves = True
     starts_from_silence = True
 
     def __init__(self, steps: int = 32, baseline: float | None = None) -> None:

@@ -23,6 +23,7 @@ from auscult.explain.lrp.watch import NoRule
 from auscult.mistake import Mistake
 from auscult.plain_data import shown
 
+LOST_BY_SOFTMAX = "AttnLRP's relevance does not sum to the logit: a softmax keeps what it has of equal inputs"
 ROUNDING = 1e-3  # an input may exceed its bounds by this much
 
 
@@ -89,18 +90,19 @@ class LRP(Attribution):
         self.biases: Tensor | None = None
         self.unshared: Tensor | None = None
 
-        rules: dict[str | None, Rule | None] = {
-            None: None,
+        rules: dict[str | None, Rule] = {
             "epsilon": Epsilon(epsilon, not zero_bias),
             "plus": AlphaBeta(1, 0, not zero_bias),
             "alpha2_beta1": AlphaBeta(2, 1, not zero_bias),
             "flat": Flat(),
             "box": Box(low, high),
         }
-        first, convolution = (rules[name] for name in COMPOSITES[composite])
-        dense = rules["epsilon"]
-        assert convolution is not None and dense is not None
-        self.composite = Composite(convolution, dense, first, epsilon=epsilon, uses_bias=not zero_bias)
+        self.conserves = COMPOSITES[composite][2] != "taylor"
+        self.loses_relevance = "" if self.conserves else LOST_BY_SOFTMAX
+        first, convolution, attention = COMPOSITES[composite]
+        self.composite = Composite(
+            rules[convolution], rules["epsilon"], rules.get(first), attention, epsilon, uses_bias=not zero_bias
+        )
 
     def __call__(self, network: nn.Module, input: Tensor, target: Tensor) -> Tensor:
         with explaining(network, input, target) as (input, target), frozen(network):

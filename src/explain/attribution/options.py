@@ -23,14 +23,17 @@ BOUNDS: dict[str, tuple[type, float, float, bool]] = {
     "stride": (float, 1e-6, 1e9, False),
     "window": (float, 1e-6, 1e9, False),
 }
-# of LRP; name: rule of the first layer, if it has its own; rule of convolutions. Dense layers have the epsilon rule.
-COMPOSITES: dict[str, tuple[str | None, str]] = {
-    "epsilon": (None, "epsilon"),
-    "epsilon_plus": (None, "plus"),
-    "epsilon_plus_flat": ("flat", "plus"),
-    "alpha2_beta1": (None, "alpha2_beta1"),
-    "alpha2_beta1_flat": ("flat", "alpha2_beta1"),
-    "box": ("box", "plus"),
+# of LRP; name: rule of the first layer, if it has its own; rule of convolutions; the weights of attention: constants
+# (given), or by Taylor's first order. Dense and recurrent layers have the epsilon rule.
+COMPOSITES: dict[str, tuple[str | None, str, str]] = {
+    "epsilon": (None, "epsilon", "given"),
+    "epsilon_plus": (None, "plus", "given"),
+    "epsilon_plus_flat": ("flat", "plus", "given"),
+    "alpha2_beta1": (None, "alpha2_beta1", "given"),
+    "alpha2_beta1_flat": ("flat", "alpha2_beta1", "given"),
+    "box": ("box", "plus", "given"),
+    "attnlrp": (None, "plus", "taylor"),
+    "cp_lrp": (None, "plus", "given"),
 }
 
 FREQUENCIES_ONLY = (

@@ -25,6 +25,7 @@ class Explained:
         relevance: (B, ...), of the input.
         apart: (B,) relevance that the domain cannot show.
         biases: (B,) relevance that the network's biases got; None if the attribution does not separate it.
+        unshared: (B,) relevance that nothing could get, likewise.
         seconds: time for the logits, and time for the relevance.
     """
 
@@ -34,6 +35,7 @@ class Explained:
     relevance: Tensor
     apart: Tensor
     biases: Tensor | None
+    unshared: Tensor | None
     seconds: tuple[float, float]
 
 
@@ -61,7 +63,8 @@ def explain(
         logits, passing = timed(lambda: domain.model.logits(input))
     chosen = target_of(target, logits, label)
     (relevance, apart), explaining = timed(lambda: domain.relevance(attribution, waveform, input, chosen))
-    return Explained(input, logits, chosen, relevance, apart, attribution.biases, (passing, explaining))
+    biases, unshared = attribution.biases, attribution.unshared
+    return Explained(input, logits, chosen, relevance, apart, biases, unshared, (passing, explaining))
 
 
 def target_of(target: Target, logits: Tensor, label: Tensor | None = None) -> Tensor:

@@ -37,6 +37,7 @@ RULED: dict[str, Callable[..., Any]] = {
     "layer_norm": norms.layer_norm, "group_norm": norms.group_norm, "instance_norm": norms.instance_norm,
     "rms_norm": norms.rms_norm,
     **dict.fromkeys(("cat", "concat", "concatenate"), pools.concatenate),
+    **dict.fromkeys(("pad", "constant_pad_nd"), pools.pad),
     "stack": pools.stack, "where": pools.choose,
     "softmax": attention.softmax, "log_softmax": attention.log_softmax,
     "scaled_dot_product_attention": attention.attention,
@@ -58,7 +59,7 @@ MOVES = set(
     " double dropout dropout1d dropout2d dropout3d dsplit expand expand_as feature_alpha_dropout feature_dropout flatten"
     " flip fliplr flipud float fmax fmin gather hsplit im2col index_select kthvalue logsumexp mT mH masked_fill"
     " masked_select max max_pool1d max_pool2d max_pool2d_with_indices max_pool3d max_pool3d_with_indices maximum median"
-    " min minimum moveaxis movedim narrow narrow_copy native_dropout pad permute pixel_shuffle pixel_unshuffle ravel"
+    " min minimum moveaxis movedim narrow narrow_copy native_dropout permute pixel_shuffle pixel_unshuffle ravel"
     " reflection_pad1d reflection_pad2d reflection_pad3d repeat repeat_interleave replication_pad1d replication_pad2d"
     " replication_pad3d reshape reshape_as roll rot90 select set_item sort split split_with_sizes squeeze swapaxes swapdims t"
     " take take_along_dim tensor_split tile to topk transpose tril triu type type_as unbind unflatten unfold"

@@ -11,8 +11,8 @@ class Composite:
     """The rules of a network's layers, and what gates and attention do.
 
     Attributes:
-        convolution: rule of convolutions, and of a normalisation that stands alone.
-        dense: rule of dense layers.
+        convolution: rule of convolutions.
+        dense: rule of dense layers, and of a batch normalisation that stands alone.
         first: rule of the first layers, those without a layer between them and the input; None: as all others.
         attention: `given` (CP-LRP: the weights of attention are constants) or `taylor` (AttnLRP).
         epsilon, uses_bias: of recurrent layers, see `Epsilon`.
@@ -34,4 +34,4 @@ class Composite:
         """
         if self.first is not None and layers == 0 and layer.kind != "affine":
             return self.first
-        return self.dense if layer.kind == "dense" else self.convolution
+        return self.convolution if layer.kind == "convolution" else self.dense

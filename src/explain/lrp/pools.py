@@ -43,6 +43,38 @@ class Constant(Step):
         return [], relevance, None
 
 
+class Padded(Step):
+    """Constants around the values; they keep the relevance that reaches them, as that of flat does.
+
+    Args:
+        function: pads a tensor with zeros or another number.
+    """
+
+    def __init__(self, function: Any) -> None:
+        self.function = function
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """See `Step.forward`."""
+        return self.function(inputs[0])
+
+    def shares(self, relevance: Tensor, output: Tensor, *inputs: Tensor) -> Any:
+        """See `Step.shares`."""
+        with torch.enable_grad():
+            leaf = torch.ones_like(inputs[0]).requires_grad_()
+            padded = self.function(leaf)
+        inner = self.function(torch.ones_like(inputs[0])) - self.function(torch.zeros_like(inputs[0]))
+        return torch.autograd.grad(padded, leaf, relevance), relevance * (1 - inner), None
+
+
+def pad(watch: Watch, input: Tensor, pad: Any, mode: str = "constant", value: float | None = None) -> Tensor:
+    """Moves values, see `Padded`; other modes repeat them, and add up their relevance."""
+
+    def function(input: Tensor) -> Tensor:
+        return torch.nn.functional.pad(input, pad, mode, value)
+
+    return watch.step(Padded(function), input) if mode == "constant" else function(input)
+
+
 def concatenate(watch: Watch, tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> Tensor:
     """Moves values; constants among them keep the relevance that reaches them, as the class token of a transformer."""
     kept = [tensor if depends(tensor) else watch.step(Constant(tensor)) for tensor in tensors]

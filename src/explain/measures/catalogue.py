@@ -10,6 +10,7 @@ from auscult.explain.measures.localisation import Localisation
 from auscult.explain.measures.measure import Measure, Measurement, Topic
 from auscult.explain.measures.metrics import Complexity, Faithfulness
 from auscult.explain.measures.removal import Removal
+from auscult.explain.measures.soundness import Soundness
 
 # in the order in which they are taken, and in which `metrics.json` and the report show them
 MEASUREMENTS: tuple[type[Measurement], ...] = (
@@ -19,10 +20,11 @@ MEASUREMENTS: tuple[type[Measurement], ...] = (
     Faithfulness,
     Localisation,
     Energy,
+    Soundness,
     Checks,
     Control,
 )
-CONSERVATION = "conservation_error"  # like `biases`, a metric of every relevance file, see `Results`
+CONSERVATION = "conservation_error"  # like `biases` and `unshared`, a metric of every relevance file, see `Results`
 
 
 def measures() -> Iterator[Measure]:
@@ -57,7 +59,7 @@ def explanations(columns: Iterable[str]) -> list[str]:
 def decided_by_attribution() -> tuple[str, ...]:
     """The beginnings of the names of metrics that depend on the attribution."""
     topics = dict.fromkeys(measure.topic.name for measure in measures())
-    return tuple(f"{name}/" for name in (*topics, "perturbation", CONSERVATION, "biases"))
+    return tuple(f"{name}/" for name in (*topics, "perturbation", CONSERVATION, "biases", "unshared"))
 
 
 def summary_columns() -> list[str]:

@@ -66,9 +66,11 @@ class Explainer(LightningModule):
 def values_of(explained: Explained) -> dict[str, Tensor]:
     """The values that every relevance file has, by column."""
     logit = explained.logits.gather(1, explained.target[:, None])[:, 0]
-    biases = torch.full_like(explained.apart, torch.nan) if explained.biases is None else explained.biases
+    unknown = torch.full_like(explained.apart, torch.nan)
     return {
-        "relevance": explained.relevance, "apart": explained.apart, "biases": biases,
+        "relevance": explained.relevance, "apart": explained.apart,
+        "biases": unknown if explained.biases is None else explained.biases,
+        "unshared": unknown if explained.unshared is None else explained.unshared,
         "prediction": explained.logits, "target": explained.target, "logit": logit,
     }  # fmt: skip
 
@@ -102,7 +104,7 @@ def columns_of(source: Source, question: Question) -> dict[str, np.dtype[Any]]:
     logits = np.dtype((np.float32, len(model.classes)))
     columns: dict[str, np.dtype[Any]] = {"relevance": np.dtype((np.float32, shape)), "prediction": logits}
     columns |= {"target": np.dtype(np.int64), "logit": np.dtype(np.float32)}
-    columns |= {"apart": np.dtype(np.float32), "biases": np.dtype(np.float32)}
+    columns |= dict.fromkeys(("apart", "biases", "unshared"), np.dtype(np.float32))
     for measurement in question.measurements:
         columns |= measurement.columns
     return columns | dict.fromkeys(changes_of(question.intervention), logits)

@@ -5,10 +5,12 @@
     apart         (N,)                      float32   relevance of silence, which no coefficient of the domain has
     biases        (N,)                      float32   relevance of the network's biases, which are no part of the input;
                                                       NaN if the attribution does not separate it (not in early files)
+    unshared      (N,)                      float32   relevance that nothing could get, because nothing contributed
+                                                      where it was to be shared out; likewise
     prediction    (N, C)                    float32   logits, in the order of the attribute `classes`
     label         (N,)                      int64     class of the clip; -1 if it is not known
     target        (N,)                      int64     class whose logit is explained
-    logit         (N,)                      float32   that logit, the sum of relevance, apart and biases
+    logit         (N,)                      float32   that logit, the sum of relevance, apart, biases and unshared
     path, speaker (N,)                      strings in UTF-8, all of the longest one's length
     done          (N,)                      uint8     1 for rows that are filled
 

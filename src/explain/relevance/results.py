@@ -11,8 +11,6 @@ import pandas as pd
 from sklearn.metrics import balanced_accuracy_score
 
 from auscult.datamodules.source import Source
-from auscult.explain.attribution.gradients import GradientXInput, IntegratedGradients
-from auscult.explain.attribution.lrp import LRP
 from auscult.explain.domain.explain import relative_to_logit
 from auscult.explain.intervention.effect import compare
 from auscult.explain.measures.catalogue import measure_of
@@ -20,7 +18,6 @@ from auscult.explain.measures.intervals import SpeakerIntervals
 from auscult.explain.measures.perturbation import Outcome, areas, summarise
 from auscult.explain.relevance.question import Question
 
-CONSERVING = (LRP, GradientXInput, IntegratedGradients)
 KEPT = 2**28  # bytes of relevance that stay in memory; larger relevance is read again when needed
 BATCH = 32  # clips in memory at a time
 
@@ -45,8 +42,9 @@ class Results:
             self.logit: np.ndarray = file["logit"][:]  # (N,)
             self.apart: np.ndarray = file["apart"][:]  # (N,) relevance that the domain cannot show
             rows = len(self.label)
-            # (N,) relevance of the network's biases, NaN if it is not known
-            self.biases: np.ndarray = file["biases"][:] if "biases" in file else np.full(rows, np.nan, np.float32)
+            # (N,) relevance of the network's biases, and of nothing; NaN if it is not known
+            kept = (file[name][:] if name in file else np.full(rows, np.nan) for name in ("biases", "unshared"))
+            self.biases, self.unshared = kept
             shams = question.intervention.shams() if question.intervention and "sham" in file else {}
             kept = {name: file["sham"][name] for name in shams if name in file["sham"]}  # early files have others, too
             self.shams: dict[str, np.ndarray] = {
@@ -74,13 +72,14 @@ class Results:
 
     @property
     def conservation_error(self) -> np.ndarray:
-        """|sum of relevance, `apart` and `biases` - logit| / |logit|, (N,). NaN if the attribution does not conserve.
+        """|sum of relevance and what is kept apart - logit| / |logit|, (N,). NaN if the attribution does not conserve.
 
-        Relevance of biases counts as 0 if it is not known.
+        Kept apart are `apart`, `biases` and `unshared`; what is not known counts as 0.
         """
-        if not isinstance(self.question.attribution, CONSERVING):
+        if not self.question.attribution.conserves:
             return np.full(len(self.logit), np.nan)
-        missing = np.abs(self.total + self.apart + np.nan_to_num(self.biases) - self.logit)
+        kept = self.apart + np.nan_to_num(self.biases) + np.nan_to_num(self.unshared)
+        missing = np.abs(self.total + kept - self.logit)
         return relative_to_logit(missing, self.logit)
 
     @property
@@ -128,6 +127,8 @@ class Results:
             metrics["apart/median"] = float(np.median(relative_to_logit(np.abs(self.apart), self.logit)))
         if np.nan_to_num(self.biases).any():
             metrics["biases/median"] = float(np.nanmedian(np.abs(self.share_of_biases)))
+        if np.nan_to_num(self.unshared).any():
+            metrics["unshared/median"] = float(np.nanmedian(np.abs(relative_to_logit(self.unshared, self.logit))))
         for name, values in self.measured.items():
             metrics |= self.mean(name, values)
         if self.outcome is not None and self.question.perturbation is not None:

@@ -31,6 +31,7 @@ class Explanation:
             short-time Fourier transform, frequency by time; (channels, F, N) of an input of several channels.
         apart: relevance that the domain cannot show.
         biases: relevance that the network's biases got; None if the attribution does not separate it.
+        unshared: relevance that nothing could get, because nothing contributed where it was to be shared out; likewise.
         shape: shape of the network's input without the batch: (1, T), (1, F), (1, F, N) or another one.
         cut: whether the recording is longer than the model's clips, so that only its loudest part was used.
         smoothing: of relevance of samples before it is heard, in seconds.
@@ -44,6 +45,7 @@ class Explanation:
     relevance: Tensor
     apart: float
     biases: float | None
+    unshared: float | None
     shape: tuple[int, ...]
     cut: bool
     smoothing: float = SMOOTHING_SECONDS
@@ -66,12 +68,13 @@ class Explanation:
 
     @property
     def conservation_error(self) -> float:
-        """|sum of `relevance`, `biases` and `apart` - logit| / |logit|.
+        """|sum of `relevance`, `apart`, `biases` and `unshared` - logit| / |logit|.
 
         It is near 0 if the attribution shares the logit out, as LRP does. For other attributions it has no meaning.
         """
         logit = float(self.logits[self.model.classes.index(self.target)])
-        total = float(self.relevance.double().sum()) + self.apart + (self.biases or 0.0)
+        kept = self.apart + (self.biases or 0.0) + (self.unshared or 0.0)
+        total = float(self.relevance.double().sum()) + kept
         return float(relative_to_logit(abs(total - logit), logit))
 
     @cached_property

@@ -73,7 +73,7 @@ def test_each_choice_is_named_as_its_file():
         "lrp_epsilon", "lrp_epsilon_plus", "lrp_epsilon_plus_flat", "lrp_alpha2_beta1", "lrp_alpha2_beta1_flat",
         "lrp_box", "gradient", "gradient_x_input", "integrated_gradients", "smoothgrad", "occlusion", "rise",
         "freqrise", "audio_lrp_epsilon", "audio_lrp_flat", "amplitude", "random", "lrp_epsilon_zero_bias",
-        "lrp_epsilon_plus_zero_bias",
+        "lrp_epsilon_plus_zero_bias", "attnlrp", "cp_lrp",
     }  # fmt: skip
     assert all(chosen(name)["name"] == name for name in choices_of("attribution"))
 
@@ -81,8 +81,10 @@ def test_each_choice_is_named_as_its_file():
 @pytest.mark.parametrize(
     ("name", "composite", "zero_bias", "epsilon"),
     [
+        ("attnlrp", "attnlrp", False, 1e-06),
         ("audio_lrp_epsilon", "epsilon", False, 1e-07),
         ("audio_lrp_flat", "epsilon_plus_flat", False, 0.1),
+        ("cp_lrp", "cp_lrp", False, 1e-06),
         ("lrp_alpha2_beta1", "alpha2_beta1", False, 1e-06),
         ("lrp_alpha2_beta1_flat", "alpha2_beta1_flat", False, 1e-06),
         ("lrp_box", "box", False, 1e-06),
