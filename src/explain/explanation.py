@@ -23,6 +23,7 @@ from auscult.explain.relevance.explainer import Explainer
 from auscult.explain.relevance.question import Question, question_of
 from auscult.explain.relevance.results import Results
 from auscult.explain.report import page
+from auscult.explain.report.audit import audit
 from auscult.explain.show.clip import View
 from auscult.machine import memory
 from auscult.machine.lock import locked
@@ -88,7 +89,8 @@ def explain(config: dict[str, Any], folder: Path) -> run_folder.Metrics:
             if config["input"] and source.skipped:
                 write_skipped(folder / SKIPPED, source.skipped)
             about = lead(config, trained, results)
-            page.write(folder, results, view, lambda: facts(config, trained, results), config["clips"], about)
+            table = audit(folder, model, results) if config.get("audit") else None
+            page.write(folder, results, view, lambda: facts(config, trained, results), config["clips"], about, table)
             metrics = {**results.metrics, "seconds": round(time.monotonic() - started, 1)}
         except Mistake:
             raise

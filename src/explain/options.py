@@ -20,6 +20,7 @@ from auscult.explain.relevance.target import check_labelled
 from auscult.machine.hardware import check_devices
 from auscult.mistake import Mistake
 from auscult.parts import packages
+from auscult.plain_data import shown
 from auscult.program.conf import choices_of, selected
 from auscult.program.config import check_wandb, plain
 from auscult.program.numbers import check_number
@@ -76,7 +77,20 @@ def check_question(cfg: DictConfig) -> dict[str, Any]:
     config["trainer"] = check_trainer(config.get("trainer"), explaining=True)
     check_devices(config["trainer"])
     config["target"] = target_of(config)
+    check_audit(config)
     return config
+
+
+def check_audit(config: dict[str, Any]) -> None:
+    """Raises a Mistake if `audit` is neither true nor false, or the attribution has nothing to audit."""
+    audit = config.get("audit", False)
+    if not isinstance(audit, bool):
+        raise Mistake(f"audit={shown(audit)} is neither true nor false.")
+    if audit and "composite" not in config["attribution"]:
+        raise Mistake(
+            f"audit=true follows LRP through the network, and attribution={config['attribution']['name']} is no LRP;"
+            " leave audit out, or choose an attribution such as lrp_epsilon_plus."
+        )
 
 
 def options_at_end(config: dict[str, Any], explanation: dict[str, Any], checkpoint: str = "") -> DictConfig:

@@ -216,7 +216,9 @@ def test_other_callbacks_are_named_again(going_on, node):
 def test_what_no_checkpoint_may_name_is_refused_before_the_training(train_here, tmp_path):
     said = train_here("model=melcnn", "+model.network.encoder={_target_: torch.nn.ReLU}", *TINY)
     assert said.startswith("model.network holds parts of its own")
-    (tmp_path / "own_nets.py").write_text("from auscult.modules.networks.melcnn import MelCNN\nclass Net(MelCNN): pass\n")
+    (tmp_path / "own_nets.py").write_text(
+        "from auscult.modules.networks.melcnn import MelCNN\nclass Net(MelCNN): pass\n"
+    )
     run = ["model=melcnn", "model.network._target_=own_nets.Net", "hydra.run.dir=run", *TINY]
     said = train_here(*run)
     assert "say allow=own_nets" in said and not list(tmp_path.glob("run/*.yaml"))

@@ -251,7 +251,9 @@ def test_a_flipped_bit_is_noticed(honest, tmp_path):
 def test_a_package_of_ones_own_is_named_by_its_user(honest, tmp_path, monkeypatch):
     (tmp_path / "own").mkdir()
     (tmp_path / "own/__init__.py").write_text(f"open({str(tmp_path / 'imported')!r}, 'w')")
-    (tmp_path / "own/nets.py").write_text("from auscult.modules.networks.melcnn import MelCNN\nclass Mine(MelCNN): pass\n")
+    (tmp_path / "own/nets.py").write_text(
+        "from auscult.modules.networks.melcnn import MelCNN\nclass Mine(MelCNN): pass\n"
+    )
     path = with_card(honest, tmp_path / "x.ckpt", "config.model.network._target_", "own.nets.Mine")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])

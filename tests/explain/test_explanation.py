@@ -475,7 +475,9 @@ def test_relevance_in_another_domain(
     run = tmp_path / "run"
     with h5py.File(run / "relevance.h5") as file:
         assert file["relevance"].shape == (6, 1, *shape)
-        total = file["relevance"][:].astype(float).reshape(6, -1).sum(1) + sum(file[name][:] for name in ("apart", "biases", "unshared"))
+        total = file["relevance"][:].astype(float).reshape(6, -1).sum(1) + sum(
+            file[name][:] for name in ("apart", "biases", "unshared")
+        )
         assert np.abs(total - file["logit"][:]).max() < 0.02 * np.abs(file["logit"][:]).max()
     curves, metrics = pd.read_csv(run / "curves.csv"), metrics_of(run)
     assert (curves.query("fraction == 0")["accuracy"] - metrics["test/accuracy"]).abs().max() < 1e-6

@@ -9,10 +9,18 @@ import pytest
 
 from tests.conftest import ROOT
 
+MODELS = ["alexnet", "ast", "audionet", "cnn14", "crnn", "ds_cnn", "m5", "melcnn", "resnet", "wav2vec2"]
+
 
 @pytest.mark.parametrize(
     ("typed", "offered"),
-    [("model=", "model=alexnet model=ast model=audionet model=cnn14 model=crnn model=ds_cnn model=m5 model=melcnn model=resnet model=wav2vec2"), ("trainer.max_e", "trainer.max_epochs=")],
+    [
+        (
+            "model=",
+            " ".join(f"model={name}" for name in MODELS),
+        ),
+        ("trainer.max_e", "trainer.max_epochs="),
+    ],
 )
 def test_tab_completes_options_and_values(typed, offered):
     script = f"""

@@ -4,22 +4,18 @@ Bach et al., PLoS ONE 10(7), 2015; Montavon et al., "Layer-Wise Relevance Propag
 belong to the operations of a network, whatever modules they are in: see `auscult.explain.lrp`.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
+from typing import Any
 from weakref import WeakKeyDictionary
 
-import torch
 from torch import Tensor, nn
 
 from auscult.explain.attribution.base import Attribution, explaining
 from auscult.explain.attribution.options import COMPOSITES, check_composite, check_option
 from auscult.explain.lrp.composite import Composite
-from auscult.explain.lrp.node import Node, note_of
-from auscult.explain.lrp.operations import Operations
-from auscult.explain.lrp.own_rule import own_rules
+from auscult.explain.lrp.node import Node
+from auscult.explain.lrp.relevance import Propagated, frozen, operations_of, propagate
 from auscult.explain.lrp.rules import AlphaBeta, Box, Epsilon, Flat, Rule
-from auscult.explain.lrp.trial import OTHERWISE, Trial
-from auscult.explain.lrp.watch import NoRule
 from auscult.mistake import Mistake
 from auscult.plain_data import shown
 
@@ -105,60 +101,51 @@ class LRP(Attribution):
         )
 
     def __call__(self, network: nn.Module, input: Tensor, target: Tensor) -> Tensor:
+        found = self._propagate(network, input, target)
+        self.biases, self.unshared = found.biases, found.unshared
+        return found.input
+
+    def audit(self, network: nn.Module, input: Tensor, target: Tensor) -> list[Node]:
+        """What becomes of relevance in each operation of a network, in the order of the forward pass: `Node.sums`.
+
+        Args, Raises: as of a call.
+        """
+        return self._propagate(network, input, target, audited=True).nodes
+
+    def between(self, network: nn.Module, input: Tensor, target: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
+        """Relevance of what is between the input and the logits: of the outputs of operations, by name.
+
+        Args:
+            network, input, target: as of a call.
+            names: of operations, as `audit` has them: the module and PyTorch's name, `layers.relu3.relu`. A layer and
+                the batch norm behind it are one operation, with the name of the batch norm.
+
+        Raises:
+            Mistake: as of a call; or there is no such operation, or its output has no relevance of its own.
+        """
+        found = self._propagate(network, input, target, names=names)
+        known = [node.name for node in found.nodes]
+        between = {}
+        for name in names:
+            if name not in known:
+                raise Mistake(f"{name} is no operation of the network; choose one of {', '.join(known)}.")
+            relevance = found.between[name]
+            if relevance is None:
+                raise Mistake(
+                    f"{name} has no relevance of its own; name what follows it, such as the batch norm behind a layer."
+                )
+            between[name] = relevance
+        return between
+
+    def _propagate(self, network: nn.Module, input: Tensor, target: Tensor, **asked: Any) -> Propagated:
         with explaining(network, input, target) as (input, target), frozen(network):
             if network not in self.known:
-                self.known[network] = self._try(network, input)
+                self.known[network] = operations_of(network, input, self.composite)
             self._check_bounds(input)
-            collector = input.new_zeros(2, len(input)).requires_grad_()
-            operations = Operations(self.composite, collector, self.known[network])
-            try:
-                with own_rules(network, operations), operations:
-                    outputs = network(input.requires_grad_())  # (B, classes)
-                logits = before_head(outputs)
-                start = logits.detach() * nn.functional.one_hot(target, logits.shape[1])
-                relevance, apart = torch.autograd.grad(logits, [input, collector], start, materialize_grads=True)
-            except NoRule as flaw:
-                raise Mistake(
-                    f"LRP would be wrong: the network {flaw}; {OTHERWISE}, or choose attribution=integrated_gradients."
-                ) from None
-            head = (outputs - logits).detach().gather(1, target[:, None])[:, 0]  # what a softmax makes of a logit
-            self.biases, self.unshared = apart[0] + head, apart[1]
-            return relevance
-
-    def _try(self, network: nn.Module, input: Tensor) -> list[Node]:
-        if any(isinstance(module, torch.jit.ScriptModule) for module in network.modules()):
-            raise Mistake(
-                "LRP cannot look into TorchScript: build the network from its Python class, or choose an attribution"
-                " by gradients, such as integrated_gradients."
-            )
-        trial = Trial(network, self.composite, input)
-        with own_rules(network, trial):
-            return trial.check()
+            return propagate(network, input, target, self.composite, self.known[network], **asked)
 
     def _check_bounds(self, input: Tensor) -> None:
         if self.low is not None and (lowest := input.amin().item()) < self.low - ROUNDING:
             raise Mistake(f"attribution.low={self.low} is above the input's lowest value, {lowest:g}; lower it.")
         if self.high is not None and (highest := input.amax().item()) > self.high + ROUNDING:
             raise Mistake(f"attribution.high={self.high} is below the input's highest value, {highest:g}; raise it.")
-
-
-def before_head(outputs: Tensor) -> Tensor:
-    """The logits (B, classes), if the outputs are a softmax or sigmoid of them; else the outputs.
-
-    Relevance starts from them: a probability has no sign that says for or against the class.
-    """
-    logits = note_of(outputs).logits
-    return outputs if logits is None or logits.shape != outputs.shape else logits
-
-
-@contextmanager
-def frozen(network: nn.Module) -> Iterator[None]:
-    """Lets only what depends on the input require a gradient."""
-    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    for parameter in trained:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in trained:
-            parameter.requires_grad_(True)

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from auscult.explain.lrp.layers import product
 from auscult.explain.lrp.elementwise import add
+from auscult.explain.lrp.layers import product
 from auscult.explain.lrp.node import note_of
 from auscult.explain.lrp.propagation import Pass, Proportional, Step
 from auscult.explain.lrp.watch import NoRule, Watch, depends

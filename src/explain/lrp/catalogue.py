@@ -6,18 +6,21 @@ from typing import Any
 
 from auscult.explain.lrp import attention, elementwise, layers, norms, pools, recurrent
 
-ACTIVATIONS = set(
-    "__abs__ __neg__ __pos__ abs absolute arctan atan celu clamp clamp_max clamp_min clip cos elu erf exp exp2 expm1"
-    " gelu hardshrink hardswish hardtanh leaky_relu log log10 log1p log2 log_sigmoid mish nan_to_num neg negative"
-    " positive prelu reciprocal relu relu6 rrelu rsqrt selu silu sin softplus softshrink sqrt square tanh threshold".split()
-)
+ACTIVATIONS = {
+    "__abs__", "__neg__", "__pos__", "abs", "absolute", "arctan", "atan", "celu", "clamp", "clamp_max", "clamp_min",
+    "clip", "cos", "elu", "erf", "exp", "exp2", "expm1", "gelu", "hardshrink", "hardswish", "hardtanh",
+    "leaky_relu", "log", "log10", "log1p", "log2", "log_sigmoid", "mish", "nan_to_num", "neg", "negative",
+    "positive", "prelu", "reciprocal", "relu", "relu6", "rrelu", "rsqrt", "selu", "silu", "sin", "softplus",
+    "softshrink", "sqrt", "square", "tanh", "threshold",
+}  # fmt: skip
 GATES = {"hardsigmoid", "sigmoid"}
 # of several values: linear, or with a degree, see `pools.linear`
-LINEAR = set(
-    "_upsample_bicubic2d_aa _upsample_bilinear2d_aa adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d"
-    " avg_pool1d avg_pool2d avg_pool3d col2im cumsum diff linalg_vector_norm mean norm std sum trace upsample_bicubic2d"
-    " upsample_bilinear2d upsample_linear1d upsample_trilinear3d".split()
-)
+LINEAR = {
+    "_upsample_bicubic2d_aa", "_upsample_bilinear2d_aa", "adaptive_avg_pool1d", "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d", "col2im", "cumsum", "diff",
+    "linalg_vector_norm", "mean", "norm", "std", "sum", "trace", "upsample_bicubic2d", "upsample_bilinear2d",
+    "upsample_linear1d", "upsample_trilinear3d",
+}  # fmt: skip
 RULED: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(("__add__", "__radd__", "add"), elementwise.add),
     **dict.fromkeys(("__sub__", "sub", "subtract"), elementwise.subtract),
@@ -53,20 +56,24 @@ GENERAL: dict[str, Callable[..., Any]] = {
 }
 # Relevance follows the gradient: operations that only move values; maxima, where the winner takes all; and logsumexp,
 # a soft maximum whose slopes sum to 1.
-MOVES = set(
-    "H T __getitem__ adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d adjoint alpha_dropout amax amin"
-    " as_strided atleast_1d atleast_2d atleast_3d broadcast_to chunk clone contiguous cpu cummax cuda data diag diagonal"
-    " double dropout dropout1d dropout2d dropout3d dsplit expand expand_as feature_alpha_dropout feature_dropout flatten"
-    " flip fliplr flipud float fmax fmin gather hsplit im2col index_select kthvalue logsumexp mT mH masked_fill"
-    " masked_select max max_pool1d max_pool2d max_pool2d_with_indices max_pool3d max_pool3d_with_indices maximum median"
-    " min minimum moveaxis movedim narrow narrow_copy native_dropout permute pixel_shuffle pixel_unshuffle ravel"
-    " reflection_pad1d reflection_pad2d reflection_pad3d repeat repeat_interleave replication_pad1d replication_pad2d"
-    " replication_pad3d reshape reshape_as roll rot90 select set_item sort split split_with_sizes squeeze swapaxes swapdims t"
-    " take take_along_dim tensor_split tile to topk transpose tril triu type type_as unbind unflatten unfold"
-    " unsafe_chunk unsafe_split unsqueeze upsample_nearest1d upsample_nearest2d upsample_nearest3d view view_as vsplit"
-    " _upsample_nearest_exact1d _upsample_nearest_exact2d _upsample_nearest_exact3d channel_shuffle"
-    " native_channel_shuffle adaptive_max_pool1d_with_indices max_pool1d_with_indices align_to refine_names".split()
-)
+MOVES = {
+    "H", "T", "__getitem__", "_upsample_nearest_exact1d", "_upsample_nearest_exact2d", "_upsample_nearest_exact3d",
+    "adaptive_max_pool1d", "adaptive_max_pool1d_with_indices", "adaptive_max_pool2d", "adaptive_max_pool3d",
+    "adjoint", "align_to", "alpha_dropout", "amax", "amin", "as_strided", "atleast_1d", "atleast_2d", "atleast_3d",
+    "broadcast_to", "channel_shuffle", "chunk", "clone", "contiguous", "cpu", "cuda", "cummax", "data", "diag",
+    "diagonal", "double", "dropout", "dropout1d", "dropout2d", "dropout3d", "dsplit", "expand", "expand_as",
+    "feature_alpha_dropout", "feature_dropout", "flatten", "flip", "fliplr", "flipud", "float", "fmax", "fmin",
+    "gather", "hsplit", "im2col", "index_select", "kthvalue", "logsumexp", "mH", "mT", "masked_fill",
+    "masked_select", "max", "max_pool1d", "max_pool1d_with_indices", "max_pool2d", "max_pool2d_with_indices",
+    "max_pool3d", "max_pool3d_with_indices", "maximum", "median", "min", "minimum", "moveaxis", "movedim", "narrow",
+    "narrow_copy", "native_channel_shuffle", "native_dropout", "permute", "pixel_shuffle", "pixel_unshuffle",
+    "ravel", "refine_names", "reflection_pad1d", "reflection_pad2d", "reflection_pad3d", "repeat",
+    "repeat_interleave", "replication_pad1d", "replication_pad2d", "replication_pad3d", "reshape", "reshape_as",
+    "roll", "rot90", "select", "set_item", "sort", "split", "split_with_sizes", "squeeze", "swapaxes", "swapdims",
+    "t", "take", "take_along_dim", "tensor_split", "tile", "to", "topk", "transpose", "tril", "triu", "type",
+    "type_as", "unbind", "unflatten", "unfold", "unsafe_chunk", "unsafe_split", "unsqueeze", "upsample_nearest1d",
+    "upsample_nearest2d", "upsample_nearest3d", "view", "view_as", "vsplit",
+}  # fmt: skip
 
 
 def rule_for(name: str, function: Any) -> Callable[..., Any] | None:

@@ -86,7 +86,7 @@ def multiply(watch: Watch, one: Any, other: Any, **_: Any) -> Tensor:
 
 
 def divide(watch: Watch, one: Any, other: Any, *, rounding_mode: Any = None) -> Tensor:
-    """The numerator takes all: a computed denominator scales it (Achtibat et al., arXiv 2402.05602, proposition 3.4)."""
+    """The numerator takes all: a computed denominator scales it (Achtibat et al., proposition 3.4)."""
     if rounding_mode is not None:
         raise NoRule(f"applies div with rounding_mode={rounding_mode}")
     if depends(one):

@@ -15,7 +15,8 @@ from auscult.explain.lrp.watch import NoRule, Watch, depends
 def ruled(watch: Watch, layer: Layer, input: Tensor) -> Tensor:
     """Runs a layer with the rule that the composite has for it."""
     layers = note_of(input).layers
-    return noted(watch, OfLayer(layer, watch.composite.rule_of(layer, layers)), input, layers + (layer.kind != "affine"))
+    step = OfLayer(layer, watch.composite.rule_of(layer, layers))
+    return noted(watch, step, input, layers + (layer.kind != "affine"))
 
 
 def noted(watch: Watch, step: OfLayer, input: Tensor, layers: int) -> Tensor:
@@ -31,7 +32,9 @@ def convolution(name: str) -> Any:
     function, dimensions = getattr(torch, name), int(name[-2])
     transposed = "transpose" in name
 
-    def rule(watch: Watch, input: Tensor, weight: Tensor, bias: Tensor | None = None, *args: Any, **kwargs: Any) -> Tensor:
+    def rule(
+        watch: Watch, input: Tensor, weight: Tensor, bias: Tensor | None = None, *args: Any, **kwargs: Any
+    ) -> Tensor:
         if depends(weight) or depends(bias):
             raise NoRule(f"applies {name} with computed weights")
         options = dict(zip(ORDERS[transposed], args, strict=False)) | kwargs
@@ -41,12 +44,12 @@ def convolution(name: str) -> Any:
 
         groups = options.get("groups", 1)
         as_product = None
-        if not transposed and dimensions < 3 and groups == 1 and not isinstance(options.get("padding", 0), str):
-            if input.dim() == dimensions + 2:
-                as_product = {
-                    option: several(options.get(option, int(option != "padding")), dimensions)
-                    for option in ("dilation", "padding", "stride")
-                }
+        plain = not transposed and groups == 1 and not isinstance(options.get("padding", 0), str)
+        if plain and dimensions < 3 and input.dim() == dimensions + 2:
+            as_product = {
+                option: several(options.get(option, int(option != "padding")), dimensions)
+                for option in ("dilation", "padding", "stride")
+            }
         layer = Layer("convolution", operation, weight, bias, -dimensions - 1, groups * transposed, as_product)
         return ruled(watch, layer, input)
 
@@ -96,7 +99,9 @@ def product(watch: Watch, one: Tensor, other: Tensor) -> Tensor:
     return watch.step(Proportional(lambda other: one @ other), other)
 
 
-def added_product(watch: Watch, summand: Tensor, one: Tensor, other: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+def added_product(
+    watch: Watch, summand: Tensor, one: Tensor, other: Tensor, *, beta: float = 1, alpha: float = 1
+) -> Tensor:
     """A dense layer that is written as `addmm`, or a mask that is added to a product, as `baddbmm` does."""
     if beta != 1 or depends(summand):
         raise NoRule("applies addmm with a computed summand")

@@ -60,7 +60,8 @@ class Node:
     def note_sums(self, relevance: Tensor, shares: Sequence[Tensor], apart: Tensor) -> None:
         """Adds up the relevance that came to the operation, and what became of it."""
         of_inputs = torch.stack([share.sum() for share in shares]) if shares else relevance.new_zeros(1)
-        sums = {"output": relevance.sum(), "inputs": of_inputs.sum(), "kept": apart[0].sum(), "unshared": apart[1].sum()}
+        kept, lost = apart.sum(1)
+        sums = {"output": relevance.sum(), "inputs": of_inputs.sum(), "kept": kept, "unshared": lost}
         for name, value in sums.items():
             self.sums[name] = self.sums.get(name, 0.0) + float(value)
         sizes = [float(share.abs().sum()) for share in shares]

@@ -11,6 +11,7 @@ nothing, and every network that runs can be watched.
 
 import functools
 import inspect
+from collections.abc import Sequence
 from types import FunctionType
 from typing import Any
 
@@ -36,17 +37,21 @@ class Operations(TorchFunctionMode, Watch):
         apart: (2, B) zeros that require a gradient, see `Propagation`.
         known: the operations of a trial of the network; their names, places and layouts are taken over.
         audited: let each operation note its sums of relevance.
+        names: of known operations whose outputs are kept.
 
     Attributes:
         nodes: the operations so far.
+        wanted: the outputs that are kept, by name; of several outputs, the first.
     """
 
     def __init__(
-        self, composite: Composite, apart: Tensor, known: list[Node] | None = None, audited: bool = False
-    ) -> None:
+        self, composite: Composite, apart: Tensor, known: list[Node] | None = None, audited: bool = False,
+        names: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         super().__init__()
         self.composite, self.apart, self.known, self.audited = composite, apart, known or [], audited
         self.nodes: list[Node] = []
+        self.names, self.wanted = set(names), dict[str, Tensor]()
         self.own_rule = False  # a module with a rule of its own is running
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -89,9 +94,12 @@ class Operations(TorchFunctionMode, Watch):
             if any(depends(leaf) for leaf in tree_leaves(output)):  # not sizes, comparisons and places
                 raise NoRule(f"applies {name}")
             return output
-        self.nodes.append(self.node(name))
+        node = self.node(name)
+        self.nodes.append(node)
         output = func(*args, **kwargs) if rule is None else rule(self, *args, **kwargs)
         describe(output, args, is_move=rule is None)
+        if node.name in self.names:
+            self.wanted[node.name] = next(leaf for leaf in tree_leaves(output) if depends(leaf))
         return output
 
     def node(self, name: str) -> Node:

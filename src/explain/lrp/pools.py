@@ -55,7 +55,8 @@ class Padded(Step):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """See `Step.forward`."""
-        return self.function(inputs[0])
+        output: Tensor = self.function(inputs[0])
+        return output
 
     def shares(self, relevance: Tensor, output: Tensor, *inputs: Tensor) -> Any:
         """See `Step.shares`."""
@@ -94,4 +95,5 @@ def choose(watch: Watch, condition: Tensor, one: Any, other: Any) -> Tensor:
         each if depends(each) else watch.step(Constant(torch.as_tensor(each).to(like).expand(shape)))
         for each in (one, other)
     ]
-    return torch.where(condition, *parts)
+    chosen: Tensor = torch.where(condition, *parts)
+    return chosen

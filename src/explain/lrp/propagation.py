@@ -70,8 +70,9 @@ class OfLayer(Step):
         self.layer, self.rule = layer, rule
         self.recorded: tuple[Tensor, Tensor] | None = None  # the input as a leaf, and what it contributes
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, *inputs: Tensor) -> Tensor:
         """See `Step.forward`."""
+        (input,) = inputs
         if not self.rule.needs_graph:
             return self.layer(input)
         layer, leaf = self.layer, input.detach().requires_grad_()
@@ -102,7 +103,7 @@ class OfScaledLayer(OfLayer):
         shape = (-1, *[1] * (-1 - self.layer.axis))
         self.factor, self.shift = factor.view(shape), shift.view(shape)
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, *inputs: Tensor) -> Tensor:
         """See `Step.forward`."""
         if self.before.recorded is not None:
             leaf, output = self.before.recorded

@@ -10,7 +10,7 @@ Shapes: T steps, B clips, I inputs, H states.
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -41,7 +41,7 @@ class Recurrence(Step):
     clips_first: bool
     cell: Tensor | None = None
 
-    kernel = staticmethod(torch.gru)
+    kernel: ClassVar[Any]
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """See `Step.forward`."""
@@ -90,6 +90,8 @@ class Recurrence(Step):
 class GRU(Recurrence):
     """`h' = (1 - z) * n + z * h`, with `n = tanh(W x + b + r * (U h + c))` and the gates r and z as constants."""
 
+    kernel = staticmethod(torch.gru)
+
     def through_time(self, input: Tensor, before: Tensor, output: Tensor, relevance: Tensor) -> tuple[Tensor, Tensor]:
         """See `Recurrence.through_time`."""
         of_input, of_state, biases = self.products(input, before, 3)
@@ -112,7 +114,7 @@ class GRU(Recurrence):
 
 
 class LSTM(Recurrence):
-    """`c' = f * c + i * g` and `h' = o * tanh(c')`, with `g = tanh(W x + U h + b)` and the gates i, f, o as constants."""
+    """`c' = f * c + i * g`, `h' = o * tanh(c')`, with `g = tanh(W x + U h + b)` and the gates i, f, o as constants."""
 
     kernel = staticmethod(torch.lstm)
 

@@ -185,7 +185,7 @@ def stable(values: Tensor, epsilon: float) -> Tensor:
 
 
 def unshared(relevance: Tensor, contributions: Tensor) -> Tensor | None:
-    """The relevance of outputs that nothing contributes to, as in digital silence; zeros elsewhere. None: there is none."""
+    """The relevance of outputs that nothing contributes to, as in silence; zeros elsewhere. None: there is none."""
     silent = contributions == 0
     return relevance * silent if silent.any() else None
 

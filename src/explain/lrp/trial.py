@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import BackwardCFunction
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -24,6 +23,7 @@ from auscult.mistake import Mistake
 
 CLIPS = 3  # two that are equal, and another
 CLOSE = 1e-4  # two outputs are equal, if they differ by this much of the largest value
+OWN_FUNCTION: Any = torch.autograd.function.BackwardCFunction
 HIDDEN = (os.path.dirname(torch.__file__), str(Path(__file__).parent))  # sources that are not the user's
 MOVED = {"alias", "clone", "detach", "view", "_to_copy", "copy_"}  # seen below functions, and harmless
 OTHERWISE = "let the front end do it, give its module a method `relevance_of_input(input, relevance)`"
@@ -53,7 +53,7 @@ class Trial(Operations):
     def __init__(self, network: nn.Module, composite: Composite, input: Tensor) -> None:
         super().__init__(composite, input.new_zeros(2, CLIPS).requires_grad_())
         self.network = network
-        self.names = {module: name for name, module in network.named_modules()}
+        self.paths = {module: name for name, module in network.named_modules()}
         self.running: list[nn.Module] = []  # the innermost last
         self.flaws: list[Flaw] = []
         self.count: Counter[str] = Counter()
@@ -105,7 +105,7 @@ class Trial(Operations):
         self.flaws.append(Flaw(f"applies {name} where its rule cannot see it", self._module(), place()))
 
     def _describe(self, node: Node, output: Any) -> None:
-        module = self.names.get(self.running[-1], "") if self.running else ""
+        module = self.paths.get(self.running[-1], "") if self.running else ""
         name = f"{module}.{node.operation}".lstrip(".")
         self.count[name] += 1
         node.name = name if self.count[name] == 1 else f"{name}#{self.count[name]}"
@@ -115,7 +115,7 @@ class Trial(Operations):
 
     def _module(self) -> str:
         module = self.running[-1] if self.running else self.network
-        name = ".".join(filter(None, ["network", self.names.get(module, "")]))
+        name = ".".join(filter(None, ["network", self.paths.get(module, "")]))
         return f"{name} ({type(module).__name__})"
 
     @contextmanager
@@ -146,23 +146,25 @@ class Below(TorchDispatchMode):
         """Runs a kernel."""
         output = func(*args, **(kwargs or {}))
         name = func.overloadpacket.__name__
-        if torch.is_grad_enabled() and not (self.trial.ruled or self.trial.own_rule or name in MOVED):
-            if any(depends(leaf) for leaf in tree_leaves((args, kwargs))):
-                self.trial.unseen(name)
+        is_known = self.trial.ruled or self.trial.own_rule or name in MOVED or not torch.is_grad_enabled()
+        if not is_known and any(depends(leaf) for leaf in tree_leaves((args, kwargs))):
+            self.trial.unseen(name)
         return output
 
 
 def functions_of(output: Tensor) -> set[str]:
     """The names of somebody's own autograd functions on the ways from an output back to the input."""
-    names, known, waiting = set(), set(), [output.grad_fn]
+    names: set[str] = set()
+    known: set[Any] = set()
+    waiting: list[Any] = [output.grad_fn]
     while waiting:
         function = waiting.pop()
         if function is None or function in known:
             continue
         known.add(function)
         waiting.extend(before for before, _ in function.next_functions)
-        if isinstance(function, BackwardCFunction) and not isinstance(function, Propagation._backward_cls):  # type: ignore[attr-defined]
-            names.add(function.name().removesuffix("Backward"))
+        if isinstance(function, OWN_FUNCTION) and not isinstance(function, Propagation._backward_cls):  # type: ignore[attr-defined]
+            names.add(str(function.name()).removesuffix("Backward"))
     return names
 
 

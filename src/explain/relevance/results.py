@@ -43,16 +43,16 @@ class Results:
             self.apart: np.ndarray = file["apart"][:]  # (N,) relevance that the domain cannot show
             rows = len(self.label)
             # (N,) relevance of the network's biases, and of nothing; NaN if it is not known
-            kept = (file[name][:] if name in file else np.full(rows, np.nan) for name in ("biases", "unshared"))
-            self.biases, self.unshared = kept
+            known = (file[name][:] if name in file else np.full(rows, np.nan) for name in ("biases", "unshared"))
+            self.biases, self.unshared = known
             shams = question.intervention.shams() if question.intervention and "sham" in file else {}
             kept = {name: file["sham"][name] for name in shams if name in file["sham"]}  # early files have others, too
             self.shams: dict[str, np.ndarray] = {
                 name: logits[:].argmax(1) for name, logits in kept.items()
             }  # (N,) each
             self.changed: np.ndarray | None = file["intervention"][:].argmax(1) if "intervention" in file else None
-            known = [name for name in question.measured if name in file]  # early files lack newer measures
-            self.measured: dict[str, np.ndarray] = {name: file[name][:] for name in known}  # (N,) each
+            measured = [name for name in question.measured if name in file]  # early files lack newer measures
+            self.measured: dict[str, np.ndarray] = {name: file[name][:] for name in measured}  # (N,) each
             self.outcome: Outcome | None = None
             if question.perturbation is not None:
                 correct, probability = (file[f"perturbation/{name}"][:] for name in ("correct", "probability"))

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
+
 from auscult.datamodules.clips import Segment
 from auscult.datamodules.source import Source
 from auscult.explain.attribution.controls import Amplitude, Random
@@ -14,6 +16,7 @@ from auscult.explain.measures.cost import COST
 from auscult.explain.measures.localisation import beginning, is_moved
 from auscult.explain.measures.perturbation import write_curves
 from auscult.explain.relevance.results import Results
+from auscult.explain.report.audit import audit_section
 from auscult.explain.report.class_findings import headline
 from auscult.explain.report.class_section import Classes, class_section, how_sure, ranged
 from auscult.explain.report.findings import curve_findings, intervention_findings, removal_verdict
@@ -39,8 +42,9 @@ SPECTRUM_GUIDE = (
 
 
 def write(
-    folder: Path, results: Results, view: View, facts: Callable[[], Mapping[str, object]], clips: int, lead: str = ""
-) -> None:
+    folder: Path, results: Results, view: View, facts: Callable[[], Mapping[str, object]], clips: int, lead: str = "",
+    audited: pd.DataFrame | None = None,
+) -> None:  # fmt: skip
     """Writes `curves.csv`, `curves.png`, `typical.csv`, `figures/`, `audio/` and `report.html`.
 
     Args:
@@ -50,6 +54,7 @@ def write(
         facts: gives the facts on the run, by name.
         clips: number of clips to show, including the examples of each class, which are always shown.
         lead: what was asked of which network, in a sentence.
+        audited: the table of `audit`; None: there is none.
     """
     (folder / "figures").mkdir(exist_ok=True)
     (folder / "audio").mkdir(exist_ok=True)
@@ -67,6 +72,8 @@ def write(
         sections.append(curves(folder, results, view))
     if results.measured:
         sections.append(measures(results))
+    if audited is not None:
+        sections.append(audit_section(audited))
     if results.changed is not None:
         assert results.question.intervention is not None
         findings += intervention_findings(

@@ -37,7 +37,7 @@ class AST(nn.Module):
     ) -> None:
         super().__init__()
         if patch > min(rows, columns):
-            raise Mistake(f"model.network.patch={patch} is larger than the spectrogram of {rows} x {columns}; lower it.")
+            raise Mistake(f"model.network.patch={patch} is above the spectrogram's {rows} x {columns}; lower it.")
         if width % heads:
             raise Mistake(f"model.network.width={width} is no multiple of model.network.heads={heads}; choose one.")
         self.size = rows, columns

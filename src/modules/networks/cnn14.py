@@ -1,5 +1,7 @@
 """A network like CNN14, on spectrograms (Kong et al., PANNs, arXiv 1912.10211)."""
 
+from itertools import pairwise
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -35,7 +37,7 @@ class CNN14(nn.Module):
         channels = [1, *(width * 2**number for number in range(6))]
         self.pairs = nn.ModuleList(
             Pair(before, after, pool=1 if number == 5 else 2)
-            for number, (before, after) in enumerate(zip(channels, channels[1:], strict=False))
+            for number, (before, after) in enumerate(pairwise(channels))
         )
         self.dropout = nn.Dropout(dropout)
         self.dense, self.head = nn.Linear(channels[-1], channels[-1]), nn.Linear(channels[-1], classes)

@@ -17,11 +17,11 @@ from auscult.explain.attribution.gradients import Gradient, GradientXInput, Inte
 from auscult.explain.attribution.occlusion import Occlusion
 from auscult.explain.domain.domains import Input
 from auscult.mistake import Mistake
-from auscult.modules.networks.alexnet import AlexNet
 from auscult.modules.audiomnist_front_ends import DecibelSpectrogram
-from auscult.modules.networks.audionet import AudioNet
 from auscult.modules.classifier import lay_channels_last
 from auscult.modules.model import Model
+from auscult.modules.networks.alexnet import AlexNet
+from auscult.modules.networks.audionet import AudioNet
 from auscult.program.conf import choice, choices_of
 
 CHOICES = [name for name in choices_of("attribution") if name != "freqrise"]  # which takes frequencies only

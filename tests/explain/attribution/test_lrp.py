@@ -16,9 +16,9 @@ from zennit.attribution import Gradient as ZennitGradient
 from auscult.explain.attribution.gradients import GradientXInput
 from auscult.explain.attribution.lrp import LRP
 from auscult.mistake import Mistake
+from auscult.modules.classifier import lay_channels_last
 from auscult.modules.networks.alexnet import AlexNet
 from auscult.modules.networks.audionet import AudioNet
-from auscult.modules.classifier import lay_channels_last
 
 TARGET = torch.tensor([2, 0])
 EPSILON = 1e-6
@@ -449,7 +449,9 @@ def test_the_first_layer_is_the_one_that_runs_first(composite):
     in_order = nn.Sequential(network.conv, nn.Flatten(), network.dense)
     relevance = LRP(composite)(network, input, TARGET)
     assert torch.equal(relevance, LRP(composite)(in_order, input, TARGET))
-    assert not torch.allclose(relevance, LRP(composite.removesuffix("_flat").replace("box", "epsilon_plus"))(network, input, TARGET))
+    assert not torch.allclose(
+        relevance, LRP(composite.removesuffix("_flat").replace("box", "epsilon_plus"))(network, input, TARGET)
+    )
 
 
 @pytest.mark.parametrize(

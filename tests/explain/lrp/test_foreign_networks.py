@@ -1,4 +1,4 @@
-"""Networks that nobody here wrote, as their packages bring them, with their weights: same outputs, and LRP conserves."""
+"""Networks that nobody here wrote, as their packages bring them: their outputs stay, and LRP conserves."""
 
 import importlib.resources
 import warnings

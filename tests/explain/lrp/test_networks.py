@@ -177,8 +177,8 @@ def test_relevance_adds_up_to_the_logit(what):
 
 PIECEWISE_LINEAR = [
     "used twice", "activation twice", "F.relu", "relu_", "clamp", "F.conv1d", "matmul", "residual", "residual in place",
-    "zennit's sum", "mean", "scale", "batch norm", "batch norm first", "weight norm", "old weight norm", "spectral norm",
-    "branches", "moves", "pads", "pools", "maxima", "inner constants", "log-softmax", "layer of one's own",
+    "zennit's sum", "mean", "scale", "batch norm", "batch norm first", "weight norm", "old weight norm",
+    "spectral norm", "branches", "moves", "pads", "pools", "maxima", "inner constants", "log-softmax", "layer of one's own",
 ]  # fmt: skip
 
 
@@ -204,8 +204,8 @@ def test_relevance_of_a_probability_is_that_of_its_logit(what):
 
 SCRIPT = torch.jit.CompilationUnit("def doubled(x):\n    return x.sin()\n").doubled
 REFUSED = {
-    "cumprod": (lambda net, x: end(net, net.late(x)), r"network.late \(Late\) applies cumprod \(.*test_networks.py:\d+\)"),
-    "statistics of the batch": (lambda net, x: end(net, net.moving(x)), r"network.moving \(BatchNorm1d\) applies batch_"),
+    "cumprod": (lambda net, x: end(net, net.late(x)), r"network.late \(Late\) applies cumprod \(.*_networks.py:\d+\)"),
+    "statistics of the batch": (lambda net, x: end(net, net.moving(x)), r"network.moving \(BatchNorm1d\) applies b"),
     "computed weights": (lambda net, x: end(net, F.conv1d(x, x[0, :, :2, None])), "conv1d with computed weights"),
     "packed": (
         lambda net, x: end(net, nn.utils.rnn.pad_packed_sequence(
@@ -287,7 +287,9 @@ def test_resnet_is_that_of_zennit(composite):
     for block in [network, *(part for part in network.modules() if hasattr(part, "conv2"))]:
         for number in (1, 2):
             if hasattr(block, f"conv{number}"):
-                fused = nn.utils.fusion.fuse_conv_bn_eval(getattr(block, f"conv{number}"), getattr(block, f"bn{number}"))
+                fused = nn.utils.fusion.fuse_conv_bn_eval(
+                    getattr(block, f"conv{number}"), getattr(block, f"bn{number}")
+                )
                 setattr(block, f"conv{number}", fused)
                 setattr(block, f"bn{number}", nn.Identity())
         if getattr(block, "downsample", None) is not None:
@@ -300,3 +302,79 @@ def test_resnet_is_that_of_zennit(composite):
     with Gradient(network, by_hand) as attributor:
         _, expected = attributor(input.clone(), lambda output: output * F.one_hot(TARGET, 3))
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6 * expected.abs().max().item())
+
+
+# ---- what lies between, and what becomes of relevance
+
+
+class Branched(nn.Module):
+    """A convolution with batch norm, a branch around another one, and a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.norm, self.conv2 = nn.Conv1d(2, 3, 3), nn.BatchNorm1d(3), nn.Conv1d(3, 3, 1)
+        self.head = nn.Linear(18, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.norm(self.conv1(x)))
+        return self.head((x + F.relu(self.conv2(x))).flatten(1))
+
+
+def branched() -> Branched:
+    torch.manual_seed(0)
+    network = Branched().double().eval()
+    network.norm.running_mean.normal_()
+    nn.init.normal_(network.norm.bias)
+    return network
+
+
+@pytest.mark.parametrize("composite", ["epsilon", "epsilon_plus"])
+def test_relevance_of_the_layers_between(composite):
+    """It is that of the input of the rest of the network."""
+    network, input = branched(), clips()
+    names = ["relu", "relu#2", "add", "norm.batch_norm"]
+    found = LRP(composite).between(network, input, TARGET, names)
+    hidden = F.relu(network.norm(network.conv1(input))).detach()
+
+    class Rest(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv2, self.head = network.conv2, network.head
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head((x + F.relu(self.conv2(x))).flatten(1))
+
+    torch.testing.assert_close(found["relu"], LRP(composite)(Rest().eval(), hidden, TARGET))
+    torch.testing.assert_close(found["norm.batch_norm"], found["relu"])  # an activation passes relevance on
+    added = (hidden + F.relu(network.conv2(hidden))).detach()
+    head = nn.Sequential(nn.Flatten(), network.head).eval()
+    torch.testing.assert_close(found["add"], LRP(composite)(head, added, TARGET))
+    assert list(found) == names and found["relu#2"].any()
+
+
+def test_what_has_no_relevance_between_is_said():
+    network, input = branched(), clips()
+    with pytest.raises(Mistake, match=r"conv3 is no operation of the network; choose one of conv1\.conv1d, norm\."):
+        LRP().between(network, input, TARGET, ["conv3"])
+    with pytest.raises(Mistake, match=r"conv1\.conv1d has no relevance of its own; name what follows it, such as"):
+        LRP().between(network, input, TARGET, ["conv1.conv1d"])
+
+
+def test_an_audit_accounts_for_all_relevance():
+    network, input = branched(), clips()
+    attribution = LRP("epsilon_plus")
+    relevance = attribution(network, input, TARGET)
+    nodes = {node.name: node for node in attribution.audit(network, input, TARGET)}
+    logits = network(input).gather(1, TARGET[:, None])
+    total = float(logits.sum())
+    assert nodes["head.linear"].sums["output"] == pytest.approx(total)
+    assert nodes["norm.batch_norm"].sums["inputs"] == pytest.approx(float(relevance.sum()))
+    assert nodes["norm.batch_norm"].sums["size"] == pytest.approx(float(relevance.abs().sum()))
+    assert not nodes["conv1.conv1d"].sums  # it is part of the batch norm
+    assert nodes["relu"].place.endswith(".py:" + nodes["conv1.conv1d"].place.rpartition(":")[2])
+    for node in nodes.values():
+        if node.sums:
+            parts = node.sums["inputs"] + node.sums["kept"] + node.sums["unshared"]
+            assert parts == pytest.approx(node.sums["output"], rel=1e-4)
+    kept = sum(node.sums["kept"] for node in nodes.values() if node.sums)
+    assert kept == pytest.approx(float(attribution.biases.sum()), rel=1e-6)

@@ -68,12 +68,14 @@ WEIGHTS = {
 }  # fmt: skip
 SHAPES = {
     "conv1d": (3, 8), "grouped": (4, 6), "dilated": (2, 9), "same": (2, 7), "circular": (2, 6), "reflected": (2, 4, 5),
-    "replicated": (2, 6), "conv2d": (2, 4, 6), "conv3d": (1, 3, 3, 3), "transposed": (4, 4), "transposed 2-D": (2, 3, 3),
+    "replicated": (2, 6), "conv2d": (2, 4, 6), "conv3d": (1, 3, 3, 3), "transposed": (4, 4),
+    "transposed 2-D": (2, 3, 3),
     "dense": (5,), "dense of rows": (3, 6), "mean pool": (2, 4, 4), "adaptive": (2, 7), "fold": (8, 12),
     "bilinear": (2, 3, 2), "linear": (2, 4),
 }  # fmt: skip
 FUNCTIONS = {
-    "mean": lambda x: x.mean(-1), "sum": lambda x: torch.sum(x, dim=(1, 2), keepdim=True), "cumsum": lambda x: x.cumsum(1),
+    "mean": lambda x: x.mean(-1), "sum": lambda x: torch.sum(x, dim=(1, 2), keepdim=True),
+    "cumsum": lambda x: x.cumsum(1),
     "mean of all but clips": lambda x: x.flatten(1).mean(1, keepdim=True),
     "matmul": lambda x: x @ drawn(6, 4, seed=3), "matmul from the left": lambda x: drawn(4, 5, seed=3) @ x,
     "einsum": lambda x: torch.einsum("bij,jk->bki", x, drawn(6, 3, seed=3)),
@@ -161,7 +163,7 @@ def test_a_gate_gets_nothing_of_a_product():
             lambda x, gate=gate: gate(x[:, 3:]) * x[:, :3],
             lambda x, gate=gate: x[:, :3].mul(gate(x[:, 3:].unsqueeze(-1).squeeze(-1))),
         ):
-            found, kept, _, _, relevance = handed_back(function, drawn(2, 6))
+            found, _, _, _, relevance = handed_back(function, drawn(2, 6))
             torch.testing.assert_close(found, torch.cat([relevance, torch.zeros_like(relevance)], 1))
     found, _, _, _, relevance = handed_back(lambda x: F.glu(x, 1), drawn(2, 6))
     torch.testing.assert_close(found, torch.cat([relevance, torch.zeros_like(relevance)], 1))
@@ -197,23 +199,32 @@ def test_the_winner_takes_all():
     for function in one.values():
         found, _, _, _, relevance = handed_back(function, input)
         first, second = relevance[0, 0], relevance[1, 0]
-        assert found[0, 0].tolist() == [0, first[0], 0, first[1]] and found[1, 0].tolist() == [second[0], 0, second[1], 0]
+        assert found[0, 0].tolist() == [0, first[0], 0, first[1]] and found[1, 0].tolist() == [
+            second[0],
+            0,
+            second[1],
+            0,
+        ]
     for function in (lambda x: x.max(-1).values, lambda x: x.amax(-1), lambda x: x.topk(1, -1)[0][..., 0]):
         found, _, _, _, relevance = handed_back(function, input)
         assert found[0, 0].tolist() == [0, 0, 0, relevance[0, 0]] and found[1, 0].tolist() == [relevance[1, 0], 0, 0, 0]
 
 
-@pytest.mark.parametrize("function, degree", [(lambda x: x.norm(dim=1), 1), (lambda x: x.std(1), 1), (lambda x: x.var(1), 2)])
+@pytest.mark.parametrize(
+    "function, degree", [(lambda x: x.norm(dim=1), 1), (lambda x: x.std(1), 1), (lambda x: x.var(1), 2)]
+)
 def test_a_norm_and_a_deviation_conserve(function, degree):
     """By the slope of each value, which a difference quotient has as well."""
     input = drawn(2, 5)
-    found, kept, _, output, relevance = handed_back(function, input)
+    found, _, _, output, relevance = handed_back(function, input)
     torch.testing.assert_close(found.sum(1), relevance * output / torch.from_numpy(stable(output)))
     for place in range(5):
         step = torch.zeros(5).double()
         step[place] = 1e-6
         slope = (function(input + step) - function(input - step)) / 2e-6
-        torch.testing.assert_close(found[:, place], input[:, place] * slope * relevance / output / degree, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(
+            found[:, place], input[:, place] * slope * relevance / output / degree, rtol=1e-4, atol=1e-6
+        )
 
 
 def test_constants_beside_values_keep_their_relevance():
@@ -309,7 +320,9 @@ def test_a_norm_of_the_clip_is_affine_if_its_deviation_is_given(module, shape):
     module, input = made(module), drawn(2, *shape)
     found, kept, _, output, relevance = handed_back(module, input)
     torch.testing.assert_close(output, module(input))
-    for clip, of_input, of_bias, given in zip(input.numpy(), found.numpy(), kept.numpy(), relevance.numpy(), strict=True):
+    for clip, of_input, of_bias, given in zip(
+        input.numpy(), found.numpy(), kept.numpy(), relevance.numpy(), strict=True
+    ):
         groups = {nn.GroupNorm: 2, nn.InstanceNorm1d: 3}.get(type(module))
         rows = clip.reshape(groups, -1) if groups else clip.reshape(-1, math.prod(module.normalized_shape))
         count, size = rows.shape
@@ -329,7 +342,7 @@ def test_a_norm_of_the_clip_is_affine_if_its_deviation_is_given(module, shape):
 
 def test_the_root_mean_square_is_given():
     module = made(nn.RMSNorm(6))
-    found, kept, _, output, relevance = handed_back(module, drawn(2, 3, 6))
+    found, kept, _, _, relevance = handed_back(module, drawn(2, 3, 6))
     assert torch.equal(found, relevance) and not kept.any()
 
 
@@ -392,7 +405,9 @@ def test_attention_by_loops(way, masked):
     ways = [fused] if masked == "numbers" else [fused, written_out]
     for function in ways:
         found, _, _, output, relevance = handed_back(function, input, epsilon(way))
-        for clip, of_input, of_output, given in zip(input.numpy(), found.numpy(), output.numpy(), relevance.numpy(), strict=True):
+        for clip, of_input, of_output, given in zip(
+            input.numpy(), found.numpy(), output.numpy(), relevance.numpy(), strict=True
+        ):
             *expected, values = slow_attention(*clip, mask.numpy(), given, way)
             np.testing.assert_allclose(of_output, values, rtol=1e-9)
             np.testing.assert_allclose(of_input, np.stack(expected), rtol=1e-6, atol=1e-9)
@@ -417,12 +432,17 @@ def test_multi_head_attention_is_that_of_its_parts(way, batch_first, need_weight
     weights, biases = module.in_proj_weight.numpy().reshape(3, 4, 4), module.in_proj_bias.numpy().reshape(3, 4)
     for clip, of_input, given in zip(input.numpy(), found.numpy(), relevance.numpy(), strict=True):
         parts = [clip @ weight.T + bias for weight, bias in zip(weights, biases, strict=True)]
-        heads = np.concatenate([slow_attention(*(p[:, s] for p in parts), 0, np.zeros((3, 2)), way)[3] for s in HALVES], 1)
-        of_heads = np.stack(
-            [by_matrix(module.out_proj.weight.numpy(), module.out_proj.bias.numpy(), h, r)[0] for h, r in zip(heads, given, strict=True)]
-        )
+        split = [[part[:, half] for part in parts] for half in HALVES]
+        heads = np.concatenate([slow_attention(*each, 0, np.zeros((3, 2)), way)[3] for each in split], 1)
+        last = module.out_proj.weight.numpy(), module.out_proj.bias.numpy()
+        of_heads = np.stack([by_matrix(*last, head, each)[0] for head, each in zip(heads, given, strict=True)])
         expected = np.zeros_like(clip)
-        of_parts = [np.concatenate(each, 1) for each in zip(*[slow_attention(*(p[:, s] for p in parts), 0, of_heads[:, s], way)[:3] for s in HALVES], strict=True)]
+        of_parts = [
+            np.concatenate(each, 1)
+            for each in zip(
+                *[slow_attention(*(p[:, s] for p in parts), 0, of_heads[:, s], way)[:3] for s in HALVES], strict=True
+            )
+        ]
         for weight, bias, of_part in zip(weights, biases, of_parts, strict=True):
             expected += np.stack([by_matrix(weight, bias, x, r)[0] for x, r in zip(clip, of_part, strict=True)])
         np.testing.assert_allclose(of_input, expected, rtol=1e-4, atol=1e-7)
@@ -435,7 +455,7 @@ def test_weights_of_attention_pooling_are_gates():
     """Pooling over time with learned weights: `sum_t softmax(w x)_t * x_t`."""
     weight = drawn(4, 1, seed=3)
     input = drawn(2, 6, 4)
-    found, kept, _, output, relevance = handed_back(lambda x: ((x @ weight).softmax(1) * x).sum(1), input)
+    found, _, _, output, relevance = handed_back(lambda x: ((x @ weight).softmax(1) * x).sum(1), input)
     gates = (input @ weight).softmax(1)
     quotient = relevance.numpy() / stable(output)
     np.testing.assert_allclose(found.numpy(), (gates * input).numpy() * quotient[:, None], rtol=1e-9)
@@ -460,18 +480,26 @@ def slow_cells(kind, layer, x, relevance, suffix):
             r, z = (sigmoid(a[g * size : (g + 1) * size] + s[g * size : (g + 1) * size]) for g in (0, 1))
             pre = a[2 * size :] + r * s[2 * size :]
             new = (1 - z) * np.tanh(pre) + z * h
-            steps.append(dict(x=value, h=h, r=r, pre=pre, parts=((1 - z) * np.tanh(pre), z * h), new=new))
+            steps.append({"x": value, "h": h, "r": r, "pre": pre, "parts": ((1 - z) * np.tanh(pre), z * h), "new": new})
         elif kind == "lstm":
             i, f, g, o = (a + s).reshape(4, size)
             cells = sigmoid(f) * cell + sigmoid(i) * np.tanh(g)
             new = sigmoid(o) * np.tanh(cells)
-            steps.append(dict(x=value, h=h, r=1, pre=g, parts=(sigmoid(i) * np.tanh(g), sigmoid(f) * cell), new=cells))
+            steps.append(
+                {
+                    "x": value,
+                    "h": h,
+                    "r": 1,
+                    "pre": g,
+                    "parts": (sigmoid(i) * np.tanh(g), sigmoid(f) * cell),
+                    "new": cells,
+                }
+            )
             cell = cells
         else:
             new = np.tanh(a + s) if kind == "rnn_tanh" else np.maximum(a + s, 0)
-            steps.append(dict(x=value, h=h, r=1, pre=a + s, parts=None, new=new))
+            steps.append({"x": value, "h": h, "r": 1, "pre": a + s, "parts": None, "new": new})
         h = new
-    outputs = np.zeros((len(x), size))
     gate = {"gru": 2, "lstm": 2}.get(kind, 0)
     rows = slice(gate * size, (gate + 1) * size)
     found, kept, of_state, of_cell = np.zeros_like(x), 0.0, np.zeros(size), np.zeros(size)
@@ -508,7 +536,9 @@ def test_recurrence_is_that_of_unrolled_cells(kind, bidirectional, batch_first, 
 
     found, kept, _, output, relevance = handed_back(function, input)
     torch.testing.assert_close(output, function(input))
-    for clip, of_input, constant, given in zip(input.numpy(), found.numpy(), kept.numpy(), relevance.numpy(), strict=True):
+    for clip, of_input, constant, given in zip(
+        input.numpy(), found.numpy(), kept.numpy(), relevance.numpy(), strict=True
+    ):
         expected, bias_share = slow_cells(kind, layer, clip, given[:, :4], "l0")
         if bidirectional:
             back, other = slow_cells(kind, layer, clip[::-1], given[::-1, 4:], "l0_reverse")
@@ -522,13 +552,18 @@ def test_recurrence_is_that_of_unrolled_cells(kind, bidirectional, batch_first, 
 def test_several_recurrent_layers_and_the_last_state(make):
     """Two layers are one behind the other; the last states are the outputs of the last steps."""
     torch.manual_seed(0)
-    both = make(3, 4, num_layers=2, bidirectional=True, batch_first=True, dropout=0.5).double().eval().requires_grad_(False)
+    both = (
+        make(3, 4, num_layers=2, bidirectional=True, batch_first=True, dropout=0.5)
+        .double()
+        .eval()
+        .requires_grad_(False)
+    )
     one, two = (make(size, 4, bidirectional=True, batch_first=True).double().requires_grad_(False) for size in (3, 8))
     for layer, number in ((one, 0), (two, 1)):
         for name, parameter in layer.named_parameters():
             parameter.data = getattr(both, name.replace("l0", f"l{number}"))
     input = drawn(2, 5, 3)
-    found, kept, _, output, relevance = handed_back(lambda x: both(x)[0], input)
+    found, kept, _, output, _ = handed_back(lambda x: both(x)[0], input)
     expected, of_biases, _, same, _ = handed_back(lambda x: two(one(x)[0])[0], input)
     torch.testing.assert_close((output, found, kept), (same, expected, of_biases))
 
