@@ -95,5 +95,4 @@ def choose(watch: Watch, condition: Tensor, one: Any, other: Any) -> Tensor:
         each if depends(each) else watch.step(Constant(torch.as_tensor(each).to(like).expand(shape)))
         for each in (one, other)
     ]
-    chosen: Tensor = torch.where(condition, *parts)
-    return chosen
+    return torch.where(condition, parts[0], parts[1])

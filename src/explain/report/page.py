@@ -43,7 +43,7 @@ SPECTRUM_GUIDE = (
 
 def write(
     folder: Path, results: Results, view: View, facts: Callable[[], Mapping[str, object]], clips: int, lead: str = "",
-    audited: pd.DataFrame | None = None,
+    audited: pd.DataFrame | None = None
 ) -> None:  # fmt: skip
     """Writes `curves.csv`, `curves.png`, `typical.csv`, `figures/`, `audio/` and `report.html`.
 
@@ -54,7 +54,7 @@ def write(
         facts: gives the facts on the run, by name.
         clips: number of clips to show, including the examples of each class, which are always shown.
         lead: what was asked of which network, in a sentence.
-        audited: the table of `audit`; None: there is none.
+        audited: the table of `audit`, if there is one.
     """
     (folder / "figures").mkdir(exist_ok=True)
     (folder / "audio").mkdir(exist_ok=True)

@@ -178,7 +178,8 @@ def test_relevance_adds_up_to_the_logit(what):
 PIECEWISE_LINEAR = [
     "used twice", "activation twice", "F.relu", "relu_", "clamp", "F.conv1d", "matmul", "residual", "residual in place",
     "zennit's sum", "mean", "scale", "batch norm", "batch norm first", "weight norm", "old weight norm",
-    "spectral norm", "branches", "moves", "pads", "pools", "maxima", "inner constants", "log-softmax", "layer of one's own",
+    "spectral norm", "branches", "moves", "pads", "pools", "maxima", "inner constants", "log-softmax",
+    "layer of one's own",
 ]  # fmt: skip
 
 
