@@ -145,7 +145,7 @@ def test_table1_leaves_out_folds_that_sex_does_not_have(train_here, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["model=foo"], "model=foo is unknown; choose one of alexnet, audionet, melcnn."),
+        (["model=foo"], "model=foo is unknown; choose one of alexnet, ast, audionet, cnn14, crnn, ds_cnn, m5, "),
         (["model=melcnn", "optimizer=paper"], "model=melcnn has no published solver; choose optimizer=adamw."),
         (["model=melcnn", "model.network.channels=3", *TINY], "choose model.network.channels=1"),
         (["model=melcnn", "model/front_end=constant_q"], "choose fewer rows"),
@@ -250,7 +250,7 @@ def test_table1_leaves_out_folds_that_sex_does_not_have(train_here, tmp_path):
             "augmentation is a group of options; say augmentation.NAME=…, such as augmentation.shift=….",
         ),
         (["model=melcnn", "model.front_end=constant_q"], "; say model/front_end=constant_q."),
-        (["model=alexnet", "model/front_end=log_mel"], "model/front_end needs model=melcnn beside it"),
+        (["model=alexnet", "model/front_end=log_mel"], "model/front_end needs model=ast or model=cnn14 or "),
         (["data.clip.sample_rate=8k"], "data.clip.sample_rate=8k is not a whole number of 100 or more."),
         (["data.clip.short=loop"], "data.clip.short=loop is neither pad"),
         (["trainer=gpu"], "trainer=gpu is unknown; say trainer.accelerator=gpu."),
