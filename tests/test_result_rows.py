@@ -144,10 +144,12 @@ def test_what_explanations_gave_is_read(tmp_path):
     """Figures are named by attribution. The fold is the one whose job trained the network."""
     folder = job(tmp_path / "0", "checkpoint=/networks/a/3/checkpoints/best.ckpt", "attribution=lrp")
     (folder / "metrics.json").write_text('{"area": 0.5, "area_low": 0.4, "area_high": 0.7, "seconds": 9}')
-    (folder / "curves.csv").write_text("order,fraction,accuracy,low,high\nrelevance,0.01,0.6,0.5,0.7\n")
-    figures = figures_in(tmp_path, "row", {"figures": ["lrp/area", r"lrp/relevance/0\.01"]})
+    lines = ["order,fraction,accuracy,low,high", "relevance,0.01,0.6,0.5,0.7", "least relevant,0.01,0.9,0.8,1"]
+    (folder / "curves.csv").write_text("\n".join(lines))
+    figures = figures_in(tmp_path, "row", {"figures": ["lrp/area", r"lrp/(relevance|least_relevant)/0\.01"]})
     assert figures[["fold", "figure", "value", "low", "high"]].to_numpy().tolist() == [
         [3, "lrp/area", 0.5, 0.4, 0.7], [3, "lrp/relevance/0.01", 0.6, 0.5, 0.7],
+        [3, "lrp/least_relevant/0.01", 0.9, 0.8, 1.0],
     ]  # fmt: skip
 
 

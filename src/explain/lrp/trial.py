@@ -118,12 +118,18 @@ class Trial(Operations):
         name = ".".join(filter(None, ["network", self.paths.get(module, "")]))
         return f"{name} ({type(module).__name__})"
 
+    def _enter(self, module: nn.Module, _: Any) -> None:
+        self.running.append(module)
+
+    def _leave(self, *_: Any) -> None:
+        self.running.pop()
+
     @contextmanager
     def _watched_modules(self) -> Iterator[None]:
         hooks = []
         for module in self.network.modules():
-            hooks.append(module.register_forward_pre_hook(lambda module, _: self.running.append(module)))
-            hooks.append(module.register_forward_hook(lambda *_: self.running.pop() and None, prepend=True))
+            hooks.append(module.register_forward_pre_hook(self._enter))
+            hooks.append(module.register_forward_hook(self._leave, prepend=True))
         try:
             yield
         finally:
