@@ -63,8 +63,9 @@ def choice(group: str, name: str, **changed: Any) -> dict[str, Any]:
 
 
 def nearest(name: str, choices: list[str]) -> str:
-    """The advice to choose the closest of the choices, or one of all."""
-    close = difflib.get_close_matches(name, choices, cutoff=0.65)  # gradcam and random score 0.62
+    """The advice to choose one of those that begin with the name; else the closest of the choices, or one of all."""
+    begun = [choice for choice in choices if name and choice.startswith(f"{name}_")]
+    close = begun or difflib.get_close_matches(name, choices, cutoff=0.65)  # gradcam and random score 0.62
     return f"choose {close[0]}" if len(close) == 1 else f"choose one of {', '.join(close or choices)}"
 
 

@@ -241,7 +241,7 @@ def test_a_notebook_shows_a_mistake_as_a_sentence():
         ({"model": nn.Identity()}, "a Identity is no model; wrap it"),
         ({"model": "dog.wav"}, "explain(model, recording) takes a model first; auscult.load(…) gives"),
         ({"attribution": "gradcam"}, "attribution=gradcam is unknown; choose one of amplitude, "),
-        ({"attribution": "lrp"}, "attribution=lrp is unknown; choose cp_lrp."),
+        ({"attribution": "lrp"}, "attribution=lrp is unknown; choose one of lrp_alpha2_beta1, lrp_"),
         ({"attribution": "lrp_epsilonplus"}, "attribution=lrp_epsilonplus is unknown; choose one of lrp_epsilon_plus,"),
         ({"attribution": {"name": "lrp_box", "hi": 1}}, "attribution=lrp_box has no option hi; choose high."),
         ({"attribution": {"name": "gradient", "steps": 1}}, "attribution=gradient has no option steps; leave it out."),
