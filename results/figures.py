@@ -55,7 +55,7 @@ def figures_of(job: Path) -> Iterator[Figure]:
                 yield name, value, low, high, ""
     if (job / "curves.csv").exists():
         for line in pd.read_csv(job / "curves.csv").itertuples():
-            order = line.order.replace(" ", "_")  # "least relevant"
+            order = str(line.order).replace(" ", "_")  # "least relevant"
             yield f"{order}/{line.fraction:g}", line.accuracy, line.low, line.high, ""
     if (job / "leaderboard.csv").exists():
         for line in pd.read_csv(job / "leaderboard.csv").fillna({"rank": ""}).itertuples():

@@ -69,3 +69,8 @@ def test_live(trained) -> None:
     for attribution in ("lrp_epsilon_plus", "random"):
         [row] = re.findall(rf"^ {attribution} +(.*)$", shown, re.MULTILINE)
         assert all(float(wait) > 0 for wait in re.findall(r"([\d.]+) \(", row)) and row.count("(") == 4
+
+
+def test_lrp() -> None:
+    shown = measured("speed.lrp", "--networks", "crnn", "audionet", "--batch", "2", "--rounds", "1", "--threads", "1")
+    assert re.search(r"crnn( +[\d.]+){6}", shown) and re.search(r"audionet( +[\d.]+){7}", shown)

@@ -5,10 +5,12 @@ from torch.nn.modules.module import register_module_forward_hook
 
 from auscult.modules.networks.melcnn import MelCNN
 
-# Curves of six orders at nine fractions above zero; the logits; the relevance; the relevant part, and all but it.
+# Curves of six orders at nine fractions above zero; the logits; the relevance, and that of the next
+# class; the relevant part, and all but it.
 # They were 60 before a batch's logits were handed on: the curves and the measures computed them again.
-PER_CLIP = 6 * 9 + 1 + 1 + 2
-ONCE = 6  # the checkpoint, the question and the rules are tried out, and the memory of one clip is measured
+PER_CLIP = 6 * 9 + 1 + 2 + 2
+# The checkpoint and the question are tried out, the rules by three clips with and without them; memory is measured.
+ONCE = 11
 CLIPS = 2
 
 

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
 from torch import Tensor
 
 
@@ -39,8 +38,7 @@ class Layer:
 
         So (B,) of convolutions, and (B, ...) of dense layers.
         """
-        products = torch.tensordot(quotient, bias, dims=([quotient.dim() + self.axis], [0]))
-        return products.flatten(quotient.dim() + self.axis).sum(-1) if self.axis < -1 else products
+        return (quotient.flatten(self.axis + 1).sum(-1) if self.axis < -1 else quotient) @ bias
 
     def followed_by(self, factor: Tensor, shift: Tensor) -> "Layer":
         """The layer with `factor * output + shift` as its output, both (channels,)."""

@@ -18,13 +18,13 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_leaves, tree_map_only
+from torch.utils._pytree import tree_map_only
 
 from auscult.explain.lrp.catalogue import MOVES, rule_for
 from auscult.explain.lrp.composite import Composite
 from auscult.explain.lrp.node import Layout, Node, note_of
 from auscult.explain.lrp.propagation import Propagation, Step
-from auscult.explain.lrp.watch import NoRule, Watch, depends
+from auscult.explain.lrp.watch import NoRule, Watch, depends, tensors_in
 
 OVERRIDES = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
 
@@ -52,6 +52,7 @@ class Operations(TorchFunctionMode, Watch):
         self.composite, self.apart, self.known, self.audited = composite, apart, known or [], audited
         self.nodes: list[Node] = []
         self.names, self.wanted = set(names), dict[str, Tensor]()
+        self.changed = False  # an operation in place has been replaced
         self.own_rule = False  # a module with a rule of its own is running
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -59,8 +60,9 @@ class Operations(TorchFunctionMode, Watch):
         kwargs = kwargs or {}
         if self.own_rule:
             return func(*args, **kwargs)
-        args, kwargs = tree_map_only(Tensor, current, (args, kwargs))
-        if not torch.is_grad_enabled() or not any(depends(leaf) for leaf in tree_leaves((args, kwargs))):
+        if self.changed:
+            args, kwargs = tree_map_only(Tensor, current, (args, kwargs))
+        if not torch.is_grad_enabled() or not any(map(depends, tensors_in(args, kwargs))):
             return func(*args, **kwargs)
         name = func.__self__.__name__ if func.__name__ == "__get__" else func.__name__
         if name not in MOVES and (body := body_of(func)) is not None:  # what its code calls has rules
@@ -73,7 +75,7 @@ class Operations(TorchFunctionMode, Watch):
                 with self:
                     output = plain(*args, **kwargs)
             if output is not args[0]:  # as dropout in evaluation
-                note_of(args[0]).replaced_by = output
+                note_of(args[0]).replaced_by, self.changed = output, True
             return output
         return self.run(func, name, args, kwargs)
 
@@ -91,15 +93,15 @@ class Operations(TorchFunctionMode, Watch):
         rule = rule_for(name, func)
         if rule is None and name not in MOVES:
             output = func(*args, **kwargs)
-            if any(depends(leaf) for leaf in tree_leaves(output)):  # not sizes, comparisons and places
+            if any(map(depends, tensors_in(output))):  # not sizes, comparisons and places
                 raise NoRule(f"applies {name}")
             return output
         node = self.node(name)
         self.nodes.append(node)
         output = func(*args, **kwargs) if rule is None else rule(self, *args, **kwargs)
-        describe(output, args, is_move=rule is None)
+        describe(output, (args, kwargs), is_move=rule is None)
         if node.name in self.names:
-            self.wanted[node.name] = next(leaf for leaf in tree_leaves(output) if depends(leaf))
+            self.wanted[node.name] = next(filter(depends, tensors_in(output)))
         return output
 
     def node(self, name: str) -> Node:
@@ -113,10 +115,10 @@ class Operations(TorchFunctionMode, Watch):
 
 def describe(output: Any, args: Any, is_move: bool) -> None:
     """Notes what is known of an operation's output from its inputs."""
-    inputs = [leaf for leaf in tree_leaves(args) if depends(leaf)]
+    inputs = list(filter(depends, tensors_in(args)))
     layers = max((note_of(leaf).layers for leaf in inputs), default=0)
-    for leaf in tree_leaves(output):
-        if depends(leaf) and not any(leaf is input for input in inputs):
+    for leaf in filter(depends, tensors_in(output)):
+        if not any(leaf is input for input in inputs):
             note = note_of(leaf)
             note.layers = max(layers, note.layers)
             note.is_gate |= is_move and all(note_of(input).is_gate for input in inputs)

@@ -8,13 +8,16 @@ from torch.nn.functional import fold, unfold
 
 from auscult.explain.lrp.layer import Layer
 
+MOST_CHANNELS = 4
+
 
 def has_few_inputs(layer: Layer) -> bool:
-    """Whether each output of a convolution has so few inputs that a product of matrices beats its gradient.
+    """Whether a convolution has so few input channels that a product of matrices beats its gradient.
 
     First layers have few: for one channel, PyTorch's gradient takes longer than the rest of AlexNet's forward pass.
     """
-    return layer.options is not None and layer.weight[0].numel() <= 2 * len(layer.weight)
+    channels, size = layer.weight.shape[1], layer.weight[0].numel()
+    return layer.options is not None and channels <= MOST_CHANNELS and size <= 2 * len(layer.weight)
 
 
 def as_product(

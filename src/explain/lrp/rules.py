@@ -86,7 +86,7 @@ class AlphaBeta(Rule):
 
     def shares(self, layer: Layer, input: Tensor, output: Tensor, relevance: Tensor) -> Shares:
         """See `Rule.shares`."""
-        inputs = [input.clamp(min=0), input.clamp(max=0)] if (input < 0).any() else [input]
+        inputs = [input.clamp(min=0), input.clamp(max=0)] if input.amin() < 0 else [input]
         contribute = as_product if has_few_inputs(layer) else as_layer
         total, kept, lost = torch.zeros_like(input), None, None
         for share, sign in self.parts:
@@ -121,7 +121,7 @@ class Gamma(Rule):
 
     def shares(self, layer: Layer, input: Tensor, output: Tensor, relevance: Tensor) -> Shares:
         """See `Rule.shares`."""
-        inputs = [input.clamp(min=0), input.clamp(max=0)] if (input < 0).any() else [input]
+        inputs = [input.clamp(min=0), input.clamp(max=0)] if input.amin() < 0 else [input]
         contribute = as_product if has_few_inputs(layer) else as_layer
         total, kept = torch.zeros_like(input), None
         for sign in (1, -1):
@@ -186,8 +186,9 @@ def stable(values: Tensor, epsilon: float) -> Tensor:
 
 def unshared(relevance: Tensor, contributions: Tensor) -> Tensor | None:
     """The relevance of outputs that nothing contributes to, as in silence; zeros elsewhere. None: there is none."""
-    silent = contributions == 0
-    return relevance * silent if silent.any() else None
+    if contributions.abs().amin() > 0:  # a reduction of numbers is much faster than one of booleans
+        return None
+    return relevance * (contributions == 0)
 
 
 def of_sign(weight: Tensor, sign: int) -> Tensor:

@@ -1,6 +1,7 @@
 """What the rule of an operation may ask of the pass that it is part of."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import Any
 
 from torch import Tensor
@@ -25,6 +26,17 @@ class Watch(ABC):
     @abstractmethod
     def step(self, step: Step, *inputs: Tensor) -> Tensor:
         """Runs a step of the operation that is running now, for inputs that depend on the network's."""
+
+
+def tensors_in(*given: Any) -> Iterator[Tensor]:
+    """Yields all tensors of a function's arguments or results, also those in lists, tuples and dictionaries."""
+    for each in given:
+        if isinstance(each, Tensor):
+            yield each
+        elif isinstance(each, list | tuple):
+            yield from tensors_in(*each)
+        elif isinstance(each, dict):
+            yield from tensors_in(*each.values())
 
 
 def depends(leaf: Any) -> bool:
