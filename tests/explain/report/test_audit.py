@@ -13,10 +13,9 @@ def test_an_explanation_with_an_audit(explain_here, trained, tmp_path):
     options = [f"checkpoint={trained('crnn', 'sex')}", "limit=4", "clips=1", "perturbation.fractions=null"]
     assert explain_here(*options, "audit=true", "hydra.run.dir=run") == ""
     table = pd.read_csv(tmp_path / "run/audit.csv").set_index("operation")
-    assert (
-        table.loc["dense.linear", "reaches it"] == pytest.approx(1, abs=1e-4) or table["reaches it"].abs().max() < 1.1
-    )
-    assert {"gru.gru", "layers.1.batch_norm", "attention.1.tanh"} <= set(table.index) | {"attention.1.tanh"}
+    assert {"layers.1.batch_norm", "gru.gru", "dense.linear"} <= set(table.index)
+    assert "attention.1.tanh" not in table.index  # the weights of attention are constants, and get nothing
+    assert 0 < abs(table.loc["dense.linear", "reaches it"]) <= 1.001  # the logits; some may be negative
     parts = table[["inputs", "constants", "nothing", "missing"]].sum(axis=1)
     assert (parts - table["reaches it"]).abs().max() < 1e-4 and table["missing"].abs().max() < 1e-2
     assert table.loc["gru.gru", "line"].startswith("networks/crnn.py:")
