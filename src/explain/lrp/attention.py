@@ -57,14 +57,16 @@ def attention(
     is_causal: bool = False, scale: float | None = None, enable_gqa: bool = False,
 ) -> Tensor:  # fmt: skip
     """`softmax(query @ key.T * scale + mask) @ value`, by the rules of its parts."""
-    if depends(attn_mask):
+    if depends(attn_mask) and watch.composite.attention == "taylor":
         raise NoRule("applies scaled_dot_product_attention with a computed mask")
+    attn_mask = None if attn_mask is None else attn_mask.detach()
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     mask = mask_of(query, key, attn_mask, is_causal)
     if enable_gqa:
         times = query.shape[-3] // key.shape[-3]
         key, value = key.repeat_interleave(times, -3), value.repeat_interleave(times, -3)
-    if watch.composite.attention == "given" or not (depends(query) or depends(key)):
+    is_given = watch.composite.attention == "given" or not (depends(query) or depends(key))
+    if is_given and depends(value):
         weights = (query.detach() @ key.detach().transpose(-1, -2) * scale + mask).softmax(-1)
         return watch.step(Proportional(lambda value: weights @ value), value)
     keys = key.transpose(-1, -2)

@@ -5,43 +5,69 @@ from functools import partial
 from typing import Any
 
 from auscult.explain.lrp import attention, elementwise, layers, norms, pools, recurrent
+from auscult.explain.lrp.watch import Watch
+
+
+def named(rule: Callable[..., Any], *names: str) -> Callable[..., Any]:
+    """A rule that takes its arguments by PyTorch's names, too."""
+
+    def called(watch: Watch, *args: Any, **kwargs: Any) -> Any:
+        given = list(args)
+        for name in names[len(given) :]:
+            if name not in kwargs:
+                break
+            given.append(kwargs.pop(name))
+        return rule(watch, *given, **kwargs)
+
+    return called
+
 
 ACTIVATIONS = {
-    "__abs__", "__neg__", "__pos__", "abs", "absolute", "arctan", "atan", "celu", "clamp", "clamp_max", "clamp_min",
-    "clip", "cos", "elu", "erf", "exp", "exp2", "expm1", "gelu", "hardshrink", "hardswish", "hardtanh",
-    "leaky_relu", "log", "log10", "log1p", "log2", "log_sigmoid", "mish", "nan_to_num", "neg", "negative",
-    "positive", "prelu", "reciprocal", "relu", "relu6", "rrelu", "rsqrt", "selu", "silu", "sin", "softplus",
-    "softshrink", "sqrt", "square", "tanh", "threshold",
+    "__abs__", "__neg__", "__pos__", "abs", "absolute", "arctan", "atan", "ceil", "celu", "clamp", "clamp_max",
+    "clamp_min", "clip", "cos", "elu", "erf", "exp", "exp2", "expm1", "floor", "gelu", "hardshrink", "hardswish",
+    "hardtanh", "leaky_relu", "log", "log10", "log1p", "log2", "log_sigmoid", "logit", "mish", "nan_to_num", "neg",
+    "negative", "positive", "prelu", "reciprocal", "relu", "relu6", "round", "rrelu", "rsqrt", "selu", "sign",
+    "silu", "sin", "softplus", "softshrink", "special_logit", "sqrt", "square", "tanh", "threshold", "trunc",
 }  # fmt: skip
 GATES = {"hardsigmoid", "sigmoid"}
 # of several values: linear, or with a degree, see `pools.linear`
 LINEAR = {
     "_upsample_bicubic2d_aa", "_upsample_bilinear2d_aa", "adaptive_avg_pool1d", "adaptive_avg_pool2d",
-    "adaptive_avg_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d", "col2im", "cumsum", "diff",
+    "adaptive_avg_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d", "col2im", "cumsum", "diff", "linalg_norm",
     "linalg_vector_norm", "mean", "norm", "std", "sum", "trace", "upsample_bicubic2d", "upsample_bilinear2d",
     "upsample_linear1d", "upsample_trilinear3d",
 }  # fmt: skip
 RULED: dict[str, Callable[..., Any]] = {
-    **dict.fromkeys(("__add__", "__radd__", "add"), elementwise.add),
-    **dict.fromkeys(("__sub__", "sub", "subtract"), elementwise.subtract),
+    **dict.fromkeys(("__add__", "__radd__", "add"), named(elementwise.add, "input", "other")),
+    **dict.fromkeys(("__sub__", "sub", "subtract"), named(elementwise.subtract, "input", "other")),
     **dict.fromkeys(("__rsub__", "rsub"), elementwise.subtract_reversed),
-    **dict.fromkeys(("__mul__", "__rmul__", "mul", "multiply"), elementwise.multiply),
-    **dict.fromkeys(("__truediv__", "div", "divide", "true_divide"), elementwise.divide),
+    **dict.fromkeys(("__mul__", "__rmul__", "mul", "multiply"), named(elementwise.multiply, "input", "other")),
+    **dict.fromkeys(("__truediv__", "div", "divide", "true_divide"), named(elementwise.divide, "input", "other")),
     **dict.fromkeys(("__pow__", "pow", "float_power"), elementwise.power),
     "glu": elementwise.gated_linear_unit,
     **{name: layers.convolution(name) for name in (
         "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
     )},
     "linear": layers.dense,
-    **dict.fromkeys(("__matmul__", "matmul", "mm", "bmm"), layers.product),
-    **dict.fromkeys(("addmm", "baddbmm"), layers.added_product),
+    **dict.fromkeys(("__matmul__", "matmul"), named(layers.product, "input", "other")),
+    **dict.fromkeys(("mm", "bmm"), named(layers.product, "input", "mat2")),
+    **dict.fromkeys(("addmm",), named(layers.added_product, "input", "mat1", "mat2")),
+    "baddbmm": named(layers.added_product, "input", "batch1", "batch2"),
     "einsum": layers.contraction,
-    "batch_norm": layers.batch_norm,
-    "layer_norm": norms.layer_norm, "group_norm": norms.group_norm, "instance_norm": norms.instance_norm,
+    "batch_norm": named(
+        layers.batch_norm, "input", "weight", "bias", "running_mean", "running_var", "training", "momentum", "eps",
+        "cudnn_enabled",
+    ),
+    "layer_norm": named(norms.layer_norm, "input", "normalized_shape"),
+    "group_norm": named(norms.group_norm, "input", "num_groups"),
+    "instance_norm": norms.instance_norm,
     "rms_norm": norms.rms_norm,
     **dict.fromkeys(("cat", "concat", "concatenate"), pools.concatenate),
-    **dict.fromkeys(("pad", "constant_pad_nd"), pools.pad),
-    "stack": pools.stack, "where": pools.choose,
+    "pad": pools.pad, "constant_pad_nd": lambda watch, input, pad, value=0: pools.pad(watch, input, pad, value=value),
+    "stack": pools.stack, "where": named(pools.choose, "condition", "input", "other"),
+    "masked_fill": pools.fill, "set_item": pools.set_item,
+    **dict.fromkeys(("maximum", "fmax"), named(pools.larger, "input", "other")),
+    **dict.fromkeys(("minimum", "fmin"), named(pools.smaller, "input", "other")),
     "softmax": attention.softmax, "log_softmax": attention.log_softmax,
     "scaled_dot_product_attention": attention.attention,
     "gru": recurrent.recurrent(recurrent.GRU), "lstm": recurrent.recurrent(recurrent.LSTM),
@@ -62,17 +88,17 @@ MOVES = {
     "adjoint", "align_to", "alpha_dropout", "amax", "amin", "as_strided", "atleast_1d", "atleast_2d", "atleast_3d",
     "broadcast_to", "channel_shuffle", "chunk", "clone", "contiguous", "cpu", "cuda", "cummax", "data", "diag",
     "diagonal", "double", "dropout", "dropout1d", "dropout2d", "dropout3d", "dsplit", "expand", "expand_as",
-    "feature_alpha_dropout", "feature_dropout", "flatten", "flip", "fliplr", "flipud", "float", "fmax", "fmin",
-    "gather", "hsplit", "im2col", "index_select", "kthvalue", "logsumexp", "mH", "mT", "masked_fill",
-    "masked_select", "max", "max_pool1d", "max_pool1d_with_indices", "max_pool2d", "max_pool2d_with_indices",
-    "max_pool3d", "max_pool3d_with_indices", "maximum", "median", "min", "minimum", "moveaxis", "movedim", "narrow",
-    "narrow_copy", "native_channel_shuffle", "native_dropout", "permute", "pixel_shuffle", "pixel_unshuffle",
-    "ravel", "refine_names", "reflection_pad1d", "reflection_pad2d", "reflection_pad3d", "repeat",
-    "repeat_interleave", "replication_pad1d", "replication_pad2d", "replication_pad3d", "reshape", "reshape_as",
-    "roll", "rot90", "select", "set_item", "sort", "split", "split_with_sizes", "squeeze", "swapaxes", "swapdims",
-    "t", "take", "take_along_dim", "tensor_split", "tile", "to", "topk", "transpose", "tril", "triu", "type",
-    "type_as", "unbind", "unflatten", "unfold", "unsafe_chunk", "unsafe_split", "unsqueeze", "upsample_nearest1d",
-    "upsample_nearest2d", "upsample_nearest3d", "view", "view_as", "vsplit",
+    "feature_alpha_dropout", "feature_dropout", "flatten", "flip", "fliplr", "flipud", "float", "gather", "hsplit",
+    "im2col", "index_select", "kthvalue", "logsumexp", "mH", "mT", "masked_select", "max", "max_pool1d",
+    "max_pool1d_with_indices", "max_pool2d", "max_pool2d_with_indices", "max_pool3d", "max_pool3d_with_indices",
+    "median", "min", "moveaxis", "movedim", "narrow", "narrow_copy", "native_channel_shuffle", "native_dropout",
+    "permute", "pixel_shuffle", "pixel_unshuffle", "ravel", "refine_names", "reflection_pad1d", "reflection_pad2d",
+    "reflection_pad3d", "repeat", "repeat_interleave", "replication_pad1d", "replication_pad2d",
+    "replication_pad3d", "requires_grad_", "reshape", "reshape_as", "roll", "rot90", "select", "sort", "split",
+    "split_with_sizes", "squeeze", "swapaxes", "swapdims", "t", "take", "take_along_dim", "tensor_split", "tile",
+    "to", "topk", "transpose", "tril", "triu", "type", "type_as", "unbind", "unflatten", "unfold", "unsafe_chunk",
+    "unsafe_split", "unsqueeze", "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "view",
+    "view_as", "vsplit",
 }  # fmt: skip
 
 

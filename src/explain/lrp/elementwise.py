@@ -14,7 +14,9 @@ def activation(watch: Watch, function: Any, input: Tensor, *args: Any, **kwargs:
     """The identity rule: relevance of a value is that of what the function makes of it (Bach et al., 2015)."""
     if any(map(depends, (*args, *kwargs.values()))):
         raise NoRule(f"applies {function.__name__} with computed options")
-    return watch.step(Pass(lambda input: function(input, *args, **kwargs)), input)
+    output = watch.step(Pass(lambda input: function(input, *args, **kwargs)), input)
+    note_of(output).is_gate = "clamp" in function.__name__ and note_of(input).is_gate
+    return output
 
 
 def gate(watch: Watch, function: Any, input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
@@ -32,9 +34,11 @@ def gated_linear_unit(watch: Watch, input: Tensor, dim: int = -1) -> Tensor:
 
 
 def power(watch: Watch, input: Any, exponent: Any) -> Tensor:
-    """The identity rule."""
+    """The identity rule, of a power or of an exponential."""
     if depends(exponent):
-        raise NoRule("applies pow with a computed exponent")
+        if depends(input):
+            raise NoRule("applies pow with a computed exponent")
+        return watch.step(Pass(lambda exponent: input**exponent), exponent)
     return watch.step(Pass(lambda input: input**exponent), input)
 
 
@@ -47,9 +51,10 @@ def add(watch: Watch, one: Any, other: Any, *, alpha: float = 1, **_: Any) -> Te
     if depends(one) and depends(other):
         return watch.step(Proportional(torch.add), one, other)
     summand, constant = (one, other) if depends(one) else (other, one)
-    constant = torch.as_tensor(constant, dtype=summand.dtype, device=summand.device)
+    dtype = torch.result_type(summand, constant)
+    constant = torch.as_tensor(constant, dtype=dtype, device=summand.device).detach()
     shape = torch.broadcast_shapes(summand.shape, constant.shape)
-    output = watch.step(Proportional(lambda summand: summand.expand(shape), constant=constant), summand)
+    output = watch.step(Proportional(lambda summand: summand.to(dtype).expand(shape), constant=constant), summand)
     note_of(output).is_gate = note_of(summand).is_gate
     return output
 
@@ -91,7 +96,9 @@ def divide(watch: Watch, one: Any, other: Any, *, rounding_mode: Any = None) -> 
         raise NoRule(f"applies div with rounding_mode={rounding_mode}")
     if depends(one):
         divisor = other.detach() if isinstance(other, Tensor) else other
-        return watch.step(Pass(lambda one: one / divisor), one)
+        output = watch.step(Pass(lambda one: one / divisor), one)
+        note_of(output).is_gate = note_of(one).is_gate
+        return output
     return watch.step(Pass(lambda other: one / other), other)
 
 

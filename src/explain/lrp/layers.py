@@ -95,20 +95,24 @@ def product(watch: Watch, one: Tensor, other: Tensor) -> Tensor:
     if depends(one) and other.dim() == 2:
         return dense(watch, one, other.T)
     if depends(one):
-        return watch.step(Proportional(lambda one: one @ other), one)
-    return watch.step(Proportional(lambda other: one @ other), other)
+        return as_layer(watch.step(Proportional(lambda one: one @ other), one), one)
+    return as_layer(watch.step(Proportional(lambda other: one @ other), other), other)
+
+
+def as_layer(output: Tensor, input: Tensor) -> Tensor:
+    """Notes that a product with constants is a layer, though its weights have no rule but epsilon."""
+    note_of(output).layers = note_of(input).layers + 1
+    return output
 
 
 def added_product(
     watch: Watch, summand: Tensor, one: Tensor, other: Tensor, *, beta: float = 1, alpha: float = 1
 ) -> Tensor:
     """A dense layer that is written as `addmm`, or a mask that is added to a product, as `baddbmm` does."""
-    if beta != 1 or depends(summand):
-        raise NoRule("applies addmm with a computed summand")
-    if one.dim() == 2 and summand.dim() == 1 and alpha == 1 and not depends(other):
+    if beta != 1 or alpha != 1 or depends(summand):
+        raise NoRule("applies a sum of a product with factors, or with a computed summand")
+    if one.dim() == 2 and summand.dim() == 1 and not depends(other):
         return dense(watch, one, other.T, summand)
-    if alpha != 1 or not (depends(one) and depends(other)):
-        raise NoRule("applies baddbmm with factors")
     return watch.step(Pass(lambda scores: scores + summand), product(watch, one, other))
 
 
@@ -127,7 +131,8 @@ def contraction(watch: Watch, equation: Any, *operands: Any, **_: Any) -> Tensor
             own[number] = input
         return torch.einsum(equation, *own)
 
-    return watch.step(Proportional(function, len(places)), *(tensors[number] for number in places))
+    output = watch.step(Proportional(function, len(places)), *(tensors[number] for number in places))
+    return as_layer(output, tensors[places[0]]) if len(tensors) > len(places) else output
 
 
 def batch_norm(

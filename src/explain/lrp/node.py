@@ -77,14 +77,12 @@ class Note:
         made_by: the step of the layer that made it, and the layer's input.
         is_gate: it says how much of another tensor passes, such as the output of a sigmoid or softmax.
         logits: what a sigmoid or softmax made it from.
-        replaced_by: what an operation in place made of it.
     """
 
     layers: int = 0
     made_by: tuple[Any, Tensor] | None = None
     is_gate: bool = False
     logits: Tensor | None = None
-    replaced_by: Tensor | None = None
 
 
 def note_of(tensor: Tensor) -> Note:

@@ -25,6 +25,7 @@ from auscult.explain.lrp.composite import Composite
 from auscult.explain.lrp.node import Layout, Node, note_of
 from auscult.explain.lrp.propagation import Propagation, Step
 from auscult.explain.lrp.watch import NoRule, Watch, depends, tensors_in
+from auscult.mistake import Mistake
 
 OVERRIDES = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
 
@@ -52,7 +53,9 @@ class Operations(TorchFunctionMode, Watch):
         self.composite, self.apart, self.known, self.audited = composite, apart, known or [], audited
         self.nodes: list[Node] = []
         self.names, self.wanted = set(names), dict[str, Tensor]()
-        self.changed = False  # an operation in place has been replaced
+        # what operations in place have made of tensors, by their identity, with the tensor itself, which so stays
+        self.replaced: dict[int, tuple[Tensor, Tensor]] = {}
+        self.stale: set[int] = set()  # tensors of which a view was changed
         self.own_rule = False  # a module with a rule of its own is running
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -60,22 +63,29 @@ class Operations(TorchFunctionMode, Watch):
         kwargs = kwargs or {}
         if self.own_rule:
             return func(*args, **kwargs)
-        if self.changed:
-            args, kwargs = tree_map_only(Tensor, current, (args, kwargs))
-        if not torch.is_grad_enabled() or not any(map(depends, tensors_in(args, kwargs))):
-            return func(*args, **kwargs)
         name = func.__self__.__name__ if func.__name__ == "__get__" else func.__name__
+        if self.replaced:
+            if name == "__setitem__":  # `x[:, 0] += y` puts what has become of a view back
+                self.stale.discard(id(args[0]))
+            args, kwargs = tree_map_only(Tensor, self.current, (args, kwargs))
+        if not any(map(depends, tensors_in(args, kwargs))):
+            return func(*args, **kwargs)
+        plain = out_of_place(func, name)
+        if not torch.is_grad_enabled():
+            if plain is not None and depends(args[0]):
+                raise NoRule(f"applies {name} in place, without gradients")
+            return func(*args, **kwargs)
         if name not in MOVES and (body := body_of(func)) is not None:  # what its code calls has rules
             with self:
                 return body(*args, **kwargs)
-        if (plain := out_of_place(func, name)) is not None:
-            if name == "__setitem__":
+        if plain is not None:
+            if plain is set_item:
                 output = self.run(set_item, "set_item", args, kwargs)
             else:
                 with self:
                     output = plain(*args, **kwargs)
             if output is not args[0]:  # as dropout in evaluation
-                note_of(args[0]).replaced_by, self.changed = output, True
+                self.replace(args[0], output)
             return output
         return self.run(func, name, args, kwargs)
 
@@ -104,6 +114,28 @@ class Operations(TorchFunctionMode, Watch):
             self.wanted[node.name] = next(filter(depends, tensors_in(output)))
         return output
 
+    def replace(self, tensor: Tensor, output: Tensor) -> None:
+        """Notes what an operation in place has made of a tensor."""
+        self.replaced[id(tensor)] = tensor, output
+        if tensor._base is not None:
+            self.replaced.setdefault(id(tensor._base), (tensor._base, tensor._base))
+            self.stale.add(id(tensor._base))
+
+    def current(self, tensor: Tensor) -> Tensor:
+        """What operations in place have made of a tensor.
+
+        Raises:
+            NoRule: one of them has changed a view of it.
+        """
+        while id(tensor) in self.replaced:
+            if id(tensor) in self.stale:
+                raise NoRule("uses a tensor after a view of it was changed in place")
+            after = self.replaced[id(tensor)][1]
+            if after is tensor:
+                break
+            tensor = after
+        return tensor
+
     def node(self, name: str) -> Node:
         """The operation that comes next."""
         number = len(self.nodes)
@@ -121,14 +153,7 @@ def describe(output: Any, args: Any, is_move: bool) -> None:
         if not any(leaf is input for input in inputs):
             note = note_of(leaf)
             note.layers = max(layers, note.layers)
-            note.is_gate |= is_move and all(note_of(input).is_gate for input in inputs)
-
-
-def current(tensor: Tensor) -> Tensor:
-    """What operations in place have made of a tensor."""
-    while (after := note_of(tensor).replaced_by) is not None:
-        tensor = after
-    return tensor
+            note.is_gate |= is_move and bool(inputs) and all(note_of(input).is_gate for input in inputs)
 
 
 @functools.cache
@@ -160,7 +185,7 @@ def out_of_place(func: Any, name: str) -> Any:
     if name == "copy_":
         return lambda tensor, source, *_: source.to(tensor).expand_as(tensor)
     for room in (Tensor, torch, torch._C._nn):
-        if (plain := getattr(room, name[:-1], None)) is not None:
+        if callable(plain := getattr(room, name[:-1], None)):
             return plain
     return None
 
@@ -171,7 +196,23 @@ OPERATORS = {
 
 
 def set_item(tensor: Tensor, place: Any, values: Any) -> Tensor:
-    """A copy of a tensor with other values at a place."""
-    changed = tensor.clone()
-    changed[place] = values
-    return changed
+    """Stands for `tensor[place] = values`; the rule of this name makes the new tensor."""
+    raise NotImplementedError
+
+
+def logits_of(outputs: Any, operations: Operations) -> Tensor:
+    """What a network gives, if it is logits (B, classes) that depend on its input.
+
+    Raises:
+        Mistake: it is something else.
+    """
+    if not isinstance(outputs, Tensor) or outputs.dim() != 2:
+        shape = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
+        raise Mistake(f"the network gives {shape}; let it give its logits alone, a tensor (B, classes).")
+    outputs = operations.current(outputs)
+    if not outputs.requires_grad:
+        raise Mistake(
+            "the network's logits have no gradient, as if its forward ran under torch.no_grad(); let it run without, or"
+            " choose an attribution that needs none: occlusion or rise."
+        )
+    return outputs

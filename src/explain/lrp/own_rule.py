@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from auscult.explain.lrp.operations import Operations
 from auscult.explain.lrp.propagation import Propagation, Step
+from auscult.explain.lrp.watch import NoRule
 
 
 class OwnRule(Step):
@@ -39,21 +40,28 @@ class OwnRule(Step):
 @contextmanager
 def own_rules(network: nn.Module, operations: Operations) -> Iterator[None]:
     """Lets modules with `relevance_of_input` run as one operation each."""
-    ruled = [module for module in network.modules() if hasattr(module, "relevance_of_input")]
-    for module in ruled:
-        module.forward = as_operation(module, module.forward, operations)  # type: ignore[method-assign]
+    ruled = {name: module for name, module in network.named_modules() if hasattr(module, "relevance_of_input")}
+    own = {module: module.__dict__["forward"] for module in ruled.values() if "forward" in module.__dict__}
+    for name, module in ruled.items():
+        module.forward = as_operation(name, module, module.forward, operations)  # type: ignore[method-assign]
     try:
         yield
     finally:
-        for module in ruled:
-            module.__dict__.pop("forward", None)
+        for module in ruled.values():
+            del module.__dict__["forward"]
+            if module in own:
+                module.__dict__["forward"] = own[module]
 
 
-def as_operation(module: nn.Module, forward: Callable[[Tensor], Tensor], operations: Operations) -> Any:
+def as_operation(name: str, module: nn.Module, forward: Callable[[Tensor], Tensor], operations: Operations) -> Any:
     """The forward pass of a module, with its own rule as the backward pass."""
 
-    def run(input: Tensor) -> Tensor:
+    def run(*inputs: Tensor, **options: Any) -> Tensor:
+        if len(inputs) != 1 or options:
+            raise NoRule(f"gives {name}, which has a rule of its own, something else than one tensor")
+        input = operations.current(inputs[0])
         node = operations.node("relevance_of_input")
+        node.name = name
         operations.nodes.append(node)
         output: Tensor = Propagation.apply(OwnRule(module, forward, operations), node, operations.apart, input)
         return output

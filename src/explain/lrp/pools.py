@@ -1,5 +1,6 @@
 """Rules of operations over several values: means, sums, norms, and what constants are put beside."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -78,7 +79,8 @@ def pad(watch: Watch, input: Tensor, pad: Any, mode: str = "constant", value: fl
 
 def concatenate(watch: Watch, tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> Tensor:
     """Moves values; constants among them keep the relevance that reaches them, as the class token of a transformer."""
-    kept = [tensor if depends(tensor) else watch.step(Constant(tensor)) for tensor in tensors]
+    dtype = functools.reduce(torch.promote_types, [tensor.dtype for tensor in tensors])
+    kept = [tensor if depends(tensor) else watch.step(Constant(tensor.to(dtype))) for tensor in tensors]
     return torch.cat(kept, dim if axis is None else axis)
 
 
@@ -88,7 +90,9 @@ def stack(watch: Watch, tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
 
 def choose(watch: Watch, condition: Tensor, one: Any, other: Any) -> Tensor:
-    """`torch.where`: as `concatenate`."""
+    """`torch.where`: as `concatenate`. The method has the condition second."""
+    if condition.dtype != torch.bool:
+        condition, one = one, condition
     like = one if depends(one) else other
     shape = torch.broadcast_shapes(condition.shape, *(each.shape for each in (one, other) if isinstance(each, Tensor)))
     parts = [
@@ -96,3 +100,39 @@ def choose(watch: Watch, condition: Tensor, one: Any, other: Any) -> Tensor:
         for each in (one, other)
     ]
     return torch.where(condition, parts[0], parts[1])
+
+
+def fill(watch: Watch, input: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """`masked_fill`, as `choose`: what is filled in keeps the relevance that reaches it."""
+    return choose(watch, mask, value, input)
+
+
+def set_item(watch: Watch, tensor: Tensor, place: Any, values: Any) -> Tensor:
+    """A copy of a tensor with other values at a place, as `choose`."""
+    mask = torch.zeros(tensor.shape, dtype=torch.bool, device=tensor.device)
+    mask[place] = True
+    filled = torch.zeros_like(tensor, requires_grad=False).detach().clone()
+    if not depends(values):
+        filled[place] = values
+        return choose(watch, mask, filled, tensor)
+    filled = filled.index_put((mask,), torch.zeros((), dtype=tensor.dtype, device=tensor.device))
+    filled[place] = values
+    return choose(watch, mask, filled, tensor)
+
+
+def larger(watch: Watch, one: Tensor, other: Tensor) -> Tensor:
+    """`torch.maximum`: the winner takes all, be it a constant."""
+    return winner(watch, one, other, torch.maximum, one >= other)
+
+
+def smaller(watch: Watch, one: Tensor, other: Tensor) -> Tensor:
+    """`torch.minimum`, as `larger`."""
+    return winner(watch, one, other, torch.minimum, one <= other)
+
+
+def winner(watch: Watch, one: Tensor, other: Tensor, function: Any, is_one: Tensor) -> Tensor:
+    """The values of one tensor where it wins, and those of the other elsewhere. Equal ones share, if both depend."""
+    if depends(one) and depends(other):
+        output: Tensor = function(one, other)
+        return output
+    return choose(watch, is_one, one, other)

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from auscult.explain.lrp.layer import Layer
 from auscult.explain.lrp.node import Node
-from auscult.explain.lrp.rules import STABILISER, Rule, stable, unshared
+from auscult.explain.lrp.rules import Rule
 
+TINY = 1e-30  # smaller outputs are nothing
 Function = Callable[..., Tensor]
 Shares = tuple[Sequence[Tensor], Tensor | None, Tensor | None]
 
@@ -136,9 +137,9 @@ class Proportional(Step):
     """Relevance goes to each value in proportion to what it contributes: itself times its slope.
 
     `R_i = x_i * sum_j (dz_j / dx_i) * R_j / (n * z_j)`, with the output z, and the n inputs in equal parts. That is the
-    epsilon rule for what is linear in each of its inputs, such as averages (n = 1) and products of matrices (n = 2, the
-    rule of AttnLRP, Achtibat et al., arXiv 2402.05602, equation 15). By Euler's theorem it also conserves for a
-    function of degree n, such as a norm (1) or a variance (2).
+    epsilon rule, without an epsilon, for what is linear in each of its inputs, such as averages (n = 1) and products of
+    matrices (n = 2, the rule of AttnLRP, Achtibat et al., arXiv 2402.05602, equation 15). By Euler's theorem it also
+    conserves for a function of degree n, such as a norm (1) or a variance (2).
 
     Args:
         function: of the inputs, without constants.
@@ -162,8 +163,13 @@ class Proportional(Step):
         """See `Step.shares`."""
         assert self.recorded is not None
         leaves, contributions = self.recorded
-        quotient = relevance / stable(output, STABILISER)
+        size = output.abs()
+        is_nothing = None if size.amin() > TINY and size.amax() < torch.inf else (size <= TINY) | size.isinf()
+        quotient = relevance / (output if is_nothing is None else output.masked_fill(is_nothing, torch.inf))
         gradients = torch.autograd.grad(contributions, leaves, quotient / self.degree)
         shares = [leaf.detach() * gradient for leaf, gradient in zip(leaves, gradients, strict=True)]
         kept = None if self.constant is None else quotient * self.constant
-        return shares, kept, unshared(relevance, output)
+        if is_nothing is None:
+            return shares, kept, None
+        shares = [share.nan_to_num(0.0) for share in shares]  # of what a mask has set to minus infinity
+        return shares, None if kept is None else kept.nan_to_num(0.0), relevance * is_nothing

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from auscult.explain.lrp.node import note_of
 from auscult.explain.lrp.propagation import Pass, Step
 from auscult.explain.lrp.rules import stable
 from auscult.explain.lrp.watch import NoRule, Watch, depends
@@ -208,6 +209,8 @@ def recurrent(kind: type[Recurrence]) -> Any:
         last, output = torch.stack(lasts), steps.transpose(0, 1) if batch_first else steps
         if input.dim() == 2:
             last, output = last[:, 0], steps[:, 0]
+        for result in (output, last):
+            note_of(result).layers = note_of(input).layers + layers
         if kind is not LSTM:
             return output, last
         cell = torch.cat([each for each in cells if each is not None]).view(last.shape)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from auscult.explain.lrp.composite import Composite
 from auscult.explain.lrp.node import Node, note_of
-from auscult.explain.lrp.operations import Operations
+from auscult.explain.lrp.operations import Operations, logits_of
 from auscult.explain.lrp.own_rule import own_rules
 from auscult.explain.lrp.trial import OTHERWISE, Trial
 from auscult.explain.lrp.watch import NoRule
@@ -55,7 +55,8 @@ def propagate(
     operations = Operations(composite, collector, known, audited, names)
     try:
         with own_rules(network, operations), operations:
-            outputs = network(input.requires_grad_())  # (B, classes)
+            note_of(input.requires_grad_())  # it is the input: see `depends`
+            outputs = logits_of(network(input), operations)  # (B, classes)
         logits = before_head(outputs)
         start = logits.detach() * nn.functional.one_hot(target, logits.shape[1])
         leaves = [input, collector, *operations.wanted.values()]

@@ -62,7 +62,8 @@ class Epsilon(Rule):
     def shares(self, layer: Layer, input: Tensor, output: Tensor, relevance: Tensor) -> Shares:
         """See `Rule.shares`."""
         quotient = relevance / stable(output.detach(), self.epsilon)
-        (gradient,) = torch.autograd.grad(output, input, quotient)
+        # batch norms behind the layer may use its graph, too
+        (gradient,) = torch.autograd.grad(output, input, quotient, retain_graph=True)
         bias = layer.bias if self.uses_bias else None
         kept = None if bias is None else layer.per_row(quotient, bias)
         return input.detach() * gradient, kept, unshared(relevance, output.detach())

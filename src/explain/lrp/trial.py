@@ -15,13 +15,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from auscult.explain.lrp.composite import Composite
-from auscult.explain.lrp.node import Layout, Node
-from auscult.explain.lrp.operations import Operations
+from auscult.explain.lrp.node import Layout, Node, note_of
+from auscult.explain.lrp.operations import Operations, logits_of
 from auscult.explain.lrp.propagation import Propagation
 from auscult.explain.lrp.watch import NoRule, depends
 from auscult.mistake import Mistake
 
-CLIPS = 3  # two that are equal, and another
+PATTERN = (0, 1, 0, 1, 1)  # two different clips; hardly anything else in a tensor repeats in this way
+CLIPS = len(PATTERN)
 CLOSE = 1e-4  # two outputs are equal, if they differ by this much of the largest value
 OWN_FUNCTION: Any = torch.autograd.function.BackwardCFunction
 HIDDEN = (os.path.dirname(torch.__file__), str(Path(__file__).parent))  # sources that are not the user's
@@ -58,8 +59,11 @@ class Trial(Operations):
         self.flaws: list[Flaw] = []
         self.count: Counter[str] = Counter()
         self.ruled = False  # an operation with a rule is running
-        other = input[-1:] if not torch.equal(input[:1], input[-1:]) else input[:1].flip(-1) * 0.7
-        self.input = torch.cat([input[:1], input[:1], other])
+        one, last = input[:1], input[-1:]
+        noise = torch.randn(one.shape, generator=torch.Generator().manual_seed(0)).to(one)
+        other = last if not torch.equal(one, last) else one
+        clips = one, other + 0.05 * noise * (1 + one.abs().amax())  # silence, too, becomes two different clips
+        self.input = torch.cat([clips[number] for number in PATTERN])
 
     def check(self) -> list[Node]:
         """The operations of the network.
@@ -67,11 +71,17 @@ class Trial(Operations):
         Raises:
             Mistake: something has no rule, or the network gives other outputs while its operations are watched.
         """
-        with torch.no_grad():
-            expected = self.network(self.input.clone())
-        with self._watched_modules(), Below(self), self:
-            output = self.network(self.input.clone().requires_grad_())
-        for name in sorted(functions_of(output)):
+        expected = self.network(self.input.clone().requires_grad_())  # with gradients: others take faster ways
+        leaf = self.input.clone().requires_grad_()
+        note_of(leaf)  # it is the input: see `depends`
+        try:
+            with self._watched_modules(), Below(self), self:
+                output = self.network(leaf)
+        except NoRule as flaw:
+            output = None
+            self.flaws.append(Flaw(str(flaw), self._module(), ""))
+        output = output if self.flaws else logits_of(output, self)
+        for name in sorted(functions_of(output)) if isinstance(output, Tensor) else ():
             self.flaws.append(Flaw(f"uses {name}, an autograd function that no rule can see into", self._module(), ""))
         if self.flaws:
             flaws = "; ".join(dict.fromkeys(map(str, self.flaws)))
@@ -175,15 +185,22 @@ def functions_of(output: Tensor) -> set[str]:
 
 
 def layout_of(output: Tensor) -> Layout | None:
-    """Where clips lie in an output for three clips, of which the first two are equal; None if that cannot be told."""
-    sizes = [dimension for dimension, size in enumerate(output.shape) if size and size % CLIPS == 0]
+    """Where clips lie in an output for clips as in `PATTERN`; None if no dimension can hold them."""
+    sizes = [dimension for dimension, size in enumerate(output.shape) if size % CLIPS == 0]
+    if not output.numel():
+        return None
     scale = CLOSE * output.abs().max()
     for dimension in sizes:
         rows = output.movedim(dimension, 0)
         for whole in (True, False):
             clips = rows.unflatten(0, (CLIPS, -1) if whole else (-1, CLIPS))
-            one, two, other = clips.unbind(0 if whole else 1)
-            if (one - two).abs().max() <= scale < (one - other).abs().max():
+            parts = clips.unbind(0 if whole else 1)
+            first, second = parts[0], parts[1]
+            alike = all(
+                (part - (first, second)[number]).abs().max() <= scale
+                for part, number in zip(parts, PATTERN, strict=True)
+            )
+            if alike and (first - second).abs().max() > scale:
                 return Layout(dimension, whole)
     return Layout(sizes[0], whole=True) if sizes else None
 

@@ -40,5 +40,10 @@ def tensors_in(*given: Any) -> Iterator[Tensor]:
 
 
 def depends(leaf: Any) -> bool:
-    """Whether something is a tensor that depends on the network's input; weights are frozen."""
-    return isinstance(leaf, Tensor) and leaf.requires_grad
+    """Whether something is a tensor that depends on the network's input.
+
+    Weights are frozen. Other leaves of autograd's graph are none of ours: only the input has a note.
+    """
+    if not isinstance(leaf, Tensor) or not leaf.requires_grad:
+        return False
+    return leaf.grad_fn is not None or "lrp_note" in leaf.__dict__

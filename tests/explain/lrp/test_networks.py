@@ -271,10 +271,10 @@ def test_resnet_is_that_of_zennit(composite):
     """Its sums of residuals, and each BatchNorm folded by `torch.nn.utils.fusion`, as zennit's folding fails today."""
     from torchvision.models import resnet18
     from zennit.attribution import Gradient
-    from zennit.composites import EpsilonPlus, LayerMapComposite, layer_map_base
-    from zennit.rules import Epsilon
+    from zennit.composites import LayerMapComposite, layer_map_base
+    from zennit.rules import Epsilon, ZPlus
     from zennit.torchvision import ResNetBasicBlockCanonizer
-    from zennit.types import Linear
+    from zennit.types import Convolution, Linear
 
     torch.manual_seed(0)
     network = resnet18(num_classes=3).double().eval()
@@ -283,8 +283,7 @@ def test_resnet_is_that_of_zennit(composite):
             for tensor in (module.weight, module.bias, module.running_mean, module.running_var):
                 tensor.data = torch.rand_like(tensor) + 0.5
     input = torch.randn(2, 3, 64, 64, dtype=torch.float64)
-    attribution = LRP(composite)
-    found = attribution(network, input, TARGET)
+    found = LRP(composite, epsilon=1e-12)(network, input, TARGET)
     for block in [network, *(part for part in network.modules() if hasattr(part, "conv2"))]:
         for number in (1, 2):
             if hasattr(block, f"conv{number}"):
@@ -296,10 +295,9 @@ def test_resnet_is_that_of_zennit(composite):
         if getattr(block, "downsample", None) is not None:
             block.downsample = nn.utils.fusion.fuse_conv_bn_eval(*block.downsample)
     canonizers = [ResNetBasicBlockCanonizer()]
-    by_hand = {
-        "epsilon_plus": lambda: EpsilonPlus(canonizers=canonizers),
-        "epsilon": lambda: LayerMapComposite([*layer_map_base(), (Linear, Epsilon())], canonizers=canonizers),
-    }[composite]()
+    convolution = Epsilon(1e-12) if composite == "epsilon" else ZPlus()
+    layers = [*layer_map_base(stabilizer=1e-12), (Convolution, convolution), (Linear, Epsilon(1e-12))]
+    by_hand = LayerMapComposite(layers, canonizers=canonizers)
     with Gradient(network, by_hand) as attributor:
         _, expected = attributor(input.clone(), lambda output: output * F.one_hot(TARGET, 3))
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6 * expected.abs().max().item())

@@ -9,10 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from auscult.explain.lrp.composite import Composite
+from auscult.explain.lrp.node import note_of
 from auscult.explain.lrp.operations import Operations
 from auscult.explain.lrp.rules import AlphaBeta, Epsilon
 
-EPSILON = 1e-6
+EPSILON = 1e-12
 
 
 def epsilon(attention: str = "given", uses_bias: bool = True) -> Composite:
@@ -32,6 +33,7 @@ def handed_back(function, input: Tensor, composite: Composite | None = None, rel
     """Relevance of the input (B, ...), and what is kept and unshared (B,), for drawn relevance of the output."""
     apart = input.new_zeros(2, len(input)).requires_grad_()
     leaf = input.clone().requires_grad_()
+    note_of(leaf)
     with Operations(composite or epsilon(), apart):
         output = function(leaf)
     relevance = drawn(*output.shape, seed=7) if relevance is None else relevance

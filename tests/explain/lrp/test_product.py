@@ -7,6 +7,7 @@ from zennit import rules as zennit_rules
 
 from auscult.explain.lrp.composite import Composite
 from auscult.explain.lrp.layer import Layer
+from auscult.explain.lrp.node import note_of
 from auscult.explain.lrp.operations import Operations
 from auscult.explain.lrp.product import as_product, has_few_inputs
 from auscult.explain.lrp.rules import AlphaBeta, Epsilon, Gamma, Rule, as_layer, of_sign
@@ -31,8 +32,10 @@ def layer_of(module: nn.Module, input: torch.Tensor) -> Layer:
 
     rule = Seen(1e-6, True)
     module.requires_grad_(False)
+    leaf = input.clone().requires_grad_()
+    note_of(leaf)
     with Operations(Composite(rule, rule), input.new_zeros(2, len(input)).requires_grad_()):
-        output = module(input.clone().requires_grad_())
+        output = module(leaf)
     output.sum().backward()
     return seen[0]
 
