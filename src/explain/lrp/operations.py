@@ -182,6 +182,8 @@ def out_of_place(func: Any, name: str) -> Any:
         return OPERATORS[name[3:-2]]
     if not name.endswith("_") or name.startswith("_"):
         return None
+    if name in ("zero_", "fill_"):
+        return lambda tensor, value=0: torch.full_like(tensor.detach(), value)
     if name == "copy_":
         return lambda tensor, source, *_: source.to(tensor).expand_as(tensor)
     for room in (Tensor, torch, torch._C._nn):

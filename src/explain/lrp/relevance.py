@@ -85,7 +85,16 @@ def operations_of(network: nn.Module, input: Tensor, composite: Composite) -> li
             "LRP cannot look into TorchScript: build the network from its Python class, or choose an attribution by"
             " gradients, such as integrated_gradients."
         )
-    trial = Trial(network, composite, input)
+    try:
+        return tried(network, Trial(network, composite, input))
+    except Mistake:
+        raise
+    except Exception:  # it may take batches of one size only
+        return tried(network, Trial(network, composite, input, as_given=True))
+
+
+def tried(network: nn.Module, trial: Trial) -> list[Node]:
+    """The operations of a trial."""
     with own_rules(network, trial):
         return trial.check()
 

@@ -49,16 +49,22 @@ class Trial(Operations):
         network: the network, in evaluation mode, its weights frozen.
         composite: see `Operations`.
         input: (B, ...).
+        as_given: run it on this input, and not on more clips than one network may take. Then it is less sure where
+            clips lie in its tensors.
     """
 
-    def __init__(self, network: nn.Module, composite: Composite, input: Tensor) -> None:
-        super().__init__(composite, input.new_zeros(2, CLIPS).requires_grad_())
+    def __init__(self, network: nn.Module, composite: Composite, input: Tensor, as_given: bool = False) -> None:
+        super().__init__(composite, input.new_zeros(2, len(input) if as_given else CLIPS).requires_grad_())
         self.network = network
         self.paths = {module: name for name, module in network.named_modules()}
         self.running: list[nn.Module] = []  # the innermost last
         self.flaws: list[Flaw] = []
         self.count: Counter[str] = Counter()
         self.ruled = False  # an operation with a rule is running
+        self.as_given = as_given
+        if as_given:
+            self.input = input.detach().clone()
+            return
         one, last = input[:1], input[-1:]
         noise = torch.randn(one.shape, generator=torch.Generator().manual_seed(0)).to(one)
         other = last if not torch.equal(one, last) else one
@@ -71,7 +77,14 @@ class Trial(Operations):
         Raises:
             Mistake: something has no rule, or the network gives other outputs while its operations are watched.
         """
-        expected = self.network(self.input.clone().requires_grad_())  # with gradients: others take faster ways
+        backend = torch.backends.mha
+        fast = backend.get_fastpath_enabled()
+        try:
+            backend.set_fastpath_enabled(False)  # it gives other outputs for what a mask hides
+            with torch.no_grad():
+                expected = self.network(self.input.clone())
+        finally:
+            backend.set_fastpath_enabled(fast)
         leaf = self.input.clone().requires_grad_()
         note_of(leaf)  # it is the input: see `depends`
         try:
@@ -121,7 +134,10 @@ class Trial(Operations):
         node.name = name if self.count[name] == 1 else f"{name}#{self.count[name]}"
         node.place = place()
         first = next((leaf for leaf in tree_leaves(output) if depends(leaf)), None)
-        node.layout = None if first is None else layout_of(first.detach())
+        if self.as_given:
+            node.layout = Layout(0, whole=True)
+        else:
+            node.layout = None if first is None else layout_of(first.detach())
 
     def _module(self) -> str:
         module = self.running[-1] if self.running else self.network
