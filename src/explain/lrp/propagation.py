@@ -163,9 +163,10 @@ class Proportional(Step):
         """See `Step.shares`."""
         assert self.recorded is not None
         leaves, contributions = self.recorded
-        size = output.abs()
-        is_nothing = None if size.amin() > TINY and size.amax() < torch.inf else (size <= TINY) | size.isinf()
-        quotient = relevance / (output if is_nothing is None else output.masked_fill(is_nothing, torch.inf))
+        quotient, is_nothing = relevance / output, None
+        if not (quotient.sum() + output.sum()).isfinite():  # sums find what is not finite faster than a look at each
+            is_nothing = (output.abs() <= TINY) | output.isinf()
+            quotient = relevance / output.masked_fill(is_nothing, torch.inf)
         gradients = torch.autograd.grad(contributions, leaves, quotient / self.degree)
         shares = [leaf.detach() * gradient for leaf, gradient in zip(leaves, gradients, strict=True)]
         kept = None if self.constant is None else quotient * self.constant

@@ -94,7 +94,8 @@ class AlphaBeta(Rule):
             weights = [of_sign(layer.weight, sign), of_sign(layer.weight, -sign)][: len(inputs)]
             bias = of_sign(layer.bias, sign) if self.uses_bias and layer.bias is not None else None
             contributions, gradients_for = contribute(layer, inputs, weights, bias)
-            if (silent := unshared(relevance, contributions)) is not None:
+            least = contributions.amin() if sign > 0 else -contributions.amax()
+            if least <= 0 and (silent := unshared(relevance, contributions)) is not None:
                 lost = share * silent if lost is None else lost + share * silent
             divisor = contributions.add_(sign * STABILISER)  # no contribution has the opposite sign
             quotient = torch.div(relevance, divisor, out=divisor)
