@@ -107,40 +107,6 @@ class AlphaBeta(Rule):
         return total, kept, lost
 
 
-class Gamma(Rule):
-    """LRP-gamma: contributions that have the sign of the output count (1 + gamma) times.
-
-    Montavon et al., 2019, section 10.2.3, in the form for inputs of both signs (Andéol et al., arXiv 2109.14938): with
-    gamma 0 it is the epsilon rule, with a large gamma it approaches z-plus.
-
-    Args:
-        gamma: zero or more.
-        uses_bias: see `Rule`.
-    """
-
-    def __init__(self, gamma: float, uses_bias: bool) -> None:
-        self.gamma, self.uses_bias = gamma, uses_bias
-
-    def shares(self, layer: Layer, input: Tensor, output: Tensor, relevance: Tensor) -> Shares:
-        """See `Rule.shares`."""
-        inputs = [input.clamp(min=0), input.clamp(max=0)] if input.amin() < 0 else [input]
-        contribute = as_product if has_few_inputs(layer) else as_layer
-        total, kept = torch.zeros_like(input), None
-        for sign in (1, -1):
-            chosen = (output > 0 if sign > 0 else output < 0) * relevance
-            weights = [layer.weight + self.gamma * of_sign(layer.weight, way) for way in (sign, -sign)][: len(inputs)]
-            bias = layer.bias if self.uses_bias else None
-            bias = None if bias is None else bias + self.gamma * of_sign(bias, sign)
-            contributions, gradients_for = contribute(layer, inputs, weights, bias)
-            quotient = chosen / stable(contributions, STABILISER)
-            for part, gradient in zip(inputs, gradients_for(quotient), strict=True):
-                total.addcmul_(part, gradient)
-            if bias is not None:
-                own = layer.per_row(quotient, bias)
-                kept = own if kept is None else kept + own
-        return total, kept, unshared(relevance, output)
-
-
 class Flat(Rule):
     """LRP-flat: relevance of an output goes to all inputs that it can see, in equal parts; biases get none.
 
