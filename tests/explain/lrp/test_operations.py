@@ -123,7 +123,8 @@ ACTIVATIONS = {
     "square": lambda x: x**2, "power": lambda x: torch.pow(x, 3), "itself": lambda x: x * x, "exp": torch.exp,
     "log": lambda x: torch.log(x.abs() + 0.0), "root": lambda x: x.abs().sqrt(), "minus": lambda x: -x,
     "hardtanh": F.hardtanh, "threshold": lambda x: F.threshold(x, 0.1, 20.0), "sin": torch.sin,
-    "half": lambda x: x / 2, "double": lambda x: 2.0 * x, "inverse": lambda x: 1 / x, "snake": lambda x: x + torch.sin(2 * x) ** 2 / 2, "dropout": nn.Dropout().eval(),
+    "half": lambda x: x / 2, "double": lambda x: 2.0 * x, "inverse": lambda x: 1 / x,
+    "snake": lambda x: x + torch.sin(2 * x) ** 2 / 2, "dropout": nn.Dropout().eval(),
 }  # fmt: skip
 
 
