@@ -27,7 +27,12 @@ def accuracy(noted: pd.DataFrame, row: str) -> pd.Series:
 
 
 def test_the_table_of_readme_has_the_means_of_all_folds(noted, said):
-    for row, label in (("alexnet-digit", ""), ("ds-cnn-digit", "0.1 million"), ("alexnet-sex", ""), ("audionet-sex", "three seeds")):
+    for row, label in (
+        ("alexnet-digit", ""),
+        ("ds-cnn-digit", "0.1 million"),
+        ("alexnet-sex", ""),
+        ("audionet-sex", "three seeds"),
+    ):
         folds = accuracy(noted, row)
         assert f"{folds.mean():.2f} ± {folds.std():.2f}" in said["README.md"], row
         assert len(folds) == (5 if row.endswith("digit") else 4) and label in said["README.md"]
