@@ -3,8 +3,9 @@
     python -m speed.lrp
     python -m speed.lrp --networks audionet resnet --rounds 5 --threads 1
 
-Fresh networks, a batch of noise, all sides in turns in one run. Zennit by hand is its EpsilonPlus, with hooks that are
-registered once, on networks that it can explain: those without batch normalisation, sums and calls of functions.
+Fresh networks, a batch of noise, all sides in turns in one run, but for zennit, whose hooks would slow the others: it
+has its turns before. Zennit by hand is its EpsilonPlus, with hooks that are registered once, on networks that it can
+explain: those without batch normalisation, sums and calls of functions.
 """
 
 import argparse

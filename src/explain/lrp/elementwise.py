@@ -43,9 +43,9 @@ def power(watch: Watch, input: Any, exponent: Any) -> Tensor:
 
 
 def add(watch: Watch, one: Any, other: Any, *, alpha: float = 1, **_: Any) -> Tensor:
-    """The epsilon rule of a sum: each summand gets its share (Binder et al., 2016, for residuals).
+    """Each summand gets its share (Binder et al., 2016, for residuals).
 
-    `R_i = x_i * R / (x_1 + x_2 + epsilon)`. A constant summand keeps its share, as a bias does.
+    `R_i = x_i * R / (x_1 + x_2)`, see `Proportional`. A constant summand keeps its share, as a bias does.
     """
     other = other if alpha == 1 else multiply(watch, other, alpha)
     if depends(one) and depends(other):

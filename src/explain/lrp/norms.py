@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from auscult.explain.lrp.propagation import Pass, Proportional
@@ -60,6 +61,4 @@ def instance_norm(
 
 def rms_norm(watch: Watch, input: Tensor, shape: Any, weight: Any = None, eps: float | None = None) -> Tensor:
     """The identity rule: the root mean square as a constant, each value is scaled (Achtibat et al., prop. 3.4)."""
-    from torch.nn.functional import rms_norm as function
-
-    return watch.step(Pass(lambda input: function(input, shape, weight, eps)), input)
+    return watch.step(Pass(lambda input: torch.rms_norm(input, shape, weight, eps)), input)

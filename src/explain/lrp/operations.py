@@ -63,7 +63,8 @@ class Operations(TorchFunctionMode, Watch):
         kwargs = kwargs or {}
         if self.own_rule:
             return func(*args, **kwargs)
-        name = func.__self__.__name__ if func.__name__ == "__get__" else func.__name__
+        name = getattr(func, "__name__", str(func))
+        name = func.__self__.__name__ if name == "__get__" else name
         if self.replaced:
             if name == "__setitem__":  # `x[:, 0] += y` puts what has become of a view back
                 self.stale.discard(id(args[0]))

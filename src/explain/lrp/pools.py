@@ -111,12 +111,8 @@ def set_item(watch: Watch, tensor: Tensor, place: Any, values: Any) -> Tensor:
     """A copy of a tensor with other values at a place, as `choose`."""
     mask = torch.zeros(tensor.shape, dtype=torch.bool, device=tensor.device)
     mask[place] = True
-    filled = torch.zeros_like(tensor, requires_grad=False).detach().clone()
-    if not depends(values):
-        filled[place] = values
-        return choose(watch, mask, filled, tensor)
-    filled = filled.index_put((mask,), torch.zeros((), dtype=tensor.dtype, device=tensor.device))
-    filled[place] = values
+    filled = torch.zeros_like(tensor)
+    filled[place] = values  # it depends on the network's input if they do
     return choose(watch, mask, filled, tensor)
 
 

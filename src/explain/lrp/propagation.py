@@ -144,7 +144,7 @@ class Proportional(Step):
     Args:
         function: of the inputs, without constants.
         degree: n.
-        constant: is added to the output; its share is kept. A number, or a tensor that broadcasts to the output.
+        constant: is added to the output; its share is kept. It broadcasts to the output.
     """
 
     def __init__(self, function: Function, degree: int = 1, constant: Tensor | None = None) -> None:

@@ -85,6 +85,7 @@ class Trial(Operations):
                 expected = self.network(self.input.clone())
         finally:
             backend.set_fastpath_enabled(fast)
+        self.nodes.clear()  # modules with rules of their own have run, too
         leaf = self.input.clone().requires_grad_()
         note_of(leaf)  # it is the input: see `depends`
         try:

@@ -256,7 +256,10 @@ def test_a_module_may_bring_its_own_rule():
             return relevance.flip(-1)
 
     network = nn.Sequential(nn.Flatten(), Cubed(), nn.Linear(16, 3)).double()
-    found = LRP("epsilon")(network, clips(), TARGET)
+    attribution = LRP("epsilon")
+    found = attribution(network, clips(), TARGET)
+    names = [node.name for node in attribution.audit(network, clips(), TARGET)]
+    assert names == ["0.flatten", "1", "2.linear"]
     values = clips().flatten(1).cumprod(-1)
     expected = (values * network[2].weight[TARGET]).flip(-1).view_as(found)
     torch.testing.assert_close(found, expected.detach(), rtol=1e-4, atol=1e-7)
