@@ -1,6 +1,6 @@
 """The tables of RESULTS.md, in Markdown."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -23,8 +23,8 @@ def table_of(rows: dict[str, dict[str, Any]], figures: pd.DataFrame) -> list[str
     measured = {name: own for name, own in measured.items() if len(own)}
     if not measured:
         return ["*Not measured by this version yet.*"]
-    if layout == "folds":
-        return folds(rows, measured)
+    if layout in JOINED:
+        return JOINED[layout](rows, measured)
     lines: list[str] = []
     for name, own in measured.items():
         lines += [*([""] if lines else []), *LAYOUTS[layout](rows[name], own), "", _made_by(name, own)]
@@ -78,20 +78,33 @@ def methods(row: dict[str, Any], own: pd.DataFrame) -> list[str]:
 
     Bold: the best; `=`: cannot be told apart from it; ▲: a control that is ahead of it; ✗: fails the sanity check.
     """
-    places = own["figure"].str.split("/", n=2, expand=True).set_axis(["domain", "attribution", "measure"], axis=1)
-    own = own.join(places)
-    columns = {head: name.split("/", 1) for head, name in row["columns"].items()}
-    lines = _head(["attribution", *columns])
-    for attribution in own["attribution"].unique():
-        cells = []
-        for domain, measure in columns.values():
-            is_cell = own["attribution"].eq(attribution) & own["domain"].eq(domain) & own["measure"].eq(measure)
-            cells.append(_ranked(own[is_cell].iloc[0], row) if is_cell.any() else "")
-        lines.append(_line([f"`{attribution}`", *cells]))
+    return [*_head(["attribution", *row["columns"]]), *(_line(cells) for cells in _by_attribution(row, own))]
+
+
+def networks(rows: dict[str, dict[str, Any]], measured: dict[str, pd.DataFrame]) -> list[str]:
+    """A line for each attribution of each network. Signs stand for differences between attributions of one network."""
+    columns = next(iter(rows.values()))["columns"]
+    lines = _head(["network", "attribution", *columns, "version", "date", "row"])
+    for name, own in measured.items():
+        made = [", ".join(own["version"].unique()), own["date"].max(), f"`{name}`"]
+        lines += [_line([rows[name]["says"], *cells, *made]) for cells in _by_attribution(rows[name], own)]
     return lines
 
 
+JOINED = {"folds": folds, "networks": networks}  # tables whose rows stand together
 LAYOUTS = {"removal": removal, "interventions": interventions, "methods": methods}
+
+
+def _by_attribution(row: dict[str, Any], own: pd.DataFrame) -> Iterator[list[str]]:
+    """The cells of each attribution: its name, and its figures in the row's columns."""
+    places = own["figure"].str.split("/", n=2, expand=True).set_axis(["domain", "attribution", "measure"], axis=1)
+    own = own.join(places)
+    for attribution in own["attribution"].unique():
+        cells = [f"`{attribution}`"]
+        for domain, measure in (name.split("/", 1) for name in row["columns"].values()):
+            is_cell = own["attribution"].eq(attribution) & own["domain"].eq(domain) & own["measure"].eq(measure)
+            cells.append(_ranked(own[is_cell].iloc[0], row) if is_cell.any() else "")
+        yield cells
 
 
 def seed_deviation(figures: pd.DataFrame) -> float:

@@ -184,6 +184,18 @@ def test_methods_are_ranked():
     assert lines[-1] == "Row `a`, version abc123, 2026-11-27."
 
 
+def test_networks_stand_in_one_table():
+    row = {"layout": "networks", "intervals": True, "columns": {"in the hum": "frequency/localisation/mass/confound"}}
+    runs = [
+        (name, 0, 0, value, f"frequency/{attribution}/localisation/mass/confound", 0.1, 0.9, "")
+        for name, value in (("a", 0.25), ("b", 0.5)) for attribution in ("lrp", "rise")
+    ]  # fmt: skip
+    lines = tables.table_of({"a": {**row, "says": "A"}, "b": {**row, "says": "B"}, "c": row}, figures(*runs))
+    assert lines[0] == "| network | attribution | in the hum | version | date | row |"
+    assert lines[3] == "| A | `rise` | 0.250 [0.100, 0.900] | abc123 | 2026-11-27 | `a` |"
+    assert [line.split(" | ")[0] for line in lines[2:]] == ["| A", "| A", "| B", "| B"]
+
+
 def test_removal_has_its_controls_once():
     names = itertools.product(("lrp", "rise"), ("relevance", "least_relevant", "amplitude", "random"), ("0", "0.05"))
     curves = [("a", 0, 0, 0.5, "/".join(name), 0.4, 0.6) for name in names]
@@ -222,7 +234,7 @@ MEASURES |= {f"{measure.column}/{place}" for measure in measures() for place in 
              if measure.topic.name in ("localisation", "control")}  # fmt: skip
 
 
-@pytest.mark.parametrize("row", [name for name in ROWS if ROWS[name].get("layout") == "methods"])
+@pytest.mark.parametrize("row", [name for name, row in ROWS.items() if row.get("layout") in ("methods", "networks")])
 def test_columns_are_of_measures_that_are_noted(row):
     """They are of measures that exist, too: a column of another name would stay empty."""
     for figure in ROWS[row]["columns"].values():

@@ -71,8 +71,8 @@ def resumed(given: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
         result["callbacks"] = callbacks
     check_values(result)
     explanations_of(result)
-    check_length(result["trainer"], checkpoint, path)
     result["trainer"] = check_trainer(result["trainer"])
+    check_length(result["trainer"], checkpoint, path)
     check_training(result["trainer"])
     check_places(result, places, path, said=f"data={shown(own['data']['name'])} ")
     for name in RUNNING:

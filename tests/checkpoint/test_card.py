@@ -162,6 +162,13 @@ def test_resume_cannot_outlast_a_one_cycle_schedule(going_on):
         going_on(["trainer.max_epochs=3"], {}, "trainer.max_epochs=7")
 
 
+@pytest.mark.parametrize("name", ["max_epochs", "max_steps"])
+@pytest.mark.parametrize("value", ["many", [3], {}, True])
+def test_a_card_whose_length_is_no_number(going_on, name, value):
+    with pytest.raises(Mistake, match=rf"^trainer\.{name}="):
+        going_on([], {f"trainer.{name}": value})
+
+
 def test_a_card_decides_neither_where_to_run_nor_where_to_log(going_on, tmp_path):
     elsewhere = str(tmp_path / "elsewhere")
     hostile = {
