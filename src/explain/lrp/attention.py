@@ -9,7 +9,7 @@ from torch import Tensor
 from auscult.explain.lrp.elementwise import add
 from auscult.explain.lrp.layers import product
 from auscult.explain.lrp.node import note_of
-from auscult.explain.lrp.propagation import Pass, Proportional, Step
+from auscult.explain.lrp.propagation import Pass, Proportional, Step, finite
 from auscult.explain.lrp.watch import NoRule, Watch, depends
 
 
@@ -31,8 +31,8 @@ class SoftmaxTaylor(Step):
 
     def shares(self, relevance: Tensor, output: Tensor, *inputs: Tensor) -> Any:
         """See `Step.shares`."""
-        scores = inputs[0].masked_fill(inputs[0].isinf(), 0)  # what a mask hides
-        return [scores * (relevance - output * relevance.sum(self.dimension, keepdim=True))], None, None
+        share = inputs[0] * (relevance - output * relevance.sum(self.dimension, keepdim=True))
+        return [share if share.sum().isfinite() else finite(share)], None, None
 
 
 def softmax(watch: Watch, input: Tensor, dim: int = -1, *args: Any, **kwargs: Any) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from auscult.explain.lrp.node import note_of
-from auscult.explain.lrp.propagation import Pass, Proportional
+from auscult.explain.lrp.propagation import Pass, Proportional, Sum
 from auscult.explain.lrp.watch import NoRule, Watch, depends
 
 
@@ -49,7 +49,7 @@ def add(watch: Watch, one: Any, other: Any, *, alpha: float = 1, **_: Any) -> Te
     """
     other = other if alpha == 1 else multiply(watch, other, alpha)
     if depends(one) and depends(other):
-        return watch.step(Proportional(torch.add), one, other)
+        return watch.step(Sum(), one, other)
     summand, constant = (one, other) if depends(one) else (other, one)
     dtype = torch.result_type(summand, constant)
     constant = torch.as_tensor(constant, dtype=dtype, device=summand.device).detach()

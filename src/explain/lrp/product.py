@@ -17,7 +17,7 @@ def has_few_inputs(layer: Layer) -> bool:
     First layers have few: for one channel, PyTorch's gradient takes longer than the rest of AlexNet's forward pass.
     """
     channels, size = layer.weight.shape[1], layer.weight[0].numel()
-    return layer.options is not None and channels <= MOST_CHANNELS and size <= 2 * len(layer.weight)
+    return layer.options is not None and channels <= MOST_CHANNELS and size <= 3 * len(layer.weight)
 
 
 def as_product(

@@ -163,14 +163,52 @@ class Proportional(Step):
         """See `Step.shares`."""
         assert self.recorded is not None
         leaves, contributions = self.recorded
-        quotient, is_nothing = relevance / output, None
-        if not (quotient.sum() + output.sum()).isfinite():  # sums find what is not finite faster than a look at each
-            is_nothing = (output.abs() <= TINY) | output.isinf()
-            quotient = relevance / output.masked_fill(is_nothing, torch.inf)
-        gradients = torch.autograd.grad(contributions, leaves, quotient / self.degree)
-        shares = [leaf.detach() * gradient for leaf, gradient in zip(leaves, gradients, strict=True)]
-        kept = None if self.constant is None else quotient * self.constant
-        if is_nothing is None:
-            return shares, kept, None
-        shares = [share.nan_to_num(0.0) for share in shares]  # of what a mask has set to minus infinity
-        return shares, None if kept is None else kept.nan_to_num(0.0), relevance * is_nothing
+
+        def contributed(quotient: Tensor) -> list[Tensor]:
+            gradients = torch.autograd.grad(contributions, leaves, quotient / self.degree)
+            return [leaf.detach() * gradient for leaf, gradient in zip(leaves, gradients, strict=True)]
+
+        return proportional(relevance, output, contributed, self.constant)
+
+
+class Sum(Step):
+    """`Proportional` for a sum of two tensors, which may broadcast."""
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """See `Step.forward`."""
+        return torch.add(*inputs)
+
+    def shares(self, relevance: Tensor, output: Tensor, *inputs: Tensor) -> Shares:
+        """See `Step.shares`."""
+
+        def contributed(quotient: Tensor) -> list[Tensor]:
+            return [(input * quotient).sum_to_size(input.shape) for input in inputs]
+
+        return proportional(relevance, output, contributed)
+
+
+def proportional(
+    relevance: Tensor, output: Tensor, contributed: Callable[[Tensor], list[Tensor]], constant: Tensor | None = None
+) -> Shares:
+    """Hands relevance back in proportion to contributions. What is nothing gets none, and gives none.
+
+    Args:
+        relevance, output: of the operation.
+        contributed: gives what the inputs get, for the relevance of each unit of the output.
+        constant: see `Proportional`.
+    """
+    quotient, is_nothing = relevance / output, None
+    if not (quotient.sum() + output.sum()).isfinite():  # sums find what is not finite faster than a look at each
+        is_nothing = (output.abs() <= TINY) | output.isinf()
+        quotient = relevance / output.masked_fill(is_nothing, torch.inf)
+    shares = contributed(quotient)
+    kept = None if constant is None else quotient * constant
+    if is_nothing is None:
+        return shares, kept, None
+    shares = [finite(share) for share in shares]
+    return shares, None if kept is None else finite(kept), relevance * is_nothing
+
+
+def finite(share: Tensor) -> Tensor:
+    """Relevance with zeros where minus infinity, which a mask has set, was multiplied by zero."""
+    return share.nan_to_num(0.0, torch.inf, -torch.inf)
