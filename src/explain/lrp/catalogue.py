@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from auscult.explain.lrp import attention, elementwise, layers, norms, pools, recurrent
+from auscult.explain.lrp import attention, elementwise, layers, maxima, norms, pools, recurrent
 from auscult.explain.lrp.watch import Watch
 
 
@@ -74,24 +74,29 @@ RULED: dict[str, Callable[..., Any]] = {
     "rnn_tanh": recurrent.recurrent(recurrent.TanhRNN), "rnn_relu": recurrent.recurrent(recurrent.ReluRNN),
 }  # fmt: skip
 # these rules are told the function that is called
+MAX_POOLS = {
+    f"{kind}max_pool{count}d{places}": rule(count)
+    for kind, rule in (("", maxima.max_pool), ("adaptive_", maxima.adaptive_max_pool))
+    for count in (1, 2, 3) for places in ("", "_with_indices")
+}  # fmt: skip
 GENERAL: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(ACTIVATIONS, elementwise.activation),
     **dict.fromkeys(GATES, elementwise.gate),
     **dict.fromkeys(LINEAR, pools.linear),
     "var": partial(pools.linear, degree=2),
+    **dict.fromkeys(("max", "min"), maxima.largest),
+    **MAX_POOLS,
 }
 # Relevance follows the gradient: operations that only move values; maxima, where the winner takes all; and logsumexp,
 # a soft maximum whose slopes sum to 1.
 MOVES = {
     "H", "T", "__getitem__", "_upsample_nearest_exact1d", "_upsample_nearest_exact2d", "_upsample_nearest_exact3d",
-    "adaptive_max_pool1d", "adaptive_max_pool1d_with_indices", "adaptive_max_pool2d", "adaptive_max_pool3d",
     "adjoint", "align_to", "alpha_dropout", "amax", "amin", "as_strided", "atleast_1d", "atleast_2d", "atleast_3d",
     "broadcast_to", "channel_shuffle", "chunk", "clone", "contiguous", "cpu", "cuda", "cummax", "data", "diag",
     "diagonal", "double", "dropout", "dropout1d", "dropout2d", "dropout3d", "dsplit", "expand", "expand_as",
     "feature_alpha_dropout", "feature_dropout", "flatten", "flip", "fliplr", "flipud", "float", "gather", "hsplit",
-    "im2col", "index_select", "kthvalue", "logsumexp", "mH", "mT", "masked_select", "max", "max_pool1d",
-    "max_pool1d_with_indices", "max_pool2d", "max_pool2d_with_indices", "max_pool3d", "max_pool3d_with_indices",
-    "median", "min", "moveaxis", "movedim", "narrow", "narrow_copy", "native_channel_shuffle", "native_dropout",
+    "im2col", "index_select", "kthvalue", "logsumexp", "mH", "mT", "masked_select",
+    "median", "moveaxis", "movedim", "narrow", "narrow_copy", "native_channel_shuffle", "native_dropout",
     "permute", "pixel_shuffle", "pixel_unshuffle", "ravel", "refine_names", "reflection_pad1d", "reflection_pad2d",
     "reflection_pad3d", "repeat", "repeat_interleave", "replication_pad1d", "replication_pad2d",
     "replication_pad3d", "requires_grad_", "reshape", "reshape_as", "roll", "rot90", "select", "sort", "split",
@@ -100,6 +105,9 @@ MOVES = {
     "unsafe_split", "unsqueeze", "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "view",
     "view_as", "vsplit",
 }  # fmt: skip
+
+
+WHOLE = MOVES | set(MAX_POOLS)  # what PyTorch has written in Python, and is not looked into
 
 
 def rule_for(name: str, function: Any) -> Callable[..., Any] | None:

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map_only
 
-from auscult.explain.lrp.catalogue import MOVES, rule_for
+from auscult.explain.lrp.catalogue import MOVES, WHOLE, rule_for
 from auscult.explain.lrp.composite import Composite
 from auscult.explain.lrp.node import Layout, Node, note_of
 from auscult.explain.lrp.propagation import Propagation, Step
@@ -76,7 +76,7 @@ class Operations(TorchFunctionMode, Watch):
             if plain is not None and depends(args[0]):
                 raise NoRule(f"applies {name} in place, without gradients")
             return func(*args, **kwargs)
-        if name not in MOVES and (body := body_of(func)) is not None:  # what its code calls has rules
+        if name not in WHOLE and (body := body_of(func)) is not None:  # what its code calls has rules
             with self:
                 return body(*args, **kwargs)
         if plain is not None:

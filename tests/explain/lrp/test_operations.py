@@ -1,5 +1,6 @@
 """Each operation's rule in float64 against its equation, written down slowly."""
 
+import itertools
 import math
 
 import numpy as np
@@ -211,6 +212,65 @@ def test_the_winner_takes_all():
     for function in (lambda x: x.max(-1).values, lambda x: x.amax(-1), lambda x: x.topk(1, -1)[0][..., 0]):
         found, _, _, _, relevance = handed_back(function, input)
         assert found[0, 0].tolist() == [0, 0, 0, relevance[0, 0]] and found[1, 0].tolist() == [relevance[1, 0], 0, 0, 0]
+
+
+def shared_by_loops(input, relevance, kernel, stride, padding, dilation):
+    """Relevance of each output in equal parts for the values of its window, an interval per dimension, that equal its
+    maximum; padding is never one of them."""
+    found = np.zeros(input.shape)
+    for place in np.ndindex(*relevance.shape):
+        clip, channel, *window = place
+        inner = [
+            [at for at in (start * s - p + d * tap for tap in range(k)) if 0 <= at < size]
+            for start, size, k, s, p, d in zip(window, input.shape[2:], kernel, stride, padding, dilation, strict=True)
+        ]
+        values = {(clip, channel, *at): input[(clip, channel, *at)] for at in itertools.product(*inner)}
+        winners = [at for at, value in values.items() if value == max(values.values())]
+        for at in winners:
+            found[at] += relevance[place] / len(winners)
+    return found
+
+
+@pytest.mark.parametrize(
+    "shape, options",
+    [
+        ((9,), {"kernel_size": 3, "stride": 2}),
+        ((9,), {"kernel_size": 2}),
+        ((10,), {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True}),
+        ((11,), {"kernel_size": 3, "dilation": 2, "stride": 3}),
+        ((7, 9), {"kernel_size": 3, "stride": 2, "padding": 1}),
+        ((7, 8), {"kernel_size": (3, 2), "stride": (2, 3), "dilation": (2, 1), "ceil_mode": True}),
+        ((4, 5, 6), {"kernel_size": 2, "stride": (1, 2, 2), "padding": (0, 1, 1)}),
+    ],
+)
+def test_equal_winners_share(shape, options):
+    """Values are whole numbers, so that windows have several maxima."""
+    input = drawn(2, 3, *shape).mul(1.5).round()
+    pool = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}[len(shape)]
+    found, _, _, _, relevance = handed_back(lambda x: pool(x, **options), input)
+    every = [options["kernel_size"], options.get("stride", options["kernel_size"])]
+    every += [options.get("padding", 0), options.get("dilation", 1)]
+    every = [(each,) * len(shape) if isinstance(each, int) else each for each in every]
+    np.testing.assert_allclose(found, shared_by_loops(input.numpy(), relevance.numpy(), *every), atol=1e-12)
+    places = handed_back(lambda x: pool(x, **options, return_indices=True)[0], input)[0]
+    torch.testing.assert_close(places, found)
+
+
+def test_equal_winners_share_along_a_dimension_and_in_pools_of_a_given_size():
+    input = torch.tensor([[[2.0, 1.0, 2.0, 2.0, 0.0, 0.0]], [[5.0, 1.0, 1.0, -1.0, -1.0, -1.0]]]).double()
+    for function in (lambda x: x.max(-1).values, lambda x: torch.max(x, dim=2)[0], lambda x: x.amax(-1),
+                     lambda x: F.adaptive_max_pool1d(x, 1)[..., 0], lambda x: nn.MaxPool1d(6)(x)[..., 0]):  # fmt: skip
+        found, _, _, _, relevance = handed_back(function, input)
+        torch.testing.assert_close(
+            found[:, 0], relevance * torch.tensor([[1 / 3, 0, 1 / 3, 1 / 3, 0, 0], [1, *[0] * 5]])
+        )
+    found, _, _, _, relevance = handed_back(lambda x: F.adaptive_max_pool1d(x, 2), input)
+    torch.testing.assert_close(found[0, 0], torch.stack([*relevance[0, 0, [0, 0, 0]], *relevance[0, 0, [1, 1, 1]]])
+                               * torch.tensor([0.5, 0, 0.5, 1, 0, 0]))  # fmt: skip
+    found, _, _, _, relevance = handed_back(lambda x: x.min(-1).values, input)
+    torch.testing.assert_close(
+        found[:, 0], relevance * torch.tensor([[0, 0, 0, 0, 1 / 2, 1 / 2], [0, 0, 0, *[1 / 3] * 3]])
+    )
 
 
 @pytest.mark.parametrize(
