@@ -129,7 +129,13 @@ def explaining(network: nn.Module, input: Tensor, target: Tensor) -> Iterator[tu
 
     Yields copies of input and target, as autograd does not accept tensors that were made in inference mode. Each module
     gets its own mode back, also a module whose mode differs from that of the network.
+
+    Raises:
+        Mistake: the network's weights have half precision.
     """
+    half = next((each.dtype for each in network.parameters() if each.dtype in (torch.float16, torch.bfloat16)), None)
+    if half is not None:
+        raise Mistake(f"the network's weights are {half}, too coarse for relevance; make them exact, network.float().")
     modes = [(module, module.training) for module in network.modules()]
     try:
         network.eval()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from auscult.explain.lrp import attention, elementwise, layers, maxima, norms, pools, recurrent
+from auscult.explain.lrp import attention, elementwise, layers, maxima, norms, pools, recurrent, spectral
 from auscult.explain.lrp.watch import Watch
 
 
@@ -24,18 +24,19 @@ def named(rule: Callable[..., Any], *names: str) -> Callable[..., Any]:
 
 ACTIVATIONS = {
     "__abs__", "__neg__", "__pos__", "abs", "absolute", "arctan", "atan", "ceil", "celu", "clamp", "clamp_max",
-    "clamp_min", "clip", "cos", "elu", "erf", "exp", "exp2", "expm1", "floor", "gelu", "hardshrink", "hardswish",
-    "hardtanh", "leaky_relu", "log", "log10", "log1p", "log2", "log_sigmoid", "logit", "mish", "nan_to_num", "neg",
-    "negative", "positive", "prelu", "reciprocal", "relu", "relu6", "round", "rrelu", "rsqrt", "selu", "sign",
-    "silu", "sin", "softplus", "softshrink", "special_logit", "sqrt", "square", "tanh", "threshold", "trunc",
+    "clamp_min", "clip", "cos", "elu", "erf", "erfc", "exp", "exp2", "expm1", "floor", "gelu", "hardshrink",
+    "hardswish", "hardtanh", "leaky_relu", "log", "log10", "log1p", "log2", "log_sigmoid", "logit", "mish",
+    "nan_to_num", "neg", "negative", "positive", "prelu", "reciprocal", "relu", "relu6", "round", "rrelu", "rsqrt",
+    "selu", "sign", "silu", "sin", "softplus", "softshrink", "special_logit", "sqrt", "square", "tanh", "threshold",
+    "trunc",
 }  # fmt: skip
 GATES = {"hardsigmoid", "sigmoid"}
 # of several values: linear, or with a degree, see `pools.linear`
 LINEAR = {
     "_upsample_bicubic2d_aa", "_upsample_bilinear2d_aa", "adaptive_avg_pool1d", "adaptive_avg_pool2d",
     "adaptive_avg_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d", "col2im", "cumsum", "diff", "linalg_norm",
-    "linalg_vector_norm", "mean", "norm", "std", "sum", "trace", "upsample_bicubic2d", "upsample_bilinear2d",
-    "upsample_linear1d", "upsample_trilinear3d",
+    "linalg_vector_norm", "mean", "nanmean", "nansum", "norm", "quantile", "std", "sum", "trace",
+    "upsample_bicubic2d", "upsample_bilinear2d", "upsample_linear1d", "upsample_trilinear3d",
 }  # fmt: skip
 RULED: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(("__add__", "__radd__", "add"), named(elementwise.add, "input", "other")),
@@ -53,7 +54,7 @@ RULED: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(("mm", "bmm"), named(layers.product, "input", "mat2")),
     **dict.fromkeys(("addmm",), named(layers.added_product, "input", "mat1", "mat2")),
     "baddbmm": named(layers.added_product, "input", "batch1", "batch2"),
-    "einsum": layers.contraction,
+    "einsum": layers.einsum,
     "batch_norm": named(
         layers.batch_norm, "input", "weight", "bias", "running_mean", "running_var", "training", "momentum", "eps",
         "cudnn_enabled",
@@ -79,10 +80,16 @@ MAX_POOLS = {
     for kind, rule in (("", maxima.max_pool), ("adaptive_", maxima.adaptive_max_pool))
     for count in (1, 2, 3) for places in ("", "_with_indices")
 }  # fmt: skip
+TRANSFORMS = {
+    "fft_fft", "fft_fft2", "fft_fftn", "fft_hfft", "fft_ifft", "fft_ifft2", "fft_ifftn", "fft_ihfft", "fft_irfft",
+    "fft_irfft2", "fft_irfftn", "fft_rfft", "fft_rfft2", "fft_rfftn", "istft", "stft",
+}  # fmt: skip
 GENERAL: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(ACTIVATIONS, elementwise.activation),
     **dict.fromkeys(GATES, elementwise.gate),
     **dict.fromkeys(LINEAR, pools.linear),
+    **dict.fromkeys(TRANSFORMS, spectral.transform),
+    "tensordot": layers.contraction,
     "var": partial(pools.linear, degree=2),
     **dict.fromkeys(("max", "min"), maxima.largest),
     **MAX_POOLS,
@@ -95,18 +102,20 @@ MOVES = {
     "broadcast_to", "channel_shuffle", "chunk", "clone", "contiguous", "cpu", "cuda", "cummax", "data", "diag",
     "diagonal", "double", "dropout", "dropout1d", "dropout2d", "dropout3d", "dsplit", "expand", "expand_as",
     "feature_alpha_dropout", "feature_dropout", "flatten", "flip", "fliplr", "flipud", "float", "gather", "hsplit",
-    "im2col", "index_select", "kthvalue", "logsumexp", "mH", "mT", "masked_select",
-    "median", "moveaxis", "movedim", "narrow", "narrow_copy", "native_channel_shuffle", "native_dropout",
-    "permute", "pixel_shuffle", "pixel_unshuffle", "ravel", "refine_names", "reflection_pad1d", "reflection_pad2d",
-    "reflection_pad3d", "repeat", "repeat_interleave", "replication_pad1d", "replication_pad2d",
-    "replication_pad3d", "requires_grad_", "reshape", "reshape_as", "roll", "rot90", "select", "sort", "split",
-    "split_with_sizes", "squeeze", "swapaxes", "swapdims", "t", "take", "take_along_dim", "tensor_split", "tile",
-    "to", "topk", "transpose", "tril", "triu", "type", "type_as", "unbind", "unflatten", "unfold", "unsafe_chunk",
-    "unsafe_split", "unsqueeze", "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "view",
-    "view_as", "vsplit",
+    "im2col", "imag", "index_select", "kthvalue", "logaddexp", "logaddexp2", "logcumsumexp", "logsumexp", "mH", "mT",
+    "masked_select", "median", "moveaxis", "movedim", "narrow", "narrow_copy", "native_channel_shuffle",
+    "native_dropout", "permute", "pixel_shuffle", "pixel_unshuffle", "ravel", "real", "refine_names",
+    "reflection_pad1d", "reflection_pad2d", "reflection_pad3d", "repeat", "repeat_interleave", "replication_pad1d",
+    "replication_pad2d", "replication_pad3d", "requires_grad_", "reshape", "reshape_as", "roll", "rot90", "select",
+    "sort", "split", "split_with_sizes", "squeeze", "swapaxes", "swapdims", "t", "take", "take_along_dim",
+    "tensor_split", "tile", "to", "topk", "transpose", "tril", "triu", "type", "type_as", "unbind", "unflatten",
+    "unfold", "unsafe_chunk", "unsafe_split", "unsqueeze", "upsample_nearest1d", "upsample_nearest2d",
+    "upsample_nearest3d", "view", "view_as", "view_as_complex", "view_as_real", "vsplit",
 }  # fmt: skip
-
-
+FOR_COMPLEX = (MOVES - {"adjoint", "mH"}) | TRANSFORMS | {
+    "__abs__", "__mul__", "__rmul__", "__truediv__", "abs", "absolute", "div", "divide", "mul", "multiply",
+    "true_divide",
+}  # fmt: skip
 WHOLE = MOVES | set(MAX_POOLS)  # what PyTorch has written in Python, and is not looked into
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from auscult.explain.lrp import spectral
 from auscult.explain.lrp.node import note_of
 from auscult.explain.lrp.propagation import Pass, Proportional, Sum
 from auscult.explain.lrp.watch import NoRule, Watch, depends
@@ -14,6 +15,8 @@ def activation(watch: Watch, function: Any, input: Tensor, *args: Any, **kwargs:
     """The identity rule: relevance of a value is that of what the function makes of it (Bach et al., 2015)."""
     if any(map(depends, (*args, *kwargs.values()))):
         raise NoRule(f"applies {function.__name__} with computed options")
+    if input.is_complex():
+        return spectral.magnitude(watch, input)
     output = watch.step(Pass(lambda input: function(input, *args, **kwargs)), input)
     note_of(output).is_gate = "clamp" in function.__name__ and note_of(input).is_gate
     return output
@@ -78,6 +81,8 @@ def multiply(watch: Watch, one: Any, other: Any, **_: Any) -> Tensor:
     both = depends(one) and depends(other)
     if not depends(one) and not depends(other):
         return one * other
+    if both and (one.is_complex() or other.is_complex()):
+        raise NoRule("multiplies by complex numbers")
     if both and one is other:
         return watch.step(Pass(torch.square), one)
     if both and note_of(one).is_gate == note_of(other).is_gate:
@@ -85,9 +90,18 @@ def multiply(watch: Watch, one: Any, other: Any, **_: Any) -> Tensor:
     takes_one = depends(one) and not (both and note_of(one).is_gate)
     signal, factor = (one, other) if takes_one else (other, one)
     factor = factor.detach() if isinstance(factor, Tensor) else factor
+    if is_complex(signal, factor):
+        return spectral.scaled(watch, lambda signal: signal * factor, signal)
     output = watch.step(Pass(lambda signal: signal * factor), signal)
     note_of(output).is_gate = note_of(signal).is_gate
     return output
+
+
+def is_complex(signal: Tensor, factor: Any) -> bool:
+    """Whether a signal is complex. Raises NoRule if the factor is, too."""
+    if isinstance(factor, complex) or (isinstance(factor, Tensor) and factor.is_complex()):
+        raise NoRule("multiplies or divides by complex numbers")
+    return signal.is_complex()
 
 
 def divide(watch: Watch, one: Any, other: Any, *, rounding_mode: Any = None) -> Tensor:
@@ -96,6 +110,8 @@ def divide(watch: Watch, one: Any, other: Any, *, rounding_mode: Any = None) -> 
         raise NoRule(f"applies div with rounding_mode={rounding_mode}")
     if depends(one):
         divisor = other.detach() if isinstance(other, Tensor) else other
+        if is_complex(one, divisor):
+            return spectral.scaled(watch, lambda one: one / divisor, one)
         output = watch.step(Pass(lambda one: one / divisor), one)
         note_of(output).is_gate = note_of(one).is_gate
         return output

@@ -116,22 +116,33 @@ def added_product(
     return watch.step(Pass(lambda scores: scores + summand), product(watch, one, other))
 
 
-def contraction(watch: Watch, equation: Any, *operands: Any, **_: Any) -> Tensor:
-    """Einstein's sum: linear in each of its operands, which share equally; constants get nothing. See `product`."""
+def einsum(watch: Watch, equation: Any, *operands: Any, **_: Any) -> Tensor:
+    """Einstein's sum, see `shared_product`."""
     tensors = list(operands[0]) if len(operands) == 1 and isinstance(operands[0], list | tuple) else list(operands)
+    return shared_product(watch, partial(torch.einsum, equation), tensors)
+
+
+def contraction(watch: Watch, function: Any, one: Tensor, other: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    """`torch.tensordot`, see `shared_product`."""
+    return shared_product(watch, lambda *tensors: function(*tensors, *args, **kwargs), [one, other])
+
+
+def shared_product(watch: Watch, function: Any, tensors: list[Tensor]) -> Tensor:
+    """What is linear in each of several tensors: they share equally, and constants get nothing. See `product`."""
     places = [number for number, tensor in enumerate(tensors) if depends(tensor)]
     signals = [number for number in places if not note_of(tensors[number]).is_gate]
     if watch.composite.attention == "given" and signals:
         places = signals
     fixed = [tensor.detach() for tensor in tensors]
 
-    def function(*inputs: Tensor) -> Tensor:
+    def of_inputs(*inputs: Tensor) -> Tensor:
         own = list(fixed)
         for number, input in zip(places, inputs, strict=True):
             own[number] = input
-        return torch.einsum(equation, *own)
+        output: Tensor = function(*own)
+        return output
 
-    output = watch.step(Proportional(function, len(places)), *(tensors[number] for number in places))
+    output = watch.step(Proportional(of_inputs, len(places)), *(tensors[number] for number in places))
     return as_layer(output, tensors[places[0]]) if len(tensors) > len(places) else output
 
 

@@ -92,7 +92,7 @@ class MaxPool(Step):
 
 def like(tensor: Tensor, shape: Sequence[int]) -> Tensor:
     """An empty tensor of another shape, whose dimensions lie in memory in the order of the given tensor's."""
-    order = sorted(range(tensor.dim()), key=lambda dimension: -tensor.stride(dimension))
+    order = sorted(range(tensor.dim()), key=tensor.stride().__getitem__, reverse=True)
     empty = tensor.new_empty([shape[dimension] for dimension in order])
     return empty.permute(*sorted(range(tensor.dim()), key=order.__getitem__))
 

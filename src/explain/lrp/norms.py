@@ -5,8 +5,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from auscult.explain.lrp.layers import batch_norm
 from auscult.explain.lrp.propagation import Function, Pass, Shares, Step, proportional
-from auscult.explain.lrp.watch import NoRule, Watch
+from auscult.explain.lrp.watch import Watch
 
 
 class Normalised(Step):
@@ -73,9 +74,9 @@ def instance_norm(
     watch: Watch, input: Tensor, weight: Any, bias: Any, mean: Any, variance: Any, own: bool, _: Any, eps: float,
     *__: Any,
 ) -> Tensor:  # fmt: skip
-    """See `Normalised`."""
-    if not own:
-        raise NoRule("applies instance_norm with the statistics of training")
+    """See `Normalised`; as a batch norm, with the statistics of training."""
+    if not own:  # the statistics of training
+        return batch_norm(watch, input, weight, bias, mean, variance, False, 0.0, eps)
     return group_norm(watch, input, input.shape[1], weight, bias, eps)
 
 

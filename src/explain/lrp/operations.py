@@ -20,7 +20,8 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map_only
 
-from auscult.explain.lrp.catalogue import MOVES, WHOLE, rule_for
+from auscult.explain.lrp.catalogue import FOR_COMPLEX, MOVES, WHOLE, rule_for
+from auscult.explain.lrp.composed import COMPOSED
 from auscult.explain.lrp.composite import Composite
 from auscult.explain.lrp.node import Layout, Node, note_of
 from auscult.explain.lrp.propagation import Propagation, Step
@@ -76,7 +77,7 @@ class Operations(TorchFunctionMode, Watch):
             if plain is not None and depends(args[0]):
                 raise NoRule(f"applies {name} in place, without gradients")
             return func(*args, **kwargs)
-        if name not in WHOLE and (body := body_of(func)) is not None:  # what its code calls has rules
+        if name not in WHOLE and (body := COMPOSED.get(name) or body_of(func)) is not None:  # what it calls has rules
             with self:
                 return body(*args, **kwargs)
         if plain is not None:
@@ -107,6 +108,8 @@ class Operations(TorchFunctionMode, Watch):
             if any(map(depends, tensors_in(output))):  # not sizes, comparisons and places
                 raise NoRule(f"applies {name}")
             return output
+        if name not in FOR_COMPLEX and any(depends(each) and each.is_complex() for each in tensors_in(args, kwargs)):
+            raise NoRule(f"applies {name} to complex numbers")
         node = self.node(name)
         self.nodes.append(node)
         output = func(*args, **kwargs) if rule is None else rule(self, *args, **kwargs)

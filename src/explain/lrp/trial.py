@@ -88,13 +88,13 @@ class Trial(Operations):
         self.nodes.clear()  # modules with rules of their own have run, too
         leaf = self.input.clone().requires_grad_()
         note_of(leaf)  # it is the input: see `depends`
-        try:
+        output = None
+        with self._flaws_of_watching():
             with self._watched_modules(), Below(self), self:
                 output = self.network(leaf)
-        except NoRule as flaw:
-            output = None
-            self.flaws.append(Flaw(str(flaw), self._module(), ""))
-        output = output if self.flaws else logits_of(output, self)
+            output = output if self.flaws else logits_of(output, self)
+            if isinstance(output, Tensor):
+                torch.autograd.grad(output, leaf, output.detach(), retain_graph=True, allow_unused=True)
         for name in sorted(functions_of(output)) if isinstance(output, Tensor) else ():
             self.flaws.append(Flaw(f"uses {name}, an autograd function that no rule can see into", self._module(), ""))
         if self.flaws:
@@ -108,6 +108,19 @@ class Trial(Operations):
                 " choose attribution=integrated_gradients."
             )
         return self.nodes
+
+    @contextmanager
+    def _flaws_of_watching(self) -> Iterator[None]:
+        """Notes what fails in a pass that is watched, though it did not fail before."""
+        try:
+            yield
+        except NoRule as flaw:
+            self.flaws.append(Flaw(str(flaw), self._module(), ""))
+        except RuntimeError as error:
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
+            what = str(error).partition("\n")[0]
+            self.flaws.append(Flaw(f"fails while its operations are watched: {what}", self._module(), ""))
 
     def run(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
         """See `Operations.run`. What has no rule is noted, and runs without."""

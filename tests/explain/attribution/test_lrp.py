@@ -410,7 +410,7 @@ def test_hooks_come_off_and_outputs_stay_bit_equal(composite, armed):
     parameters, before = list(network.parameters()), network(input)
     attribution = LRP(composite)
     if armed:
-        with pytest.raises(RuntimeError, match="tripped"):
+        with pytest.raises(Mistake, match="fails while its operations are watched: tripped"):
             attribution(network, input, TARGET)
     else:
         attribution(network, input, TARGET)

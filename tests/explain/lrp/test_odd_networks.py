@@ -7,6 +7,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+from torchaudio.transforms import AmplitudeToDB, MelScale, Spectrogram
 
 from auscult.explain.attribution.gradients import GradientXInput
 from auscult.explain.attribution.lrp import LRP
@@ -113,7 +115,60 @@ def padded_encoder(net: Net, x: Tensor) -> Tensor:
     return end(net, net.encoder(net.conv(x).mT, src_key_padding_mask=padding)[:, :9].mT)
 
 
+def by_cells(cell):
+    """The steps one after the other, through a cell with new weights."""
+
+    def forward(net: Net, x: Tensor) -> Tensor:
+        torch.manual_seed(1)
+        own, state = cell(4, 6).to(x.dtype).requires_grad_(False), None
+        for step in range(x.shape[-1]):
+            state = own(x[:, :, step], state)
+        return net.fc(state[0] if isinstance(state, tuple) else state)
+
+    return forward
+
+
+def mel_inside(net: Net, x: Tensor) -> Tensor:
+    """Front ends as people build them into their networks."""
+    power = Spectrogram(n_fft=8, hop_length=4, normalized=True).double()(x)  # (B, 4, 5, 4)
+    bands = MelScale(n_mels=3, sample_rate=8000, n_stft=5).double()(power)
+    return net.fc(net.lin(AmplitudeToDB(top_db=60)(bands).mean(-1).mT).mean(1))
+
+
 CONSERVE = {
+    "a GRU's cells": by_cells(nn.GRUCell),
+    "an LSTM's cells": by_cells(nn.LSTMCell),
+    "an RNN's cells": by_cells(nn.RNNCell),
+    "a mel spectrogram": mel_inside,
+    "magnitudes": lambda net, x: end(net, net.bn(net.conv(torch.fft.rfft(x, norm="ortho").abs()))),
+    "both parts": lambda net, x: end(net, net.conv(torch.cat([torch.fft.fft(x).real, torch.fft.fft(x).imag], -1))),
+    "there and back": lambda net, x: end(net, net.conv(torch.fft.irfft(torch.fft.rfft(x)[..., :4] * 0.5, 12))),
+    "between two": lambda net, x: end(net, torch.lerp(net.conv(x), net.conv2(net.conv(x)), 0.3)),
+    "a product is added": lambda net, x: end(
+        net, torch.addcmul(net.conv(x), net.conv(x), net.conv2(net.conv(x)).sigmoid(), value=0.5)
+    ),
+    "a quotient is added": lambda net, x: end(net, torch.addcdiv(net.conv(x), net.conv(x), 1 + net.conv(x) ** 2)),
+    "contracted": lambda net, x: net.fc(torch.tensordot(net.conv(x), torch.ones(12).double(), dims=([2], [0]))),
+    "vectors": lambda net, x: net.fc(torch.stack([torch.mv(clip, torch.ones(12).double()) for clip in net.conv(x)])),
+    "inner products": lambda net, x: net.fc(torch.inner(net.conv(x), torch.ones(12).double())),
+    "variance and mean": lambda net, x: net.fc(
+        torch.var_mean(net.conv(x), -1)[0] + torch.std_mean(net.conv(x), dim=-1, keepdim=True)[1][..., 0]
+    ),
+    "beside each other": lambda net, x: net.fc(
+        torch.hstack([net.conv(x).mean(-1)[:, :4], torch.ones(len(x), 2).double()])
+    ),
+    "behind each other": lambda net, x: end(net, torch.dstack([net.conv(x), torch.ones(len(x), 6, 1).double()])),
+    "likenesses": lambda net, x: net.fc(F.cosine_similarity(net.conv(x), net.memory[:, :1].mT.repeat(1, 1, 12), -1)),
+    "distances": lambda net, x: net.fc(
+        torch.cdist(net.conv(x).mean(-1)[:, None], net.memory.repeat(1, 2, 1)[:, :6])[:, 0]
+    ),
+    "two inputs": lambda net, x: F.bilinear(
+        net.conv(x).mean(-1), net.conv(x).amax(-1), net.memory.flatten()[:18].view(3, 6, 1) * torch.ones(6).double()
+    ),
+    "instances by training's statistics": lambda net, x: end(
+        net, F.instance_norm(net.conv(x), net.bn.running_mean, net.bn.running_var, use_input_stats=False)
+    ),
+    "quantiles": lambda net, x: net.fc(net.conv(x).quantile(0.4, dim=-1)),
     "pre-activation": pre_activation,
     "two norms of one layer": two_norms,
     "two norms of a dense layer": lambda net, x: net.fc(net.bn(net.lin(x[..., 0])) + net.bn2(net.lin(x[..., 0]))),
@@ -264,9 +319,27 @@ def clamped_without_gradient(net: Net, x: Tensor) -> Tensor:
     return end(net, hidden)
 
 
+def half_inside(net: Net, x: Tensor) -> Tensor:
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        return end(net, net.conv(x))
+
+
 @pytest.mark.parametrize(
     ("forward", "says"),
     [
+        (
+            lambda net, x: end(net, (torch.fft.fft(net.conv(x)) * torch.fft.fft(net.conv(x)).conj()).real),
+            "applies conj.*; network .* multiplies by complex numbers",
+        ),
+        (lambda net, x: end(net, torch.fft.fft(net.conv(x)).tanh().abs()), "applies tanh to complex numbers"),
+        (
+            lambda net, x: end(net, checkpoint(net.conv, x, use_reentrant=False)),
+            "fails while its operations are watched",
+        ),
+        (
+            lambda net, x: end(net, checkpoint(net.conv, x, use_reentrant=True)),
+            "fails while its operations are watched",
+        ),
         (clamped_view, "uses a tensor after a view of it was changed in place"),
         (clamped_without_gradient, "applies clamp_ in place, without gradients"),
         (lambda net, x: (end(net, net.conv(x)), x), "the network gives tuple; let it give its logits alone"),
@@ -277,3 +350,10 @@ def clamped_without_gradient(net: Net, x: Tensor) -> Tensor:
 def test_a_sentence_for_each(forward, says):
     with pytest.raises(Mistake, match=says):
         LRP()(built(forward), clips(), TARGET)
+
+
+def test_half_precision_is_refused():
+    with pytest.raises(Mistake, match=r"weights are torch\.bfloat16, .* network\.float\(\)"):
+        LRP()(built(CONSERVE["levels"]).to(torch.bfloat16), clips(), TARGET)
+    with pytest.raises(Mistake, match="fails while its operations are watched"):
+        LRP()(built(half_inside).float(), clips().float(), TARGET)

@@ -273,6 +273,49 @@ def test_equal_winners_share_along_a_dimension_and_in_pools_of_a_given_size():
     )
 
 
+def test_a_spectrogram_is_that_of_its_sums():
+    """`R_t = x_t * sum_k (Re_k * cos_kt + Im_k * sin_kt) / |z_k|^2 * R_k`, frame by frame."""
+    input, window = drawn(2, 20), torch.hann_window(8, dtype=torch.float64)
+
+    def function(x):
+        return torch.stft(x, 8, 4, window=window, center=False, return_complex=True).transpose(1, 2).abs()
+
+    found, kept, unshared, _, relevance = handed_back(function, input)  # relevance (B, frames, frequencies)
+    expected = np.zeros(input.shape)
+    for clip, frame, frequency in np.ndindex(*relevance.shape):
+        waves = [
+            window[t].item() * np.exp(-2j * np.pi * frequency * t / 8) for t in range(8)
+        ]  # what each sample contributes
+        inner = input[clip, 4 * frame : 4 * frame + 8].numpy()
+        value = sum(wave * sample for wave, sample in zip(waves, inner, strict=True))
+        for t in range(8):
+            slope = (value.real * waves[t].real + value.imag * waves[t].imag) / abs(value)
+            expected[clip, 4 * frame + t] += inner[t] * slope * relevance[clip, frame, frequency].item() / abs(value)
+    np.testing.assert_allclose(found, expected, atol=1e-9)
+    assert kept.abs().max() == unshared.abs().max() == 0
+
+
+@pytest.mark.parametrize("kind", ["GRU", "LSTM", "RNN"])
+def test_cells_are_a_recurrent_layer(kind):
+    """The same weights, step by step in Python, have the same relevance as PyTorch's layer."""
+    torch.manual_seed(0)
+    layer = getattr(nn, kind)(3, 4, batch_first=True).double().requires_grad_(False)
+    cell = getattr(nn, f"{kind}Cell")(3, 4).double().requires_grad_(False)
+    cell.load_state_dict({name.removesuffix("_l0"): value for name, value in layer.state_dict().items()})
+
+    def by_cells(x):
+        state = None
+        for step in x.unbind(1):
+            state = cell(step, state)
+        return state[0] if isinstance(state, tuple) else state
+
+    input, start = drawn(2, 5, 3), drawn(2, 4, seed=5)
+    of_layer = handed_back(lambda x: layer(x)[0][:, -1], input, relevance=start)
+    of_cells = handed_back(by_cells, input, relevance=start)
+    for ours, theirs in zip(of_cells[:4], of_layer[:4], strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-9)
+
+
 @pytest.mark.parametrize(
     "function, degree", [(lambda x: x.norm(dim=1), 1), (lambda x: x.std(1), 1), (lambda x: x.var(1), 2)]
 )
