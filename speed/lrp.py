@@ -5,10 +5,13 @@
 
 Fresh networks, a batch of noise, all sides in turns in one run, but for zennit, whose hooks would slow the others: it
 has its turns before. Zennit by hand is its EpsilonPlus, with hooks that are registered once, on networks that it can
-explain: those without batch normalisation, sums and calls of functions.
+explain: those without batch normalisation, sums and calls of functions, and ResNet by its canonizer. autoLRP has a
+column if it is installed (`pip install autolrp`): its composite, epsilon with z-plus in convolutions.
 """
 
 import argparse
+import importlib
+import sys
 import time
 from collections.abc import Callable
 from statistics import median
@@ -20,6 +23,7 @@ from rich.table import Table
 from torch import Tensor, nn
 from zennit.attribution import Gradient
 from zennit.composites import EpsilonPlus
+from zennit.torchvision import ResNetCanonizer
 
 from auscult.explain.attribution.cost import peak_megabytes
 from auscult.explain.attribution.lrp import LRP
@@ -36,7 +40,7 @@ NETWORKS: dict[str, tuple[Make, tuple[int, ...]]] = {
     "crnn": (crnn.CRNN, LOG_MEL), "ast": (ast.AST, LOG_MEL), "wav2vec2": (wav2vec2.Wav2Vec2, WAVEFORM),
     "ds_cnn": (ds_cnn.DSCNN, LOG_MEL),
 }  # fmt: skip
-FOR_ZENNIT = ("audionet", "alexnet", "melcnn")
+FOR_ZENNIT: dict[str, list[Any]] = {"audionet": [], "alexnet": [], "melcnn": [], "resnet": [ResNetCanonizer()]}
 CLASSES = 10
 
 
@@ -50,7 +54,7 @@ def main() -> None:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     memory.keep_freed()
-    columns = ["forward, ms", "epsilon", "epsilon-plus", "AttnLRP", "zennit's epsilon-plus", "training step"]
+    columns = ["forward, ms", "epsilon", "epsilon-plus", "AttnLRP", "zennit", "autoLRP", "training step"]
     table = Table("network", *columns, "memory over a training step's", box=None)
     for name in arguments.networks:
         table.add_row(name, *measured(name, arguments.batch, arguments.rounds))
@@ -73,18 +77,40 @@ def measured(name: str, batch: int, rounds: int) -> list[str]:
     for composite in ("epsilon", "epsilon_plus", "attnlrp"):
         sides[composite] = asked(LRP(composite), network, input, target)
     if name in FOR_ZENNIT:
-        attributor = Gradient(network, EpsilonPlus())
+        attributor = Gradient(network, EpsilonPlus(canonizers=FOR_ZENNIT[name]))
         start = nn.functional.one_hot(target, CLASSES)
         with attributor:
             times = turns({"zennit": lambda: attributor(input.clone(), lambda output: output * start)}, rounds)
         zennit = times["zennit"]
+    if peer := by_autolrp(network, input, target):
+        sides["autolrp"] = peer
     sides["training"] = lambda: step(network, input, target)
     times = turns(sides, rounds)
     passing = times["forward"]
     ratio = peak_megabytes(sides["epsilon_plus"], input.device) / peak_megabytes(sides["training"], input.device)
     passes = [f"{times[side] / passing:.2f}" for side in ("epsilon", "epsilon_plus", "attnlrp")]
-    by_hand = f"{zennit / passing:.2f}" if name in FOR_ZENNIT else ""
-    return [f"{1000 * passing:.1f}", *passes, by_hand, f"{times['training'] / passing:.2f}", f"{ratio:.2f}"]
+    peers = [f"{zennit / passing:.2f}" if name in FOR_ZENNIT else ""]
+    peers += [f"{times['autolrp'] / passing:.2f}" if "autolrp" in times else ""]
+    return [f"{1000 * passing:.1f}", *passes, *peers, f"{times['training'] / passing:.2f}", f"{ratio:.2f}"]
+
+
+def by_autolrp(network: nn.Module, input: Tensor, target: Tensor) -> Callable[[], Any] | None:
+    """Asks autoLRP for relevance; None if it is not installed, or does not take the network."""
+    try:
+        autolrp = importlib.import_module("autolrp")
+    except ImportError:
+        return None
+
+    def ask() -> Any:
+        outputs = network(autolrp.tensor(input.clone()))
+        outputs.gather(1, target[:, None]).sum().lrp(config=autolrp.LRPConfig.composite())
+
+    try:
+        ask()
+    except Exception as error:
+        print(f"autoLRP: {type(error).__name__}: {error}", file=sys.stderr)
+        return None
+    return ask
 
 
 def asked(attribution: LRP, network: nn.Module, input: Tensor, target: Tensor) -> Callable[[], Any]:
