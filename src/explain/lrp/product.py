@@ -21,9 +21,14 @@ def has_few_inputs(layer: Layer) -> bool:
 
 
 def as_product(
-    layer: Layer, inputs: list[Tensor], weights: list[Tensor], bias: Tensor | None
+    layer: Layer, inputs: list[Tensor], weights: list[Tensor], bias: Tensor | None, channels_last: bool
 ) -> tuple[Tensor, Callable[[Tensor], list[Tensor]]]:
-    """Does the same as `rules.as_layer` for a convolution, by one product of matrices for all inputs."""
+    """Does the same as `rules.as_layer` for a convolution, by one product of matrices for all inputs.
+
+    Args:
+        layer, inputs, weights, bias: as of `rules.as_layer`.
+        channels_last: the sum's channels lie beside each other in memory, as those of what it will be combined with.
+    """
     assert layer.options is not None  # has_few_inputs
     flat = inputs[0].dim() == 3  # unfold needs two dimensions
     size = (1, *inputs[0].shape[2:]) if flat else tuple(inputs[0].shape[2:])
@@ -31,7 +36,7 @@ def as_product(
     how = {name: (int(name != "padding"),) * flat + options[name] for name in options}
     matrix = torch.cat([weight.flatten(1) for weight in weights], 1)  # (out, n * K)
     columns = torch.cat([unfold(input.view(*input.shape[:2], *size), **how) for input in inputs], 1)  # (B, n * K, L)
-    output = matrix @ columns  # (B, out, L)
+    output = (columns.mT @ matrix.T).mT if channels_last else matrix @ columns  # (B, out, L)
     if bias is not None:
         output += bias[:, None]
     sizes = [
@@ -45,4 +50,4 @@ def as_product(
         parts = (matrix.T @ gradient.flatten(2)).chunk(len(inputs), 1)
         return [fold(part, size, **how).view_as(inputs[0]) for part in parts]
 
-    return output.view(*output.shape[:2], *(sizes[1:] if flat else sizes)), gradients_for
+    return output.unflatten(2, sizes[1:] if flat else sizes), gradients_for

@@ -6,6 +6,7 @@ forward pass, one forward pass with the rule's weights, and one gradient.
 """
 
 from abc import ABC, abstractmethod
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -88,15 +89,17 @@ class AlphaBeta(Rule):
     def shares(self, layer: Layer, input: Tensor, output: Tensor, relevance: Tensor) -> Shares:
         """See `Rule.shares`."""
         inputs = [input.clamp(min=0), input.clamp(max=0)] if input.amin() < 0 else [input]
-        contribute = as_product if has_few_inputs(layer) else as_layer
+        channels_last = relevance.dim() > 2 and relevance.stride(1) == 1
+        contribute = partial(as_product, channels_last=channels_last) if has_few_inputs(layer) else as_layer
         total, kept, lost = torch.zeros_like(input), None, None
         for share, sign in self.parts:
             weights = [of_sign(layer.weight, sign), of_sign(layer.weight, -sign)][: len(inputs)]
             bias = of_sign(layer.bias, sign) if self.uses_bias and layer.bias is not None else None
             contributions, gradients_for = contribute(layer, inputs, weights, bias)
             least = contributions.amin() if sign > 0 else -contributions.amax()
-            if least <= 0 and (silent := unshared(relevance, contributions)) is not None:
-                lost = share * silent if lost is None else lost + share * silent
+            if least <= 0:
+                silent = of_nothing(relevance, contributions).mul_(share)
+                lost = silent if lost is None else lost + silent
             divisor = contributions.add_(sign * STABILISER)  # no contribution has the opposite sign
             quotient = torch.div(relevance, divisor, out=divisor)
             for part, gradient in zip(inputs, gradients_for(quotient), strict=True):
@@ -156,7 +159,12 @@ def unshared(relevance: Tensor, contributions: Tensor) -> Tensor | None:
     """The relevance of outputs that nothing contributes to, as in silence; zeros elsewhere. None: there is none."""
     if contributions.abs().amin() > 0:  # a reduction of numbers is much faster than one of booleans
         return None
-    return relevance * (contributions == 0)
+    return of_nothing(relevance, contributions)
+
+
+def of_nothing(relevance: Tensor, contributions: Tensor) -> Tensor:
+    """The relevance of outputs that nothing contributes to; zeros elsewhere."""
+    return torch.eq(contributions, 0, out=torch.empty_like(relevance)).mul_(relevance)
 
 
 def of_sign(weight: Tensor, sign: int) -> Tensor:

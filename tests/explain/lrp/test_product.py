@@ -56,12 +56,14 @@ def test_a_product_is_the_layer(module, shape, signed, uses_bias):
     for sign in (1, -1):
         weights = [of_sign(layer.weight, sign), of_sign(layer.weight, -sign)][: len(inputs)]
         bias = layer.bias if uses_bias else None
-        (one, one_gradient), (other, other_gradient) = (
-            way(layer, inputs, weights, bias) for way in (as_layer, as_product)
-        )
-        torch.testing.assert_close(other, one)
+        one, one_gradient = as_layer(layer, inputs, weights, bias)
         gradient = torch.randn_like(one)
-        torch.testing.assert_close(list(other_gradient(gradient)), list(one_gradient(gradient)))
+        expected = list(one_gradient(gradient))
+        for channels_last in (False, True):
+            other, other_gradient = as_product(layer, inputs, weights, bias, channels_last)
+            assert (other.stride(1) == 1) is channels_last
+            torch.testing.assert_close(other, one)
+            torch.testing.assert_close(list(other_gradient(gradient)), expected)
 
 
 @pytest.mark.parametrize(
