@@ -26,6 +26,7 @@ from auscult.explain.show import plots
 from auscult.explain.show.clip import View, audible, file_name, picture
 from auscult.explain.show.media import Picture
 from auscult.explain.show.plate import plate
+from auscult.plain_data import counted
 from auscult.progress import tracked
 
 ENDS = ("low", "high")
@@ -253,9 +254,9 @@ def notes(results: Results) -> list[Note]:
     remarks = []
     if skipped:
         lines = [f"{path}: {reason}" for path, reason in skipped]
-        remarks.append(Note(f"{len(skipped)} recordings could not be used and were skipped.", lines))
+        remarks.append(Note(f"{counted(len(skipped), 'recording')} could not be used, and left out.", lines))
     if longer := int(dataset.cache.cut[dataset.clips].sum()):
-        remarks.append(
-            Note(f"{longer} recordings are longer than a clip: the part with the most energy was explained.")
-        )
+        is_longer = "is longer" if longer == 1 else "are longer"
+        words = f"{counted(longer, 'recording')} {is_longer} than a clip: the part with the most energy was explained."
+        remarks.append(Note(words))
     return remarks
