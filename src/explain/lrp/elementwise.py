@@ -81,27 +81,23 @@ def multiply(watch: Watch, one: Any, other: Any, **_: Any) -> Tensor:
     both = depends(one) and depends(other)
     if not depends(one) and not depends(other):
         return one * other
-    if both and (one.is_complex() or other.is_complex()):
-        raise NoRule("multiplies by complex numbers")
-    if both and one is other:
-        return watch.step(Pass(torch.square), one)
     if both and note_of(one).is_gate == note_of(other).is_gate:
-        return watch.step(Shared(torch.mul), one, other)
+        if one.is_complex() or other.is_complex():
+            raise NoRule("multiplies computed complex numbers")
+        return watch.step(Pass(torch.square), one) if one is other else watch.step(Shared(torch.mul), one, other)
     takes_one = depends(one) and not (both and note_of(one).is_gate)
     signal, factor = (one, other) if takes_one else (other, one)
     factor = factor.detach() if isinstance(factor, Tensor) else factor
-    if is_complex(signal, factor):
-        return spectral.scaled(watch, lambda signal: signal * factor, signal)
-    output = watch.step(Pass(lambda signal: signal * factor), signal)
+    output = scaled(watch, lambda signal: signal * factor, signal, factor)
     note_of(output).is_gate = note_of(signal).is_gate
     return output
 
 
-def is_complex(signal: Tensor, factor: Any) -> bool:
-    """Whether a signal is complex. Raises NoRule if the factor is, too."""
+def scaled(watch: Watch, function: Any, signal: Tensor, factor: Any) -> Tensor:
+    """The identity rule of a signal that a constant scales. A complex one turns it, too: see `spectral.transform`."""
     if isinstance(factor, complex) or (isinstance(factor, Tensor) and factor.is_complex()):
-        raise NoRule("multiplies or divides by complex numbers")
-    return signal.is_complex()
+        return spectral.transform(watch, function, signal)
+    return spectral.scaled(watch, function, signal) if signal.is_complex() else watch.step(Pass(function), signal)
 
 
 def divide(watch: Watch, one: Any, other: Any, *, rounding_mode: Any = None) -> Tensor:
@@ -110,9 +106,7 @@ def divide(watch: Watch, one: Any, other: Any, *, rounding_mode: Any = None) -> 
         raise NoRule(f"applies div with rounding_mode={rounding_mode}")
     if depends(one):
         divisor = other.detach() if isinstance(other, Tensor) else other
-        if is_complex(one, divisor):
-            return spectral.scaled(watch, lambda one: one / divisor, one)
-        output = watch.step(Pass(lambda one: one / divisor), one)
+        output = scaled(watch, lambda one: one / divisor, one, divisor)
         note_of(output).is_gate = note_of(one).is_gate
         return output
     return watch.step(Pass(lambda other: one / other), other)

@@ -143,6 +143,12 @@ CONSERVE = {
     "magnitudes": lambda net, x: end(net, net.bn(net.conv(torch.fft.rfft(x, norm="ortho").abs()))),
     "both parts": lambda net, x: end(net, net.conv(torch.cat([torch.fft.fft(x).real, torch.fft.fft(x).imag], -1))),
     "there and back": lambda net, x: end(net, net.conv(torch.fft.irfft(torch.fft.rfft(x)[..., :4] * 0.5, 12))),
+    "filtered": lambda net, x: end(
+        net, net.conv(torch.fft.irfft(torch.fft.rfft(x) * torch.fft.rfft(net.memory[:, :4, :1], 12) * 1j, 12))
+    ),
+    "a masked spectrum": lambda net, x: end(
+        net, net.conv(torch.fft.irfft(torch.fft.rfft(x) * torch.sigmoid(x[..., :7]), 12))
+    ),
     "between two": lambda net, x: end(net, torch.lerp(net.conv(x), net.conv2(net.conv(x)), 0.3)),
     "a product is added": lambda net, x: end(
         net, torch.addcmul(net.conv(x), net.conv(x), net.conv2(net.conv(x)).sigmoid(), value=0.5)
@@ -329,7 +335,7 @@ def half_inside(net: Net, x: Tensor) -> Tensor:
     [
         (
             lambda net, x: end(net, (torch.fft.fft(net.conv(x)) * torch.fft.fft(net.conv(x)).conj()).real),
-            "applies conj.*; network .* multiplies by complex numbers",
+            "applies conj.*; network .* multiplies computed complex numbers",
         ),
         (lambda net, x: end(net, torch.fft.fft(net.conv(x)).tanh().abs()), "applies tanh to complex numbers"),
         (
