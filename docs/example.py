@@ -40,8 +40,9 @@ def main(run: Path | None) -> None:
             run = Path(made) / "training"
             program("train", *TRAINED, f"hydra.run.dir={run}")
         torch.save(kept(run), EXAMPLE)
-        program("explain", f"checkpoint={EXAMPLE}", *EXPLAINED, f"hydra.run.dir={made}/explanation")
-        shutil.copy(Path(made) / "explanation/report.html", REPORT)
+        program("explain", f"checkpoint={ROOT}/src/checkpoint/{EXAMPLE.name}", *EXPLAINED, f"hydra.run.dir={made}/explanation")
+        report = (Path(made) / "explanation/report.html").read_text(encoding="utf-8")
+        REPORT.write_text(report.replace(f"{ROOT}/", ""), encoding="utf-8")  # without this machine's folders
     if browser := shutil.which("chromium"):
         shot = ["--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1200,800"]
         subprocess.run([browser, *shot, f"--screenshot={PICTURE}", REPORT.as_uri()], check=True)
