@@ -19,7 +19,10 @@ from auscult.program.paths import EXAMPLE
 
 ROOT = Path(__file__).parents[1]
 TRAINED = ["model=melcnn", "task=digit"]
-EXPLAINED = ["clips=4", "perturbation.fractions=[0,0.01,0.02,0.05,0.1,0.2]"]
+EXPLAINED = [
+    f"checkpoint={ROOT / 'src/checkpoint' / EXAMPLE.name}", "clips=4",
+    "perturbation.fractions=[0,0.01,0.02,0.05,0.1,0.2]",
+]  # fmt: skip
 REPORT, PICTURE = ROOT / "docs/example.html", ROOT / "docs/report.png"
 
 
@@ -40,7 +43,7 @@ def main(run: Path | None) -> None:
             run = Path(made) / "training"
             program("train", *TRAINED, f"hydra.run.dir={run}")
         torch.save(kept(run), EXAMPLE)
-        program("explain", f"checkpoint={ROOT}/src/checkpoint/{EXAMPLE.name}", *EXPLAINED, f"hydra.run.dir={made}/explanation")
+        program("explain", *EXPLAINED, f"hydra.run.dir={made}/explanation")
         report = (Path(made) / "explanation/report.html").read_text(encoding="utf-8")
         REPORT.write_text(report.replace(f"{ROOT}/", ""), encoding="utf-8")  # without this machine's folders
     if browser := shutil.which("chromium"):

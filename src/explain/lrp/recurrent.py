@@ -16,61 +16,73 @@ import torch
 from torch import Tensor
 
 from auscult.explain.lrp.node import note_of
-from auscult.explain.lrp.propagation import Pass, Step
+from auscult.explain.lrp.propagation import Step
 from auscult.explain.lrp.rules import stable
 from auscult.explain.lrp.watch import NoRule, Watch, depends
 
 
 @dataclass
 class Recurrence(Step):
-    """One layer in one direction: (T, B, I) -> (T, B, H).
+    """One layer in one direction: (T, B, I) -> (T, B, H), or (T + 1, B, H) with the last state of a cell at the end.
+
+    Its inputs are the steps, and the state before the first of them, and the cell's if there is one, (B, H) each.
 
     Attributes:
         weights: of the input (gates * H, I), of the state (gates * H, H), and their biases (gates * H,), if any.
-        start: the state before the first step, and the cell's if there is one, (B, H) each.
         is_reverse: goes from the last step to the first.
         epsilon: of the epsilon rule.
         uses_bias: biases are part of the denominators, and keep their share.
         clips_first: what is kept has the shape (B, T, H) instead of (T, B, H).
+        is_constant: whether each of the inputs is a constant, whose relevance is kept.
     """
 
     weights: list[Tensor]
-    start: list[Tensor]
     is_reverse: bool
     epsilon: float
     uses_bias: bool
     clips_first: bool
-    cell: Tensor | None = None
+    is_constant: list[bool]
 
     kernel: ClassVar[Any]
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """See `Step.forward`."""
-        states = [each[None] for each in self.start]
+        steps, *starts = inputs
+        states = [start[None].contiguous() for start in starts]
         result = self.kernel(
-            self._turned(inputs[0]), states if len(states) > 1 else states[0], self.weights, len(self.weights) == 4,
+            self._turned(steps), states if len(states) > 1 else states[0], self.weights, len(self.weights) == 4,
             1, 0.0, False, False, False,
         )  # fmt: skip
-        self.cell = result[-1]
-        return self._turned(result[0]).contiguous()
+        return torch.cat([self._turned(result[0]), *result[2:]])  # the cell's last state, if there is one
 
     def shares(self, relevance: Tensor, output: Tensor, *inputs: Tensor) -> Any:
         """See `Step.shares`."""
-        input, output, relevance = (self._turned(each) for each in (inputs[0], output, relevance))
-        before = torch.cat([self.start[0][None], output[:-1]])  # (T, B, H)
-        shares, kept = self.through_time(input, before, output, relevance)
+        steps, *starts = inputs
+        count = len(steps)
+        input, after, own = (self._turned(each) for each in (steps, output[:count], relevance[:count]))
+        before = torch.cat([starts[0][None], after[:-1]])  # (T, B, H)
+        of_input, kept, of_starts = self.through_time(input, before, after, own, starts, relevance[count:])
+        for share, is_constant in zip(of_starts, self.is_constant[1:], strict=True):
+            kept[0] += share * is_constant
+        kept[..., 0] += of_input.sum(-1) * self.is_constant[0]
         kept = self._turned(kept)
-        return [self._turned(shares)], kept.transpose(0, 1) if self.clips_first else kept, None
+        shares = [self._turned(of_input), *of_starts]
+        shares = [share * (not constant) for share, constant in zip(shares, self.is_constant, strict=True)]
+        return shares, kept.transpose(0, 1) if self.clips_first else kept, None
 
     @abstractmethod
-    def through_time(self, input: Tensor, before: Tensor, output: Tensor, relevance: Tensor) -> tuple[Tensor, Tensor]:
-        """Relevance of the input (T, B, I), and what constants keep (T, B, H).
+    def through_time(
+        self, input: Tensor, before: Tensor, output: Tensor, relevance: Tensor, starts: list[Tensor], of_cell: Tensor
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Relevance of the input (T, B, I), what biases keep (T, B, H), and relevance of the first states.
 
         Args:
             input: (T, B, I).
             before: the states before each step, (T, B, H).
             output: the states after each step, (T, B, H).
             relevance: of the output.
+            starts: the first states.
+            of_cell: relevance of the cell's last state, (1, B, H), if there is one.
         """
 
     def products(self, input: Tensor, before: Tensor, gates: int) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
@@ -93,7 +105,9 @@ class GRU(Recurrence):
 
     kernel = staticmethod(torch.gru)
 
-    def through_time(self, input: Tensor, before: Tensor, output: Tensor, relevance: Tensor) -> tuple[Tensor, Tensor]:
+    def through_time(
+        self, input: Tensor, before: Tensor, output: Tensor, relevance: Tensor, starts: list[Tensor], of_cell: Tensor
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """See `Recurrence.through_time`."""
         of_input, of_state, biases = self.products(input, before, 3)
         gates = [(of_input[g] + of_state[g] + biases[g] + biases[g + 3]).sigmoid() for g in (0, 1)]
@@ -110,8 +124,7 @@ class GRU(Recurrence):
             quotients[step] = own * of_candidate[step] / denominator[step]
             carried = own * of_before[step] + before[step] * ((quotients[step] * reset[step]) @ state_weight)
         kept = quotients * constant if self.uses_bias else torch.zeros_like(quotients)
-        kept[0] += carried  # of the state before the first step
-        return input * (quotients @ self.weights[0].chunk(3)[2]), kept
+        return input * (quotients @ self.weights[0].chunk(3)[2]), kept, [carried]
 
 
 class LSTM(Recurrence):
@@ -119,7 +132,9 @@ class LSTM(Recurrence):
 
     kernel = staticmethod(torch.lstm)
 
-    def through_time(self, input: Tensor, before: Tensor, output: Tensor, relevance: Tensor) -> tuple[Tensor, Tensor]:
+    def through_time(
+        self, input: Tensor, before: Tensor, output: Tensor, relevance: Tensor, starts: list[Tensor], of_cell: Tensor
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """See `Recurrence.through_time`."""
         of_input, of_state, biases = self.products(input, before, 4)
         sums = [one + other for one, other in zip(of_input, of_state, strict=True)]
@@ -127,22 +142,21 @@ class LSTM(Recurrence):
         enter, forget = ((sums[g] + constants[g]).sigmoid() for g in (0, 1))
         candidate = sums[2] + constants[2]
         entering = enter * candidate.tanh()
-        cells = [self.start[1]]
+        cells = [starts[1]]
         for step in range(len(input)):
             cells.append(forget[step] * cells[-1] + entering[step])
         total = self._stable(torch.stack(cells[1:]))
         of_candidate, of_before = entering / total, forget * torch.stack(cells[:-1]) / total
         denominator = self._stable(candidate, constants[2])
         state_weight = self.weights[1].chunk(4)[2]
-        quotients, carried, in_cell = torch.empty_like(output), torch.zeros_like(output[0]), torch.zeros_like(output[0])
+        quotients, carried, in_cell = torch.empty_like(output), torch.zeros_like(output[0]), of_cell[0]
         for step in reversed(range(len(input))):
             own = relevance[step] + carried + in_cell
             quotients[step] = own * of_candidate[step] / denominator[step]
             in_cell = own * of_before[step]
             carried = before[step] * (quotients[step] @ state_weight)
         kept = quotients * constants[2] if self.uses_bias else torch.zeros_like(quotients)
-        kept[0] += carried + in_cell
-        return input * (quotients @ self.weights[0].chunk(4)[2]), kept
+        return input * (quotients @ self.weights[0].chunk(4)[2]), kept, [carried, in_cell]
 
 
 class TanhRNN(Recurrence):
@@ -150,7 +164,9 @@ class TanhRNN(Recurrence):
 
     kernel = staticmethod(torch.rnn_tanh)
 
-    def through_time(self, input: Tensor, before: Tensor, output: Tensor, relevance: Tensor) -> tuple[Tensor, Tensor]:
+    def through_time(
+        self, input: Tensor, before: Tensor, output: Tensor, relevance: Tensor, starts: list[Tensor], of_cell: Tensor
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """See `Recurrence.through_time`."""
         (of_input,), (of_state,), (one, other) = self.products(input, before, 1)
         denominator = self._stable(of_input + of_state + one + other, one + other)
@@ -159,22 +175,13 @@ class TanhRNN(Recurrence):
             quotients[step] = (relevance[step] + carried) / denominator[step]
             carried = before[step] * (quotients[step] @ self.weights[1])
         kept = quotients * (one + other) if self.uses_bias else torch.zeros_like(quotients)
-        kept[0] += carried
-        return input * (quotients @ self.weights[0]), kept
+        return input * (quotients @ self.weights[0]), kept, [carried]
 
 
 class ReluRNN(TanhRNN):
     """`h' = relu(W x + U h + b)`."""
 
     kernel = staticmethod(torch.rnn_relu)
-
-
-class Refused(Pass):
-    """What has no rule, if its relevance is asked for."""
-
-    def shares(self, relevance: Tensor, output: Tensor, *inputs: Tensor) -> Any:
-        """See `Step.shares`."""
-        raise NoRule("uses the last cell state of an LSTM")
 
 
 def recurrent(kind: type[Recurrence]) -> Any:
@@ -186,12 +193,11 @@ def recurrent(kind: type[Recurrence]) -> Any:
     ) -> tuple[Tensor, ...]:  # fmt: skip
         if isinstance(has_biases, list | tuple):
             raise NoRule(f"applies {kind.__name__} to packed sequences")
-        starts = list(hx) if isinstance(hx, list | tuple) else [hx]
-        if any(map(depends, starts)):
-            raise NoRule(f"applies {kind.__name__} with a computed first state")
         count = len(params) // (layers * (1 + bidirectional))
         if count not in (2, 4):
             raise NoRule(f"applies {kind.__name__} with projections")
+        starts = list(hx) if isinstance(hx, list | tuple) else [hx]
+        starts = [start if input.dim() == 3 else start[:, None] for start in starts]  # (layers, B, H)
         steps = input.transpose(0, 1) if batch_first else input
         steps = steps[:, None] if input.dim() == 2 else steps
         lasts, cells = [], []
@@ -199,21 +205,22 @@ def recurrent(kind: type[Recurrence]) -> Any:
             outputs = []
             for way in range(1 + bidirectional):
                 number = layer * (1 + bidirectional) + way
-                start = [each[number] if input.dim() == 3 else each[number][None] for each in starts]
                 own = [each.detach() for each in params[number * count : (number + 1) * count]]
-                step = kind(own, start, bool(way), watch.composite.epsilon, watch.composite.uses_bias, batch_first)
-                outputs.append(watch.step(step, steps))
+                inputs = [steps, *(start[number] for start in starts)]
+                constants = [not depends(each) for each in inputs]
+                composite = watch.composite
+                step = kind(own, bool(way), composite.epsilon, composite.uses_bias, batch_first, constants)
+                output = watch.step(step, *inputs)
+                outputs.append(output[: len(steps)])
                 lasts.append(outputs[-1][0 if way else -1])
-                cells.append(step.cell)
+                cells += list(output[len(steps) :])
             steps = torch.cat(outputs, -1)
         last, output = torch.stack(lasts), steps.transpose(0, 1) if batch_first else steps
+        results = [output, last, *([torch.stack(cells)] if cells else [])]
         if input.dim() == 2:
-            last, output = last[:, 0], steps[:, 0]
-        for result in (output, last):
+            results = [output[:, 0] if not batch_first else output[0], *(each[:, 0] for each in results[1:])]
+        for result in results:
             note_of(result).layers = note_of(input).layers + layers
-        if kind is not LSTM:
-            return output, last
-        cell = torch.cat([each for each in cells if each is not None]).view(last.shape)
-        return output, last, watch.step(Refused(lambda _: cell), steps)
+        return tuple(results)
 
     return rule

@@ -216,7 +216,6 @@ REFUSED = {
     "a function of one's own": (lambda net, x: end(net, Doubled.apply(x)), "uses Doubled, an autograd function"),
     "TorchScript": (lambda net, x: end(net, SCRIPT(x)), "applies sin where its rule cannot see it"),
     "complex numbers": (lambda net, x: end(net, torch.fft.rfft(x, n=14).angle()), "applies angle"),
-    "the state of a cell": (lambda net, x: net.small(net.lstm(x)[1][1][0]), "uses the last cell state of an LSTM"),
     "chance": (lambda net, x: end(net, F.dropout(x)), "outputs differ by"),
 }  # fmt: skip
 

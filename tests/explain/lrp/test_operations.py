@@ -295,22 +295,39 @@ def test_a_spectrogram_is_that_of_its_sums():
     assert kept.abs().max() == unshared.abs().max() == 0
 
 
-@pytest.mark.parametrize("kind", ["GRU", "LSTM", "RNN"])
-def test_cells_are_a_recurrent_layer(kind):
-    """The same weights, step by step in Python, have the same relevance as PyTorch's layer."""
+@pytest.mark.parametrize("kind, which", [("GRU", 0), ("LSTM", 0), ("LSTM", 1), ("RNN", 0)])
+@pytest.mark.parametrize("computed", [False, True])
+def test_cells_are_a_recurrent_layer(kind, which, computed):
+    """The same weights, step by step in Python, have the same relevance as PyTorch's layer: of the last state, of the
+    cell's last state, and with first states that depend on the input."""
     torch.manual_seed(0)
     layer = getattr(nn, kind)(3, 4, batch_first=True).double().requires_grad_(False)
     cell = getattr(nn, f"{kind}Cell")(3, 4).double().requires_grad_(False)
     cell.load_state_dict({name.removesuffix("_l0"): value for name, value in layer.state_dict().items()})
+    to_state = nn.Linear(3, 4).double().requires_grad_(False)
+
+    def first(x):
+        if not computed:
+            return None
+        state = to_state(x[:, 0])
+        return (state, to_state(x[:, 1])) if kind == "LSTM" else state
 
     def by_cells(x):
-        state = None
+        state = first(x)
         for step in x.unbind(1):
             state = cell(step, state)
-        return state[0] if isinstance(state, tuple) else state
+        return state[which] if isinstance(state, tuple) else state
+
+    def by_layer(x):
+        state = first(x)
+        state = (
+            tuple(each[None] for each in state) if isinstance(state, tuple) else None if state is None else state[None]
+        )
+        _, last = layer(x, state)
+        return last[which][0] if isinstance(last, tuple) else last[0]
 
     input, start = drawn(2, 5, 3), drawn(2, 4, seed=5)
-    of_layer = handed_back(lambda x: layer(x)[0][:, -1], input, relevance=start)
+    of_layer = handed_back(by_layer, input, relevance=start)
     of_cells = handed_back(by_cells, input, relevance=start)
     for ours, theirs in zip(of_cells[:4], of_layer[:4], strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-9)
