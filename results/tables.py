@@ -97,6 +97,8 @@ LAYOUTS = {"removal": removal, "interventions": interventions, "methods": method
 
 def _by_attribution(row: dict[str, Any], own: pd.DataFrame) -> Iterator[list[str]]:
     """The cells of each attribution: its name, and its figures in the row's columns."""
+    if row["program"] == "explain":  # one domain, which its figures do not name
+        own = own.assign(figure="explained/" + own["figure"])
     places = own["figure"].str.split("/", n=2, expand=True).set_axis(["domain", "attribution", "measure"], axis=1)
     own = own.join(places)
     for attribution in own["attribution"].unique():
@@ -143,11 +145,12 @@ def _percent(figure: pd.Series) -> str:
 
 
 def _ranked(figure: pd.Series, row: dict[str, Any]) -> str:
-    text = f"{figure['value']:.{row.get('decimals', 3)}f}"
+    form = row.get("format", ".3f")
+    text = f"{figure['value']:{form}}"
     if "/cost/" in figure["figure"]:  # versions before 2026-11-28 ranked it
         return text
     if row.get("intervals") and not pd.isna(figure["low"]):
-        text += f" [{figure['low']:.{row.get('decimals', 3)}f}, {figure['high']:.{row.get('decimals', 3)}f}]"
+        text += f" [{figure['low']:{form}}, {figure['high']:{form}}]"
     return {"best": f"**{text}**", "tied": f"{text} =", "fails": f"{text} ✗", "ahead": f"{text} ▲"}.get(
         figure["rank"], text
     )

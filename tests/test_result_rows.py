@@ -173,7 +173,11 @@ def test_tables_are_written_between_their_marks(tmp_path, monkeypatch):
 
 
 def test_methods_are_ranked():
-    row = {"layout": "methods", "columns": {"deletion": "input/deletion/accuracy", "cost": "input/cost/passes"}}
+    row = {
+        "layout": "methods",
+        "program": "benchmark",
+        "columns": {"deletion": "input/deletion/accuracy", "cost": "input/cost/passes"},
+    }
     lines = tables.table_of({"a": row}, figures(
         ("a", 0, 0, 0.25, "input/lrp/deletion/accuracy", 0.2, 0.3, "best"),
         ("a", 0, 0, 0.26, "input/rise/deletion/accuracy", 0.2, 0.3, "tied"),
@@ -185,7 +189,12 @@ def test_methods_are_ranked():
 
 
 def test_networks_stand_in_one_table():
-    row = {"layout": "networks", "intervals": True, "columns": {"in the hum": "frequency/localisation/mass/confound"}}
+    row = {
+        "layout": "networks",
+        "program": "benchmark",
+        "intervals": True,
+        "columns": {"in the hum": "frequency/localisation/mass/confound"},
+    }
     runs = [
         (name, 0, 0, value, f"frequency/{attribution}/localisation/mass/confound", 0.1, 0.9, "")
         for name, value in (("a", 0.25), ("b", 0.5)) for attribution in ("lrp", "rise")
@@ -194,6 +203,13 @@ def test_networks_stand_in_one_table():
     assert lines[0] == "| network | attribution | in the hum | version | date | row |"
     assert lines[3] == "| A | `rise` | 0.250 [0.100, 0.900] | abc123 | 2026-11-27 | `a` |"
     assert [line.split(" | ")[0] for line in lines[2:]] == ["| A", "| A", "| B", "| B"]
+
+
+def test_what_explanations_gave_stands_in_the_same_table():
+    row = {"layout": "networks", "program": "explain", "says": "A", "format": ".2g"}
+    row["columns"] = {"highest": "explained/conservation_error/highest"}
+    runs = [("a", 0, 0, 1.5e-6, "lrp/conservation_error/highest"), ("a", 0, 0, 0.5, "lrp/conservation_error/median")]
+    assert tables.table_of({"a": row}, figures(*runs))[2:] == ["| A | `lrp` | 1.5e-06 | abc123 | 2026-11-27 | `a` |"]
 
 
 def test_removal_has_its_controls_once():
@@ -234,7 +250,7 @@ MEASURES |= {f"{measure.column}/{place}" for measure in measures() for place in 
              if measure.topic.name in ("localisation", "control")}  # fmt: skip
 
 
-@pytest.mark.parametrize("row", [name for name, row in ROWS.items() if row.get("layout") in ("methods", "networks")])
+@pytest.mark.parametrize("row", [name for name, row in ROWS.items() if row.get("program") == "benchmark"])
 def test_columns_are_of_measures_that_are_noted(row):
     """They are of measures that exist, too: a column of another name would stay empty."""
     for figure in ROWS[row]["columns"].values():
