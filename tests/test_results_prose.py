@@ -48,6 +48,63 @@ def test_the_order_of_the_networks(noted, said):
     assert low < 0 < high  # so that it is not shown
 
 
+@pytest.mark.parametrize("row, words", [
+    ("ds-cnn-digit", "DS-CNN {} points ({} to {})"), ("crnn-digit", "CRNN {} ({} to {})"),
+    ("m5-digit", "M5 {} ({} to {})"),
+])  # fmt: skip
+def test_networks_beside_alexnet(noted, said, row, words):
+    """Student's interval over the folds' differences."""
+    differences = accuracy(noted, row) - accuracy(noted, "alexnet-digit")
+    error = differences.std() / np.sqrt(len(differences)) * t.ppf(0.975, len(differences) - 1)
+    values = differences.mean() + np.array([0, -error, error])
+    numbers = [f"{value:.1f}".replace("-", "−") for value in values]
+    assert len(differences) == 5 and words.format(*numbers) in said["RESULTS.md"]
+
+
+WAVEFORM = ("m5", "wav2vec2")
+DEFAULT = {"ast": "attnlrp", "wav2vec2": "attnlrp"}  # others: lrp_epsilon_plus
+
+
+def test_what_lies_in_the_hum(noted, said):
+    """Of the default, over what relevance without a place has there."""
+    own = noted[noted["figure"].str.endswith("localisation/mass/confound")].set_index(["row", "figure"])["value"]
+    chance = noted.set_index(["row", "figure"])["value"][("hum-m5", "frequency/random/localisation/chance/confound")]
+    times = {}
+    for name in ("ds-cnn", "m5", "resnet", "cnn14", "crnn", "ast", "wav2vec2"):
+        for attribution in (DEFAULT.get(name, "lrp_epsilon_plus"), "gradient_x_input"):
+            value = own[(f"hum-{name}", f"frequency/{attribution}/localisation/mass/confound")]
+            times[name, attribution == "gradient_x_input"] = value / chance
+    default = {name: value for (name, is_gradient), value in times.items() if not is_gradient}
+    mel = [value for name, value in default.items() if name not in WAVEFORM]
+    by_gradient = max(value for (name, is_gradient), value in times.items() if is_gradient and name not in WAVEFORM)
+    assert f"has {100 * chance:.1f} % in the hum" in said["RESULTS.md"]
+    assert (
+        "has {:.0f} and {:.0f} times as much there".format(*(default[name] for name in WAVEFORM)) in said["RESULTS.md"]
+    )
+    assert f"it has {min(mel):.1f} to {max(mel):.1f} times as much" in said["RESULTS.md"]
+    assert f"gradient times input at most {by_gradient:.1f} times" in said["RESULTS.md"]
+
+
+def test_the_use_of_relevance_of_deep_networks(noted, said):
+    own = noted[noted["row"].str.startswith("useful-")].pivot(index="row", columns="figure", values="value")
+    of = {name: own[f"input/{name}/deletion/accuracy"] for name in ("lrp_epsilon_plus", "lrp_epsilon", "amplitude")}
+    likeness = own["input/lrp_epsilon_plus/soundness/class_similarity"].max()
+    amplification = own["input/lrp_epsilon_plus/soundness/amplification"].max()
+    words = f"likeness is at most {abs(likeness):.1f} on all networks run so far, and amplification at most"
+    assert f"{words} {amplification:.1f}." in said["RESULTS.md"]
+    assert (of["lrp_epsilon_plus"] < of["amplitude"]).all()
+    above = set(own.index[of["lrp_epsilon_plus"] > of["lrp_epsilon"]])
+    assert (
+        above == {"useful-ds-cnn", "useful-m5"} and "above that of `lrp_epsilon` on DS-CNN and M5" in said["RESULTS.md"]
+    )
+
+
+def test_what_is_missing_of_the_logit(noted, said):
+    own = noted[noted["row"].str.startswith("conservation-")]
+    highest = own[own["figure"].str.endswith("conservation_error/highest")]["value"].max()
+    assert 0 < highest < 1e-4 and "misses more than 0.01 % of its logit" in said["RESULTS.md"]
+
+
 def test_the_order_of_removal(noted, said):
     own = noted[noted["row"] == "alexnet-digit-removal"].set_index("figure")
     at = {order: 100 * own.loc[f"lrp_epsilon/{order}/0.01", "value"] for order in ("relevance", "amplitude", "random")}
