@@ -2,6 +2,7 @@
 
     python -m speed.lrp
     python -m speed.lrp --networks audionet resnet --rounds 5 --threads 1
+    python -m speed.lrp --networks ast_wide --batch 1           four layers of AST's published width
 
 Fresh networks, a batch of noise, all sides in turns in one run, but for zennit, whose hooks would slow the others: it
 has its turns before. Zennit by hand is its EpsilonPlus, with hooks that are registered once, on networks that it can
@@ -14,6 +15,7 @@ import importlib
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -40,13 +42,14 @@ NETWORKS: dict[str, tuple[Make, tuple[int, ...]]] = {
     "crnn": (crnn.CRNN, LOG_MEL), "ast": (ast.AST, LOG_MEL), "wav2vec2": (wav2vec2.Wav2Vec2, WAVEFORM),
     "ds_cnn": (ds_cnn.DSCNN, LOG_MEL),
 }  # fmt: skip
+WIDE = {"ast_wide": (partial(ast.AST, width=768, heads=12, rows=128, columns=256, stride=10), (1, 128, 256))}
 FOR_ZENNIT: dict[str, list[Any]] = {"audionet": [], "alexnet": [], "melcnn": [], "resnet": [ResNetCanonizer()]}
 CLASSES = 10
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--networks", nargs="*", choices=NETWORKS, default=list(NETWORKS))
+    parser.add_argument("--networks", nargs="*", choices=[*NETWORKS, *WIDE], default=list(NETWORKS))
     parser.add_argument("--batch", type=int, default=16, help="clips")
     parser.add_argument("--rounds", type=int, default=5, help="turns of all sides")
     parser.add_argument("--threads", type=int, help="threads of PyTorch; 1 where other programs use the machine")
@@ -64,7 +67,7 @@ def main() -> None:
 def measured(name: str, batch: int, rounds: int) -> list[str]:
     """The cells of a network: milliseconds of a forward pass; the others in forward passes; and memory."""
     torch.manual_seed(0)
-    make, shape = NETWORKS[name]
+    make, shape = (NETWORKS | WIDE)[name]
     network, input = make(CLASSES).eval(), torch.rand(batch, *shape)
     lay_channels_last(network)
     target = torch.arange(batch) % CLASSES
