@@ -102,7 +102,13 @@ def test_files_that_share_a_base_say_what_they_said_without_one(name, composite,
     assert list(chosen(name).items()) == list(expected.items())  # in this order, in config.yaml, too
 
 
-@pytest.mark.parametrize("make, shape", [(partial(AudioNet, samples=2000), (1, 2000)), (AlexNet, (1, 227, 227))])
+@pytest.mark.parametrize(
+    "make, shape",
+    [
+        (partial(AudioNet, samples=2000), (1, 2000)),
+        pytest.param(AlexNet, (1, 227, 227), marks=pytest.mark.slow),
+    ],
+)
 def test_each_choice_explains_both_networks(make, shape):
     torch.manual_seed(0)
     network, input, target = make(10), torch.randn(1, *shape), torch.tensor([3])

@@ -100,7 +100,7 @@ def network_of(names: list[str], seed: int) -> nn.Module:
     return network
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(names=st.lists(st.sampled_from(sorted(PARTS)), min_size=1, max_size=6), seed=st.integers(0, 1000))
 def test_networks_of_any_operations(names, seed):
     network = network_of(names, seed)
