@@ -103,7 +103,9 @@ def test_the_use_of_relevance_of_deep_networks(noted, said):
 def test_what_is_missing_of_the_logit(noted, said):
     own = noted[noted["row"].str.startswith("conservation-")]
     own = 100 * own[own["figure"].str.endswith("conservation_error/highest")].groupby("row")["value"].max()
-    transformers = own[["conservation-ast", "conservation-wav2vec2"]]
+    transformers = own[["conservation-ast", "conservation-wav2vec2", "conservation-wav2vec2-epsilon"]]
+    lower = noted[noted["row"] == "conservation-wav2vec2-epsilon"].set_index("figure")["value"]
+    assert f"it is {100 * lower['lrp_epsilon/conservation_error/highest']:.2f} % by `lrp_epsilon`" in said["RESULTS.md"]
     assert 0 < own.drop(transformers.index).max() < 0.01 and 0.01 < transformers.iloc[0] < 0.1
     assert f"0.1 % on AST, and {transformers.iloc[1]:.1f} % on wav2vec 2.0" in said["RESULTS.md"]
 
