@@ -13,7 +13,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from auscult.explain.interface import TrainedModel, explain, load
+    from auscult.explain.interface import explain
+    from auscult.explain.loading import TrainedModel, load
     from auscult.explain.show.explanation import Explanation
     from auscult.mistake import Mistake
     from auscult.modules.model import Model
@@ -23,6 +24,8 @@ __all__ = ["Explanation", "Mistake", "Model", "TrainedModel", "explain", "load"]
 HOMES = {  # modules of the names that are not in `interface`
     "Explanation": "auscult.explain.show.explanation",
     "Mistake": "auscult.mistake",
+    "TrainedModel": "auscult.explain.loading",
+    "load": "auscult.explain.loading",
     "Model": "auscult.modules.model",
 }
 

@@ -83,9 +83,9 @@ def licences(heading: str) -> dict[tuple[str, str], str]:
 
 def test_the_licences_of_all_packages_are_listed():
     run, dev = read_lock("run"), read_lock("dev")
-    elsewhere = {"colorama"} | {
+    elsewhere = {"colorama", "httpx2-jsfetch"} | {
         name for name in dev if name.startswith(("audioop-", "standard-"))
-    }  # Windows, Python 3.13
+    }  # Windows, browsers, Python 3.13
     for heading, names in {"What the program runs with": run.keys(), "What only the tests": dev.keys() - run}.items():
         expected = {(name, dev[name][0]) for name in names - elsewhere}
         assert set(licences(heading)) == expected

@@ -14,7 +14,6 @@ from rich.table import Table
 from sklearn.metrics import confusion_matrix
 
 from auscult.checkpoint.card import trained_config
-from auscult.checkpoint.checkpoint import KEY, model_of, open_checkpoint
 from auscult.datamodules.cache_entries import SKIPPED, write_skipped
 from auscult.datamodules.source import Source, recordings, test_clips
 from auscult.drawing import drawing
@@ -31,6 +30,7 @@ from auscult.machine.processes import folder_of_first_process, processes_of
 from auscult.mistake import Mistake
 from auscult.modules.model import Model
 from auscult.plain_data import counted, shown
+from auscult.pretrained.opening import opened
 from auscult.run import folder as run_folder
 from auscult.run.minute_lines import MinuteLines
 from auscult.run.trainer import trainer_of
@@ -62,10 +62,10 @@ def explain(config: dict[str, Any], folder: Path) -> run_folder.Metrics:
     memory.keep_freed()
     seed_everything(config["seed"], verbose=False)
     trainer = make_trainer(config["trainer"], folder)  # first, as Lightning may refuse the options
-    checkpoint = open_checkpoint(config["checkpoint"], "checkpoint", config["allow"])
-    model = model_of(checkpoint)
-    trained = trained_config(checkpoint[KEY], config["data"], config["checkpoint"], reads_corpus=not config["input"])
-    source = source_of(config, trained, checkpoint[KEY])
+    subject = opened(config)
+    model = subject.model
+    trained = trained_config(subject.card, config["data"], config["checkpoint"], reads_corpus=not config["input"])
+    source = source_of(config, trained, subject.card)
     question = question_of(config, model, source)
     explained_model = question.domain.model
     input_shape = tuple(explained_model.silence(source.dataset.length).shape[1:])
@@ -165,20 +165,33 @@ def lead(config: dict[str, Any], trained: dict[str, Any], results: Results) -> s
         if config["input"] and len(results.label) <= FEW
     )
     right = f"; it was right in {100 * (results.predicted == results.label).mean():.1f} % of them"
+    corpus = trained["data"]["name"]
+    trained_on = "" if corpus is None else f", trained on the corpus {corpus},"
     return (
-        f"{trained['model']['name']}, trained on the corpus {trained['data']['name']}, was asked for the"
+        f"{trained['model']['name']}{trained_on} was asked for the"
         f" {trained['task']['name']} in {clips} {of}{right if results.labelled else ''}. Red is what"
         f" speaks for {whose}, by {config['attribution']['name']}.{heard}{ANY_SOUND if config['input'] else ''}"
     )
 
 
-def facts(config: dict[str, Any], trained: dict[str, Any], results: Results) -> dict[str, object]:
-    """Describes what was explained, for the head of the report."""
-    about: dict[str, object] = {
+def origin(config: dict[str, Any], trained: dict[str, Any]) -> dict[str, object]:
+    """Where the network comes from, for the head of the report."""
+    if trained["data"]["name"] is None:
+        clip = trained["data"]["clip"]
+        weights = {"weights": config["weights"]} if config["weights"] else {}
+        taken = f"{clip['seconds']:g} s at {clip['sample_rate']} Hz"
+        return {"network": config["network"], **weights, "input of": taken}
+    return {
         "checkpoint": config["checkpoint"],
         "network": trained["model"]["name"],
         "task": trained["task"]["name"],
         "trained on": f"{trained['data']['name']}, fold {trained['fold']}",
+    }
+
+
+def facts(config: dict[str, Any], trained: dict[str, Any], results: Results) -> dict[str, object]:
+    """Describes what was explained, for the head of the report."""
+    about: dict[str, object] = origin(config, trained) | {
         "clips": f"{len(results.label)}"
         + (f" of {config['input']}" if config["input"] else f" of test {results.source.unit}s"),
         "attribution": config["attribution"]["name"],

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import torch
 import yaml
 
 from auscult.datamodules.source import Source
@@ -13,6 +14,7 @@ from auscult.explain.relevance.explainer import columns_of, lay_out
 from auscult.explain.relevance.file import check_own
 from auscult.explain.relevance.question import Question
 from auscult.mistake import Mistake, Occupied
+from auscult.modules.model import Model
 from auscult.program.config import differences, read
 from auscult.program.earlier_run import add_what_was_no_option, holds_another
 from auscult.run import folder as run_folder
@@ -29,7 +31,7 @@ def prepare(folder: Path, config: dict[str, Any], source: Source, question: Ques
         Mistake: the folder holds another run, or a run of another checkpoint or of other recordings.
         OSError: the disk is full.
     """
-    now, before = digest(config, source), digest_in(folder)
+    now, before = digest(config, source, question.domain.model), digest_in(folder)
     held = read(folder) if (folder / "config.yaml").exists() else None
     if held is not None:
         add_what_was_no_option(held, config)
@@ -52,10 +54,19 @@ def prepare(folder: Path, config: dict[str, Any], source: Source, question: Ques
     lay_out(folder / INCOMPLETE, source, question, about)
 
 
-def digest(config: dict[str, Any], source: Source) -> str:
-    """A SHA-256 digest of the checkpoint's bytes and of the clips: their names, labels and samples."""
-    with open(config["checkpoint"], "rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256")
+def digest(config: dict[str, Any], source: Source, model: Model) -> str:
+    """A SHA-256 digest of the network and of the clips: their names, labels and samples.
+
+    The network is that of the checkpoint's bytes; one of the user's own, its weights.
+    """
+    if config["checkpoint"]:
+        with open(config["checkpoint"], "rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256")
+    else:
+        sha256 = hashlib.sha256()
+        for name, value in model.state_dict().items():
+            sha256.update(name.encode())
+            sha256.update(value.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     for number, clip in zip(source.dataset.clips, source.clips, strict=True):
         sha256.update(repr((clip.path, clip.speaker, sorted(clip.labels.items()))).encode(errors="surrogateescape"))
         sha256.update(source.dataset.cache.samples(int(number)).tobytes())

@@ -10,67 +10,34 @@ explanation.listen()
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from auscult.build import build_named
-from auscult.checkpoint.checkpoint import KEY, model_of, open_checkpoint
-from auscult.datamodules.recording import ClipSettings
 from auscult.explain.attribution.base import Attribution, as_attribution, attribution_of
 from auscult.explain.domain.domains import Domain
 from auscult.explain.domain.explain import explain as explain_clips
+from auscult.explain.loading import TrainedModel
 from auscult.explain.show.audible import SMOOTHING_SECONDS
 from auscult.explain.show.explanation import Explanation
 from auscult.explain.waveform import waveform_of
 from auscult.mistake import Mistake
 from auscult.modules.model import Model, look_like_probabilities
 from auscult.plain_data import shown
+from auscult.pretrained.around import model_around
 from auscult.program.conf import choice, nearest
-from auscult.program.paths import EXAMPLE, checkpoint_at
 
 log = logging.getLogger(__name__)
 
 
-class TrainedModel(Model):
-    """The model of a checkpoint.
-
-    Args:
-        model: the trained model.
-        config: the configuration of its run, in plain containers.
-
-    Attributes:
-        settings: how its run prepared recordings; new recordings are prepared in the same way.
-    """
-
-    def __init__(self, model: Model, config: dict[str, Any]) -> None:
-        super().__init__(model.network, front_end=model.front_end, classes=model.classes, sample_rate=model.sample_rate)
-        self.config, self.settings = config, ClipSettings(**config["data"]["clip"])
-
-
-def load(checkpoint: str | Path = EXAMPLE, allow: str | Sequence[str] = ()) -> TrainedModel:
-    """Loads the model of a checkpoint, in evaluation mode on the CPU. No code that the file holds is run.
-
-    Args:
-        checkpoint: a `best.ckpt`, or a run folder; if it is left out, MelCNN on synthetic digits, which comes along.
-        allow: your own packages that may provide its network.
-
-    Raises:
-        Mistake: the checkpoint does not exist, cannot be read, or its weights do not fit the network that it names.
-    """
-    opened = open_checkpoint(
-        checkpoint_at("checkpoint", checkpoint), "checkpoint", [allow] if isinstance(allow, str) else allow
-    )
-    return TrainedModel(model_of(opened), opened[KEY]["config"]).eval()
-
-
 def explain(
-    model: Model,
+    model: Model | nn.Module,
     recording: str | Path | Tensor | np.ndarray,
     sample_rate: int | None = None,
     *,
@@ -82,8 +49,8 @@ def explain(
     """Explains the prediction of a model for one recording.
 
     Args:
-        model: a model that `load` returns, or a `Model` around any network. It runs on its own device and stays as it
-            was.
+        model: a model that `load` returns, a `Model` around any network, or any network that takes waveforms of
+            `sample_rate`; the classes of the last have numbers. It runs on its own device and stays as it was.
         recording: a file, or samples (T,) or (channels, T), floats in [-1, 1] or int16. For a model of `load`, the
             recording is prepared as in its training: mixed, trimmed, resampled, in the middle of a clip. Any other
             model gets the whole recording, mixed and resampled, without its offset.
@@ -102,10 +69,13 @@ def explain(
     """
     if isinstance(model, str | Path):
         raise Mistake("explain(model, recording) takes a model first; auscult.load(…) gives that of a checkpoint.")
-    if not isinstance(model, Model):
-        raise Mistake(f"a {type(model).__name__} is no model; wrap it: Model(network, classes=[…], sample_rate=…).")
+    if not isinstance(model, nn.Module):
+        raise Mistake(f"a {type(model).__name__} is no model; give a torch.nn.Module, or auscult.load(…).")
     if not isinstance(smoothing, int | float) or isinstance(smoothing, bool) or not 0 <= smoothing <= 1:
         raise Mistake(f"smoothing={shown(smoothing)} is no number from 0 to 1 second.")
+    if not isinstance(model, Model):
+        return explain(*wrapped(model, recording, sample_rate), attribution=attribution, domain=domain, target=target,
+                       smoothing=smoothing)  # fmt: skip
     settings = model.settings if isinstance(model, TrainedModel) else None
     waveform, cut = waveform_of(recording, sample_rate, model.sample_rate, settings)
     method, number = attribution_from(attribution), class_of(target, model.classes)
@@ -129,6 +99,26 @@ def explain(
         smoothing=smoothing,
         attribution=method,
     )
+
+
+def wrapped(
+    network: nn.Module, recording: str | Path | Tensor | np.ndarray, sample_rate: int | None
+) -> tuple[Model, np.ndarray]:
+    """The model of a network that takes waveforms of this rate, and a recording as such a waveform.
+
+    Raises:
+        Mistake: the rate is not given, the recording cannot be used, or the network cannot take it.
+    """
+    if sample_rate is None:
+        raise Mistake("explain(network, recording) needs sample_rate=…, that of the waveforms which the network takes.")
+    is_file = isinstance(recording, str | Path)
+    waveform, _ = waveform_of(recording, None if is_file else sample_rate, sample_rate, None)
+    modes = [(module, module.training) for module in network.modules()]
+    try:
+        return model_around(network, sample_rate=sample_rate, samples=len(waveform)), waveform
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 def attribution_from(given: Any) -> Attribution:

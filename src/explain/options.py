@@ -21,6 +21,7 @@ from auscult.machine.hardware import check_devices
 from auscult.mistake import Mistake
 from auscult.parts import packages
 from auscult.plain_data import shown
+from auscult.pretrained.options import check_pretrained
 from auscult.program.conf import choices_of, selected
 from auscult.program.config import check_wandb, plain
 from auscult.program.numbers import check_number
@@ -47,15 +48,26 @@ def check_explanation(cfg: DictConfig) -> dict[str, Any]:
         Mistake: the first value that is missing, of the wrong type or out of range.
     """
     config = check_question(cfg)
-    if re.match(r"[a-z]+://", str(config["input"])):
-        raise Mistake(f"input={config['input']} is an address; download it, and name the file.")
-    make_absolute(config, ("input",))
-    config["checkpoint"] = checkpoint_at("checkpoint", config["checkpoint"])
-    if config["control"] not in (None, ""):
-        config["control"] = other_checkpoint("control", config["control"], config["checkpoint"])
+    check_model(config)
     check_input(config)
     make_absolute(config["data"], ("root", "csv", "speakers", "cache_dir"), "data.")
     return config
+
+
+def check_model(config: dict[str, Any]) -> None:
+    """Checks what names the model that is explained: a checkpoint, or a network with weights of its own.
+
+    Raises:
+        Mistake: there is none, both are named, or a file does not exist.
+    """
+    check_pretrained(config)
+    if config.get("network"):
+        if not config["input"]:
+            raise Mistake("input has no value; network=… has no corpus of its own: say input=… for your recordings.")
+        return
+    config["checkpoint"] = checkpoint_at("checkpoint", config["checkpoint"])
+    if config["control"] not in (None, ""):
+        config["control"] = other_checkpoint("control", config["control"], config["checkpoint"])
 
 
 def check_question(cfg: DictConfig) -> dict[str, Any]:
@@ -68,6 +80,9 @@ def check_question(cfg: DictConfig) -> dict[str, Any]:
     check_wandb(config)
     if selected(config, "logger.checkpoints"):
         raise Mistake("logger.checkpoints is of train.py, which makes checkpoints; leave it out.")
+    if re.match(r"[a-z]+://", str(config["input"])):
+        raise Mistake(f"input={config['input']} is an address; download it, and name the file.")
+    make_absolute(config, ("input",))
     config.pop("logger", None)  # explain.py logs what it says; the explanation is the same
     for option, kind, low, high, nullable in NUMBERS:
         check_number(config, option, kind, low, high, nullable)
@@ -201,9 +216,7 @@ def check_benchmark(cfg: DictConfig) -> dict[str, Any]:
             "attributions has freqrise, which masks frequencies: say domains=[frequency,time_frequency], or leave it"
             " out."
         )
-    config["checkpoint"] = checkpoint_at("checkpoint", config["checkpoint"])
-    if config["control"] not in (None, ""):
-        config["control"] = other_checkpoint("control", config["control"], config["checkpoint"])
+    check_model(config)
     return config
 
 

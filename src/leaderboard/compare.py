@@ -29,7 +29,7 @@ from auscult.explain.measures.checks import CASCADE
 from auscult.explain.measures.control import check_classes
 from auscult.explain.measures.energy import CURVES
 from auscult.explain.measures.intervals import ENOUGH, SpeakerIntervals
-from auscult.explain.options import check_explanation, listed, target_of
+from auscult.explain.options import check_benchmark, check_explanation, listed, target_of
 from auscult.explain.relevance.target import check_target
 from auscult.leaderboard.estimate import DRAWING, estimated
 from auscult.leaderboard.page import write
@@ -37,6 +37,7 @@ from auscult.leaderboard.ranking import Entry
 from auscult.mistake import Mistake
 from auscult.parts import packages
 from auscult.plain_data import counted, plain_yaml
+from auscult.pretrained.opening import Opened, opened
 from auscult.printing import printing
 from auscult.program.config import plain
 from auscult.program.paths import checkpoint_at
@@ -49,7 +50,8 @@ log = logging.getLogger(__name__)
 
 SHARED = (
     "checkpoint", "target", "limit", "clips", "seed", "perturbation", "checks", "control", "fill", "data", "trainer",
-    "allow",
+    "allow", "input", "network", "network_options", "weights", "sample_rate", "seconds", "classes", "front_end",
+    "output", "label",
 )  # fmt: skip
 
 
@@ -62,19 +64,18 @@ def benchmark(cfg: DictConfig, folder: Path, sweep: Path | None = None) -> None:
         sweep: the folder of the multirun that this job belongs to, if any.
 
     Raises:
-        Mistake: a name is unknown, or no attribution can explain the checkpoint.
+        Mistake: a name is unknown, or no attribution can explain the model.
     """
     config = plain(cfg)
     attributions, domains = listed(config, "attributions", "attribution"), listed(config, "domains", "domain")
     if cfg.get("attribution"):
         attributions = [*(name for name in attributions if name != cfg.attribution.name), cfg.attribution.name]
-    checkpoint = checkpoint_at("checkpoint", cfg.checkpoint)
-    opened = open_checkpoint(checkpoint, "checkpoint", packages(config))
-    trained = opened[KEY]["config"]
-    check_target(target_of(config), opened[KEY]["classes"])
+    subject = opened(check_benchmark(cfg))
+    trained, classes = subject.card["config"], subject.card["classes"]
+    check_target(target_of(config), classes)
     if cfg.control:
         control = open_checkpoint(checkpoint_at("control", cfg.control), "control", packages(config))
-        check_classes(control[KEY]["classes"], opened[KEY]["classes"], cfg.control)
+        check_classes(control[KEY]["classes"], classes, cfg.control)
     network, task = trained["model"]["name"], trained["task"]["name"]
     run_folder.claim(folder, config, resume=True)  # OwnFolder has checked that the folder is free
     with wandb_run.finished():
@@ -82,7 +83,8 @@ def benchmark(cfg: DictConfig, folder: Path, sweep: Path | None = None) -> None:
         if cfg.get("logger") and cfg.logger.name == "wandb":  # first, so that a refused key shows before the work
             logger = wandb_run.open_run(config, folder, sweep, f"leaderboard-{network}-{task}")
         about = f"{network} on {task}, {trained['data']['name']}, fold {trained['fold']} ({cfg.checkpoint})"
-        table = compare(cfg, folder, list(itertools.product(domains, attributions)), opened, about)
+        about = f"{network} ({cfg.network}) on {cfg.input}" if subject.is_own else about
+        table = compare(cfg, folder, list(itertools.product(domains, attributions)), subject, about)
         if logger is not None:
             wandb_run.log_leaderboard(logger, table, folder / "leaderboard.html")
     with printing():
@@ -90,7 +92,7 @@ def benchmark(cfg: DictConfig, folder: Path, sweep: Path | None = None) -> None:
 
 
 def compare(
-    cfg: DictConfig, folder: Path, pairs: Sequence[tuple[str, str]], checkpoint: dict[str, Any], about: str
+    cfg: DictConfig, folder: Path, pairs: Sequence[tuple[str, str]], subject: Opened, about: str
 ) -> pd.DataFrame:
     """Explains by each pair of a domain and an attribution, and writes the leaderboard anew after each.
 
@@ -104,7 +106,7 @@ def compare(
     hush()
     places = [folder / domain / attribution for domain, attribution in pairs]
     is_done = [(own / explanation.COMPLETE).exists() for own in places]  # by a run that was stopped
-    left_to_do = estimated([config for config, done in zip(configs, is_done, strict=True) if not done], checkpoint)
+    left_to_do = estimated([config for config, done in zip(configs, is_done, strict=True) if not done], subject)
     expected = [DRAWING if done else left_to_do.pop(0) for done in is_done]
     log.info(
         "%s of %s: about %s on a CPU; limit, checks and attributions decide how long.",

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from auscult.build import build_named
 from auscult.checkpoint.card import trained_config
-from auscult.checkpoint.checkpoint import KEY, model_of
 from auscult.explain.attribution.base import attribution_of
 from auscult.explain.domain.domains import Domain
 from auscult.explain.domain.explain import explain
@@ -17,6 +16,7 @@ from auscult.explain.explanation import source_of
 from auscult.explain.measures.checks import layers_of
 from auscult.leaderboard.ranking import CONTROLS
 from auscult.modules.model import Model
+from auscult.pretrained.opening import Opened
 from auscult.progress import tracked
 
 DRAWING = 7.0  # seconds for the report of one attribution
@@ -26,21 +26,21 @@ OTHERS = 5  # forward passes of a clip for measures besides curves
 MASKS = 200  # forward passes of a clip by masking, if the attribution does not say how many
 
 
-def estimated(configs: Sequence[dict[str, Any]], checkpoint: dict[str, Any]) -> list[float]:
+def estimated(configs: Sequence[dict[str, Any]], subject: Opened) -> list[float]:
     """Seconds that each explanation will take on a CPU; 0 for one that is not possible.
 
     Args:
-        configs: checked options of explanations of one checkpoint and the same clips.
-        checkpoint: the opened checkpoint.
+        configs: checked options of explanations of one model and the same clips.
+        subject: the model.
 
     Raises:
-        Mistake: its clips cannot be read.
+        Mistake: the clips cannot be read.
     """
     if not configs:
         return []
-    model, first = model_of(checkpoint), configs[0]
-    trained = trained_config(checkpoint[KEY], first["data"], first["checkpoint"], reads_corpus=True)
-    source = source_of(first, trained, checkpoint[KEY])
+    model, first = subject.model, configs[0]
+    trained = trained_config(subject.card, first["data"], first["checkpoint"], reads_corpus=not first["input"])
+    source = source_of(first, trained, subject.card)
     waveform: Tensor = source.dataset.__getitems__([0])["waveform"]
     layers, clips = len(layers_of(model.network)), len(source.clips)
     forward = forward_seconds(model, waveform)

@@ -70,8 +70,8 @@ class OtherFrontEnd(FrontEnd):
 
     @property
     def name(self) -> str:
-        """The name of the module's class."""
-        return type(self.module).__name__
+        """The module's own name if it has one, else that of its class."""
+        return str(getattr(self.module, "name", type(self.module).__name__))
 
     @property
     def frequencies(self) -> Tensor | None:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool1d
 from torchaudio.functional import melscale_fbanks
+from torchaudio.functional.functional import _hz_to_mel, _mel_to_hz  # 2.11, to which torchaudio is bound, has them
 from torchaudio.transforms import Spectrogram
 
 from auscult.mistake import Mistake
@@ -102,6 +103,17 @@ class LogMel(ColumnSpectrogram):
             filters = filters.clone()
             filters[nearest, self.empty.nonzero()[:, 0]] = 1
         return (filters / filters.sum(0)) @ relevance @ (averages / averages.sum(0)).T
+
+
+def centres(low_hz: float, high_hz: float, bands: int, scale: str) -> Tensor:
+    """Centre of each triangular band, (bands,), in hertz.
+
+    Args:
+        low_hz, high_hz: ends of the lowest and of the highest band.
+        scale: "htk" or "slaney", as in torchaudio.
+    """
+    ends = [_hz_to_mel(hertz, scale) for hertz in (low_hz, high_hz)]
+    return _mel_to_hz(torch.linspace(ends[0], ends[1], bands + 2)[1:-1], scale)
 
 
 def mel(hertz: Tensor) -> Tensor:

@@ -77,9 +77,16 @@ def groups_of(content: dict[str, Any]) -> set[str]:
 
 def with_pages(program: str) -> dict[str, Any]:
     """The content of a program's file, with the contents of its pages' files if it serves pages."""
-    content = content_of(program)
+    content = with_included(program)
     pages = choices_of("page") if "page" in groups_of(content) else []
-    return {name: value for page in pages for name, value in content_of(f"page/{page}").items()} | content
+    return {name: value for page in pages for name, value in with_included(f"page/{page}").items()} | content
+
+
+def with_included(name: str) -> dict[str, Any]:
+    """The content of a file of `conf/`, with the contents of other files that its defaults name."""
+    content = content_of(name)
+    entries = [entry for entry in content.get("defaults", []) if isinstance(entry, str) and entry != "_self_"]
+    return {option: value for entry in entries for option, value in content_of(entry.lstrip("/")).items()} | content
 
 
 def top_level(program: str) -> set[str]:

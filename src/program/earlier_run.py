@@ -22,6 +22,11 @@ BEFORE: dict[str, Any] = {
     "data.random_split": False,
     "model.network.colours": None,
     "model.network.published": False,
+    **dict.fromkeys(("input", "data.pattern")),  # in leaderboards
+    **dict.fromkeys(
+        ("network", "network_options", "weights", "sample_rate", "seconds", "classes", "front_end", "output")
+    ),
+    "label": "label",
 }
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,9 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse
 
+from auscult.explain.loading import TrainedModel
 from auscult.explain.report.html import template
+from auscult.pretrained.opening import opened
 from auscult.run.trainer import trainer_of
 from auscult.run.training import hush
 from auscult.serve.capacity import Turns
@@ -27,7 +29,7 @@ def page(config: dict[str, Any]) -> FastAPI:
     hush()
     device = trainer_of(**config["trainer"], devices=1, logger=False, enable_checkpointing=False).strategy.root_device
     choices = config["attributions"], config["domains"]
-    model = LiveModel(config["checkpoint"], *choices, device, config["allow"], config["smoothing"])
+    model = LiveModel(TrainedModel.of_subject(opened(config)), *choices, device, config["smoothing"])
     return application(model, config["names"])
 
 

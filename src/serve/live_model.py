@@ -1,8 +1,8 @@
 """The network of the live page: it explains one recording at a time."""
 
+import logging
 import threading
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +10,17 @@ import numpy as np
 import torch
 
 from auscult.datamodules.audio.audio_file import BadRecording
-from auscult.explain.interface import attribution_from, domain_from, explain, load
+from auscult.explain.domain.domains import Domain
+from auscult.explain.interface import attribution_from, domain_from, explain
+from auscult.explain.loading import TrainedModel
 from auscult.explain.show.audible import SMOOTHING_SECONDS
 from auscult.explain.show.media import Sound
 from auscult.explain.show.plate import Plate, plate
 from auscult.explain.waveform import clip_of
 from auscult.mistake import Mistake
 from auscult.serve.upload import BadUpload
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -43,40 +47,56 @@ class Answer:
     seconds: float
 
 
+def fitting(model: TrainedModel, names: list[str], samples: int) -> dict[str, Domain]:
+    """The domains of these names that fit a model, at least one.
+
+    Raises:
+        Mistake: none of them fits.
+    """
+    domains, reasons = {}, []
+    for name in names:
+        try:
+            domains[name] = domain_from(name, model, samples)
+        except Mistake as mistake:
+            reasons.append(mistake)
+            log.warning("The page has no domain %s: %s", name, mistake)
+    if not domains:
+        raise reasons[0]
+    return domains
+
+
 class LiveModel:
-    """A checkpoint's network, and the attributions and domains that explain it.
+    """A network, and the attributions and domains that explain it.
 
     Args:
-        checkpoint: path of a `best.ckpt`.
+        model: of a checkpoint, or of the user's own.
         attributions, domains: names that visitors can choose from.
         device: where the network runs.
-        allow: packages of the user's own that the network may come from.
         smoothing: seconds over which relevance of samples is smoothed before it is heard.
 
     Raises:
-        Mistake: the checkpoint cannot be read, or one of the choices does not fit its network.
+        Mistake: one of the choices does not fit the network.
     """
 
     def __init__(
         self,
-        checkpoint: str,
+        model: TrainedModel,
         attributions: list[str],
         domains: list[str],
         device: torch.device,
-        allow: Sequence[str] = (),
         smoothing: float = SMOOTHING_SECONDS,
     ) -> None:
         self.smoothing = smoothing
-        self.model = load(checkpoint, allow).to(device)
+        self.model = model.to(device)
         self.trained: dict[str, Any] = self.model.config
         settings = self.model.settings
         length = round(settings.seconds * settings.sample_rate)
         self.turn = threading.Lock()  # one visitor at a time: an attribution changes the network's hooks meanwhile
         self.attributions = {name: attribution_from(name) for name in attributions}
-        self.domains = {name: domain_from(name, self.model, length) for name in domains}
+        self.domains = fitting(self.model, domains, length)
         noise = 0.1 * np.random.default_rng(0).standard_normal((length, 1)).astype(np.float32)
         # the first answer is slow: it is made before the first visitor comes
-        self(*self.clip(noise, settings.sample_rate), attributions[0], domains[0], "predicted")
+        self(*self.clip(noise, settings.sample_rate), attributions[0], next(iter(self.domains)), "predicted")
 
     @property
     def classes(self) -> list[str]:

@@ -15,6 +15,7 @@ from auscult.machine.hardware import check_devices
 from auscult.mistake import Mistake
 from auscult.parts import packages
 from auscult.plain_data import shown
+from auscult.pretrained.options import check_pretrained
 from auscult.program.conf import choices_of, selected
 from auscult.program.config import plain
 from auscult.program.numbers import check_number
@@ -52,7 +53,8 @@ def check(cfg: DictConfig) -> dict[str, Any]:
             raise Mistake(f"{option} has no value; say {option}=… to set it.")
     if page == "record" and config["checkpoint"] not in (None, ""):
         raise Mistake("page=record uses no network; leave checkpoint out, or leave page out for the live page.")
-    if page == "live" and not selected(config, "checkpoint"):
+    check_pretrained(config)
+    if page == "live" and not (selected(config, "checkpoint") or config.get("network")):
         log.info("No checkpoint is given: the page has the network that comes along, MelCNN on synthetic digits.")
         config["checkpoint"] = str(EXAMPLE)
     config["allow"] = packages(config)

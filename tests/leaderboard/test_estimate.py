@@ -7,9 +7,9 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 
-from auscult.checkpoint.checkpoint import open_checkpoint
 from auscult.explain.options import check_explanation
 from auscult.leaderboard.estimate import CHANGED, DRAWING, ORDERS, OTHERS, estimated, forward_seconds, of_explanation
+from auscult.pretrained.opening import opened
 from auscult.program.conf import CONF
 
 
@@ -60,6 +60,6 @@ def test_masking_is_not_tried_and_what_fails_takes_no_time(
     monkeypatch.setattr("auscult.explain.attribution.rise.RISE.__call__", lambda *_: pytest.fail("it was asked"))
     for config in configs:
         config["data"]["cache_dir"] = str(cache_dir)
-    possible, impossible, masked, control = estimated(configs, open_checkpoint(checkpoint))
+    possible, impossible, masked, control = estimated(configs, opened(configs[0]))
     assert possible > DRAWING and impossible == 0 and masked > possible
     assert DRAWING < control < masked, "a control does not ask the network"

@@ -21,8 +21,9 @@ from hydra import compose, initialize_config_dir
 from auscult.checkpoint.checkpoint import classifier_of, open_checkpoint
 from auscult.datamodules.recording import ClipSettings, prepare
 from auscult.datamodules.synthetic import Synthetic
+from auscult.explain.loading import load
 from auscult.program.complaint import options
-from auscult.program.conf import CONF
+from auscult.program.conf import CONF, content_of
 from auscult.serve import options as checks
 from auscult.serve.live import application
 from auscult.serve.live_model import LiveModel
@@ -38,7 +39,7 @@ CHOICES = {"attribution": "gradient_x_input", "domain": "input", "target": "pred
 def live_model(trained):
     path = str(trained("audionet", "sex"))
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return LiveModel(path, ["gradient_x_input", "gradient"], ["input", "frequency"], torch.device("cpu"))
+        return LiveModel(load(path), ["gradient_x_input", "gradient"], ["input", "frequency"], torch.device("cpu"))
 
 
 @pytest.fixture
@@ -150,7 +151,7 @@ def test_the_names_it_may_be_called_by(options, names, tmp_path):
 @pytest.mark.parametrize(
     ("page", "own"),
     [
-        ("live", {"attributions", "domains", "smoothing"}),
+        ("live", {"attributions", "domains", "smoothing", *content_of("pretrained")}),
         ("record", {"record.root", "record.words", "record.repetitions"}),
         ("study", {"checkpoint_2", "data.root", "data.cache_dir", "study.name", "study.root", "study.primary.pairs"}),
     ],

@@ -6,11 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from auscult.explain.lrp.elementwise import add
+from auscult.explain.lrp.elementwise import add, multiply
 from auscult.explain.lrp.layers import product
 from auscult.explain.lrp.node import note_of
 from auscult.explain.lrp.propagation import Pass, Proportional, Step, finite
-from auscult.explain.lrp.watch import NoRule, Watch, depends
+from auscult.explain.lrp.watch import Watch, depends
 
 
 class SoftmaxTaylor(Step):
@@ -57,11 +57,8 @@ def attention(
     is_causal: bool = False, scale: float | None = None, enable_gqa: bool = False,
 ) -> Tensor:  # fmt: skip
     """`softmax(query @ key.T * scale + mask) @ value`, by the rules of its parts."""
-    if depends(attn_mask) and watch.composite.attention == "taylor":
-        raise NoRule("applies scaled_dot_product_attention with a computed mask")
-    attn_mask = None if attn_mask is None else attn_mask.detach()
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
-    mask = mask_of(query, key, attn_mask, is_causal)
+    mask = mask_of(query, key, None if attn_mask is None else attn_mask.detach(), is_causal)
     if enable_gqa:
         times = query.shape[-3] // key.shape[-3]
         key, value = key.repeat_interleave(times, -3), value.repeat_interleave(times, -3)
@@ -70,8 +67,18 @@ def attention(
         weights = (query.detach() @ key.detach().transpose(-1, -2) * scale + mask).softmax(-1)
         return watch.step(Proportional(lambda value: weights @ value), value)
     keys = key.transpose(-1, -2)
-    scores = watch.step(Pass(lambda scores: scores * scale + mask), product(watch, query, keys))
+    if depends(attn_mask):  # as by positions relative to each other
+        scores = biased(watch, multiply(watch, product(watch, query, keys), scale), attn_mask)
+    else:
+        scores = watch.step(Pass(lambda scores: scores * scale + mask), product(watch, query, keys))
     return product(watch, softmax(watch, scores), value)
+
+
+def biased(watch: Watch, scores: Tensor, bias: Any) -> Tensor:
+    """Scores and a computed bias, which share; minus infinity in the bias stays, as a constant mask."""
+    hidden = bias.detach().isneginf()
+    shared = add(watch, scores, bias.masked_fill(hidden, 0))
+    return watch.step(Pass(lambda shared: shared.masked_fill(hidden, -torch.inf)), shared)
 
 
 def mask_of(query: Tensor, key: Tensor, mask: Tensor | None, is_causal: bool) -> Tensor | float:

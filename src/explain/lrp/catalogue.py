@@ -25,7 +25,7 @@ def named(rule: Callable[..., Any], *names: str) -> Callable[..., Any]:
 ACTIVATIONS = {
     "__abs__", "__neg__", "__pos__", "abs", "absolute", "arctan", "atan", "ceil", "celu", "clamp", "clamp_max",
     "clamp_min", "clip", "cos", "elu", "erf", "erfc", "exp", "exp2", "expm1", "floor", "gelu", "hardshrink",
-    "hardswish", "hardtanh", "leaky_relu", "log", "log10", "log1p", "log2", "log_sigmoid", "logit", "mish",
+    "hardswish", "hardtanh", "leaky_relu", "log10", "log1p", "log2", "log_sigmoid", "mish",
     "nan_to_num", "neg", "negative", "positive", "prelu", "reciprocal", "relu", "relu6", "round", "rrelu", "rsqrt",
     "selu", "sign", "silu", "sin", "softplus", "softshrink", "special_logit", "sqrt", "square", "tanh", "threshold",
     "trunc",
@@ -87,6 +87,7 @@ TRANSFORMS = {
 GENERAL: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(ACTIVATIONS, elementwise.activation),
     **dict.fromkeys(GATES, elementwise.gate),
+    **dict.fromkeys(("log", "logit"), elementwise.logarithm),
     **dict.fromkeys(LINEAR, pools.linear),
     **dict.fromkeys(TRANSFORMS, spectral.transform),
     "tensordot": layers.contraction,

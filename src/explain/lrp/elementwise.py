@@ -18,8 +18,20 @@ def activation(watch: Watch, function: Any, input: Tensor, *args: Any, **kwargs:
     if input.is_complex():
         return spectral.magnitude(watch, input)
     output = watch.step(Pass(lambda input: function(input, *args, **kwargs)), input)
-    note_of(output).is_gate = "clamp" in function.__name__ and note_of(input).is_gate
+    if "clamp" in function.__name__:
+        note_of(output).is_gate, note_of(output).logits = note_of(input).is_gate, note_of(input).logits
     return output
+
+
+def logarithm(watch: Watch, function: Any, input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    """As `activation`; but of probabilities, it is their logits plus a number that is as good as a constant.
+
+    `log(softmax(x)) = x - logsumexp(x)`, and `logit(sigmoid(x)) = x`: relevance is that of the logits x.
+    """
+    logits = note_of(input).logits
+    if logits is None or logits.shape != input.shape:
+        return activation(watch, function, input, *args, **kwargs)
+    return add(watch, logits, function(input.detach(), *args, **kwargs) - logits.detach())
 
 
 def gate(watch: Watch, function: Any, input: Tensor, *args: Any, **kwargs: Any) -> Tensor:

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from auscult.explain.lrp.elementwise import add, multiply
 from auscult.explain.lrp.layer import Layer
 from auscult.explain.lrp.node import note_of
 from auscult.explain.lrp.propagation import OfLayer, OfScaledLayer, Pass, Proportional
@@ -108,9 +109,9 @@ def as_layer(output: Tensor, input: Tensor) -> Tensor:
 def added_product(
     watch: Watch, summand: Tensor, one: Tensor, other: Tensor, *, beta: float = 1, alpha: float = 1
 ) -> Tensor:
-    """A dense layer that is written as `addmm`, or a mask that is added to a product, as `baddbmm` does."""
+    """A dense layer that is written as `addmm`, or a mask or bias that is added to a product, as `baddbmm` does."""
     if beta != 1 or alpha != 1 or depends(summand):
-        raise NoRule("applies a sum of a product with factors, or with a computed summand")
+        return add(watch, multiply(watch, summand, beta), multiply(watch, product(watch, one, other), alpha))
     if one.dim() == 2 and summand.dim() == 1 and not depends(other):
         return dense(watch, one, other.T, summand)
     return watch.step(Pass(lambda scores: scores + summand), product(watch, one, other))

@@ -1,0 +1,138 @@
+"""A model around any network: what it takes and what it gives is found by trying it on two clips of noise."""
+
+import logging
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from auscult.mistake import Mistake
+from auscult.modules.model import Model
+from auscult.parts import place_of
+from auscult.plain_data import shown
+from auscult.pretrained.inner import Before, Behind
+from auscult.pretrained.logits import Logits, head_of, names_of, picked, place_of_classes
+from auscult.pretrained.transforms import axes_of
+
+log = logging.getLogger(__name__)
+
+CLOSE = 1e-3  # of the largest output: outputs that are meant to be the same differ by less
+
+
+def model_around(
+    network: nn.Module, *, sample_rate: int, samples: int, front_end: nn.Module | None = None, inner: str | None = None,
+    classes: list[str] | None = None, output: str | int | None = None,
+) -> Model:  # fmt: skip
+    """The model of a network, in evaluation mode.
+
+    Args:
+        network: takes waveforms (B, 1, T) or (B, T), or what the front end gives, with the dimension of channels or
+            without; gives logits, probabilities, outputs for frames, or a group of these.
+        sample_rate: of the waveforms, in hertz.
+        samples: length of the clips.
+        front_end: makes the network's input; None if it takes waveforms.
+        inner: name of a module of the network whose output is explained, instead of the network's own input.
+        classes: names of the outputs; None: numbers.
+        output: which of several outputs has the logits.
+
+    Raises:
+        Mistake: it cannot take such clips, gives no logits, draws by chance, or has another number of outputs.
+    """
+    network.eval()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        waveform = 0.1 * torch.randn(2, 1, samples)
+        input = waveform if front_end is None else front_end(waveform)
+        flat, outputs = tried(network, input, samples / sample_rate, sample_rate)
+        values = picked(outputs, output)
+        if values.dim() == 0 or len(values) != 2:
+            raise Mistake(f"the network gives a tensor {tuple(values.shape)} for 2 clips; let it give (2, classes).")
+        count = None if classes is None else len(classes)
+        kind: dict[str, Any] = {"flat": flat, "head": head_of(values), "classes_at": place_of_classes(values, count)}
+        whole = Logits(network, output, **kind)
+        model = cut(whole, front_end, inner, waveform, sample_rate, classes)
+        check(model, waveform, whole, front_end)
+    return model
+
+
+def tried(network: nn.Module, input: Tensor, seconds: float, sample_rate: int) -> tuple[bool, Any]:
+    """Whether a network takes inputs (B, 1, ...) without their dimension of channels, and what it gives.
+
+    Raises:
+        Mistake: it takes them neither with that dimension nor without.
+    """
+    flat_ones = [False, True] if input.dim() > 2 and input.shape[1] == 1 else [False]
+    errors: list[str] = []
+    for flat in flat_ones:
+        try:
+            given = input.detach().clone().requires_grad_()
+            return flat, network(given.squeeze(1).clone() if flat else given.clone())
+        except Mistake:
+            raise
+        except Exception as error:  # a user's network may raise anything
+            why = shown(" ".join(str(error).split()), 160)
+            errors.append(f"{type(error).__name__} in {shown(place_of(error))}: {why}")
+    shapes = [tuple(input.shape), (len(input), *input.shape[2:])][: len(flat_ones)]
+    raise Mistake(
+        f"the network takes no clips of {seconds:g} s at {sample_rate} Hz, {' or '.join(map(str, shapes))}"
+        f" ({errors[0]}); mind sample_rate and seconds, and say front_end=… if it takes spectrograms."
+    )
+
+
+def cut(
+    whole: Logits, front_end: nn.Module | None, inner: str | None, waveform: Tensor, sample_rate: int,
+    classes: list[str] | None,
+) -> Model:  # fmt: skip
+    """The model whose input is the front end's output; or, if an inner module is named, the output of that.
+
+    Raises:
+        Mistake: see `Before`, `Behind` and `names_of`.
+    """
+    network: nn.Module = whole
+    if inner is not None:
+        if front_end is not None:
+            raise Mistake(f"front_end={inner}: the network has a front end already; leave front_end out.")
+        before = Before(whole.network, inner, whole.flat, sample_rate)
+        with torch.no_grad():
+            shape = tuple(before(waveform).shape)
+        axes = axes_of(whole.network, shape, sample_rate)
+        if axes is not None:
+            before.frequencies, before.times = axes
+        behind = Behind(whole.network, inner, whole.flat, waveform.shape[-1])
+        front_end = before
+        network = Logits(behind, whole.output, head=whole.head, classes_at=whole.classes_at)
+    with torch.no_grad():
+        input = waveform if front_end is None else front_end(waveform)
+        count = network(input).shape[1]
+    names = names_of(count, classes)
+    return Model(network, front_end=front_end, classes=names, sample_rate=sample_rate).eval()
+
+
+def check(model: Model, waveform: Tensor, whole: nn.Module, front_end: nn.Module | None) -> None:
+    """Compares what a model gives with what the whole network gives, from one pass to the next, and clip by clip.
+
+    Raises:
+        Mistake: outputs are not finite, or not the same where they are to be.
+    """
+    with torch.no_grad():
+        logits = model(waveform)
+        if not logits.isfinite().all():
+            raise Mistake("the network gives outputs that are not finite for noise; use finite weights.")
+        again = whole(waveform if front_end is None else front_end(waveform))
+        alone = torch.cat([model(clip[None]) for clip in waveform])
+    scale = logits.abs().max().clamp(min=1e-30)
+    if (again - logits).abs().max() > CLOSE * scale:
+        inner = getattr(model.front_end, "module", None)
+        if isinstance(inner, Before):
+            raise Mistake(
+                f"front_end={inner.name}: the network uses the waveform behind it, too; name an earlier module."
+            )
+        raise Mistake(
+            "the network gives other outputs from one pass to the next; let it draw nothing by chance in evaluation,"
+            " as by F.dropout(x, training=self.training)."
+        )
+    if (difference := (alone - logits).abs().max()) > CLOSE * scale:
+        log.warning(
+            "the network mixes clips: its outputs for a clip differ by %.2g of their size if others are in the batch;"
+            " data.batch_size=1 explains each alone.", difference / scale,
+        )  # fmt: skip

@@ -1,0 +1,134 @@
+"""Makes logits (B, classes) of what a network gives, in whatever form it gives it."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from auscult.mistake import Mistake
+from auscult.plain_data import shown
+
+log = logging.getLogger(__name__)
+
+LEAST = 1e-30  # a probability below is taken for this one
+HEADS = {"SoftmaxBackward0": "softmax", "SigmoidBackward0": "sigmoid"}
+# what stands behind a head and changes no value
+MOVES = ("View", "Squeeze", "Unsqueeze", "Reshape", "Permute", "Transpose", "T", "Clone", "Alias", "Select", "Slice")
+MOST_MOVES = 20
+
+
+class Logits(nn.Module):
+    """A network as one that gives logits (B, C) float32.
+
+    Probabilities become their logarithms, or what a sigmoid made them from; so a softmax of the logits is again the
+    network's own probability. Outputs for frames are averaged. One output z becomes the two logits -z / 2 and z / 2 of
+    no and yes, whose softmax is the sigmoid of z.
+
+    Args:
+        network: takes inputs (B, 1, ...), or (B, ...) if it is `flat`.
+        output: which of several outputs is meant, a name or number; None if there is one.
+        flat: whether the network takes inputs without the dimension of channels.
+        head: "softmax", "sigmoid" or "", what the network ends with.
+        classes_at: the dimension of classes in the output, counted from its end, -1 or -2; the other one, if there is
+            one, has frames.
+    """
+
+    def __init__(
+        self, network: nn.Module, output: str | int | None = None, *, flat: bool = False, head: str = "",
+        classes_at: int = -1,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.network, self.output, self.flat, self.head, self.classes_at = network, output, flat, head, classes_at
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Logits (B, C) of inputs (B, 1, ...)."""
+        input = input.clone()  # some networks change what they are given
+        values = picked(self.network(input.squeeze(1) if self.flat else input), self.output).float()
+        if self.head == "softmax":
+            values = values.clamp(min=LEAST).log()
+        if self.head == "sigmoid":
+            values = values.logit(eps=1e-7)
+        values = values[:, None] if values.dim() == 1 else values
+        if values.dim() > 2:
+            values = by_frames(values, self.classes_at).mean(1)  # (B, C)
+        return torch.cat([-values / 2, values / 2], 1) if values.shape[1] == 1 else values
+
+
+def by_frames(values: Tensor, classes_at: int) -> Tensor:
+    """Outputs (B, N, C) of outputs (B, ..., C) or (B, C, ...) for frames; dimensions of 1 are left out."""
+    values = values.movedim(classes_at, -1)
+    return values.reshape(len(values), -1, values.shape[-1])
+
+
+def picked(outputs: Any, output: str | int | None) -> Tensor:
+    """The one tensor that is meant of what a network gives: a tensor, a group of tensors, or several in a row.
+
+    Raises:
+        Mistake: it is not known which one is meant, or there is none of this name.
+    """
+    if isinstance(outputs, Tensor):
+        if output is not None:
+            raise Mistake(f"output={output}: the network gives one tensor and no others; leave output out.")
+        return outputs
+    named: dict[str, Any] = {}
+    if isinstance(outputs, Mapping):
+        named = {str(name): value for name, value in outputs.items()}
+    elif isinstance(outputs, list | tuple):
+        names = getattr(outputs, "_fields", range(len(outputs)))
+        named = {str(name): value for name, value in zip(names, outputs, strict=True)}
+    tensors = {name: value for name, value in named.items() if isinstance(value, Tensor) and value.is_floating_point()}
+    if output is None and "logits" in tensors:
+        return tensors["logits"]
+    if output is None and len(tensors) == 1:
+        return next(iter(tensors.values()))
+    if output is not None and str(output) in tensors:
+        return tensors[str(output)]
+    if not tensors:
+        raise Mistake(f"the network gives a {type(outputs).__name__} without tensors; let it give its logits.")
+    shapes = ", ".join(f"{shown(name)} {tuple(value.shape)}" for name, value in list(tensors.items())[:6])
+    raise Mistake(
+        f"the network gives {len(tensors)} tensors ({shapes}); say output={next(iter(tensors))}, or another, for the"
+        " one with its logits."
+    )
+
+
+def head_of(values: Tensor) -> str:
+    """What a tensor was made by last: "softmax", "sigmoid", or "" for anything else."""
+    made: Any = values.grad_fn
+    for _ in range(MOST_MOVES):
+        if made is None or not made.name().startswith(MOVES):
+            break
+        made = made.next_functions[0][0]
+    if made is not None and made.name() in HEADS:
+        return HEADS[made.name()]
+    summed = values.dim() > 1 and values.shape[-1] > 1 and bool(((values.sum(-1) - 1).abs() < 1e-4).all())
+    return "softmax" if summed and bool((values >= 0).all()) else ""
+
+
+def place_of_classes(values: Tensor, classes: int | None) -> int:
+    """Which dimension of an output (B, ..., C) or (B, C, ...) has the classes: -1 or -2.
+
+    The last one, unless only the one before has as many values as there are classes.
+    """
+    if values.dim() > 2 and classes is not None and values.shape[-1] != classes and values.shape[-2] == classes:
+        return -2
+    return -1
+
+
+def names_of(count: int, names: Iterable[str] | None) -> list[str]:
+    """The names of so many classes.
+
+    Raises:
+        Mistake: there are more names, or fewer.
+    """
+    given = None if names is None else list(names)
+    if given is None:
+        log.warning("classes=… is not given: the network's %d outputs have numbers instead of names.", count)
+        return ["no", "yes"] if count == 2 else [str(number) for number in range(count)]
+    if len(given) != count:
+        raise Mistake(
+            f"the network has {count} outputs and classes=… has {len(given)} names; name one for each output."
+        )
+    return given

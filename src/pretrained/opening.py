@@ -1,0 +1,116 @@
+"""Opens what is explained: the network of a checkpoint, or a network of the user's own with its weights."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from auscult.checkpoint.checkpoint import KEY, model_of, open_checkpoint
+from auscult.datamodules.audio.lengths import longest
+from auscult.mistake import Mistake
+from auscult.modules.model import Model
+from auscult.parts import build_part
+from auscult.pretrained.around import model_around
+from auscult.pretrained.factory import network_of
+from auscult.pretrained.hugging_face import from_hub
+from auscult.pretrained.options import HUB
+from auscult.pretrained.weights import load_weights
+from auscult.program.conf import choices_of, content_of
+
+LONGEST = 10.0  # seconds of clips, unless the options say more
+UNPREPARED = {"preparation": "cleaned", "highpass_hz": None, "trim_db": None, "min_seconds": 0.0, "short": "pad"}
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A model that is explained, and what is known of it.
+
+    Args:
+        model: in evaluation mode, on the CPU.
+        card: `{"config", "classes", "speakers"}` as in a checkpoint, see `card`; of a network of the user's own, the
+            name of the corpus is None.
+    """
+
+    model: Model
+    card: dict[str, Any]
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the network is the user's own, and not of a checkpoint."""
+        return self.card["config"]["data"]["name"] is None
+
+
+def opened(config: dict[str, Any]) -> Opened:
+    """Opens what a checked configuration names.
+
+    Args:
+        config: `checkpoint` and `allow`; or `network`, the other options of `conf/pretrained.yaml`, and `input`.
+
+    Raises:
+        Mistake: see `open_checkpoint`, `model_of` and `own_network`.
+    """
+    if not config.get("network"):
+        checkpoint = open_checkpoint(config["checkpoint"], "checkpoint", config["allow"])
+        return Opened(model_of(checkpoint), checkpoint[KEY])
+    return own_network(config)
+
+
+def own_network(config: dict[str, Any]) -> Opened:
+    """Opens a network of the user's own, or one of Hugging Face.
+
+    Raises:
+        Mistake: it cannot be built, its weights do not fit, or it makes no logits of waveforms.
+    """
+    name, classes, rate = config["network"], config["classes"], config["sample_rate"]
+    front_end: nn.Module | None = None
+    network: nn.Module
+    if name.startswith(HUB):
+        network, front_end, own_classes, own_rate = from_hub(name)
+        classes = own_classes if classes is None else classes
+        if rate not in (None, own_rate):
+            raise Mistake(f"sample_rate={rate}: {name} was made for {own_rate} Hz; leave sample_rate out.")
+        rate = own_rate
+    else:
+        network = network_of(name, config["network_options"], None if classes is None else len(classes))
+        if config["weights"]:
+            load_weights(network, Path(config["weights"]))
+    seconds = seconds_of(config, front_end)
+    inner = config["front_end"]
+    if inner in choices_of("model/front_end"):
+        front_end, inner = our_front_end(inner, rate, seconds), None
+    model = model_around(
+        network, front_end=front_end, inner=inner, classes=classes, sample_rate=rate, samples=round(seconds * rate),
+        output=config["output"],
+    )  # fmt: skip
+    clip = {"sample_rate": rate, "seconds": seconds, **UNPREPARED}
+    task = {"name": config["label"], "label": config["label"]}
+    about = {"model": {"name": name_of(name)}, "task": task, "data": {"name": None, "clip": clip}, "fold": None}
+    return Opened(model, {"config": about, "classes": model.classes, "speakers": {"train": [], "test": []}})
+
+
+def name_of(network: str) -> str:
+    """The name of a network for people: that of its class, or its own on the hub."""
+    return network.removeprefix(HUB).rstrip("/").rpartition("/")[2].rpartition(":")[2]
+
+
+def seconds_of(config: dict[str, Any], front_end: nn.Module | None) -> float:
+    """The length of the clips in seconds: as the options say, or that of the longest recording, up to 10 s.
+
+    Raises:
+        Mistake: clips are longer than the front end sees.
+    """
+    most = getattr(front_end, "seconds", None)
+    if config["seconds"] is not None:
+        if most is not None and config["seconds"] > most:
+            raise Mistake(f"seconds={config['seconds']:g}: the network sees {most:g} s at most; choose fewer.")
+        return float(config["seconds"])
+    return min(longest(Path(config["input"]), LONGEST) if config.get("input") else LONGEST, most or LONGEST)
+
+
+def our_front_end(name: str, sample_rate: int, seconds: float) -> nn.Module:
+    """A choice of `conf/model/front_end`, for waveforms of this rate and length."""
+    values = {"${data.clip.sample_rate}": sample_rate, "${data.clip.seconds}": seconds}
+    node = {option: values.get(value, value) for option, value in content_of(f"model/front_end/{name}").items()}
+    front_end: nn.Module = build_part("model.front_end", node)
+    return front_end
