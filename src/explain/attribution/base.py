@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from auscult.build import build_named
 from auscult.mistake import Mistake
 
+WHOLE = (torch.int64, torch.int32, torch.int16, torch.uint8)
+
 
 class Attribution(ABC):
     """A method that says how much each value of the input contributes to the logit of a class.
@@ -131,8 +133,11 @@ def explaining(network: nn.Module, input: Tensor, target: Tensor) -> Iterator[tu
     gets its own mode back, also a module whose mode differs from that of the network.
 
     Raises:
-        Mistake: the network's weights have half precision.
+        Mistake: the network's weights have half precision, or the target is no class for each clip.
     """
+    if not isinstance(target, Tensor) or target.dtype not in WHOLE or target.shape != input.shape[:1]:
+        what = f"{target.dtype} {tuple(target.shape)}" if isinstance(target, Tensor) else type(target).__name__
+        raise Mistake(f"target is {what}; it has to be a class for each of {len(input)} clips, a tensor (B,) int64.")
     half = next((each.dtype for each in network.parameters() if each.dtype in (torch.float16, torch.bfloat16)), None)
     if half is not None:
         raise Mistake(f"the network's weights are {half}, too coarse for relevance; make them exact, network.float().")

@@ -5,6 +5,7 @@ belong to the operations of a network, whatever modules they are in: see `auscul
 """
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -15,11 +16,12 @@ from auscult.explain.attribution.options import COMPOSITES, check_composite, che
 from auscult.explain.lrp.composite import Composite
 from auscult.explain.lrp.node import Node
 from auscult.explain.lrp.relevance import Propagated, frozen, operations_of, propagate
-from auscult.explain.lrp.rules import AlphaBeta, Box, Epsilon, Flat, Rule
+from auscult.explain.lrp.rules import STABILISER, AlphaBeta, Box, Epsilon, Flat, Rule
 from auscult.mistake import Mistake
 from auscult.plain_data import shown
 
 LOST_BY_SOFTMAX = "AttnLRP's relevance does not sum to the logit: a softmax keeps what it has of equal inputs"
+SOFTMAX = ("softmax", "scaled_dot_product_attention")  # operations in which AttnLRP loses relevance
 ROUNDING = 1e-3  # an input may exceed its bounds by this much
 
 
@@ -53,7 +55,8 @@ class LRP(Attribution):
         composite: one of `COMPOSITES`.
         zero_bias: leave biases out of all rules.
         epsilon: under the epsilon rule, added to the outputs of a layer, with their sign, before relevance is divided
-            by them. It absorbs the relevance of outputs that are smaller.
+            by them. It absorbs the relevance of outputs that are smaller. Z-plus and alpha-beta have zennit's 1e-6, or
+            this if it is smaller.
         low: lowest possible value of the input, for z^B. None: the lowest value of each clip, or the negative of its
             peak if it has both signs, as waveforms do.
         high: highest possible value of the input, for z^B. None: the same with the highest value.
@@ -82,23 +85,34 @@ class LRP(Attribution):
         check_option("low", low)
         check_option("high", high)
         self.low, self.high = low, high
-        self.known: WeakKeyDictionary[nn.Module, list[Node]] = WeakKeyDictionary()  # networks that passed the trial
+        # networks that passed the trial, with inputs of these shapes
+        self.known: WeakKeyDictionary[nn.Module, dict[tuple[int, ...], list[Node]]] = WeakKeyDictionary()
         self.biases: Tensor | None = None
         self.unshared: Tensor | None = None
 
+        least = min(epsilon, STABILISER)
         rules: dict[str | None, Rule] = {
             "epsilon": Epsilon(epsilon, not zero_bias),
-            "plus": AlphaBeta(1, 0, not zero_bias),
-            "alpha2_beta1": AlphaBeta(2, 1, not zero_bias),
+            "plus": AlphaBeta(1, 0, not zero_bias, least),
+            "alpha2_beta1": AlphaBeta(2, 1, not zero_bias, least),
             "flat": Flat(),
             "box": Box(low, high),
         }
-        self.conserves = COMPOSITES[composite][2] != "taylor"
-        self.loses_relevance = "" if self.conserves else LOST_BY_SOFTMAX
         first, convolution, attention = COMPOSITES[composite]
+        self.has_softmax: bool | None = None  # of any of the networks so far; None: there was none
         self.composite = Composite(
             rules[convolution], rules["epsilon"], rules.get(first), attention, epsilon, uses_bias=not zero_bias
         )
+
+    @property
+    def conserves(self) -> bool:  # type: ignore[override]
+        """See `Attribution`. AttnLRP does, if the network has no softmax."""
+        return self.composite.attention != "taylor" or self.has_softmax is False
+
+    @property
+    def loses_relevance(self) -> str:  # type: ignore[override]
+        """See `Attribution`."""
+        return "" if self.conserves else LOST_BY_SOFTMAX
 
     def __call__(self, network: nn.Module, input: Tensor, target: Tensor) -> Tensor:
         found = self._propagate(network, input, target)
@@ -108,9 +122,15 @@ class LRP(Attribution):
     def audit(self, network: nn.Module, input: Tensor, target: Tensor) -> list[Node]:
         """What becomes of relevance in each operation of a network, in the order of the forward pass: `Node.sums`.
 
+        The sums are empty for operations that only move values, and for layers with a batch norm behind them.
+
         Args, Raises: as of a call.
         """
-        return self._propagate(network, input, target, audited=True).nodes
+        nodes = self._propagate(network, input, target, audited=True).nodes
+        for node in nodes:
+            if not node.is_reached:
+                node.sums.clear()
+        return nodes
 
     def between(self, network: nn.Module, input: Tensor, target: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
         """Relevance of what is between the input and the logits: of the outputs of operations, by name.
@@ -123,12 +143,15 @@ class LRP(Attribution):
         Raises:
             Mistake: as of a call; or there is no such operation, or its output has no relevance of its own.
         """
+        if isinstance(names, str):
+            raise Mistake(f"names={shown(names)} is to be a list of operations, [{shown(names)!r}].")
         found = self._propagate(network, input, target, names=names)
         known = [node.name for node in found.nodes]
         between = {}
         for name in names:
             if name not in known:
-                raise Mistake(f"{name} is no operation of the network; choose one of {', '.join(known)}.")
+                close = get_close_matches(str(name), known, 5, 0.3) or known[:5]
+                raise Mistake(f"{shown(name)} is no operation of the network; choose one of {', '.join(close)}, ….")
             relevance = found.between[name]
             if relevance is None:
                 raise Mistake(
@@ -139,10 +162,12 @@ class LRP(Attribution):
 
     def _propagate(self, network: nn.Module, input: Tensor, target: Tensor, **asked: Any) -> Propagated:
         with explaining(network, input, target) as (input, target), frozen(network):
-            if network not in self.known:
-                self.known[network] = operations_of(network, input, self.composite)
+            trials, shape = self.known.setdefault(network, {}), tuple(input.shape[1:])
+            if shape not in trials:
+                trials[shape] = operations_of(network, input, self.composite)
             self._check_bounds(input)
-            return propagate(network, input, target, self.composite, self.known[network], **asked)
+            self.has_softmax = bool(self.has_softmax) or any(node.operation in SOFTMAX for node in trials[shape])
+            return propagate(network, input, target, self.composite, trials[shape], **asked)
 
     def _check_bounds(self, input: Tensor) -> None:
         if self.low is not None and (lowest := input.amin().item()) < self.low - ROUNDING:

@@ -9,6 +9,7 @@ from torch import Tensor
 from auscult.explain.lrp.elementwise import add, multiply
 from auscult.explain.lrp.layers import product
 from auscult.explain.lrp.node import note_of
+from auscult.explain.lrp.pools import fill
 from auscult.explain.lrp.propagation import Pass, Proportional, Step, finite
 from auscult.explain.lrp.watch import Watch, depends
 
@@ -42,7 +43,7 @@ def softmax(watch: Watch, input: Tensor, dim: int = -1, *args: Any, **kwargs: An
     else:
         output = watch.step(Pass(lambda input: input.softmax(dim)), input)
     note = note_of(output)
-    note.is_gate, note.logits = True, input
+    note.is_gate, note.logits = watch.composite.attention == "given", input  # AttnLRP: weights and values share
     return output
 
 
@@ -58,20 +59,29 @@ def attention(
 ) -> Tensor:  # fmt: skip
     """`softmax(query @ key.T * scale + mask) @ value`, by the rules of its parts."""
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
-    mask = mask_of(query, key, None if attn_mask is None else attn_mask.detach(), is_causal)
+    mask, hidden = hidden_rows(mask_of(query, key, None if attn_mask is None else attn_mask.detach(), is_causal))
     if enable_gqa:
         times = query.shape[-3] // key.shape[-3]
         key, value = key.repeat_interleave(times, -3), value.repeat_interleave(times, -3)
     is_given = watch.composite.attention == "given" or not (depends(query) or depends(key))
     if is_given and depends(value):
         weights = (query.detach() @ key.detach().transpose(-1, -2) * scale + mask).softmax(-1)
+        weights = weights if hidden is None else weights.masked_fill(hidden, 0)
         return watch.step(Proportional(lambda value: weights @ value), value)
     keys = key.transpose(-1, -2)
     if depends(attn_mask):  # as by positions relative to each other
         scores = biased(watch, multiply(watch, product(watch, query, keys), scale), attn_mask)
     else:
         scores = watch.step(Pass(lambda scores: scores * scale + mask), product(watch, query, keys))
-    return product(watch, softmax(watch, scores), value)
+    weights = softmax(watch, scores)
+    return product(watch, weights if hidden is None else fill(watch, weights, hidden, 0), value)
+
+
+def hidden_rows(mask: Any) -> tuple[Any, Tensor | None]:
+    """A mask without rows that hide all, and these rows: PyTorch gives zeros there."""
+    if not isinstance(mask, Tensor) or not (rows := mask.isneginf().all(-1, keepdim=True)).any():
+        return mask, None
+    return mask.masked_fill(rows, 0), rows
 
 
 def biased(watch: Watch, scores: Tensor, bias: Any) -> Tensor:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import torch
+
 from auscult.explain.lrp import attention, elementwise, layers, maxima, norms, pools, recurrent, spectral
 from auscult.explain.lrp.watch import Watch
 
@@ -23,19 +25,28 @@ def named(rule: Callable[..., Any], *names: str) -> Callable[..., Any]:
 
 
 ACTIVATIONS = {
-    "__abs__", "__neg__", "__pos__", "abs", "absolute", "arctan", "atan", "ceil", "celu", "clamp", "clamp_max",
+    "__abs__", "__neg__", "__pos__", "abs", "absolute", "acosh", "arctan", "asinh", "atan", "atanh", "ceil", "celu",
+    "clamp", "clamp_max", "cosh", "sinc", "sinh",
     "clamp_min", "clip", "cos", "elu", "erf", "erfc", "exp", "exp2", "expm1", "floor", "gelu", "hardshrink",
-    "hardswish", "hardtanh", "leaky_relu", "log10", "log1p", "log2", "log_sigmoid", "mish",
-    "nan_to_num", "neg", "negative", "positive", "prelu", "reciprocal", "relu", "relu6", "round", "rrelu", "rsqrt",
-    "selu", "sign", "silu", "sin", "softplus", "softshrink", "special_logit", "sqrt", "square", "tanh", "threshold",
+    "hardswish", "hardtanh", "leaky_relu", "log10", "log1p", "log2", "mish",
+    "nan_to_num", "neg", "negative", "positive", "prelu", "relu", "relu6", "round", "rrelu",
+    "selu", "sign", "silu", "sin", "softplus", "softshrink", "sqrt", "square", "tanh", "threshold",
     "trunc",
 }  # fmt: skip
-GATES = {"hardsigmoid", "sigmoid"}
+GATES = {"hardsigmoid", "sigmoid", "special_expit"}
+# what gates become is a gate if all that it is made of are gates
+KEEPS_GATES = {
+    "__add__", "__mul__", "__radd__", "__rmul__", "__rsub__", "__sub__", "_upsample_bilinear2d_aa",
+    "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "add", "avg_pool1d", "avg_pool2d",
+    "avg_pool3d", "cat", "concat", "concatenate", "constant_pad_nd", "masked_fill", "maximum", "mean", "minimum", "mul",
+    "multiply", "nan_to_num", "pad", "rsub", "set_item", "stack", "sub", "subtract", "upsample_bilinear2d",
+    "upsample_linear1d", "upsample_trilinear3d", "where",
+}  # fmt: skip
 # of several values: linear, or with a degree, see `pools.linear`
 LINEAR = {
     "_upsample_bicubic2d_aa", "_upsample_bilinear2d_aa", "adaptive_avg_pool1d", "adaptive_avg_pool2d",
-    "adaptive_avg_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d", "col2im", "cumsum", "diff", "linalg_norm",
-    "linalg_vector_norm", "mean", "nanmean", "nansum", "norm", "quantile", "std", "sum", "trace",
+    "adaptive_avg_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d", "col2im", "cumsum", "grid_sampler", "linalg_norm",
+    "linalg_vector_norm", "trapezoid", "trapz", "mean", "nanmean", "nansum", "norm", "quantile", "std", "sum", "trace",
     "upsample_bicubic2d", "upsample_bilinear2d", "upsample_linear1d", "upsample_trilinear3d",
 }  # fmt: skip
 RULED: dict[str, Callable[..., Any]] = {
@@ -50,7 +61,8 @@ RULED: dict[str, Callable[..., Any]] = {
         "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
     )},
     "linear": layers.dense,
-    **dict.fromkeys(("__matmul__", "matmul"), named(layers.product, "input", "other")),
+    "tril": pools.triangle(torch.tril), "triu": pools.triangle(torch.triu),
+    **dict.fromkeys(("__matmul__", "matmul", "linalg_matmul"), named(layers.product, "input", "other")),
     **dict.fromkeys(("mm", "bmm"), named(layers.product, "input", "mat2")),
     **dict.fromkeys(("addmm",), named(layers.added_product, "input", "mat1", "mat2")),
     "baddbmm": named(layers.added_product, "input", "batch1", "batch2"),
@@ -62,7 +74,7 @@ RULED: dict[str, Callable[..., Any]] = {
     "layer_norm": named(norms.layer_norm, "input", "normalized_shape"),
     "group_norm": named(norms.group_norm, "input", "num_groups"),
     "instance_norm": norms.instance_norm,
-    "rms_norm": norms.rms_norm,
+    "rms_norm": named(norms.rms_norm, "input", "normalized_shape", "weight", "eps"),
     **dict.fromkeys(("cat", "concat", "concatenate"), pools.concatenate),
     "pad": pools.pad, "constant_pad_nd": lambda watch, input, pad, value=0: pools.pad(watch, input, pad, value=value),
     "stack": pools.stack, "where": named(pools.choose, "condition", "input", "other"),
@@ -87,7 +99,9 @@ TRANSFORMS = {
 GENERAL: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(ACTIVATIONS, elementwise.activation),
     **dict.fromkeys(GATES, elementwise.gate),
-    **dict.fromkeys(("log", "logit"), elementwise.logarithm),
+    **dict.fromkeys(("log", "logit", "special_logit"), elementwise.logarithm),
+    **dict.fromkeys(("reciprocal", "rsqrt"), elementwise.inverse),
+    **dict.fromkeys(("log_sigmoid", "logsigmoid"), elementwise.log_sigmoid),
     **dict.fromkeys(LINEAR, pools.linear),
     **dict.fromkeys(TRANSFORMS, spectral.transform),
     "tensordot": layers.contraction,
@@ -100,18 +114,23 @@ GENERAL: dict[str, Callable[..., Any]] = {
 MOVES = {
     "H", "T", "__getitem__", "_upsample_nearest_exact1d", "_upsample_nearest_exact2d", "_upsample_nearest_exact3d",
     "adjoint", "align_to", "alpha_dropout", "amax", "amin", "as_strided", "atleast_1d", "atleast_2d", "atleast_3d",
-    "broadcast_to", "channel_shuffle", "chunk", "clone", "contiguous", "cpu", "cuda", "cummax", "data", "diag",
-    "diagonal", "double", "dropout", "dropout1d", "dropout2d", "dropout3d", "dsplit", "expand", "expand_as",
+    "broadcast_to", "channel_shuffle", "chunk", "clone", "contiguous", "cpu", "cuda", "cummax", "cummin", "data",
+    "diag", "diagonal", "double", "dropout", "dropout1d", "dropout2d", "dropout3d", "dsplit", "expand", "expand_as",
     "feature_alpha_dropout", "feature_dropout", "flatten", "flip", "fliplr", "flipud", "float", "gather", "hsplit",
     "im2col", "imag", "index_select", "kthvalue", "logaddexp", "logaddexp2", "logcumsumexp", "logsumexp", "mH", "mT",
-    "masked_select", "median", "moveaxis", "movedim", "narrow", "narrow_copy", "native_channel_shuffle",
+    "masked_select", "median", "moveaxis", "movedim", "nanmedian", "narrow", "narrow_copy", "native_channel_shuffle",
     "native_dropout", "permute", "pixel_shuffle", "pixel_unshuffle", "ravel", "real", "refine_names",
     "reflection_pad1d", "reflection_pad2d", "reflection_pad3d", "repeat", "repeat_interleave", "replication_pad1d",
     "replication_pad2d", "replication_pad3d", "requires_grad_", "reshape", "reshape_as", "roll", "rot90", "select",
     "sort", "split", "split_with_sizes", "squeeze", "swapaxes", "swapdims", "t", "take", "take_along_dim",
-    "tensor_split", "tile", "to", "topk", "transpose", "tril", "triu", "type", "type_as", "unbind", "unflatten",
-    "unfold", "unsafe_chunk", "unsafe_split", "unsqueeze", "upsample_nearest1d", "upsample_nearest2d",
-    "upsample_nearest3d", "view", "view_as", "view_as_complex", "view_as_real", "vsplit",
+    "tensor_split", "tile", "to", "topk", "transpose", "type", "type_as", "unbind", "unflatten", "unfold",
+    "unsafe_chunk", "unsafe_split", "unsqueeze", "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d",
+    "view", "view_as", "view_as_complex", "view_as_real", "vsplit",
+}  # fmt: skip
+# what may stand behind the softmax or sigmoid at the end of a network; most of these are views, which cost nothing
+MOVES_OF_HEADS = {
+    "T", "__getitem__", "clone", "contiguous", "double", "flatten", "float", "mT", "movedim", "narrow", "permute",
+    "reshape", "select", "squeeze", "t", "to", "transpose", "unsqueeze", "view",
 }  # fmt: skip
 FOR_COMPLEX = (MOVES - {"adjoint", "mH"}) | TRANSFORMS | {
     "__abs__", "__mul__", "__rmul__", "__truediv__", "abs", "absolute", "div", "divide", "mul", "multiply",

@@ -1,5 +1,6 @@
 """Functions of PyTorch that are written in terms of others here, since these have rules."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,29 @@ def add_quotient(input: Tensor, one: Tensor, other: Tensor, *, value: float = 1)
 def between(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     """`torch.lerp`."""
     return input * (1 - weight) + end * weight
+
+
+def differences(input: Tensor, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None) -> Tensor:
+    """`torch.diff`."""
+    parts = [part for part in (prepend, input, append) if part is not None]
+    values = torch.cat(parts, dim) if len(parts) > 1 else input
+    for _ in range(n):
+        length = values.shape[dim] - 1
+        values = values.narrow(dim, 1, length) - values.narrow(dim, 0, length)
+    return values
+
+
+def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
+    """`torch.index_fill`."""
+    mask = torch.zeros(input.shape, dtype=torch.bool, device=input.device).index_fill(dim, index, True)
+    return input.masked_fill(mask, value)
+
+
+def broadcast(*tensors: Any) -> list[Tensor]:
+    """`torch.broadcast_tensors`."""
+    given = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], list | tuple) else tensors
+    shape = torch.broadcast_shapes(*(tensor.shape for tensor in given))
+    return [tensor.expand(shape) for tensor in given]
 
 
 def stack_along(dimension: int, most: Callable[..., Any]) -> Callable[..., Tensor]:
@@ -124,6 +148,11 @@ COMPOSED: dict[str, Callable[..., Any]] = {
     "var_mean": with_mean(torch.var), "std_mean": with_mean(torch.std),
     "cosine_similarity": cosine_similarity, "pairwise_distance": pairwise_distance, "cdist": cdist,
     "mv": torch.matmul, "dot": torch.matmul, "outer": outer, "ger": outer, "inner": inner, "bilinear": bilinear,
+    "diff": differences, "index_fill": index_fill, "broadcast_tensors": broadcast,
+    "linalg_vecdot": lambda x, y, dim=-1: (x * y).sum(dim),
+    "addmv": lambda input, matrix, vector, beta=1, alpha=1: input * beta + (matrix @ vector) * alpha,
+    "linalg_multi_dot": lambda tensors: functools.reduce(torch.matmul, tensors),
+    "chain_matmul": lambda *matrices: functools.reduce(torch.matmul, matrices),
     "gru_cell": gru_cell, "lstm_cell": lstm_cell, "rnn_tanh_cell": rnn_cell(torch.tanh),
     "rnn_relu_cell": rnn_cell(torch.relu),
 }  # fmt: skip

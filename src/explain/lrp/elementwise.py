@@ -10,6 +10,10 @@ from auscult.explain.lrp.node import note_of
 from auscult.explain.lrp.propagation import Pass, Proportional, Sum
 from auscult.explain.lrp.watch import NoRule, Watch, depends
 
+# functions that change nothing of what makes a gate or a head of a network
+KEEPS_HEADS = {"clamp", "clamp_max", "clamp_min", "clip", "nan_to_num"}
+BOUNDED = {"relu6", "hardtanh", "tanh", "erf"}  # that gates are written with
+
 
 def activation(watch: Watch, function: Any, input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """The identity rule: relevance of a value is that of what the function makes of it (Bach et al., 2015)."""
@@ -18,8 +22,24 @@ def activation(watch: Watch, function: Any, input: Tensor, *args: Any, **kwargs:
     if input.is_complex():
         return spectral.magnitude(watch, input)
     output = watch.step(Pass(lambda input: function(input, *args, **kwargs)), input)
-    if "clamp" in function.__name__:
-        note_of(output).is_gate, note_of(output).logits = note_of(input).is_gate, note_of(input).logits
+    note, before = note_of(output), note_of(input)
+    if function.__name__ in KEEPS_HEADS:
+        note.is_gate, note.logits = before.is_gate, before.logits
+    note.is_bounded = function.__name__ in BOUNDED
+    return output
+
+
+def inverse(watch: Watch, function: Any, input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    """As `activation`; and a product with the output is a division: the numerator takes all, see `divide`."""
+    output = activation(watch, function, input, *args, **kwargs)
+    note_of(output).is_gate = True
+    return output
+
+
+def log_sigmoid(watch: Watch, function: Any, input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    """As `activation`; at the end of a network, relevance starts from the logits, as behind a sigmoid."""
+    output = activation(watch, function, input, *args, **kwargs)
+    note_of(output).logits = input
     return output
 
 
@@ -54,7 +74,9 @@ def power(watch: Watch, input: Any, exponent: Any) -> Tensor:
         if depends(input):
             raise NoRule("applies pow with a computed exponent")
         return watch.step(Pass(lambda exponent: input**exponent), exponent)
-    return watch.step(Pass(lambda input: input**exponent), input)
+    output = watch.step(Pass(lambda input: input**exponent), input)
+    note_of(output).is_gate = not isinstance(exponent, Tensor) and exponent < 0  # a division, see `inverse`
+    return output
 
 
 def add(watch: Watch, one: Any, other: Any, *, alpha: float = 1, **_: Any) -> Tensor:
@@ -70,7 +92,9 @@ def add(watch: Watch, one: Any, other: Any, *, alpha: float = 1, **_: Any) -> Te
     constant = torch.as_tensor(constant, dtype=dtype, device=summand.device).detach()
     shape = torch.broadcast_shapes(summand.shape, constant.shape)
     output = watch.step(Proportional(lambda summand: summand.to(dtype).expand(shape), constant=constant), summand)
-    note_of(output).is_gate = note_of(summand).is_gate
+    note, before = note_of(output), note_of(summand)
+    note.is_gate = before.is_gate
+    note.is_bounded = before.is_bounded and bool((constant == 1).all())  # 1 + tanh(x), 1 + erf(x)
     return output
 
 
@@ -88,21 +112,29 @@ def multiply(watch: Watch, one: Any, other: Any, **_: Any) -> Tensor:
     """Signal takes all (Arras et al., 2017): a gate, such as the output of a sigmoid, gets nothing of the product.
 
     Two factors of which neither or each is a gate share equally (Achtibat et al., arXiv 2402.05602, equation 15). A
-    constant factor gets nothing.
+    constant factor gets nothing. Beside a signal, what gates are written with is one, too: `x * relu6(x + 3) / 6`,
+    `x * (1 + erf(x / sqrt(2))) / 2`.
     """
     both = depends(one) and depends(other)
     if not depends(one) and not depends(other):
         return one * other
-    if both and note_of(one).is_gate == note_of(other).is_gate:
+    if both and gating(one) == gating(other):
         if one.is_complex() or other.is_complex():
             raise NoRule("multiplies computed complex numbers")
         return watch.step(Pass(torch.square), one) if one is other else watch.step(Shared(torch.mul), one, other)
-    takes_one = depends(one) and not (both and note_of(one).is_gate)
+    takes_one = depends(one) and not (both and gating(one) > gating(other))
     signal, factor = (one, other) if takes_one else (other, one)
     factor = factor.detach() if isinstance(factor, Tensor) else factor
     output = scaled(watch, lambda signal: signal * factor, signal, factor)
-    note_of(output).is_gate = note_of(signal).is_gate
+    note, before = note_of(output), note_of(signal)
+    note.is_gate, note.is_bounded = before.is_gate, before.is_bounded and not both
     return output
+
+
+def gating(tensor: Tensor) -> int:
+    """How sure it is that a tensor is a gate and no signal: 0, 1 or 2."""
+    note = note_of(tensor)
+    return 2 if note.is_gate else int(note.is_bounded)
 
 
 def scaled(watch: Watch, function: Any, signal: Tensor, factor: Any) -> Tensor:
@@ -119,9 +151,12 @@ def divide(watch: Watch, one: Any, other: Any, *, rounding_mode: Any = None) -> 
     if depends(one):
         divisor = other.detach() if isinstance(other, Tensor) else other
         output = scaled(watch, lambda one: one / divisor, one, divisor)
-        note_of(output).is_gate = note_of(one).is_gate
+        note, before = note_of(output), note_of(one)
+        note.is_gate, note.is_bounded = before.is_gate, before.is_bounded
         return output
-    return watch.step(Pass(lambda other: one / other), other)
+    output = watch.step(Pass(lambda other: one / other), other)
+    note_of(output).is_gate = True
+    return output
 
 
 class Shared(Pass):

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map_only
 
-from auscult.explain.lrp.catalogue import FOR_COMPLEX, MOVES, WHOLE, rule_for
+from auscult.explain.lrp.catalogue import FOR_COMPLEX, KEEPS_GATES, MOVES, MOVES_OF_HEADS, WHOLE, rule_for
 from auscult.explain.lrp.composed import COMPOSED
 from auscult.explain.lrp.composite import Composite
 from auscult.explain.lrp.node import Layout, Node, note_of
@@ -53,6 +53,7 @@ class Operations(TorchFunctionMode, Watch):
         super().__init__()
         self.composite, self.apart, self.known, self.audited = composite, apart, known or [], audited
         self.nodes: list[Node] = []
+        self.met = 0  # so many of the known ones have come by
         self.names, self.wanted = set(names), dict[str, Tensor]()
         # what operations in place have made of tensors, by their identity, with the tensor itself, which so stays
         self.replaced: dict[int, tuple[Tensor, Tensor]] = {}
@@ -66,6 +67,8 @@ class Operations(TorchFunctionMode, Watch):
             return func(*args, **kwargs)
         name = getattr(func, "__name__", str(func))
         name = func.__self__.__name__ if name == "__get__" else name
+        if "axis" in kwargs:  # NumPy's word for it, which PyTorch takes, too
+            kwargs = {**{key: value for key, value in kwargs.items() if key != "axis"}, "dim": kwargs["axis"]}
         if self.replaced:
             if name == "__setitem__":  # `x[:, 0] += y` puts what has become of a view back
                 self.stale.discard(id(args[0]))
@@ -112,8 +115,15 @@ class Operations(TorchFunctionMode, Watch):
             raise NoRule(f"applies {name} to complex numbers")
         node = self.node(name)
         self.nodes.append(node)
+        if self.audited and rule is not None:
+            args, kwargs = audited_inputs(node, args, kwargs)
         output = func(*args, **kwargs) if rule is None else rule(self, *args, **kwargs)
-        describe(output, (args, kwargs), is_move=rule is None)
+        if self.audited and rule is not None:
+            for each in filter(depends, tensors_in(output)):
+                each.register_hook(node.note_output)
+        describe(output, (args, kwargs), keeps_gates=rule is None or name in KEEPS_GATES)
+        if name in MOVES_OF_HEADS:
+            move_logits(output, func, args, kwargs)
         if node.name in self.names:
             self.wanted[node.name] = next(filter(depends, tensors_in(output)))
         return output
@@ -142,14 +152,33 @@ class Operations(TorchFunctionMode, Watch):
 
     def node(self, name: str) -> Node:
         """The operation that comes next."""
-        number = len(self.nodes)
-        if number < len(self.known) and self.known[number].operation == name:
-            known = self.known[number]
+        # a loop over clips makes fewer of them than in the trial: the next one of this name is meant
+        following = range(self.met, len(self.known))
+        if (number := next((each for each in following if self.known[each].operation == name), None)) is not None:
+            known, self.met = self.known[number], number + 1
             return Node(name, known.name, known.place, known.layout, self.audited)
-        return Node(name, layout=Layout(0, whole=True), audited=self.audited)
+        # what the trial has not met may lie in any way; without a trial, clips come first
+        return Node(name, layout=None if self.known else Layout(0, whole=True), audited=self.audited)
 
 
-def describe(output: Any, args: Any, is_move: bool) -> None:
+def audited_inputs(node: Node, args: Any, kwargs: Any) -> Any:
+    """The arguments of an operation, whose tensors tell its node what relevance they get from it, and nothing else."""
+    views: dict[int, Tensor] = {}
+
+    def view(tensor: Tensor) -> Tensor:
+        if not depends(tensor):
+            return tensor
+        if id(tensor) not in views:
+            own = tensor.view_as(tensor)
+            own.__dict__["lrp_note"] = note_of(tensor)
+            own.register_hook(node.note_inputs)
+            views[id(tensor)] = own
+        return views[id(tensor)]
+
+    return tree_map_only(Tensor, view, (args, kwargs))
+
+
+def describe(output: Any, args: Any, keeps_gates: bool) -> None:
     """Notes what is known of an operation's output from its inputs."""
     inputs = list(filter(depends, tensors_in(args)))
     layers = max((note_of(leaf).layers for leaf in inputs), default=0)
@@ -157,7 +186,20 @@ def describe(output: Any, args: Any, is_move: bool) -> None:
         if not any(leaf is input for input in inputs):
             note = note_of(leaf)
             note.layers = max(layers, note.layers)
-            note.is_gate |= is_move and bool(inputs) and all(note_of(input).is_gate for input in inputs)
+            note.is_gate |= keeps_gates and bool(inputs) and all(note_of(input).is_gate for input in inputs)
+
+
+def move_logits(output: Any, func: Any, args: Any, kwargs: Any) -> None:
+    """Moves the logits of a softmax or sigmoid as its output is moved, so that relevance can start from them."""
+    inputs = list(filter(depends, tensors_in(args, kwargs)))
+    if len(inputs) != 1 or not isinstance(output, Tensor) or output is inputs[0]:
+        return
+    logits = note_of(inputs[0]).logits
+    if logits is not None and logits.shape == inputs[0].shape:
+        note_of(output).logits = func(
+            *tree_map_only(Tensor, lambda each: logits if each is inputs[0] else each, args),
+            **tree_map_only(Tensor, lambda each: logits if each is inputs[0] else each, kwargs),
+        )
 
 
 @functools.cache
@@ -202,8 +244,10 @@ OPERATORS = {
 
 
 def set_item(tensor: Tensor, place: Any, values: Any) -> Tensor:
-    """Stands for `tensor[place] = values`; the rule of this name makes the new tensor."""
-    raise NotImplementedError
+    """What `tensor[place] = values` makes of a tensor; the rule of this name does it with relevance."""
+    output = tensor.clone()
+    output[place] = values
+    return output
 
 
 def logits_of(outputs: Any, operations: Operations) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from auscult.explain.lrp.operations import Operations
 from auscult.explain.lrp.propagation import Propagation, Step
 from auscult.explain.lrp.watch import NoRule
+from auscult.mistake import Mistake
 
 
 class OwnRule(Step):
@@ -34,7 +35,19 @@ class OwnRule(Step):
     def shares(self, relevance: Tensor, output: Tensor, *inputs: Tensor) -> Any:
         """See `Step.shares`."""
         rule: Any = self.module.relevance_of_input
-        return [rule(*inputs, relevance)], None, None
+        kind = type(self.module).__name__
+        try:
+            share = rule(*inputs, relevance)
+        except TypeError as error:
+            raise Mistake(f"{kind}.relevance_of_input(input, relevance) cannot be called ({error}).") from error
+        (input,) = inputs
+        if not isinstance(share, Tensor) or share.shape != input.shape:
+            gives = tuple(share.shape) if isinstance(share, Tensor) else type(share).__name__
+            raise Mistake(
+                f"{kind}.relevance_of_input gives {gives}; let it give relevance in the shape of its input,"
+                f" {tuple(input.shape)}."
+            )
+        return [share], None, None
 
 
 @contextmanager

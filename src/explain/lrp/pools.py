@@ -79,6 +79,7 @@ def pad(watch: Watch, input: Tensor, pad: Any, mode: str = "constant", value: fl
 
 def concatenate(watch: Watch, tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> Tensor:
     """Moves values; constants among them keep the relevance that reaches them, as the class token of a transformer."""
+    tensors = [tensor for tensor in tensors if tensor.shape != (0,)] or tensors  # PyTorch lets these stand anywhere
     dtype = functools.reduce(torch.promote_types, [tensor.dtype for tensor in tensors])
     kept = [tensor if depends(tensor) else watch.step(Constant(tensor.to(dtype))) for tensor in tensors]
     return torch.cat(kept, dim if axis is None else axis)
@@ -107,11 +108,23 @@ def fill(watch: Watch, input: Tensor, mask: Tensor, value: Any) -> Tensor:
     return choose(watch, mask, value, input)
 
 
+def triangle(function: Any) -> Any:
+    """`torch.tril` and `torch.triu`, as `fill`."""
+
+    def rule(watch: Watch, input: Tensor, diagonal: int = 0) -> Tensor:
+        kept = function(torch.ones(input.shape[-2:], dtype=torch.bool, device=input.device), diagonal)
+        return fill(watch, input, ~kept, 0)
+
+    return rule
+
+
 def set_item(watch: Watch, tensor: Tensor, place: Any, values: Any) -> Tensor:
     """A copy of a tensor with other values at a place, as `choose`."""
     mask = torch.zeros(tensor.shape, dtype=torch.bool, device=tensor.device)
     mask[place] = True
     filled = torch.zeros_like(tensor)
+    if filled[place].numel() > int(mask.sum()):
+        raise NoRule("writes to the same place more than once")
     filled[place] = values  # it depends on the network's input if they do
     return choose(watch, mask, filled, tensor)
 

@@ -55,7 +55,9 @@ class Propagation(torch.autograd.Function):
         nothing = relevance.new_zeros(ctx.clips)
         gone = torch.stack([nothing if each is None else ctx.node.per_clip(each, ctx.clips) for each in apart])
         if ctx.node.audited:
-            ctx.node.note_sums(relevance, shares, gone)
+            ctx.node.note_apart(gone)
+            if isinstance(ctx.step, OfScaledLayer):  # the input of its first part
+                ctx.node.note_inputs(*shares)
         return None, None, gone, *shares
 
 
@@ -84,6 +86,8 @@ class OfLayer(Step):
 
     def shares(self, relevance: Tensor, output: Tensor, *inputs: Tensor) -> Shares:
         """See `Step.shares`."""
+        if not relevance.numel():  # as of a mixture's expert that no clip is sent to
+            return [torch.zeros_like(input) for input in inputs], None, None
         leaf, contributions = self.recorded or (*inputs, output)
         share, kept, lost = self.rule.shares(self.layer, leaf, contributions, relevance)
         return [share], kept, lost

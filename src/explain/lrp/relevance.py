@@ -110,7 +110,15 @@ def before_head(outputs: Tensor) -> Tensor:
 
 @contextmanager
 def frozen(network: nn.Module) -> Iterator[None]:
-    """Lets only what depends on the input require a gradient."""
+    """Lets only what depends on the input require a gradient.
+
+    Raises:
+        Mistake: the weights were made in inference mode, which keeps gradients from going through.
+    """
+    if any(parameter.is_inference() for parameter in network.parameters()):
+        raise Mistake(
+            "the network was built in torch.inference_mode(), and has no gradients; build it outside of that."
+        )
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     for parameter in trained:
         parameter.requires_grad_(False)

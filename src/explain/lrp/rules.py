@@ -80,10 +80,11 @@ class AlphaBeta(Rule):
     Args:
         alpha, beta: `alpha - beta` is 1.
         uses_bias: see `Rule`.
+        epsilon: is added to the contributions of either sign; it absorbs the relevance of smaller ones.
     """
 
-    def __init__(self, alpha: float, beta: float, uses_bias: bool) -> None:
-        self.uses_bias = uses_bias
+    def __init__(self, alpha: float, beta: float, uses_bias: bool, epsilon: float = STABILISER) -> None:
+        self.uses_bias, self.epsilon = uses_bias, epsilon
         self.parts = [(share, sign) for share, sign in ((alpha, 1), (-beta, -1)) if share]
 
     def shares(self, layer: Layer, input: Tensor, output: Tensor, relevance: Tensor) -> Shares:
@@ -100,7 +101,7 @@ class AlphaBeta(Rule):
             if least <= 0:
                 silent = of_nothing(relevance, contributions).mul_(share)
                 lost = silent if lost is None else lost + silent
-            divisor = contributions.add_(sign * STABILISER)  # no contribution has the opposite sign
+            divisor = contributions.add_(sign * self.epsilon)  # no contribution has the opposite sign
             quotient = torch.div(relevance, divisor, out=divisor)
             for part, gradient in zip(inputs, gradients_for(quotient), strict=True):
                 total.addcmul_(part, gradient, value=share)

@@ -1,12 +1,9 @@
 """A trial of a network: its operations, where clips lie in their outputs, and whether relevance would be right."""
 
-import os
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,17 +12,16 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from auscult.explain.lrp.composite import Composite
-from auscult.explain.lrp.node import Layout, Node, note_of
+from auscult.explain.lrp.layouts import CLIPS, CLOSE, PATTERN, layout_as_given, layout_of
+from auscult.explain.lrp.node import Node, note_of
 from auscult.explain.lrp.operations import Operations, logits_of
 from auscult.explain.lrp.propagation import Propagation
+from auscult.explain.lrp.steady import check_outputs, difference, place
 from auscult.explain.lrp.watch import NoRule, depends
 from auscult.mistake import Mistake
 
-PATTERN = (0, 1, 0, 1, 1)  # two different clips; hardly anything else in a tensor repeats in this way
-CLIPS = len(PATTERN)
-CLOSE = 1e-4  # two outputs are equal, if they differ by this much of the largest value
+MIXED = 1e-3  # and clips are mixed, if outputs alone and in a batch differ by more than this
 OWN_FUNCTION: Any = torch.autograd.function.BackwardCFunction
-HIDDEN = (os.path.dirname(torch.__file__), str(Path(__file__).parent))  # sources that are not the user's
 MOVED = {"alias", "clone", "detach", "view", "_to_copy", "copy_"}  # seen below functions, and harmless
 OTHERWISE = "let the front end do it, give its module a method `relevance_of_input(input, relevance)`"
 
@@ -67,6 +63,7 @@ class Trial(Operations):
             return
         one, last = input[:1], input[-1:]
         noise = torch.randn(one.shape, generator=torch.Generator().manual_seed(0)).to(one)
+        noise = noise if input.amin() < 0 else noise.abs()  # a network may take the logarithm of its input
         other = last if not torch.equal(one, last) else one
         clips = one, other + 0.05 * noise * (1 + one.abs().amax())  # silence, too, becomes two different clips
         self.input = torch.cat([clips[number] for number in PATTERN])
@@ -81,8 +78,7 @@ class Trial(Operations):
         fast = backend.get_fastpath_enabled()
         try:
             backend.set_fastpath_enabled(False)  # it gives other outputs for what a mask hides
-            with torch.no_grad():
-                expected = self.network(self.input.clone())
+            expected = check_outputs(self.network, self.input)
         finally:
             backend.set_fastpath_enabled(fast)
         self.nodes.clear()  # modules with rules of their own have run, too
@@ -100,14 +96,25 @@ class Trial(Operations):
         if self.flaws:
             flaws = "; ".join(dict.fromkeys(map(str, self.flaws)))
             raise Mistake(f"LRP would be wrong: {flaws}; {OTHERWISE}, or choose attribution=integrated_gradients.")
-        error = (output - expected).abs().max() / expected.abs().max().clamp(min=1e-30)
-        if not error <= CLOSE:
+        if not (error := difference(output, expected)) <= CLOSE:
             raise Mistake(
-                f"LRP would be wrong: the network's outputs differ by {error:.2g} of their size from one pass to the"
-                " next; let it draw nothing by chance in evaluation, and change no tensor through a view of it, or"
+                f"LRP would be wrong: the network's outputs differ by {error:.2g} of their size while its operations"
+                " are watched, as if a tensor were changed through a view of it; give what is changed a new name, or"
                 " choose attribution=integrated_gradients."
             )
+        if not self.as_given and self._mixes_clips(expected):
+            for node in self.nodes:
+                node.layout = None
         return self.nodes
+
+    def _mixes_clips(self, expected: Tensor) -> bool:
+        """Whether the network gives something else for a clip alone: then no constant belongs to one clip."""
+        try:
+            with torch.no_grad():
+                alone = self.network(self.input[:1].clone())
+        except Exception:  # it may take batches of one size only
+            return False
+        return alone.shape != expected[:1].shape or difference(alone, expected[:1]) > MIXED
 
     @contextmanager
     def _flaws_of_watching(self) -> Iterator[None]:
@@ -148,10 +155,8 @@ class Trial(Operations):
         node.name = name if self.count[name] == 1 else f"{name}#{self.count[name]}"
         node.place = place()
         first = next((leaf for leaf in tree_leaves(output) if depends(leaf)), None)
-        if self.as_given:
-            node.layout = Layout(0, whole=True)
-        else:
-            node.layout = None if first is None else layout_of(first.detach())
+        if first is not None:
+            node.layout = layout_as_given(first, len(self.input)) if self.as_given else layout_of(first.detach())
 
     def _module(self) -> str:
         module = self.running[-1] if self.running else self.network
@@ -212,32 +217,3 @@ def functions_of(output: Tensor) -> set[str]:
         if isinstance(function, OWN_FUNCTION) and not isinstance(function, Propagation._backward_cls):  # type: ignore[attr-defined]
             names.add(str(function.name()).removesuffix("Backward"))
     return names
-
-
-def layout_of(output: Tensor) -> Layout | None:
-    """Where clips lie in an output for clips as in `PATTERN`; None if no dimension can hold them."""
-    sizes = [dimension for dimension, size in enumerate(output.shape) if size % CLIPS == 0]
-    if not output.numel():
-        return None
-    scale = CLOSE * output.abs().max()
-    for dimension in sizes:
-        rows = output.movedim(dimension, 0)
-        for whole in (True, False):
-            clips = rows.unflatten(0, (CLIPS, -1) if whole else (-1, CLIPS))
-            parts = clips.unbind(0 if whole else 1)
-            first, second = parts[0], parts[1]
-            alike = all(
-                (part - (first, second)[number]).abs().max() <= scale
-                for part, number in zip(parts, PATTERN, strict=True)
-            )
-            if alike and (first - second).abs().max() > scale:
-                return Layout(dimension, whole)
-    return Layout(sizes[0], whole=True) if sizes else None
-
-
-def place() -> str:
-    """The line of the user's source code that is running: file and number; none for PyTorch's own modules."""
-    frame: Any = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith((*HIDDEN, "<")):
-        frame = frame.f_back
-    return "" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"

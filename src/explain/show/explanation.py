@@ -67,11 +67,13 @@ class Explanation:
         return self.model.classes[int(self.logits.argmax())]
 
     @property
-    def conservation_error(self) -> float:
-        """|sum of `relevance`, `apart`, `biases` and `unshared` - logit| / |logit|.
+    def conservation_error(self) -> float | None:
+        """|sum of `relevance`, `apart`, `biases` and `unshared` - logit| / |logit|; None for AttnLRP, which loses some.
 
         It is near 0 if the attribution shares the logit out, as LRP does. For other attributions it has no meaning.
         """
+        if self.attribution is not None and self.attribution.loses_relevance:
+            return None
         logit = float(self.logits[self.model.classes.index(self.target)])
         kept = self.apart + (self.biases or 0.0) + (self.unshared or 0.0)
         total = float(self.relevance.double().sum()) + kept

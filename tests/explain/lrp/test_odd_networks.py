@@ -363,3 +363,277 @@ def test_half_precision_is_refused():
         LRP()(built(CONSERVE["levels"]).to(torch.bfloat16), clips(), TARGET)
     with pytest.raises(Mistake, match="fails while its operations are watched"):
         LRP()(built(half_inside).float(), clips().float(), TARGET)
+
+
+# ---- the same network, written in two ways: the same relevance
+
+
+def rows(net, x):
+    """Attention by hand over the frames of a convolution."""
+    return net.conv(x).mT  # (B, 12, 6)
+
+
+def attended(change):
+    def run(net, x):
+        frames = rows(net, x)
+        weights = change((frames @ frames.mT / 6**0.5).softmax(-1))
+        return net.fc((weights @ frames).mean(1))
+
+    return run
+
+
+def gated(change):
+    return lambda net, x: end(net, change(net.conv(x), net.conv(x).mean(-1, keepdim=True).sigmoid()))
+
+
+def normed(change):
+    return lambda net, x: end(net, change(net.conv(x)).relu())
+
+
+HIDDEN = torch.zeros(12, 12, dtype=torch.bool)
+PAIRS = {
+    "RMS norm": (
+        normed(lambda h: F.rms_norm(h, (12,), eps=1e-5)),
+        normed(lambda h: h * torch.rsqrt(h.pow(2).mean(-1, keepdim=True) + 1e-5)),
+    ),
+    "layer norm": (
+        normed(lambda h: F.layer_norm(h, (12,))),
+        normed(lambda h: (h - h.mean(-1, True)) * (h.var(-1, unbiased=False, keepdim=True) + 1e-5) ** -0.5),
+    ),
+    "a quotient": (
+        normed(lambda h: h / (1 + h.abs())), normed(lambda h: h * (1 / (1 + h.abs()))),
+    ),
+    "hardswish": (normed(F.hardswish), normed(lambda h: h * F.relu6(h + 3) / 6)),
+    "gelu": (normed(F.gelu), normed(lambda h: h * 0.5 * (1 + torch.erf(h / 2**0.5)))),
+    "a hard gate": (
+        lambda net, x: end(net, net.conv(x) * F.hardsigmoid(net.conv(x))),
+        lambda net, x: end(net, net.conv(x) * (F.relu6(net.conv(x) + 3) / 6)),
+    ),
+    "two gates": (gated(lambda h, g: h * g * g), gated(lambda h, g: h * (g * g))),
+    "a mean of gates": (gated(lambda h, g: h * g), gated(lambda h, g: h * ((g + g) / 2))),
+    "gates beside each other": (
+        gated(lambda h, g: h * g), gated(lambda h, g: h * torch.cat([g[:, :2], g[:, 2:]], 1)),
+    ),
+    "a gate that is stretched": (
+        gated(lambda h, g: h * g), gated(lambda h, g: h * F.interpolate(g, size=12, mode="linear")),
+    ),
+    "hidden weights": (attended(lambda w: w), attended(lambda w: w.masked_fill(HIDDEN, 0.0))),
+    "weights where": (attended(lambda w: w), attended(lambda w: torch.where(HIDDEN, 0.0, w))),
+    "padded weights": (attended(lambda w: w), attended(lambda w: F.pad(w, (0, 1))[..., :12])),
+    "log-softmax": (
+        lambda net, x: end(net, net.conv(x)).log_softmax(-1), lambda net, x: end(net, net.conv(x)).softmax(-1).log(),
+    ),
+    "a head that is moved": (
+        lambda net, x: end(net, net.conv(x)).sigmoid(),
+        lambda net, x: end(net, net.conv(x))[:, :, None].sigmoid().squeeze(-1).clamp(0, 1)[:, :],
+    ),
+    "log-sigmoid": (
+        lambda net, x: end(net, net.conv(x)).sigmoid(), lambda net, x: F.logsigmoid(end(net, net.conv(x))),
+    ),
+    "axis": (lambda net, x: net.fc(net.conv(x).amax(dim=-1)), lambda net, x: net.fc(net.conv(x).max(axis=-1)[0])),
+    "differences": (
+        lambda net, x: end(net, net.conv(F.pad(x, (1, 0))[..., 1:] - F.pad(x, (1, 0))[..., :-1])),
+        lambda net, x: end(net, net.conv(torch.diff(x, prepend=torch.zeros_like(x[..., :1])))),
+    ),
+    "names elsewhere": (
+        lambda net, x: end(net, torch.sigmoid(net.conv(x)) + torch.matmul(torch.ones(6, 6).double(), net.conv(x))),
+        lambda net, x: end(
+            net, torch.special.expit(net.conv(x)) + torch.linalg.matmul(torch.ones(6, 6).double(), net.conv(x))
+        ),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("composite", ["epsilon", "epsilon_plus", "cp_lrp"])
+@pytest.mark.parametrize("what", PAIRS)
+def test_how_it_is_written_does_not_matter(what, composite):
+    one, other = (LRP(composite, epsilon=1e-9)(built(pair), clips(), TARGET) for pair in PAIRS[what])
+    torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-7 * float(one.abs().max()))
+
+
+@pytest.mark.parametrize("composite", ["attnlrp", "cp_lrp"])
+def test_weights_and_values_share_however_they_are_multiplied(composite):
+    def pooled(product):
+        return lambda net, x: net.fc(product(net.fc(rows(net, x))[..., :1].softmax(1), rows(net, x)))
+
+    ways = [
+        lambda w, h: (w * h).sum(1), lambda w, h: (w.mT @ h)[:, 0], lambda w, h: torch.einsum("btk,btc->bc", w, h),
+        lambda w, h: torch.bmm(w.mT, h).squeeze(1),
+    ]  # fmt: skip
+    first, *others = (LRP(composite, epsilon=1e-9)(built(pooled(way)), clips(), TARGET) for way in ways)
+    for other in others:
+        torch.testing.assert_close(first, other, rtol=1e-5, atol=1e-8)
+
+
+def test_attnlrp_conserves_where_there_is_no_softmax():
+    attribution = LRP("attnlrp", epsilon=1e-9)
+    assert not attribution.conserves and attribution.loses_relevance
+    attribution(built(gated(lambda h, g: h * g)), clips(), TARGET)
+    assert attribution.conserves and not attribution.loses_relevance
+    attribution(built(attended(lambda w: w)), clips(), TARGET)
+    assert not attribution.conserves
+
+
+def test_a_power_spectrogram_may_be_what_is_explained():
+    """The trial's clips stay where logarithms and roots are numbers."""
+    for function in (lambda x: (x + 1e-6).log(), torch.sqrt, lambda x: x**0.3):
+        network = built(lambda net, x, function=function: end(net, net.conv(function(x))))
+        attribution, power = LRP("epsilon", epsilon=1e-9), clips().abs()
+        relevance = attribution(network, power, TARGET)
+        logit = network(power).gather(1, TARGET[:, None])[:, 0]
+        assert (relevance.sum((1, 2)) + attribution.biases + attribution.unshared - logit).abs().max() < 1e-6
+
+
+def test_a_row_of_attention_that_sees_nothing_is_zero():
+    mask = torch.ones(12, 12, dtype=torch.bool).tril(-1)
+    network = built(lambda net, x: net.fc(F.scaled_dot_product_attention(*[rows(net, x)] * 3, attn_mask=mask).mean(1)))
+    for composite in ("epsilon", "attnlrp"):
+        assert LRP(composite)(network, clips(), TARGET).isfinite().all()
+
+
+def test_attention_with_a_computed_mask_is_attention_written_out():
+    def written(net, x):
+        frames = rows(net, x)
+        weights = (frames @ frames.mT / 6**0.5 + frames.mean(-1)[:, None]).softmax(-1)
+        return net.fc((weights @ frames).mean(1))
+
+    def function(net, x):
+        frames = rows(net, x)
+        bias = frames.mean(-1)[:, None].expand(-1, 12, -1)
+        return net.fc(F.scaled_dot_product_attention(frames, frames, frames, attn_mask=bias).mean(1))
+
+    def added(net, x):
+        frames = rows(net, x)
+        bias = frames.mean(-1)[:, None].expand(-1, 12, -1)
+        return net.fc((torch.baddbmm(bias, frames, frames.mT, alpha=6**-0.5).softmax(-1) @ frames).mean(1))
+
+    for composite in ("epsilon", "attnlrp"):
+        first, *others = (
+            LRP(composite, epsilon=1e-9)(built(way), clips(), TARGET) for way in (written, function, added)
+        )
+        for other in others:
+            torch.testing.assert_close(first, other, rtol=1e-5, atol=1e-8)
+
+
+def test_an_expert_that_no_clip_is_sent_to():
+    def mixed(net, x):
+        frames = net.conv(x)
+        output = torch.zeros_like(frames)
+        for number, chosen in enumerate((x.mean((1, 2)) > 1e3, x.mean((1, 2)) <= 1e3)):
+            output[chosen] = net.conv2(frames[chosen]) * (number + 1)
+        return end(net, output)
+
+    network = built(mixed)
+    for composite in ("epsilon", "epsilon_plus"):
+        assert LRP(composite)(network, clips(), TARGET).isfinite().all()
+
+
+def test_quiet_input_keeps_its_relevance_if_epsilon_is_lower():
+    network = built(lambda net, x: net.fc(F.conv1d(x, net.conv.weight).relu().mean(-1) * 1e5))
+    quiet = 1e-5 * clips()
+    logit = network(quiet).gather(1, TARGET[:, None])[:, 0]
+    attribution = LRP("epsilon_plus", epsilon=1e-12)
+    relevance = attribution(network, quiet, TARGET)
+    total = relevance.sum((1, 2)) + attribution.biases + attribution.unshared
+    torch.testing.assert_close(total, logit, rtol=1e-5, atol=1e-8)
+
+
+def test_whose_constants_they_are_is_said_or_not_a_number():
+    class Clips(nn.Module):
+        """A loop over clips whose tensors have as many rows as several clips."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.rows, self.fc = nn.Linear(4, 10), nn.Linear(10, 3)
+            self.constant = nn.Parameter(torch.randn(10, 1))
+            self.double().eval()
+
+        def forward(self, x):
+            return self.fc(torch.stack([(self.rows(clip.mT).mT + self.constant).relu().mean(-1) for clip in x]))
+
+    network, input = Clips(), torch.randn(2, 4, 12, dtype=torch.float64)
+    logit = network(input).gather(1, TARGET[:, None])[:, 0]
+    attribution = LRP("epsilon", epsilon=1e-9)
+    attribution(network, input, TARGET)
+    assert attribution.biases.isnan().all()
+    for clip in range(2):  # of one clip, all constants are its own
+        relevance = attribution(network, input[clip : clip + 1], TARGET[clip : clip + 1])
+        assert abs(relevance.sum() + attribution.biases + attribution.unshared - logit[clip]) < 1e-6
+    mixing = built(lambda net, x: end(net, net.conv((x - x.mean()) / x.std())))
+    attribution(mixing, clips(), TARGET)
+    assert attribution.biases.isnan().all()
+
+
+def test_clips_of_another_length_have_a_trial_of_their_own():
+    def cells(net, x):
+        frames, state, states = net.conv(x), x.new_zeros(len(x), 6), []
+        for number in range(frames.shape[-1]):
+            state = torch.tanh(frames[..., number] + state)
+            states.append(state)
+        return net.fc((torch.stack(states) + torch.ones(6).double()).mean(0))
+
+    network, attribution = built(cells), LRP("epsilon", epsilon=1e-9)
+    for length in (12, 8):
+        input = clips()[..., :length]
+        relevance = attribution(network, input, TARGET)
+        logit = network(input).gather(1, TARGET[:, None])[:, 0]
+        assert (relevance.sum((1, 2)) + attribution.biases + attribution.unshared - logit).abs().max() < 1e-6
+        assert attribution.between(network, input, TARGET, ["fc.linear"])["fc.linear"].shape == (2, 3)
+
+
+def test_what_was_made_of_weights_and_kept_is_a_constant():
+    network = built(lambda net, x: end(net, net.conv(x) + net.kept))
+    network.kept = nn.Linear(1, 6).double()(torch.ones(1, 1).double())[..., None]
+    assert network.kept.requires_grad
+    attribution = LRP("epsilon", epsilon=1e-9)
+    relevance = attribution(network, clips(), TARGET)
+    logit = network(clips()).gather(1, TARGET[:, None])[:, 0].detach()
+    assert (relevance.sum((1, 2)) + attribution.biases + attribution.unshared - logit).abs().max() < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [(3, "target is int"), (torch.tensor([1]), r"target is torch.int64 \(1,\)"), (torch.ones(2), "torch.float32")],
+)
+def test_targets_are_classes_of_all_clips(target, message):
+    with pytest.raises(Mistake, match=message):
+        LRP()(built(normed(F.relu)), clips(), target)
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        (lambda self, relevance: relevance, r"relevance_of_input\(input, relevance\) cannot be called"),
+        (lambda self, input, relevance: None, "gives NoneType; let it give relevance in the shape of its input"),
+        (lambda self, input, relevance: relevance[:, :1], r"gives \(\d, 1, 12\); let it"),
+    ],
+)
+def test_rules_of_ones_own_are_checked(rule, message):
+    network = built(lambda net, x: end(net, net.own(net.conv(x))))
+    network.own = type("Own", (nn.ReLU,), {"relevance_of_input": rule})()
+    with pytest.raises(Mistake, match=message):
+        LRP()(network, clips(), TARGET)
+
+
+def test_other_faults_are_said():
+    network = built(normed(F.relu))
+    with pytest.raises(Mistake, match=r"is to be a list of operations, \['conv.conv1d'\]"):
+        LRP().between(network, clips(), TARGET, "conv.conv1d")
+    with torch.no_grad():
+        network.conv.weight[0] = torch.nan
+    with pytest.raises(Mistake, match="outputs that are not finite"):
+        LRP()(network, clips(), TARGET)
+    with torch.inference_mode():
+        network = built(normed(F.relu))
+    with pytest.raises(Mistake, match="inference_mode"):
+        LRP()(network, clips(), TARGET)
+    twice = built(lambda net, x: end(net, F.relu(written_twice(net.conv(x)))))
+    with pytest.raises(Mistake, match="writes to the same place more than once"):
+        LRP()(twice, clips(), TARGET)
+
+
+def written_twice(values):
+    copy = values * 1
+    copy[..., torch.tensor([0, 0])] = 2 * values[..., 3:5]
+    return copy
