@@ -23,6 +23,7 @@ from auscult.explain.relevance.question import Question, question_of
 from auscult.explain.relevance.results import Results
 from auscult.explain.report import page
 from auscult.explain.report.audit import audit
+from auscult.explain.report.findings import cautions
 from auscult.explain.show.clip import View
 from auscult.machine import memory
 from auscult.machine.lock import locked
@@ -171,6 +172,7 @@ def lead(config: dict[str, Any], trained: dict[str, Any], results: Results) -> s
         f"{trained['model']['name']}{trained_on} was asked for the"
         f" {trained['task']['name']} in {clips} {of}{right if results.labelled else ''}. Red is what"
         f" speaks for {whose}, by {config['attribution']['name']}.{heard}{ANY_SOUND if config['input'] else ''}"
+        f"{''.join(f' {caution}' for caution in cautions(results.metrics))}"
     )
 
 

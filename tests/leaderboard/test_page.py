@@ -129,6 +129,7 @@ def test_the_answer_is_said_in_words():
     ]
     rows += [row("frequency", "a", 0.5, "")]
     rows += [row("alone", "a", 0.5, "best")]
+    rows += [row("alike", "a", 0.0, "best"), row("alike", "b", 0.0, "tied"), row("alike", "random", 0.0, "tied")]
     most = (
         "removing what a finds lowers accuracy most of all attributions, to 50.0 % on average over the shares removed"
     )
@@ -139,6 +140,8 @@ def test_the_answer_is_said_in_words():
         f"In the domain time, {most}; random, which knows nothing of the network, lowers it more.",
         "In the domain frequency, too few speakers say which attribution is best.",
         f"In the domain alone, {most}.",
+        "In the domain alike, accuracy during removal is 0.0 % by all attributions alike, and says nothing of them: the"
+        " network may know none of these clips.",
     ]
 
 

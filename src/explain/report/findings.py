@@ -10,6 +10,8 @@ import pandas as pd
 from auscult.explain.intervention.interventions import SHAMS
 
 ENDS = ("low", "high")
+# beyond these, relevance is worth little: how often its magnitudes are the logit, and shares of the logit
+CANCELLING, MISSING, MOSTLY = 100, 0.05, 0.9
 AREA, GAP = "perturbation/area/", "_minus_relevance"
 OPPOSITE = "least relevant"  # the reverse order of relevance, not a rival of it
 BY = {"random": "at random", OPPOSITE: "with the least relevant first"}  # other orders are named "by …"
@@ -95,6 +97,25 @@ def of_areas(metrics: Mapping[str, float], unit: str) -> str:
             low, high = (metrics.get(f"{name}_{end}", math.nan) for end in ENDS)
             said.append(compared(control, metrics[name], low, high, unit))
     return "; ".join(said)
+
+
+def cautions(metrics: Mapping[str, float]) -> list[str]:
+    """Says what makes relevance worth little, a sentence each; empty if nothing does.
+
+    Args:
+        metrics: of the run.
+    """
+    said = []
+    if (amplification := metrics.get("soundness/amplification", 0)) > CANCELLING:
+        said.append(
+            f"Careful: parts of the relevance cancel, as its magnitudes sum to {amplification:.3g} times the logit:"
+            " what is seen is mostly noise. Choose another attribution, or a larger attribution.epsilon."
+        )
+    if (missing := metrics.get("conservation_error/median", 0)) > MISSING:
+        said.append(f"Careful: {100 * missing:.3g} % of the logit is missing in the median; audit=true says where.")
+    if (share := metrics.get("biases/median", 0)) > MOSTLY:
+        said.append(f"Careful: the network's constants have {100 * share:.3g} % of the logit, and the input the rest.")
+    return said
 
 
 def removal_verdict(metrics: Mapping[str, float], features: str, unit: str = "speaker") -> str:

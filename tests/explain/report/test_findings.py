@@ -9,7 +9,7 @@ from auscult.explain.intervention.effect import compare
 from auscult.explain.intervention.interventions import KeepBand, RemoveBand
 from auscult.explain.measures.intervals import SpeakerIntervals
 from auscult.explain.measures.perturbation import Outcome, areas, summarise
-from auscult.explain.report.findings import curve_findings, intervention_findings, removal_verdict
+from auscult.explain.report.findings import cautions, curve_findings, intervention_findings, removal_verdict
 
 
 def curves(relevance: float, amplitude: float, margin: float, fraction: float = 0.01) -> pd.DataFrame:
@@ -155,3 +155,10 @@ def test_whether_removal_confirms(random, reverse, amplitude, says):
             if not math.isnan(value):
                 metrics[f"perturbation/area/{control}_minus_relevance{end}"] = value
     assert re.search(says, removal_verdict(metrics, "samples"))
+
+
+def test_what_makes_relevance_worth_little_is_said_first():
+    assert cautions({"soundness/amplification": 3.0, "conservation_error/median": 0.01, "biases/median": 0.5}) == []
+    said = cautions({"soundness/amplification": 2.6e7, "conservation_error/median": 0.275, "biases/median": 0.97})
+    assert len(said) == 3
+    assert "2.6e+07 times the logit" in said[0] and "27.5 % of the logit" in said[1] and "have 97 %" in said[2]
