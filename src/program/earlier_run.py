@@ -22,10 +22,10 @@ BEFORE: dict[str, Any] = {
     "data.random_split": False,
     "model.network.colours": None,
     "model.network.published": False,
-    **dict.fromkeys(("input", "data.pattern")),  # in leaderboards
-    **dict.fromkeys(
-        ("network", "network_options", "weights", "sample_rate", "seconds", "classes", "front_end", "output")
-    ),
+}
+BEFORE_NETWORKS: dict[str, Any] = {  # likewise, in leaderboards
+    **dict.fromkeys(("input", "data.pattern", "network", "network_options", "weights", "sample_rate", "seconds")),
+    **dict.fromkeys(("classes", "front_end", "output")),
     "label": "label",
 }
 
@@ -61,7 +61,8 @@ def holds_same(folder: Path, config: dict[str, Any]) -> bool:
 
 def add_what_was_no_option(held: dict[str, Any], config: dict[str, Any]) -> None:
     """Adds to a run's configuration the options of `config` that an earlier version did not have."""
-    for option, value in BEFORE.items():
+    before = BEFORE | BEFORE_NETWORKS if "network" in config else BEFORE
+    for option, value in before.items():
         group, _, name = option.rpartition(".")
         own, now = (selected(each, group) if group else each for each in (held, config))
         if isinstance(own, dict) and isinstance(now, dict) and name in now:

@@ -17,6 +17,7 @@ from auscult.drawing import literal, save
 from auscult.files import UNFINISHED, replacing
 from auscult.mistake import CannotGoOn, Occupied
 from auscult.program.earlier_run import FAILED, LEFT_OUT, METRICS, has_checkpoints, has_saved, holds_a_run, holds_same
+from auscult.tables import any_names
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +95,7 @@ def drop_last(folder: Path, config: dict[str, Any], metrics: Metrics) -> None:
         (folder / "checkpoints/last.ckpt").unlink(missing_ok=True)
 
 
+@any_names
 def write_predictions(
     folder: Path, clips: list[Clip], classes: list[str], labels: np.ndarray, probabilities: np.ndarray
 ) -> None:
@@ -116,6 +118,7 @@ def write_predictions(
     pd.concat([table, columns], axis=1).to_csv(folder / "predictions.csv", index=False, errors="surrogateescape")
 
 
+@any_names
 def write_measures(folder: Path, clips: list[Clip], values: Mapping[str, np.ndarray]) -> None:
     """Writes `measures.csv`: a row per clip, in the order of `predictions.csv`, with a column for each measure (N,)."""
     table = pd.DataFrame({"path": [clip.path for clip in clips], **values})

@@ -141,11 +141,12 @@ def write(folder: Path, rows: list[dict[str, Any]]) -> None:
     """
     import pandas as pd  # only now: every `python train.py` reads this file, also for --help
 
-    jobs = [{**row, **row["overrides"]} for row in rows]
-    table = pd.DataFrame(jobs).drop(columns=["overrides", "choices"], errors="ignore")
-    first = [name for name in ["job", *varied(rows), "fold", *metrics_shown(rows), "error"] if name in table]
-    rest = [name for name in table if name not in first]
-    table[[*dict.fromkeys(first), *rest]].to_csv(folder / "summary.csv", index=False, errors="backslashreplace")
+    with pd.option_context("mode.string_storage", "python"):  # pyarrow takes no other names than those that are UTF-8
+        table = pd.DataFrame([{**row, **row["overrides"]} for row in rows])
+        table = table.drop(columns=["overrides", "choices"], errors="ignore")
+        first = [name for name in ["job", *varied(rows), "fold", *metrics_shown(rows), "error"] if name in table]
+        rest = [name for name in table if name not in first]
+        table[[*dict.fromkeys(first), *rest]].to_csv(folder / "summary.csv", index=False, errors="backslashreplace")
     (folder / "summary.md").write_text("\n".join(markdown(rows)) + "\n", encoding="utf-8", errors="backslashreplace")
 
 

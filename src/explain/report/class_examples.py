@@ -11,6 +11,7 @@ from auscult.explain.relevance.results import Results
 from auscult.explain.report.class_averages import ClassAverages, aligned, times_of
 from auscult.explain.show.canvas import density
 from auscult.explain.show.clip import View
+from auscult.tables import any_names
 
 
 @dataclass(frozen=True)
@@ -107,4 +108,4 @@ def write_typical(path: Path, chosen: Sequence[Example], results: Results) -> No
         "probability": results.probabilities.max(1)[rows],
         "similarity": [example.similarity for example in chosen],
     }
-    pd.DataFrame(table).to_csv(path, index=False, float_format="%.6g", errors="surrogateescape")
+    any_names(pd.DataFrame)(table).to_csv(path, index=False, float_format="%.6g", errors="surrogateescape")

@@ -20,6 +20,7 @@ from auscult.explain.report.html import Answer, ClassAnswer, ClipPanel, Note, Pa
 from auscult.explain.show import plots
 from auscult.explain.show.media import Picture, Sound
 from auscult.explain.show.plate import Layer, Panel, Plate, coloured, greyed
+from auscult.tables import any_names
 from tests.browser import CHROMIUM, Browser
 
 HOSTILE = "<script>injected = 1</script>\"'&amp;\udcff\n.wav"
@@ -157,7 +158,7 @@ def test_hostile_names_appear_as_text_wherever_they_stand(tmp_path):
             name, name, name, name, name, {name: 1.0}, plate=drawing, sounds=heard, remarks=[name], measures=measures
         )
         part, drawn = Part(name, [name], [(name, name)]), [replace(picture(), alt=name)]
-        section = Section(name, [name], drawn, pd.DataFrame({name: [name]}), [part])
+        section = Section(name, [name], drawn, any_names(pd.DataFrame)({name: [name]}), [part])
         about = {"title": name, "facts": {name: name}, "findings": [name], "sections": [section]}
         first = Answer(name, [ClassAnswer(name, [name], [replace(clip, path=f"{name} 2")])], name, name)
         return write(tmp_path, **about, answer=first, notes=[Note(name, [name])], guide=[name], clips=[clip])
