@@ -10,11 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from safetensors.torch import save_file
 
 from auscult.datamodules.audiomnist import FEMALE
 from tests.conftest import ROOT
+from tests.pretrained import networks
+from tests.pretrained.test_hugging_face import saved
 
-TEXTS = [ROOT / "README.md", *(ROOT / f"docs/{name}.md" for name in ("training", "explaining", "pages"))]
+TEXTS = [ROOT / "README.md", *(ROOT / f"docs/{name}.md" for name in ("training", "explaining", "pages", "networks"))]
 SHORT = [
     "trainer.max_epochs=1", "trainer.limit_train_batches=1", "trainer.limit_val_batches=1",
     "trainer.limit_test_batches=1", "data.batch_size=4",
@@ -156,6 +159,17 @@ def test_command_runs(command, home, train_here, monkeypatch, tmp_path):
     assert done == next((jobs[argument] for argument in reversed(arguments) if argument in jobs), 1)
 
 
+def own_networks(folder: Path) -> None:
+    """A package with a network, its weights and the names of its classes, a model of Hugging Face, and `my_clips`."""
+    (folder / "my_package").mkdir()
+    (folder / "my_package/nets.py").write_text(Path(networks.__file__).read_text() + "\n\nCNN = Mel\n")
+    weights = {name: value.clone() for name, value in networks.Mel(3).state_dict().items()}
+    save_file(weights, folder / "best.safetensors")
+    (folder / "labels.txt").write_text("cat\ndog\ncow\n")
+    saved(folder / "my_model", "ast")
+    (folder / "my_clips").mkdir()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("command", [command for command in commands() if command.startswith("python explain.py")])
 def test_explanation_runs(command, trained, explain_here, tmp_path):
@@ -167,7 +181,7 @@ def test_explanation_runs(command, trained, explain_here, tmp_path):
     checkpoints.mkdir(parents=True)
     shutil.copy(trained("audionet", "sex"), checkpoints / "best.ckpt")
     (tmp_path / "src").symlink_to(ROOT / "src")  # as in the checkout, where the commands are run
-    (tmp_path / "my_clips").mkdir()
+    own_networks(tmp_path)
     for name in ("my_voice.wav", "my_clips/one.wav"):
         soundfile.write(tmp_path / name, 0.1 * np.random.default_rng(0).standard_normal(20000), 44100)
     short = ["limit=2", "perturbation.fractions=[0,0.1]", "hydra.run.dir=run", "hydra.sweep.dir=run"]
@@ -182,6 +196,8 @@ def test_benchmark_runs(command, trained, benchmark_here, tmp_path):
     checkpoints = tmp_path / "outputs/DATE/TIME/checkpoints"
     checkpoints.mkdir(parents=True)
     shutil.copy(trained("audionet", "sex"), checkpoints / "best.ckpt")
+    own_networks(tmp_path)
+    soundfile.write(tmp_path / "my_clips/one.wav", 0.1 * np.random.default_rng(0).standard_normal(20000), 44100)
     short = ["limit=2", "clips=0", "perturbation.fractions=[0,0.1]", "checks=0", "hydra.run.dir=run"]
     if len(shlex.split(command)) > 3:  # the command alone runs all attributions
         short.append("attributions=[lrp_epsilon_plus,gradient,amplitude]")

@@ -86,17 +86,29 @@ def test_what_lies_in_the_hum(noted, said):
 
 
 def test_the_use_of_relevance_of_deep_networks(noted, said):
-    own = noted[noted["row"].str.startswith("useful-")].pivot(index="row", columns="figure", values="value")
+    all_rows = noted[noted["row"].str.startswith("useful-")].pivot(index="row", columns="figure", values="value")
+    transformers = all_rows.loc[["useful-ast", "useful-wav2vec2"]]
+    own = all_rows.drop(transformers.index)
     of = {name: own[f"input/{name}/deletion/accuracy"] for name in ("lrp_epsilon_plus", "lrp_epsilon", "amplitude")}
     likeness = own["input/lrp_epsilon_plus/soundness/class_similarity"].max()
     amplification = own["input/lrp_epsilon_plus/soundness/amplification"].max()
-    words = f"likeness is at most {likeness:.1f} on all networks run so far, and amplification at most"
+    words = f"likeness is at most {likeness:.1f} on convolutional and recurrent networks, and amplification at most"
     assert f"{words} {amplification:.1f}." in said["RESULTS.md"]
     assert set(own.index) == {f"useful-{name}" for name in ("ds-cnn", "m5", "resnet", "crnn", "cnn14")}
     assert set(own.index[of["lrp_epsilon_plus"] > of["amplitude"]]) == {"useful-cnn14"}
     assert set(own.index[of["lrp_epsilon_plus"] < of["lrp_epsilon"]]) == {"useful-crnn", "useful-resnet"}
     assert "below amplitude's on DS-CNN, M5, ResNet-18 and CRNN, and above it on CNN14" in said["RESULTS.md"]
     assert "below that of `lrp_epsilon` on ResNet-18 and CRNN" in said["RESULTS.md"]
+    likeness = transformers["input/attnlrp/soundness/class_similarity"].max()
+    amplification = transformers["input/attnlrp/soundness/amplification"].max()
+    words = f"by `attnlrp`, likeness is at most {likeness:.1f}, and amplification at most {amplification:.1f}"
+    assert words in said["RESULTS.md"]
+    ast, wav2vec2 = (transformers.loc[name] for name in transformers.index)
+    deletion = "input/{}/deletion/accuracy".format
+    assert ast[deletion("attnlrp")] < ast[deletion("amplitude")] < 1  # below on AST, above on wav2vec 2.0
+    assert wav2vec2[deletion("attnlrp")] > wav2vec2[deletion("amplitude")]
+    for row in (ast, wav2vec2):
+        assert row[deletion("lrp_epsilon")] < min(row[deletion("attnlrp")], row[deletion("amplitude")])
 
 
 def test_what_is_missing_of_the_logit(noted, said):

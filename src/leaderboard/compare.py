@@ -51,7 +51,7 @@ log = logging.getLogger(__name__)
 SHARED = (
     "checkpoint", "target", "limit", "clips", "seed", "perturbation", "checks", "control", "fill", "data", "trainer",
     "allow", "input", "network", "network_options", "weights", "sample_rate", "seconds", "classes", "front_end",
-    "output", "label",
+    "output", "frames", "label",
 )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from auscult.modules.model import Model
 from auscult.parts import build_part
 from auscult.pretrained.around import model_around
 from auscult.pretrained.factory import network_of
+from auscult.pretrained.frames import Frames
 from auscult.pretrained.hugging_face import from_hub
 from auscult.pretrained.options import HUB
 from auscult.pretrained.weights import load_weights
@@ -79,14 +80,28 @@ def own_network(config: dict[str, Any]) -> Opened:
     inner = config["front_end"]
     if inner in choices_of("model/front_end"):
         front_end, inner = our_front_end(inner, rate, seconds), None
-    model = model_around(
-        network, front_end=front_end, inner=inner, classes=classes, sample_rate=rate, samples=round(seconds * rate),
-        output=config["output"],
-    )  # fmt: skip
+    how: dict[str, Any] = {
+        "front_end": front_end, "inner": inner, "classes": classes, "sample_rate": rate, "output": config["output"],
+        "samples": round(seconds * rate),
+    }  # fmt: skip
+    model = of_frames(network, config["frames"], how) if config.get("frames") else model_around(network, **how)
     clip = {"sample_rate": rate, "seconds": seconds, **UNPREPARED}
     task = {"name": config["label"], "label": config["label"]}
     about = {"model": {"name": name_of(name)}, "task": task, "data": {"name": None, "clip": clip}, "fold": None}
     return Opened(model, {"config": about, "classes": model.classes, "speakers": {"train": [], "test": []}})
+
+
+def of_frames(network: nn.Module, frames: list[int], how: dict[str, Any]) -> Model:
+    """The model of a network that takes frames, (B, window) or (B, 1, window).
+
+    Raises:
+        Mistake: see `model_around`.
+    """
+    output = how.pop("output")
+    try:
+        return model_around(Frames(network, frames[0], frames[1], output), **how)
+    except Mistake:
+        return model_around(Frames(network, frames[0], frames[1], output, flat=False), **how)
 
 
 def name_of(network: str) -> str:

@@ -17,7 +17,7 @@ from auscult.program.paths import absolute
 HUB = "hf:"  # how the name of a network of Hugging Face begins
 WEIGHTS = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 # options that say something of the network that `network` names
-DESCRIBING = ("network_options", "weights", "sample_rate", "seconds", "classes", "front_end", "output")
+DESCRIBING = ("network_options", "weights", "sample_rate", "seconds", "classes", "front_end", "output", "frames")
 NAMES = ("display_name", "name", "label", "class", "category")  # columns of a table of classes, the first that is there
 LOWEST_RATE, HIGHEST_RATE = 100, 1_000_000  # hertz
 MOST_CLASSES = 100_000
@@ -51,6 +51,11 @@ def check_pretrained(config: dict[str, Any]) -> None:
         raise Mistake(f"network_options={shown(options)} are no options; say 'network_options={{width: 64}}'.")
     if is_hub and options:
         raise Mistake("network_options are of a network in Python; one of Hugging Face has its own config.json.")
+    frames = config["frames"]
+    if frames is not None and not (
+        isinstance(frames, list) and len(frames) == 2 and all(type(each) is int and each > 0 for each in frames)
+    ):
+        raise Mistake(f"frames={shown(frames)} is no window and hop in samples, such as [1024,160].")
     check_weights(config)
     config["classes"] = classes_of(config["classes"])
     if not re.fullmatch(r"[^\W\d]\w*", str(config["label"])):

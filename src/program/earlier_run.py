@@ -25,7 +25,7 @@ BEFORE: dict[str, Any] = {
 }
 BEFORE_NETWORKS: dict[str, Any] = {  # likewise, in leaderboards
     **dict.fromkeys(("input", "data.pattern", "network", "network_options", "weights", "sample_rate", "seconds")),
-    **dict.fromkeys(("classes", "front_end", "output")),
+    **dict.fromkeys(("classes", "front_end", "output", "frames")),
     "label": "label",
 }
 

@@ -4,7 +4,6 @@ import json
 
 import pytest
 import torch
-import transformers as hf
 from torch import Tensor
 
 from auscult.explain.attribution.base import attribution_of
@@ -47,43 +46,45 @@ AST = {
     "max_length": 64,
     "num_mel_bins": 64,
 }
-PLAIN = hf.Wav2Vec2FeatureExtractor
+PLAIN = "Wav2Vec2FeatureExtractor", {}
+AS_IT_IS = "Wav2Vec2FeatureExtractor", {"do_normalize": False}
+LARGE = {**SMALL, "do_stable_layer_norm": True, "feat_extract_norm": "layer", "use_weighted_layer_sum": True}
+# the classifier, its options, its extractor and the options of that; `transformers` takes seconds to import
 MODELS = {
-    "ast": (hf.ASTForAudioClassification, AST, lambda: hf.ASTFeatureExtractor(max_length=64, num_mel_bins=64)),
-    "wav2vec2": (hf.Wav2Vec2ForSequenceClassification, SMALL, PLAIN),
-    "wav2vec2 large": (
-        hf.Wav2Vec2ForSequenceClassification,
-        {**SMALL, "do_stable_layer_norm": True, "feat_extract_norm": "layer", "use_weighted_layer_sum": True},
-        lambda: PLAIN(do_normalize=False),
+    "ast": ("ASTForAudioClassification", AST, "ASTFeatureExtractor", {"max_length": 64, "num_mel_bins": 64}),
+    "wav2vec2": ("Wav2Vec2ForSequenceClassification", SMALL, *PLAIN),
+    "wavlm": ("WavLMForSequenceClassification", SMALL, *PLAIN),
+    "whisper": (
+        "WhisperForAudioClassification", WHISPER, "WhisperFeatureExtractor", {"feature_size": 40, "chunk_length": 1},
     ),
-    "hubert": (hf.HubertForSequenceClassification, SMALL, PLAIN),
-    "wavlm": (hf.WavLMForSequenceClassification, SMALL, PLAIN),
-    "sew": (hf.SEWForSequenceClassification, TALL, PLAIN),
+    "wav2vec2 large": ("Wav2Vec2ForSequenceClassification", LARGE, *AS_IT_IS),
+    "hubert": ("HubertForSequenceClassification", SMALL, *PLAIN),
+    "sew": ("SEWForSequenceClassification", TALL, *PLAIN),
     "conformer": (
-        hf.Wav2Vec2ConformerForSequenceClassification, {**SMALL, "position_embeddings_type": "relative"}, PLAIN,
+        "Wav2Vec2ConformerForSequenceClassification", {**SMALL, "position_embeddings_type": "relative"}, *PLAIN,
     ),
     "conformer rotary": (
-        hf.Wav2Vec2ConformerForSequenceClassification, {**SMALL, "position_embeddings_type": "rotary"}, PLAIN,
+        "Wav2Vec2ConformerForSequenceClassification", {**SMALL, "position_embeddings_type": "rotary"}, *PLAIN,
     ),
-    "unispeech-sat": (hf.UniSpeechSatForSequenceClassification, SMALL, PLAIN),
-    "data2vec": (hf.Data2VecAudioForSequenceClassification, SMALL, PLAIN),
-    "whisper": (
-        hf.WhisperForAudioClassification, WHISPER,
-        lambda: hf.WhisperFeatureExtractor(feature_size=40, chunk_length=1),
-    ),
+    "unispeech-sat": ("UniSpeechSatForSequenceClassification", SMALL, *PLAIN),
+    "data2vec": ("Data2VecAudioForSequenceClassification", SMALL, *PLAIN),
 }  # fmt: skip
+QUICK = ("ast", "wav2vec2", "wavlm", "whisper")
 
 
 def saved(folder, name):
     """A model of small size and random weights, in a folder, as its user has it."""
-    kind, options, extractor = MODELS[name]
+    import transformers as hf
+
+    kind_name, options, extractor_name, of_extractor = MODELS[name]
+    kind = getattr(hf, kind_name)
     torch.manual_seed(0)
     numbers = {name: number for number, name in LABELS.items()}
     model = kind(kind.config_class(**options, num_labels=4, id2label=LABELS, label2id=numbers)).eval()
     model.save_pretrained(folder)
-    made = extractor()
-    made.save_pretrained(folder)
-    return model, made
+    extractor = getattr(hf, extractor_name)(**of_extractor)
+    extractor.save_pretrained(folder)
+    return model, extractor
 
 
 def clips() -> Tensor:
@@ -98,7 +99,9 @@ def extracted(extractor, waveform: Tensor) -> Tensor:
     return given["input_values"] if "input_values" in given else given["input_features"]
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in MODELS]
+)
 def test_it_gives_what_the_library_gives_and_lrp_goes_through(tmp_path, name):
     model, extractor = saved(tmp_path, name)
     hub = from_hub(f"hf:{tmp_path}")
@@ -124,19 +127,22 @@ def test_it_gives_what_the_library_gives_and_lrp_goes_through(tmp_path, name):
 @pytest.mark.parametrize(
     ("front_end", "extractor"),
     [
-        (KaldiMel(RATE, 128, 100), lambda: hf.ASTFeatureExtractor(max_length=100)),
+        (KaldiMel(RATE, 128, 100), ("ASTFeatureExtractor", {"max_length": 100})),
         (
             KaldiMel(RATE, 64, 30, None),
-            lambda: hf.ASTFeatureExtractor(max_length=30, num_mel_bins=64, do_normalize=False),
+            ("ASTFeatureExtractor", {"max_length": 30, "num_mel_bins": 64, "do_normalize": False}),
         ),
         (UnitVariance(), PLAIN),
-        (UnitVariance(False), lambda: PLAIN(do_normalize=False)),
-        (WhisperMel(RATE, 80, 1.0), lambda: hf.WhisperFeatureExtractor(chunk_length=1)),
+        (UnitVariance(False), AS_IT_IS),
+        (WhisperMel(RATE, 80, 1.0), ("WhisperFeatureExtractor", {"chunk_length": 1})),
     ],
-)  # fmt: skip
+)
 def test_front_ends_equal_the_extractors(front_end, extractor, seconds, level):
     waveform = level * torch.randn(2, 1, round(seconds * RATE), generator=torch.Generator().manual_seed(3))
-    expected = extracted(extractor(), waveform)
+    import transformers
+
+    name, options = extractor
+    expected = extracted(getattr(transformers, name)(**options), waveform)
     ours = front_end(waveform).squeeze(1)
     ours = ours.transpose(1, 2) if isinstance(front_end, KaldiMel) else ours
     assert ours.shape == expected.shape and (ours - expected).abs().max() < 1e-4
@@ -156,6 +162,8 @@ def test_a_tone_lies_on_its_row_and_a_click_in_its_column(front_end):
 
 
 def test_folders_that_are_no_whole_classifier(tmp_path, monkeypatch):
+    import transformers as hf
+
     monkeypatch.setattr(hugging_face, "is_reachable", lambda: False)
     saved(tmp_path / "whole", "wav2vec2")
 
@@ -170,11 +178,11 @@ def test_folders_that_are_no_whole_classifier(tmp_path, monkeypatch):
     assert "has no config.json" in message(tmp_path / "empty")
     hf.Wav2Vec2Model(hf.Wav2Vec2Config(**SMALL)).save_pretrained(tmp_path / "bare")
     assert "has no preprocessor_config.json" in message(tmp_path / "bare")
-    PLAIN().save_pretrained(tmp_path / "bare")
+    hf.Wav2Vec2FeatureExtractor().save_pretrained(tmp_path / "bare")
     assert "has no weights for classifier.bias" in message(tmp_path / "bare")
     config = hf.BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8, vocab_size=9)
     hf.BertModel(config).save_pretrained(tmp_path / "text")
-    PLAIN().save_pretrained(tmp_path / "text")
+    hf.Wav2Vec2FeatureExtractor().save_pretrained(tmp_path / "text")
     assert "is no audio classifier" in message(tmp_path / "text")
     (tmp_path / "whole/model.safetensors").write_bytes(b"\x10" * 50)
     assert "cannot be opened" in message(tmp_path / "whole")

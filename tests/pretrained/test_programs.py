@@ -74,6 +74,7 @@ def test_labels_test_it_and_an_inner_module_is_explained(explain_here, place):
     assert list((place / "run").glob("**/*.wav"))
 
 
+@pytest.mark.slow
 def test_a_front_end_of_ours(explain_here, place):
     (place / "picture.py").write_text(
         "from torch import nn\n"
@@ -85,6 +86,7 @@ def test_a_front_end_of_ours(explain_here, place):
         assert file["relevance"].shape == (6, 1, 16000) and list(file.attrs["classes"]) == ["no", "yes"]
 
 
+@pytest.mark.slow
 def test_attributions_of_a_classifier_of_the_hub_are_compared(benchmark_here, place):
     saved(place / "hub", "ast")
     options = ["network=hf:hub", "input=calls", "attributions=[attnlrp,amplitude]", "limit=4", "checks=1", *QUICK]

@@ -18,7 +18,7 @@ HIDDEN = (os.path.dirname(torch.__file__), str(Path(__file__).parent))  # source
 
 def difference(output: Tensor, expected: Tensor) -> float:
     """How much two outputs differ, as a share of the largest value."""
-    return float((output - expected).abs().max() / expected.abs().max().clamp(min=1e-30))
+    return float((output - expected).detach().abs().max() / expected.abs().max().clamp(min=1e-30))
 
 
 def check_outputs(network: nn.Module, input: Tensor) -> Any:
