@@ -27,7 +27,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
+from filelock import FileLock
 
+from auscult.files import replacing
 from results.figures import COLUMNS, RUN, figures_in
 from results.tables import ACCURACY, spread_of, table_of
 
@@ -133,10 +135,12 @@ def noted() -> pd.DataFrame:
 
 
 def note(runs: pd.DataFrame) -> None:
-    """Writes down what was measured, in the place of older figures of the same runs."""
-    both = pd.concat([noted(), runs]) if NOTED.exists() else runs
-    both = both.drop_duplicates([*RUN, "figure"], keep="last")
-    both.sort_values(RUN, kind="stable").to_csv(NOTED, index=False, float_format="%.6g")
+    """Writes down what was measured, in the place of older figures of the same runs; several programs may."""
+    with FileLock(NOTED.with_suffix(".lock")):
+        both = pd.concat([noted(), runs]) if NOTED.exists() else runs
+        both = both.drop_duplicates([*RUN, "figure"], keep="last")
+        with replacing(NOTED) as unfinished:
+            both.sort_values(RUN, kind="stable").to_csv(unfinished, index=False, float_format="%.6g")
 
 
 def holds(figures: pd.DataFrame, again: pd.DataFrame) -> bool:

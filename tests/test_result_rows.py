@@ -2,6 +2,7 @@ import itertools
 import json
 import math
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -72,6 +73,13 @@ def test_a_row_is_of_one_version(tmp_path):
     (tmp_path / "rows/a.version").write_text("older")
     with pytest.raises(SystemExit, match="was begun by version older"):
         rows.begin(tmp_path / "rows/a")
+
+
+def test_two_programs_note_at_the_same_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(rows, "NOTED", tmp_path / "noted.csv")
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda fold: rows.note(figures(("a", fold, 0, 0.5))), range(40)))
+    assert sorted(rows.noted()["fold"]) == list(range(40))
 
 
 def test_what_was_noted_does_not_change_the_version(tmp_path, monkeypatch):
