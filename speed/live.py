@@ -20,7 +20,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from auscult.explain.loading import load
+from auscult.explain.loading import TrainedModel
+from auscult.pretrained.opening import opened
 from auscult.program.conf import CONF
 from auscult.serve import options as checks
 from auscult.serve.live import application
@@ -35,7 +36,9 @@ def main() -> None:
     soundfile.write(sent := io.BytesIO(), 0.1 * np.random.default_rng(0).standard_normal(48000), 48000, format="WAV")
     with initialize_config_dir(str(CONF), version_base="1.3"):
         checked = checks.check(compose("serve", [f"checkpoint='{options.checkpoint}'"]))
-        model = LiveModel(load(checked["checkpoint"]), checked["attributions"], checked["domains"], torch.device("cpu"))
+        model = LiveModel(
+            TrainedModel.of_subject(opened(checked)), checked["attributions"], checked["domains"], torch.device("cpu")
+        )
         visitor = TestClient(application(model), base_url="http://127.0.0.1:8000")
         table = Table("attribution", *checked["domains"], box=None, title="seconds to an answer, median (most)")
         for attribution in track(checked["attributions"], console=Console(stderr=True), transient=True):

@@ -89,7 +89,9 @@ def recordings(
     seed: int,
     trained_on: Collection[str] = (),
 ) -> Source:
-    """Prepares the user's recordings like the network's own clips; each lies in the middle of its frame.
+    """Prepares the user's recordings like the network's own clips.
+
+    Each lies in the middle of its frame; for a network of the user's own, at the start, as most feature extractors do.
 
     Args:
         path: a file or a folder.
@@ -121,7 +123,15 @@ def recordings(
             _warn_of_known_speakers(clips, trained_on)
     members = limited(np.flatnonzero(numbers >= 0) if labelled else np.arange(len(clips)), limit, seed)
     length = round(settings.seconds * settings.sample_rate)
-    dataset = ClipDataset(cache, members, numbers[members], length, lambda: np.full(len(members), 0.5))
+    is_own = config["data"]["name"] is None  # a network of the user's own, see `auscult.pretrained`
+    if is_own and (short := sum(len(cache.samples(int(number))) < length for number in members)):
+        log.warning(
+            "%d of %d recordings are shorter than seconds=%g: silence follows them, as what the network takes has one"
+            " length; each alone has its own.", short, len(members), settings.seconds,
+        )  # fmt: skip
+    dataset = ClipDataset(
+        cache, members, numbers[members], length, lambda: np.full(len(members), 0.0 if is_own else 0.5)
+    )
     return Source(dataset, [clips[i] for i in members], cache.skipped)
 
 

@@ -77,7 +77,7 @@ def explain(
         return explain(*wrapped(model, recording, sample_rate), attribution=attribution, domain=domain, target=target,
                        smoothing=smoothing)  # fmt: skip
     settings = model.settings if isinstance(model, TrainedModel) else None
-    waveform, cut = waveform_of(recording, sample_rate, model.sample_rate, settings)
+    waveform, cut = waveform_of(recording, sample_rate, model.sample_rate, settings, place_in(model))
     method, number = attribution_from(attribution), class_of(target, model.classes)
     with evaluating(model):
         place = domain_from(domain, model, len(waveform))
@@ -99,6 +99,11 @@ def explain(
         smoothing=smoothing,
         attribution=method,
     )
+
+
+def place_in(model: Model) -> float:
+    """Where a short recording lies in its clip: in the middle, or at the start for a network of the user's own."""
+    return model.place if isinstance(model, TrainedModel) else 0.5
 
 
 def wrapped(

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from auscult.datamodules.recording import ClipSettings
 from auscult.mistake import Mistake
 from auscult.modules.model import Model
-from auscult.pretrained.opening import Opened, opened
+from auscult.pretrained.opening import Opened, opened, own_network
 from auscult.pretrained.options import check_pretrained
 from auscult.program.conf import content_of, nearest
 from auscult.program.paths import EXAMPLE, checkpoint_at
@@ -27,6 +29,7 @@ class TrainedModel(Model):
     def __init__(self, model: Model, config: dict[str, Any]) -> None:
         super().__init__(model.network, front_end=model.front_end, classes=model.classes, sample_rate=model.sample_rate)
         self.config, self.settings = config, ClipSettings(**config["data"]["clip"])
+        self.place = 0.0 if config["data"]["name"] is None else 0.5  # of a short recording in its clip, see `clip_of`
 
     @classmethod
     def of_subject(cls, subject: Opened) -> "TrainedModel":
@@ -35,16 +38,21 @@ class TrainedModel(Model):
 
 
 def load(
-    checkpoint: str | Path | None = None, allow: str | Sequence[str] = (), *, network: str | None = None, **options: Any
-) -> TrainedModel:
+    checkpoint: str | Path | None = None,
+    allow: str | Sequence[str] = (),
+    *,
+    network: str | nn.Module | None = None,
+    **options: Any,
+) -> Model:
     """Loads a model, in evaluation mode on the CPU. No code that a file of weights or a checkpoint holds is run.
 
     Args:
         checkpoint: a `best.ckpt`, or a run folder; if it is left out, MelCNN on synthetic digits, which comes along.
         allow: your own packages that may provide its network.
         network: instead of a checkpoint, a network with weights of its own: "package.module:CNN", "file.py:CNN", or
-            "hf:" with a name or a folder of Hugging Face.
-        options: of that network, as in `conf/pretrained.yaml`: `weights`, `sample_rate`, `classes`, `seconds`, ...
+            "hf:" with a name or a folder of Hugging Face; or a module.
+        options: of that network, as in `conf/pretrained.yaml`: `weights`, `sample_rate`, `classes`, `output`, ...
+            Without `seconds`, each recording is explained at its own length.
 
     Raises:
         Mistake: the checkpoint or network does not exist, cannot be read, or the weights do not fit it.
@@ -58,6 +66,10 @@ def load(
         known = content_of("pretrained")
         if unknown := [option for option in options if option not in known]:
             raise Mistake(f"load has no option {unknown[0]}; {nearest(unknown[0], list(known))}.")
-        config = {**known, **options, "network": network, "checkpoint": checkpoint, "allow": packages}
+        module = network if isinstance(network, nn.Module) else None
+        name = "module:network" if module is not None else network
+        config = {**known, **options, "network": name, "checkpoint": checkpoint, "allow": packages}
         check_pretrained(config)
+        subject = own_network(config, module)
+        return subject.model if config["seconds"] is None else TrainedModel.of_subject(subject)
     return TrainedModel.of_subject(opened(config))

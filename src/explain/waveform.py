@@ -27,13 +27,14 @@ def whole(frames: int, rate: int, sample_rate: int) -> ClipSettings:
     return ClipSettings(sample_rate, seconds, highpass_hz=None, trim_db=None, min_seconds=0.0)
 
 
-def clip_of(samples: np.ndarray, rate: int, settings: ClipSettings) -> tuple[np.ndarray, bool]:
-    """Prepares a recording as the clips of a network were prepared, in the middle of a clip.
+def clip_of(samples: np.ndarray, rate: int, settings: ClipSettings, place: float = 0.5) -> tuple[np.ndarray, bool]:
+    """Prepares a recording as the clips of a network were prepared.
 
     Args:
         samples: (frames, channels), float32 in [-1, 1] or int16.
         rate: sample rate of the recording, in hertz.
         settings: how the network's clips were prepared.
+        place: of a short recording in the silence of its clip: 0 is the start, 0.5 the middle.
 
     Returns:
         (T,) float32, and whether the recording was too long, so that only the part with the most energy is left.
@@ -43,13 +44,17 @@ def clip_of(samples: np.ndarray, rate: int, settings: ClipSettings) -> tuple[np.
     """
     prepared = prepare(samples, rate, settings)
     clip = np.zeros(round(settings.seconds * settings.sample_rate), np.float32)
-    offset = (len(clip) - len(prepared.samples)) // 2
+    offset = int((len(clip) - len(prepared.samples)) * place)
     clip[offset : offset + len(prepared.samples)] = prepared.samples / np.float32(FULL_SCALE)
     return clip, prepared.cut
 
 
 def waveform_of(
-    recording: str | Path | Tensor | np.ndarray, rate: int | None, sample_rate: int, settings: ClipSettings | None
+    recording: str | Path | Tensor | np.ndarray,
+    rate: int | None,
+    sample_rate: int,
+    settings: ClipSettings | None,
+    place: float = 0.5,
 ) -> tuple[np.ndarray, bool]:
     """The waveform of a recording.
 
@@ -76,7 +81,7 @@ def waveform_of(
         check_scale(samples)
     try:
         if settings is not None:
-            return clip_of(samples, own_rate, settings)
+            return clip_of(samples, own_rate, settings, place)
         prepared = prepare(samples, own_rate, whole(len(samples), own_rate, sample_rate))
         return prepared.samples / np.float32(FULL_SCALE), False
     except BadRecording as reason:

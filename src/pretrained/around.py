@@ -48,11 +48,30 @@ def model_around(
         if values.dim() == 0 or len(values) != 2:
             raise Mistake(f"the network gives a tensor {tuple(values.shape)} for 2 clips; let it give (2, classes).")
         count = None if classes is None else len(classes)
-        kind: dict[str, Any] = {"flat": flat, "head": head_of(values), "classes_at": place_of_classes(values, count)}
+        classes_at = place_of_classes(values, count)
+        if values.dim() > 2 and count is None:
+            classes_at = place_that_stays(network, input, values, flat, output)
+        kind: dict[str, Any] = {"flat": flat, "head": head_of(values), "classes_at": classes_at}
+        if kind["head"] == "sigmoid" and values.dim() > 1 and values.shape[classes_at] > 1:
+            log.warning(
+                "the network ends in sigmoids: each output is a yes or no of its own, and what is shown as their"
+                " probabilities are shares of all; relevance and logits are each output's own."
+            )
         whole = Logits(network, output, **kind)
         model = cut(whole, front_end, inner, waveform, sample_rate, classes)
         check(model, waveform, whole, front_end)
     return model
+
+
+def place_that_stays(network: nn.Module, input: Tensor, values: Tensor, flat: bool, output: str | int | None) -> int:
+    """Which dimension of an output, -1 or -2, has classes: the one that stays if clips are shorter; -1 if both do."""
+    shorter = input[..., : 3 * input.shape[-1] // 4]
+    try:
+        with torch.no_grad():
+            other = picked(network(shorter.squeeze(1) if flat else shorter.clone()), output)
+    except Exception:  # it takes clips of one length
+        return -1
+    return -2 if other.shape[-1] != values.shape[-1] and other.shape[-2] == values.shape[-2] else -1
 
 
 def tried(network: nn.Module, input: Tensor, seconds: float, sample_rate: int) -> tuple[bool, Any]:
@@ -98,7 +117,7 @@ def cut(
         axes = axes_of(whole.network, shape, sample_rate)
         if axes is not None:
             before.frequencies, before.times = axes
-        behind = Behind(whole.network, inner, whole.flat, waveform.shape[-1])
+        behind = Behind(before)
         front_end = before
         network = Logits(behind, whole.output, head=whole.head, classes_at=whole.classes_at)
     with torch.no_grad():

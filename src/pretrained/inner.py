@@ -29,6 +29,7 @@ class Before(nn.Module):
         sample_rate: of the waveforms, in hertz.
 
     Attributes:
+        samples: length of the waveforms that it has seen last.
         frequencies, times: of the module's output, if it is a spectrogram of torchaudio, see `axes_of`.
 
     Raises:
@@ -38,12 +39,14 @@ class Before(nn.Module):
     def __init__(self, network: nn.Module, name: str, flat: bool, sample_rate: int) -> None:
         super().__init__()
         self.network, self.name, self.flat, self.sample_rate = network, name, flat, sample_rate
+        self.samples = 0
         self.module = module_at(network, name)
         self.frequencies: Tensor | None = None
         self.times: Tensor | None = None
 
     def forward(self, waveform: Tensor) -> Tensor:
         """The module's output for waveforms (B, 1, T): (B, F, N) becomes (B, 1, F, N)."""
+        self.samples = waveform.shape[-1]
         held: list[Any] = []
 
         def hold(module: nn.Module, arguments: Any, output: Any) -> None:
@@ -63,14 +66,12 @@ class Behind(nn.Module):
     """What a network does behind one of its modules: the whole network, with the given output of that module.
 
     Args:
-        network, name, flat: see `Before`.
-        samples: length of the waveforms.
+        before: what the network does up to the module. It has just seen the waveforms whose input follows.
     """
 
-    def __init__(self, network: nn.Module, name: str, flat: bool, samples: int) -> None:
+    def __init__(self, before: Before) -> None:
         super().__init__()
-        self.network, self.name, self.flat, self.samples = network, name, flat, samples
-        self.module = module_at(network, name)
+        self.before = before
 
     def forward(self, input: Tensor) -> Any:
         """The network's outputs if the module gives `input`.
@@ -86,12 +87,13 @@ class Behind(nn.Module):
             return input.squeeze(1) if output.dim() == 3 else input
 
         # nothing of these waveforms comes through; only the sizes that the network takes from them
-        silence = input.new_zeros((len(input), *(() if self.flat else (1,)), self.samples))
-        with hooked(self.module, replace):
-            outputs = self.network(silence)
+        before = self.before
+        silence = input.new_zeros((len(input), *(() if before.flat else (1,)), before.samples))
+        with hooked(before.module, replace):
+            outputs = before.network(silence)
         if times != 1:
             raise Mistake(
-                f"front_end={self.name} is used {times} times in the network; name a module that is used once."
+                f"front_end={before.name} is used {times} times in the network; name a module that is used once."
             )
         return outputs
 

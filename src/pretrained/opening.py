@@ -57,8 +57,12 @@ def opened(config: dict[str, Any]) -> Opened:
     return own_network(config)
 
 
-def own_network(config: dict[str, Any]) -> Opened:
+def own_network(config: dict[str, Any], module: nn.Module | None = None) -> Opened:
     """Opens a network of the user's own, or one of Hugging Face.
+
+    Args:
+        config: see `opened`.
+        module: the network, if it is built already.
 
     Raises:
         Mistake: it cannot be built, its weights do not fit, or it makes no logits of waveforms.
@@ -73,7 +77,8 @@ def own_network(config: dict[str, Any]) -> Opened:
             raise Mistake(f"sample_rate={rate}: {name} was made for {own_rate} Hz; leave sample_rate out.")
         rate = own_rate
     else:
-        network = network_of(name, config["network_options"], None if classes is None else len(classes))
+        count = None if classes is None else len(classes)
+        network = network_of(name, config["network_options"], count) if module is None else module
         if config["weights"]:
             load_weights(network, Path(config["weights"]))
     seconds = seconds_of(config, front_end)

@@ -114,7 +114,7 @@ class LiveModel:
             BadUpload: there is nothing to listen to.
         """
         try:
-            return clip_of(samples, rate, self.model.settings)
+            return clip_of(samples, rate, self.model.settings, self.model.place)
         except BadRecording as reason:
             raise BadUpload(f"There is nothing to listen to ({reason}); speak louder, or send another one.") from reason
 

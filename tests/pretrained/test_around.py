@@ -2,6 +2,7 @@
 
 import librosa
 import pytest
+import soundfile
 import torch
 from torch.nn.utils import parametrizations
 
@@ -43,9 +44,10 @@ def test_waveforms_without_channels_and_probabilities():
 def test_outputs_for_frames_are_averaged(classes):
     network = networks.Frames().eval()
     assert torch.allclose(around(network)(clips()), network(clips())["logits"].mean(1))
-    turned = networks.FramesLast().eval()
-    if classes:  # what tells the two dimensions apart
-        assert torch.allclose(around(turned, classes=classes)(clips()), turned(clips()).mean(2))
+    turned = (
+        networks.FramesLast().eval()
+    )  # the number of classes tells where they are, or what stays if clips are shorter
+    assert torch.allclose(around(turned, classes=classes)(clips()), turned(clips()).mean(2))
 
 
 def test_one_output_of_several_is_named():
@@ -155,3 +157,26 @@ def test_a_notebook_explains_any_module():
     assert network.training and network.norm.training
     with pytest.raises(Mistake, match="needs sample_rate"):
         auscult.explain(network, clips()[0])
+
+
+def test_a_notebook_loads_a_module_with_its_names_and_front_end(tmp_path):
+    network = networks.Mel(3)
+    model = auscult.load(network=network, sample_rate=RATE, classes=["a", "b", "c"], front_end="decibels")
+    for samples in (SAMPLES, 2 * SAMPLES):  # each recording at its own length
+        waveform = 0.1 * torch.randn(samples)
+        explanation = auscult.explain(model, waveform)
+        assert explanation.relevance.shape == (24, samples // 160 + 1) and explanation.target in "abc"
+        assert torch.allclose(explanation.logits, network(waveform[None, None])[0], atol=1e-5)
+    assert auscult.load(network=networks.Tuple(), sample_rate=RATE, output=0).classes == list("01234")
+
+
+def test_short_recordings_lie_at_the_start_of_a_clip(tmp_path):
+    soundfile.write(tmp_path / "short.wav", 0.1 * torch.randn(2000).numpy(), RATE)
+    model = auscult.load(network=networks.Mel(3), sample_rate=RATE, classes=["a", "b", "c"], seconds=0.25)
+    waveform = auscult.explain(model, tmp_path / "short.wav").waveform
+    assert waveform.shape == (4000,) and waveform[:10].any() and not waveform[2000:].any()
+
+
+def test_sigmoids_are_said_to_be_each_their_own(caplog):
+    around(torch.nn.Sequential(networks.Mel(5), torch.nn.Sigmoid()))
+    assert "each output is a yes or no of its own" in caplog.text

@@ -115,7 +115,7 @@ class SignalDomain(Domain):
         if not (self.takes_waveforms or front_end.spreads):
             raise Mistake(
                 f"domain=… cannot hand relevance of {front_end.name} back to samples, as it has no `spread`; leave"
-                " domain out."
+                " domain out, or front_end if you named one."
             )
         if not self.takes_waveforms:
             self.spectrogram = ShortTimeFourier(samples, torch.hann_window(front_end.window), front_end.hop)

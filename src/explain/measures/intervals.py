@@ -20,8 +20,10 @@ from scipy.special import expit, logit
 Bounds = tuple[float, float] | None
 
 SHARE: Bounds = (0.0, 1.0)  # bounds of accuracies, probabilities and other shares
+POSITIVE: Bounds = (0.0, math.inf)  # bounds of ratios and sizes
 DIFFERENCE: Bounds = (-1.0, 1.0)  # bounds of a difference of two shares, or of a correlation
 LEVEL = 0.95
+MOST_REACH = 100.0  # natural logarithms: further is nowhere
 EQUAL = 1e-12  # smaller values are rounding errors
 ENOUGH = 2 - 1e-9  # effective speakers; with fewer, there are no degrees of freedom
 
@@ -50,7 +52,8 @@ class SpeakerIntervals:
 
         The standard error is the jackknife's. Student's t has as many degrees of freedom as speakers with equally many
         clips would have (Kish's effective number, less one). Between bounds, the interval is symmetric on the logit
-        scale (the delta method). If all clips are at a bound, it ends where Wilson's interval for these speakers ends.
+        scale (the delta method); above one bound, on the logarithmic scale. If all clips are at a bound, it ends where
+        Wilson's interval for these speakers ends.
 
         Args:
             values: (N, ...), one per clip.
@@ -64,6 +67,10 @@ class SpeakerIntervals:
         quantile = stats.t.ppf((1 + LEVEL) / 2, self.effective - 1)
         if bounds is None:
             low, high = mean - quantile * error, mean + quantile * error
+        elif math.isinf(bounds[1]):
+            size = np.maximum(mean - bounds[0], np.finfo(np.float64).tiny)
+            reach = np.minimum(quantile * error / size, MOST_REACH)
+            low, high = (bounds[0] + size * np.exp(sign * reach) for sign in (-1, 1))
         else:
             span = bounds[1] - bounds[0]
             ends = on_logit_scale((mean - bounds[0]) / span, error / span, quantile, self.effective)

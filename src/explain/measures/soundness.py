@@ -12,7 +12,7 @@ from torch.nn.functional import cosine_similarity
 
 from auscult.explain.attribution.base import Attribution
 from auscult.explain.domain.domains import Domain
-from auscult.explain.measures.intervals import DIFFERENCE
+from auscult.explain.measures.intervals import DIFFERENCE, POSITIVE
 from auscult.explain.measures.measure import Better, Clips, Measure, Measurement, Run, Topic
 
 SOUNDNESS = Topic("soundness", "is relevance of the logit's size, and is it that of the class?", 9)
@@ -36,7 +36,7 @@ class Soundness(Measurement):
             "the sum of the magnitudes of relevance, over that of the logit: 1 if all speaks for the class; thousands"
             " are noise that cancels",
             Better.COMPARE,
-            None,
+            POSITIVE,
             title="Amplification",
         ),
         Measure(

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from auscult.explain.measures.intervals import DIFFERENCE, SHARE, SpeakerIntervals
+from auscult.explain.measures.intervals import DIFFERENCE, POSITIVE, SHARE, SpeakerIntervals
 
 SIMULATIONS = 2000
 
@@ -17,6 +17,9 @@ def simulated(kind: str, clips: np.ndarray, generator: np.random.Generator) -> t
     if kind == "normal":
         own = np.repeat(generator.standard_normal((len(clips), SIMULATIONS)), clips, axis=0)
         return own + 2 * generator.standard_normal(own.shape), 0.0
+    if kind == "ratio":  # most are near 1, few are many times as large
+        own = np.repeat(np.exp(0.4 * generator.standard_normal((len(clips), SIMULATIONS))), clips, axis=0)
+        return own * np.exp(0.3 * generator.standard_normal(own.shape)), float(np.exp((0.4**2 + 0.3**2) / 2))
     mean, spread = {
         "accuracy 0.9": (0.9, 0.08),
         "accuracy 0.97": (0.97, 0.03),
@@ -31,7 +34,7 @@ def simulated(kind: str, clips: np.ndarray, generator: np.random.Generator) -> t
 
 @pytest.mark.slow
 @pytest.mark.parametrize("speakers", [5, 8, 11, 20, 30])
-@pytest.mark.parametrize("kind", ["normal", "accuracy 0.9", "accuracy 0.97", "probability 0.9", "uneven"])
+@pytest.mark.parametrize("kind", ["normal", "accuracy 0.9", "accuracy 0.97", "probability 0.9", "uneven", "ratio"])
 def test_intervals_cover_what_they_claim(kind: str, speakers: int) -> None:
     """92 to 97 % of them hold the truth; more where few speakers are mostly at an end, less where many are uneven."""
     generator = np.random.default_rng(speakers)
@@ -40,7 +43,7 @@ def test_intervals_cover_what_they_claim(kind: str, speakers: int) -> None:
         clips = clips_of(speakers, generator)
         values, truth = simulated(kind, clips, generator)
         intervals = SpeakerIntervals(np.repeat(np.arange(speakers).astype(str), clips).tolist())
-        low, high = intervals.of_mean(values, None if kind == "normal" else SHARE)
+        low, high = intervals.of_mean(values, {"normal": None, "ratio": POSITIVE}.get(kind, SHARE))
         said = ~np.isnan(low)
         assert said.mean() > 0.99
         covered.append(np.mean((low <= truth) & (truth <= high), where=said))
@@ -120,3 +123,10 @@ def test_where_all_speakers_agree_the_sign_test_stands_in():
     intervals = SpeakerIntervals(list("aabbccdd"))
     alike, by_luck, none = np.full(8, 0.3), np.tile([0.0, 1.0], 4), np.tile([-1.0, 1.0], 4)
     assert intervals.p_values(np.stack([alike, by_luck, none], 1)) == pytest.approx([0.125, 0.125, 1.0])
+
+
+def test_ratios_have_intervals_above_zero():
+    speakers, values = list("abcd"), np.array([0.2, 0.5, 30.0, 1.0])
+    low, high = SpeakerIntervals(speakers).of_mean(values, POSITIVE)
+    assert 0 < low < values.mean() < high and low * high == pytest.approx(values.mean() ** 2)
+    assert SpeakerIntervals(speakers).of_mean(np.zeros(4), POSITIVE) == (pytest.approx(0), pytest.approx(0))
