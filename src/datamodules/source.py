@@ -123,7 +123,7 @@ def recordings(
             _warn_of_known_speakers(clips, trained_on)
     members = limited(np.flatnonzero(numbers >= 0) if labelled else np.arange(len(clips)), limit, seed)
     length = round(settings.seconds * settings.sample_rate)
-    is_own = config["data"]["name"] is None  # a network of the user's own, see `auscult.pretrained`
+    is_own = config["data"].get("name", "") is None  # a network of the user's own, see `auscult.pretrained`
     if is_own and (short := sum(len(cache.samples(int(number))) < length for number in members)):
         log.warning(
             "%d of %d recordings are shorter than seconds=%g: silence follows them, as what the network takes has one"

@@ -205,5 +205,10 @@ def show(table: pd.DataFrame, folder: Path) -> None:
             printed.add_row(row["domain"], row["attribution"], *shares)
     console = Console(markup=False, emoji=False)  # names may look like markup or emoji codes
     with console:  # in one piece, as jobs of a multirun may print at the same time
-        console.print(printed)
+        if printed.row_count:
+            console.print(printed)
+        else:
+            console.print(
+                "The recordings have no labels, so no accuracy during removal; the page has the other measures."
+            )
         console.print(f"Leaderboard: {folder / 'leaderboard.html'}", soft_wrap=True, highlight=False)

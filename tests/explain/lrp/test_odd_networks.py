@@ -444,7 +444,7 @@ PAIRS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("composite", ["epsilon", "epsilon_plus", "cp_lrp"])
+@pytest.mark.parametrize("composite", ["epsilon", pytest.param("cp_lrp", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("what", PAIRS)
 def test_how_it_is_written_does_not_matter(what, composite):
     one, other = (LRP(composite, epsilon=1e-9)(built(pair), clips(), TARGET) for pair in PAIRS[what])
