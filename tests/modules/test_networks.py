@@ -19,6 +19,7 @@ NETWORKS = {
     "ast": (ast.AST, LOG_MEL, "0.48 million"), "wav2vec2": (wav2vec2.Wav2Vec2, WAVEFORM, "0.48 million"),
     "ds_cnn": (ds_cnn.DSCNN, LOG_MEL, "0.1 million"),
 }  # fmt: skip
+LONG = ("resnet", "ast", "cnn14", "m5")  # seconds for all composites
 
 
 def made(name: str) -> tuple[nn.Module, Tensor]:
@@ -45,7 +46,9 @@ def test_a_network_has_the_size_that_its_file_says(name):
     assert count / 1e6 == pytest.approx(float(millions), rel=0.04)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in NETWORKS]
+)
 def test_every_composite_explains_it(name):
     network, input = made(name)
     target = torch.tensor([1, 5, 9])

@@ -64,6 +64,7 @@ def test_weights_of_ones_own_become_a_report(explain_here, place):
     assert "from before its checkpoint or its recordings were changed" in said
 
 
+@pytest.mark.slow
 def test_labels_test_it_and_an_inner_module_is_explained(explain_here, place):
     options = [*MEL, "classes=labels.txt", "input=calls", "data.pattern=(?P<label>low|high)/", "front_end=decibels"]
     assert explain_here(*options, "hydra.run.dir=run", "target=true", *QUICK) == ""
