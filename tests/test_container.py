@@ -26,6 +26,7 @@ def test_it_runs_the_steps_of_the_readme():
     assert instructions("FROM") == ["python:3.11-slim"] and instructions("COPY") == [". ."]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [[], ["page=record"]])
 def test_its_command_is_serve_py(options, tmp_path):
     """For a user without a name and a home folder, from the mounted folder."""

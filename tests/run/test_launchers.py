@@ -32,6 +32,7 @@ def test_jobs_elsewhere_are_summed_up_and_a_failed_one_is_reported(start_trainin
     assert [path.name for path in tmp_path.iterdir()] == ["sweep"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", ["cores", "processes", "slurm"])
 def test_without_the_extra_one_sentence_says_how_to_get_it(train_here, monkeypatch, capsys, preset):
     Plugins.instance()  # finds Hydra's launchers; then they are taken away

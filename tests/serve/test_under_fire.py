@@ -129,6 +129,7 @@ def wait_until_closed(sockets: list[socket.socket], seconds: float) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_unfinished_uploads_hold_nobody_up_and_leave_no_traceback(page):
     link = page.begin()
     opened = []

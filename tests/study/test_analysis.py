@@ -132,6 +132,7 @@ def test_the_servers_clock_says_who_was_hasty(tmp_path):
     assert (answers.table["browser_seconds"] == 5).all()
 
 
+@pytest.mark.slow
 def test_a_study_of_an_earlier_version_is_analysed_and_continued(tmp_path):
     """It names no primary comparison either."""
     folder = simulated(tmp_path / "pilot", dict.fromkeys(("visual", "audible", "none"), 0.6), 4, hasty=(2,))
@@ -202,6 +203,7 @@ def test_mistakes_end_in_a_sentence(options, message, tmp_path, monkeypatch):
     assert message in said and "\n" not in said
 
 
+@pytest.mark.slow
 def test_a_planned_comparison_that_nobody_met_is_said_to_be_open(tmp_path):
     """The plan names a condition that is not in the study, so that no participant has met it."""
     primary = [PRIMARY, PRIMARY | {"other": "both/lrp"}]

@@ -53,6 +53,7 @@ def test_a_real_difference_is_confirmed(no_collection):
     assert shares["primary"] > 0.9
 
 
+@pytest.mark.slow
 def test_rows_are_of_two_roles_and_each_is_a_family_of_its_own():
     table = compare(answered(assigned(12, 12, 3), np.random.default_rng(0), effect=0.3), [PRIMARY])
     assert len(table) == 3 * 2 * 3 and table["role"].tolist() == ["primary"] + ["exploratory"] * 17
@@ -73,6 +74,7 @@ def test_a_planned_difference_has_the_sign_that_the_plan_says():
     assert one["role"] == other["role"] == "primary" and one["difference"] == -other["difference"] != 0
 
 
+@pytest.mark.slow
 def test_several_planned_comparisons_share_the_level():
     planned = [PRIMARY, Comparison(NAMES[0], NAMES[2], "correct", "all")]
     table = compare(answered(assigned(12, 12, 3), np.random.default_rng(0)), planned)
