@@ -118,12 +118,8 @@ def wrapped(
         raise Mistake("explain(network, recording) needs sample_rate=…, that of the waveforms which the network takes.")
     is_file = isinstance(recording, str | Path)
     waveform, _ = waveform_of(recording, None if is_file else sample_rate, sample_rate, None)
-    modes = [(module, module.training) for module in network.modules()]
-    try:
+    with evaluating(network):
         return model_around(network, sample_rate=sample_rate, samples=len(waveform)), waveform
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 def attribution_from(given: Any) -> Attribution:
@@ -221,7 +217,7 @@ def check_logits(logits: Tensor, classes: int) -> None:
 
 
 @contextmanager
-def evaluating(model: Model) -> Iterator[None]:
+def evaluating(model: nn.Module) -> Iterator[None]:
     """Switches a model to evaluation mode, and gives each module its own mode back at the end."""
     training = [module for module in model.modules() if module.training]
     try:

@@ -39,9 +39,11 @@ def model_around(
         Mistake: it cannot take such clips, gives no logits, draws by chance, or has another number of outputs.
     """
     network.eval()
+    device = next((weight.device for weight in network.parameters()), torch.device("cpu"))
+    front_end = None if front_end is None else front_end.to(device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        waveform = 0.1 * torch.randn(2, 1, samples)
+        waveform = (0.1 * torch.randn(2, 1, samples)).to(device)
         input = waveform if front_end is None else front_end(waveform)
         flat, outputs = tried(network, input, samples / sample_rate, sample_rate)
         values = picked(outputs, output)
@@ -111,7 +113,7 @@ def cut(
     if inner is not None:
         if front_end is not None:
             raise Mistake(f"front_end={inner}: the network has a front end already; leave front_end out.")
-        before = Before(whole.network, inner, whole.flat, sample_rate)
+        before = Before(whole.network, inner, whole.flat)
         with torch.no_grad():
             shape = tuple(before(waveform).shape)
         axes = axes_of(whole.network, shape, sample_rate)

@@ -26,7 +26,6 @@ class Before(nn.Module):
     Args:
         network: takes waveforms (B, 1, T), or (B, T) if it is `flat`.
         name: of the module, as in `network.named_modules()`.
-        sample_rate: of the waveforms, in hertz.
 
     Attributes:
         samples: length of the waveforms that it has seen last.
@@ -36,9 +35,9 @@ class Before(nn.Module):
         Mistake: there is no such module.
     """
 
-    def __init__(self, network: nn.Module, name: str, flat: bool, sample_rate: int) -> None:
+    def __init__(self, network: nn.Module, name: str, flat: bool) -> None:
         super().__init__()
-        self.network, self.name, self.flat, self.sample_rate = network, name, flat, sample_rate
+        self.network, self.name, self.flat = network, name, flat
         self.samples = 0
         self.module = module_at(network, name)
         self.frequencies: Tensor | None = None

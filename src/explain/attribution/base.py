@@ -15,7 +15,12 @@ from torch import Tensor, nn
 from auscult.build import build_named
 from auscult.mistake import Mistake
 
-WHOLE = (torch.int64, torch.int32, torch.int16, torch.uint8)
+WHOLE = (  # types of class numbers
+    torch.int64,
+    torch.int32,
+    torch.int16,
+    torch.uint8,
+)
 
 
 class Attribution(ABC):
