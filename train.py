@@ -17,6 +17,7 @@ if __name__ == "__main__":  # first of all: the other imports take a while, or f
 
 import shlex
 from pathlib import Path
+from typing import Any
 
 import hydra
 from omegaconf import DictConfig
@@ -37,7 +38,7 @@ def main(cfg: DictConfig) -> float | None:
 
 
 def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str]) -> float | None:
-    """Trains, and returns val/accuracy, which a sweeper may optimise, unlike test/accuracy."""
+    """Trains, and returns val/accuracy or what else `best_by` names, which a sweeper may optimise."""
     checked = config.check(cfg)
     if checked["ckpt_path"]:
         checked["ckpt_path"] = paths.checkpoint_to_go_on_with(checked["ckpt_path"])
@@ -62,7 +63,7 @@ def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str])
     with locked(folder, "training in"), wandb_run.finished():
         if not checked["ckpt_path"]:
             if sweep is not None and (metrics := earlier_run.metrics_of_same(folder, checked)):
-                return metrics.get("val/accuracy")
+                return best_of(metrics, checked)
             checked["ckpt_path"] = earlier_run.last_checkpoint_of_same(folder, checked)
         metrics = training.train(checked, folder, sweep, division, try_each)
         if explanations_of(checked):
@@ -71,7 +72,13 @@ def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str])
             explain_run(folder, checked)
         if metrics:
             run_folder.drop_last(folder, checked, metrics)
-    return metrics.get("val/accuracy")
+    return best_of(metrics, checked)
+
+
+def best_of(metrics: dict[str, Any], checked: dict[str, Any]) -> float | None:
+    """The metric of validation that chose the best checkpoint."""
+    names = config.BEST_BY[checked["task"].get("kind", "classes")]
+    return metrics.get(f"val/{checked.get('best_by') or names[0]}")
 
 
 def way_on(folder: Path) -> str:

@@ -16,15 +16,20 @@ log = logging.getLogger(__name__)
 
 
 class KeepBest(ModelCheckpoint):
-    """Keeps `best.ckpt`, the weights of the highest val/accuracy: to test and to explain.
+    """Keeps `best.ckpt`, the weights of the best validation: to test and to explain.
 
     Of equal values it keeps the latest. Accuracy on a few clips often takes the same value again, and one that an early
     epoch reached by chance, at a high learning rate, says less about other clips.
+
+    Args:
+        folder: of the run's checkpoints.
+        monitor: name of the metric that is to be best.
+        mode: "max" if a higher one is better, or "min".
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, monitor: str = "val/accuracy", mode: str = "max") -> None:
         super().__init__(
-            folder, "best", monitor="val/accuracy", mode="max", save_weights_only=True, enable_version_counter=False,
+            folder, "best", monitor=monitor, mode=mode, save_weights_only=True, enable_version_counter=False,
             save_on_train_epoch_end=False,  # but after the validation: later weights have another score
         )  # fmt: skip
 
@@ -82,7 +87,7 @@ class KeepBest(ModelCheckpoint):
 
 
 class KeepFinal(KeepBest):
-    """Keeps in `best.ckpt` the weights of the last step, whatever val/accuracy they have.
+    """Keeps in `best.ckpt` the weights of the last step, whatever they reach in validation.
 
     Each validation replaces the file, so that a stopped run has weights to look at. In the end the weights of the last
     step replace it, also if no validation follows that step.

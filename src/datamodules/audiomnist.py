@@ -5,7 +5,9 @@ import logging
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from auscult.datamodules.clips import OTHERS, Clip, Corpus
 from auscult.datamodules.labels.table import require_table
@@ -70,7 +72,7 @@ class AudioMNIST(Corpus):
                 "github.com/soerenab/AudioMNIST, or set data.download=true to fetch one (about 1 GB); "
                 f"{OTHERS}."
             )
-        return with_sex(clips, self._sexes())
+        return with_labels(clips, self._people())
 
     def published_folds(self, task: str) -> list[list[str]] | None:
         """See `Corpus.published_folds`."""
@@ -87,16 +89,16 @@ class AudioMNIST(Corpus):
         if not clips:
             raise Mistake(f"the archive at data.url={self.url} holds no recordings in AudioMNIST's layout.")
 
-    def _sexes(self) -> dict[str, str]:
-        """Speaker -> male or female, for the speakers in the metadata file."""
+    def _people(self) -> dict[str, dict[str, str]]:
+        """Speaker -> sex (male or female) and age as it was typed, for the speakers in the metadata file."""
         for path in (self.root / "data" / "audioMNIST_meta.txt", self.root / "audioMNIST_meta.txt"):
             try:
                 require_table(path)
                 people = json.loads(path.read_text(encoding="utf-8"))
-                sexes = {speaker: person["gender"] for speaker, person in people.items() if "gender" in person}
-                if not all(isinstance(sex, str) for sex in sexes.values()):
+                labels = {speaker: _labels(person) for speaker, person in people.items()}
+                if not all(isinstance(each.get("sex", ""), str) for each in labels.values()):
                     raise TypeError("a sex that is no text")
-                return sexes
+                return labels
             except OSError:
                 continue
             except (ValueError, TypeError, AttributeError, RecursionError) as error:
@@ -104,8 +106,13 @@ class AudioMNIST(Corpus):
                     f"{path} is not the JSON file of AudioMNIST: fetch it again, or remove it to train tasks that need "
                     "no metadata."
                 ) from error
-        log.warning("there is no readable audioMNIST_meta.txt under %s: the sex of its speakers is unknown.", self.root)
+        log.warning("there is no readable audioMNIST_meta.txt under %s: nothing is known of its speakers.", self.root)
         return {}
+
+
+def _labels(person: Mapping[str, Any]) -> dict[str, Any]:
+    sex = {"sex": person["gender"]} if "gender" in person else {}
+    return sex | ({"age": str(person["age"])} if "age" in person else {})
 
 
 def spoken_digits(root: Path) -> list[Clip]:
@@ -134,12 +141,9 @@ def spoken_digits(root: Path) -> list[Clip]:
     return [Clip(path, speaker, {"digit": digit}) for speaker, digit, _, path in sorted(recordings)]
 
 
-def with_sex(clips: list[Clip], sexes: Mapping[str, str]) -> list[Clip]:
-    """Adds the label "sex"; warns of the speakers whose sex is not known."""
-    unknown = sorted({clip.speaker for clip in clips} - sexes.keys())
-    if sexes and unknown:
+def with_labels(clips: list[Clip], people: Mapping[str, Mapping[str, str]]) -> list[Clip]:
+    """Adds what is known of the speakers; warns of those whose sex is not known."""
+    unknown = sorted({clip.speaker for clip in clips if "sex" not in people.get(clip.speaker, {})})
+    if people and unknown:
         log.warning("no metadata for speakers %s: tasks that need it leave them out.", ", ".join(unknown))
-    return [
-        Clip(clip.path, clip.speaker, {**clip.labels, "sex": sexes[clip.speaker]}) if clip.speaker in sexes else clip
-        for clip in clips
-    ]
+    return [replace(clip, labels={**clip.labels, **people.get(clip.speaker, {})}) for clip in clips]

@@ -4,7 +4,7 @@ import csv
 import logging
 from pathlib import Path
 
-from auscult.datamodules.audiomnist import spoken_digits, with_sex
+from auscult.datamodules.audiomnist import spoken_digits, with_labels
 from auscult.datamodules.clips import OTHERS, Clip, Corpus
 from auscult.datamodules.labels.table import require_table
 from auscult.mistake import Mistake
@@ -34,7 +34,7 @@ class AudioMNISTAz(Corpus):
                 f"no AudioMNIST_AZ recordings under data.root={self.root}: point data.root to a copy of "
                 f"github.com/Natavan-A/AudioMNIST_AZ; {OTHERS}."
             )
-        return with_sex(clips, self._sexes())
+        return with_labels(clips, {speaker: {"sex": sex} for speaker, sex in self._sexes().items()})
 
     def _sexes(self) -> dict[str, str]:
         path = self.root / "metadata.txt"

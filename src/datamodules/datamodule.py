@@ -26,13 +26,14 @@ log = logging.getLogger(__name__)
 class AudioDataModule(LightningDataModule):
     """One task on one speaker fold of one corpus; `Corpus.unit` says what counts as a speaker.
 
-    A batch is `{"waveform": (B, 1, T) float32, "label": (B,) int64, "clip": (B,) int64}`; `clip` indexes `clips`.
+    A batch is `{"waveform": (B, 1, T) float32, "label": …, "clip": (B,) int64}`; `clip` indexes `clips`. The label is a
+    class, (B,) int64, tags, (B, C) float32, or a number, (B,) float32: see `labels.kinds`.
     In training, a clip's place in the silence around it depends on seed, epoch and clip. With `is_fixed`, and in
     evaluation, it depends only on the clip. The number of processes changes neither.
 
     Args:
         corpus: where the clips are.
-        task: `{name, label, classes, folds, balance, fold_seed}`, see `conf/task`.
+        task: `{name, kind, label, classes, folds, balance, fold_seed}`, see `conf/task`.
         fold: which of the task's folds to test on.
         settings: how recordings become clips.
         cache_dir: the folder of the caches.
@@ -140,7 +141,7 @@ class AudioDataModule(LightningDataModule):
         """Warns of classes in `task.classes` that no clip has, unless the classes come from a checkpoint."""
         if self.task["classes"] is None or self.given_speakers is not None:
             return
-        unheard = set(self.classes) - {clip.labels.get(self.division.label) for clip in self.clips}
+        unheard = set(self.classes) - set(self.division.kind.names(self.clips))
         if unheard:
             named = " or ".join(sorted(unheard))
             log.warning("no clip is labelled %s (task.classes): the network cannot learn it.", named)
@@ -176,6 +177,10 @@ class AudioDataModule(LightningDataModule):
             " share their source with training clips, and the test clips also validate: accuracies say little about"
             " other sources.", len(test), shared, 100 * shared / max(1, len(test)),
         )  # fmt: skip
+
+    def training_labels(self) -> np.ndarray:
+        """What the network is to answer for the training clips, (N, ...)."""
+        return self.evaluation_dataset(self.split.train).labels
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Batches of the training clips, in an order that depends only on seed and epoch."""
@@ -245,8 +250,7 @@ class AudioDataModule(LightningDataModule):
         return self._loader(dataset, range(self._rank, len(dataset), self._processes))
 
     def _dataset(self, members: np.ndarray, places: Callable[[], np.ndarray]) -> ClipDataset:
-        numbers = {name: number for number, name in enumerate(self.classes)}
-        labels = np.array([numbers[self.clips[index].labels[self.task["label"]]] for index in members], np.int64)
+        labels = self.division.kind.values([self.clips[index] for index in members], self.classes)
         length = round(self.settings.seconds * self.settings.sample_rate)
         return ClipDataset(self.cache, np.asarray(members, np.int64), labels, length, places, self.confound)
 

@@ -12,6 +12,7 @@ from typing import Any
 from auscult.datamodules.clips import Clip, Corpus
 from auscult.datamodules.confound import Confound
 from auscult.datamodules.folds import LEAST_SPEAKERS, Split, split, split_of, unsaid
+from auscult.datamodules.labels.kinds import Classes, Number, Tags, kind_of
 from auscult.datamodules.labels.speakers import spelled_alike
 from auscult.datamodules.labels.table import shortened
 from auscult.mistake import Mistake, TooFewSpeakers
@@ -62,6 +63,7 @@ class Division:
     ) -> None:
         self.corpus, self.task, self.fold, self.given_speakers, self.confound = corpus, task, fold, speakers, confound
         self.label: str = task["label"]
+        self.kind = kind_of(task)
         self.unit = corpus.unit
         clips = corpus.clips()
         columns = {column for clip in clips for column in clip.labels}
@@ -77,6 +79,7 @@ class Division:
                 f" {', '.join(sorted(columns)) or 'unlabelled clips'};"
                 f" {', '.join(filter(None, [_other_task(columns), way, 'or another corpus (data)']))}."
             )
+        clips = self.kind.usable(clips)
         self._warn_of_spellings(clips)
         with unsaid():  # the next `keep`, with the clips that can be used, logs its own
             self.keep(clips)
@@ -94,6 +97,8 @@ class Division:
         """
         self.clips = clips
         self.classes = self._classes()
+        if self.confound and not isinstance(self.kind, Classes):
+            raise Mistake("data.confound goes with a class, which task.kind=classes has; leave data.confound.kind out.")
         if self.confound:
             present = {clip.labels.get(self.label) for clip in self.clips}
             self.confound.check([name for name in self.classes if name in present])
@@ -101,14 +106,15 @@ class Division:
 
     def _warn_of_spellings(self, clips: list[Clip]) -> None:
         """Warns of classes and speakers that read like a missing value, or like another spelling of a second one."""
-        classes = {clip.labels[self.label] for clip in clips if self.label in clip.labels}
+        classes = set() if isinstance(self.kind, Number) else set(self.kind.names(clips))
         if several := _with_several(classes):
             log.warning(
                 "%s reads like several labels, and is a class of its own here (of such classes, task.label=%s has %d):"
-                " a recording has one class, so keep one label of each.",
+                " a recording has one class, so keep one label of each, or say task=tags task.label=%s",
                 shortened(several[0]),
                 self.label,
                 len(several),
+                self.label,
             )
         kinds = {
             f"classes (task.label={self.label})": classes,
@@ -127,15 +133,15 @@ class Division:
                 )  # fmt: skip
 
     def labels_in(self, part: Any) -> set[str]:
-        """The labels of a part of the split, (N,) positions in `clips`."""
-        return {self.clips[clip].labels[self.label] for clip in part}
+        """The classes or tags of a part of the split, (N,) positions in `clips`."""
+        return {name for clip in part for name in self.kind.held(self.clips[clip])}
 
     def _split(self) -> Split:
         if self.given_speakers is not None:
             return split_of(self.clips, self.label, self.given_speakers)
         try:
             return split(
-                self.clips,
+                self.kind.strata(self.clips),
                 self.label,
                 fold=self.fold,
                 folds=self.task["folds"],
@@ -152,12 +158,15 @@ class Division:
 
     def _why_too_few(self, error: TooFewSpeakers) -> str:
         """The sentence for classes of too few speakers, which may be no classes, or have no speakers."""
+        if not isinstance(self.kind, Classes):
+            return str(error)
         named = [(clip.speaker, clip.labels[self.label]) for clip in self.clips if self.label in clip.labels]
         is_open = self.task["classes"] is None  # the classes are what the recordings show
         if is_open and 2 * len(self.classes) > len(named) and all(map(is_decimal, self.classes)):
             return (
-                f"task.label={self.label} has {len(self.classes)} different numbers, and only classes can be"
-                " learnt: make another column that groups the numbers into classes, such as under 30 and over."
+                f"task.label={self.label} has {len(self.classes)} different numbers, too many for"
+                f" classes: say task=number task.label={self.label} to learn the number, or make another column that"
+                " groups them into classes."
             )
         if is_open and 2 * len(self.classes) > len(named) > 2 * LEAST_SPEAKERS:
             return (
@@ -176,10 +185,12 @@ class Division:
         return f"{str(error).rstrip('.')}, or {way}."
 
     def _classes(self) -> list[str]:
-        path_of = {clip.labels[self.label]: clip.path for clip in self.clips if self.label in clip.labels}
-        if self.task["classes"] is None:
-            return sorted(path_of)
+        path_of = {name: clip.path for clip in self.clips for name in self.kind.held(clip)}
+        if self.task["classes"] is None or isinstance(self.kind, Number):
+            return self.kind.names(self.clips)
         classes = [str(name) for name in self.task["classes"]]
+        if isinstance(self.kind, Tags) and path_of.keys() & set(classes):
+            return classes  # others are ignored
         if others := sorted(path_of.keys() - set(classes)):
             raise Mistake(self._misfit(classes, others, path_of[others[0]]))
         return classes

@@ -42,6 +42,8 @@ IPA = {
     "silence t": "t", "burst t": "t", "breath t": "t", "silence k": "k", "burst k": "k",
 }  # fmt: skip
 
+CONSONANTS = {"fricative": "zTfvs", "nasal": "n", "stop": "tk", "liquid": "rR"}
+
 HARMONICS_BELOW_HZ = 4000.0  # above, jitter blurs neighbouring harmonics
 AUDIBLE_VOICING = 0.1  # relative to a stressed vowel's amplitude
 AUDIBLE_FRICATION = 0.03  # root mean square; that of a stressed vowel is near 2
@@ -85,8 +87,8 @@ class Synthetic(Corpus):
     def clips(self) -> list[Clip]:
         """See `Corpus.clips`."""
         return [
-            Clip(f"{speaker}/{digit}_{speaker}_{take}.wav", speaker, {"digit": digit, "sex": _sex(speaker)})
-            for speaker in self.voices
+            Clip(f"{speaker}/{digit}_{speaker}_{take}.wav", speaker, _labels(speaker, voice, digit))
+            for speaker, voice in self.voices.items()
             for digit in "0123456789"
             for take in range(self.repetitions)
         ]
@@ -172,6 +174,13 @@ class Synthetic(Corpus):
 
     def _rng(self, *key: int) -> np.random.Generator:
         return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))
+
+
+def _labels(speaker: str, voice: Voice, digit: str) -> dict[str, str]:
+    """Digit, sex, the speaker's pitch in hertz, and the kinds of consonants in the word."""
+    names = {name.split()[-1] for name, _ in WORDS[int(digit)]}
+    consonants = [kind for kind, members in CONSONANTS.items() if names & set(members)]
+    return {"digit": digit, "sex": _sex(speaker), "pitch": f"{voice.f0:.1f}", "consonants": ";".join(consonants)}
 
 
 def _sex(speaker: str) -> str:

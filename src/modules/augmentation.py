@@ -83,12 +83,12 @@ class Augmentation(nn.Module):
         """Averages each input (B, ...) with another one of the batch, and their labels likewise.
 
         Args:
-            label: (B,) int64.
+            label: (B,) int64, tags (B, C) or numbers (B,).
             classes: the number of classes.
 
         Returns:
-            The inputs (B, ...), and targets (B, classes) with the share of each class. If `mixup` is 0, `input` and
-            `label` are returned as they are.
+            The inputs (B, ...), and targets (B, classes) with the share of each class, or mixed tags or numbers. If
+            `mixup` is 0, `input` and `label` are returned as they are.
         """
         if not self.mixup:
             return input, label
@@ -96,8 +96,9 @@ class Augmentation(nn.Module):
         share = torch.maximum(share, 1 - share)
         other = torch.randperm(len(input), device=input.device)
         own = share.to(input.dtype).view(-1, *[1] * (input.dim() - 1))
-        target = nn.functional.one_hot(label, classes).to(share)
-        return torch.lerp(input[other], input, own), torch.lerp(target[other], target, share[:, None])
+        target = (label if label.is_floating_point() else nn.functional.one_hot(label, classes)).to(share)
+        part = share.view(-1, *[1] * (target.dim() - 1))
+        return torch.lerp(input[other], input, own), torch.lerp(target[other], target, part)
 
 
 def turned(waveform: Tensor, share: Tensor) -> Tensor:

@@ -7,8 +7,8 @@ import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
-from torchmetrics.classification import MulticlassAccuracy
 
+from auscult.modules.answers import ANSWERS, Answers, ClassAnswers
 from auscult.modules.augmentation import Augmentation
 from auscult.parts import build_part
 
@@ -35,18 +35,18 @@ def optimizer_options(config: dict[str, Any]) -> dict[str, Any]:
 
 
 class Classifier(LightningModule):
-    """`front_end(waveform (B, 1, T)) -> input`, `network(input) -> logits (B, C)`.
+    """`front_end(waveform (B, 1, T)) -> input`, `network(input) -> outputs (B, C)`.
 
     Args:
         front_end: makes the network's input from waveforms, on the device.
-        network: makes logits from the input; relevance belongs to this input.
+        network: makes outputs from the input; relevance belongs to this input.
         augmentation: changes training waveforms and inputs.
-        classes: class names, in the order of the logits.
+        classes: names of the outputs, in their order: classes, tags, or the name of a number.
         optimizer: `_target_` and arguments of an optimizer, as in `conf/optimizer`.
         schedule: `_target_` and arguments of a learning-rate schedule, which steps after each batch; if it has
             `total_steps`, its value is filled in.
-        label_smoothing: share of the target spread over all classes, in training only.
         seed: decides, with the epoch, what dropout and augmentation draw.
+        answers: what the outputs mean; None: one of the classes, by their logits.
     """
 
     def __init__(
@@ -57,25 +57,27 @@ class Classifier(LightningModule):
         classes: list[str],
         optimizer: dict[str, Any],
         schedule: dict[str, Any],
-        label_smoothing: float = 0.0,
         seed: int = 0,
+        answers: Answers | None = None,
     ) -> None:
         super().__init__()
         self.front_end, self.network, self.augmentation = front_end, network, augmentation
         lay_channels_last(network)
         self.classes, self.optimizer, self.schedule, self.seed = classes, optimizer, schedule, seed
-        self.training_loss = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
-        self.loss = nn.CrossEntropyLoss()
+        self.answers = ClassAnswers(classes) if answers is None else answers
         self.metrics = nn.ModuleDict()
         for stage in ("train", "val", "test"):
-            self.metrics[f"{stage}_accuracy"] = MulticlassAccuracy(len(classes), average="micro")
-            self.metrics[f"{stage}_loss"] = MeanMetric()
+            names = self.answers.trained if stage == "train" else self.answers.measured
+            own = nn.ModuleDict({name: self.answers.metric(name) for name in names})
+            self.metrics[f"{stage}_metrics"] = nn.ModuleDict({"loss": MeanMetric(), **own})
         self.outputs: list[tuple[Tensor, Tensor, Tensor]] = []
 
     @classmethod
     def from_config(cls, config: dict[str, Any], classes: list[str]) -> "Classifier":
         """Builds the classifier that a resolved configuration (plain containers) describes."""
         model, allow = config["model"], config.get("allow", ())
+        kind = config["task"].get("kind", "classes")  # cards of early checkpoints have none
+        smoothing = {"label_smoothing": config["label_smoothing"]} if kind == "classes" else {}
         return cls(
             front_end=build_part("model.front_end", model["front_end"], allow),
             network=build_part("model.network", model["network"], allow, classes=len(classes)),
@@ -83,12 +85,12 @@ class Classifier(LightningModule):
             classes=classes,
             optimizer=optimizer_options(config),
             schedule=config["optimizer"]["schedule"],
-            label_smoothing=config["label_smoothing"],
             seed=config["seed"],
+            answers=ANSWERS[kind](classes, **smoothing),
         )
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """Logits (B, C) float32 of waveforms (B, 1, T)."""
+        """Outputs (B, C) float32 of waveforms (B, 1, T)."""
         return self.network(self.front_end(waveform)).float()
 
     def on_train_epoch_start(self) -> None:
@@ -103,28 +105,26 @@ class Classifier(LightningModule):
         if self.augmentation.masks:
             input = self.augmentation.masked(input, silence=self.front_end(torch.zeros_like(waveform[:1])))
         input, target = self.augmentation.mixed(input, batch["label"], len(self.classes))
-        logits = self.network(input).float()
-        loss = self.training_loss(logits, target)
-        self._observe("train", logits, batch["label"], loss)
+        outputs = self.network(input).float()
+        loss = self.answers.training_loss(outputs, target)
+        self._observe("train", outputs, batch["label"], loss)
         return loss
 
     def validation_step(self, batch: Batch) -> None:
         """Measures a batch."""
-        logits = self(batch["waveform"])
-        self._observe("val", logits, batch["label"], self.loss(logits, batch["label"]))
+        self._measure("val", batch)
 
     def test_step(self, batch: Batch) -> None:
-        """Measures a batch and keeps its probabilities, see `predictions`."""
-        logits = self(batch["waveform"])
-        self._observe("test", logits, batch["label"], self.loss(logits, batch["label"]))
-        self.outputs.append((batch["clip"].cpu(), batch["label"].cpu(), logits.softmax(1).cpu()))
+        """Measures a batch and keeps its probabilities or numbers, see `predictions`."""
+        outputs = self._measure("test", batch)
+        self.outputs.append((batch["clip"].cpu(), batch["label"].cpu(), self.answers.read(outputs).cpu()))
 
     def on_test_epoch_start(self) -> None:
         """Forgets the predictions of the last test."""
         self.outputs.clear()
 
     def predictions(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The predictions of the last test: clips (N,), labels (N,), probabilities (N, C), sorted by clip.
+        """The predictions of the last test: clips (N,), labels (N, ...), probabilities or numbers (N, C), by clip.
 
         It gathers from all processes, so all of them must call it.
         """
@@ -154,10 +154,19 @@ class Classifier(LightningModule):
             arguments["total_steps"] = max(16, steps)  # OneCycleLR divides by zero if its warm-up is a single step
         return optimizer, build_part("optimizer.schedule", arguments, arguments=[optimizer])
 
-    def _observe(self, stage: str, logits: Tensor, labels: Tensor, loss: Tensor) -> None:
-        accuracy: Any = self.metrics[f"{stage}_accuracy"]
-        mean_loss: Any = self.metrics[f"{stage}_loss"]
-        accuracy.update(logits, labels)
-        mean_loss.update(loss.detach(), weight=len(labels))
-        shown = {f"{stage}/accuracy": accuracy, f"{stage}/loss": mean_loss}
+    def _measure(self, stage: str, batch: Batch) -> Tensor:
+        outputs = self(batch["waveform"])
+        self._observe(stage, outputs, batch["label"], self.answers.loss(outputs, batch["label"]))
+        return outputs
+
+    def _observe(self, stage: str, outputs: Tensor, labels: Tensor, loss: Tensor) -> None:
+        metrics: Any = self.metrics[f"{stage}_metrics"]
+        read = self.answers.read(outputs.detach())
+        read = read[:, 0] if labels.dim() == 1 and labels.is_floating_point() else read  # a number
+        for name, metric in metrics.items():
+            if name == "loss":
+                metric.update(loss.detach(), weight=len(labels))
+            else:
+                metric.update(read, labels)
+        shown = {f"{stage}/{name}": metric for name, metric in metrics.items()}
         self.log_dict(shown, on_step=False, on_epoch=True, prog_bar=stage != "test", batch_size=len(labels))

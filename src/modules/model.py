@@ -1,4 +1,4 @@
-"""The model that is explained: a front end, a network, and the names of its classes."""
+"""The model that is explained: a front end, a network, and the names of its outputs."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, SupportsIndex
@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from auscult.mistake import Mistake
+from auscult.modules.answers import Answers
 from auscult.modules.front_end import as_front_end
 from auscult.plain_data import shown
 
@@ -29,8 +30,9 @@ class Model(nn.Module):
     Args:
         network: any module; relevance belongs to its input.
         front_end: any module that makes the network's input; None if the network takes waveforms.
-        classes: names of the classes, in the order of the logits.
+        classes: names of the classes, in the order of the logits; of tags; or of a number.
         sample_rate: of the waveforms, in hertz.
+        kind: what the outputs mean: "classes", "tags" or "number", see `auscult.modules.answers`.
 
     Raises:
         Mistake: the network or the front end is no module, the classes are no names, or the rate is no rate of
@@ -38,8 +40,9 @@ class Model(nn.Module):
     """
 
     def __init__(
-        self, network: nn.Module, *, front_end: nn.Module | None = None, classes: Sequence[str], sample_rate: int
-    ) -> None:
+        self, network: nn.Module, *, front_end: nn.Module | None = None, classes: Sequence[str], sample_rate: int,
+        kind: str = "classes",
+    ) -> None:  # fmt: skip
         super().__init__()
         if isinstance(network, Mapping):
             raise Mistake("network holds weights only; build the network, and give them to its load_state_dict.")
@@ -53,13 +56,16 @@ class Model(nn.Module):
         if isinstance(sample_rate, bool) or not isinstance(sample_rate, SupportsIndex) or sample_rate < LOWEST_RATE:
             raise Mistake(f"sample_rate={shown(sample_rate)} is not a whole number of {LOWEST_RATE} Hz or more.")
         self.network, self.front_end = network, as_front_end(nn.Identity() if front_end is None else front_end)
-        self.classes, self.sample_rate = list(classes), int(sample_rate)
+        self.classes, self.sample_rate, self.kind = list(classes), int(sample_rate), kind
         self.silences: dict[tuple[int, torch.device], Tensor] = {}
 
     @classmethod
     def of(cls, trained: Trained, sample_rate: int) -> "Model":
-        """The model of a trained classifier."""
-        return cls(trained.network, front_end=trained.front_end, classes=trained.classes, sample_rate=sample_rate)
+        """The model of a trained classifier, whose number, if it gives one, is in its own unit."""
+        answers: Answers | None = getattr(trained, "answers", None)
+        network = trained.network if answers is None else answers.whole(trained.network)
+        how = {"front_end": trained.front_end, "classes": trained.classes, "sample_rate": sample_rate}
+        return cls(network, **how, kind="classes" if answers is None else answers.kind)
 
     @property
     def device(self) -> torch.device:

@@ -1,5 +1,6 @@
 """Checks a configuration and says what is wrong in one sentence. Imports nothing heavy: `--help` must be quick."""
 
+import math
 import os
 import re
 from collections.abc import Sequence
@@ -28,8 +29,17 @@ MOST_NAMED = 3  # options that differ, in a message
 
 CHOICES = {
     "weights": ("best", "last"),
+    "task.kind": ("classes", "tags", "number"),
+    "class_weights": ("balanced",),
     "data.placement": ("each_epoch", "fixed"),
     "data.clip.preparation": ("cleaned", "published"),
+}
+
+# what may choose the best checkpoint, see `auscult.modules.answers`
+BEST_BY = {
+    "classes": ("accuracy", "balanced_accuracy", "f1", "loss"),
+    "tags": ("map", "f1", "auc", "loss"),
+    "number": ("mae", "correlation", "loss"),
 }
 
 # what every configuration of a training needs
@@ -180,6 +190,7 @@ def check_values(config: dict[str, Any]) -> None:
     for option, choices in CHOICES.items():  # which cards of earlier checkpoints lack
         if (value := selected(config, option)) is not None and value not in choices:
             raise Mistake(f"{option}={shown(value)} is unknown; choose {' or '.join(choices)}.")
+    check_kind(config)
     if config.get("missing_fold", "error") not in ("error", "skip"):  # cards of early checkpoints lack some options
         raise Mistake(f"missing_fold={config['missing_fold']} is neither error nor skip.")
     noise = config["augmentation"].get("noise_snr_db")
@@ -201,6 +212,23 @@ def check_values(config: dict[str, Any]) -> None:
     if "attributions" in config:
         raise Mistake("experiment=leaderboard is for python benchmark.py checkpoint=…; leave it out to train.")
     check_explain_by(config)
+
+
+def check_kind(config: dict[str, Any]) -> None:
+    """Raises a Mistake if an option does not go with what the task asks for: classes, tags or a number."""
+    task = config["task"]
+    kind = task.get("kind", "classes")
+    best = config.get("best_by")
+    if best is not None and best not in BEST_BY[kind]:
+        raise Mistake(f"best_by={shown(best)} does not go with task.kind={kind}; choose {', '.join(BEST_BY[kind])}.")
+    if kind == "number" and config.get("class_weights"):
+        raise Mistake("class_weights=balanced goes with classes or tags, and task.kind=number has none; leave it out.")
+    if kind != "classes" and task["balance"]:
+        raise Mistake(f"task.balance=true goes with classes, not with task.kind={kind}; leave it out.")
+    for option in ("low", "high"):
+        check_number(config, f"task.{option}", float, -math.inf, math.inf, True)
+    if None not in (low := task.get("low"), high := task.get("high")) and low > high:
+        raise Mistake(f"task.low={low:g} is above task.high={high:g}; exchange them.")
 
 
 def check_derived(config: dict[str, Any]) -> None:

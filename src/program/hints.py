@@ -53,7 +53,7 @@ TRAINING = {
     "dry_run": "say trainer.max_epochs=1 trainer.limit_train_batches=1 trainer.limit_val_batches=1"
     " trainer.limit_test_batches=1 to go through everything once",
     "speakers": "say data=folder data.speakers={value}, a table of speakers",
-    "class_weights": "there are none; task.balance=true takes as many speakers of each class, for speakers' labels",
+    "class_weights": "say class_weights=balanced",
     "num_classes": "leave it out: the labels say how many classes there are",
     "bands": "say model.front_end.bands={value}, of model=melcnn",
     "val_split": "say fold=0: each fold has speakers of its own to validate and to test",

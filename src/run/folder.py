@@ -97,25 +97,33 @@ def drop_last(folder: Path, config: dict[str, Any], metrics: Metrics) -> None:
 
 @any_names
 def write_predictions(
-    folder: Path, clips: list[Clip], classes: list[str], labels: np.ndarray, probabilities: np.ndarray
+    folder: Path, clips: list[Clip], classes: list[str], labels: np.ndarray, read: np.ndarray, kind: str = "classes"
 ) -> None:
-    """Writes `predictions.csv`: a row per clip, with a probability per class.
+    """Writes `predictions.csv`: a row per clip, with a probability per class or tag, or with the number.
 
     Args:
         clips: N of them.
-        labels: (N,) their classes; -1 if a class is not known.
-        probabilities: (N, C).
+        labels: (N,) their classes, -1 if a class is not known; (N, C) tags; or (N,) numbers, NaN if not known.
+        read: (N, C) probabilities, or numbers (N, 1).
+        kind: of the task, see `auscult.modules.answers`.
     """
-    table = pd.DataFrame(
-        {
-            "path": [clip.path for clip in clips],
-            "speaker": [clip.speaker for clip in clips],
-            "label": [classes[label] if label >= 0 else "" for label in labels],
-            "prediction": [classes[number] for number in probabilities.argmax(1)],
-        }
+    table: dict[str, Any] = {"path": [clip.path for clip in clips], "speaker": [clip.speaker for clip in clips]}
+    if kind == "number":
+        columns = pd.DataFrame({"label": labels, "prediction": read[:, 0], "error": read[:, 0] - labels}).round(6)
+    else:
+        table["label"] = [named(classes, label) for label in labels]
+        table["prediction"] = [named(classes, row >= 0.5 if kind == "tags" else row.argmax()) for row in read]
+        columns = pd.DataFrame(read, columns=[f"p({name})" for name in classes]).round(6)
+    pd.concat([pd.DataFrame(table), columns], axis=1).to_csv(
+        folder / "predictions.csv", index=False, errors="surrogateescape"
     )
-    columns = pd.DataFrame(probabilities, columns=[f"p({name})" for name in classes]).round(6)
-    pd.concat([table, columns], axis=1).to_csv(folder / "predictions.csv", index=False, errors="surrogateescape")
+
+
+def named(classes: list[str], label: Any) -> str:
+    """The name of a class by its number, empty below 0; or the names of tags (C,) that hold, as in a table of labels."""
+    if np.ndim(label):
+        return ";".join(name for name, holds in zip(classes, label, strict=True) if holds)
+    return classes[label] if label >= 0 else ""
 
 
 @any_names
@@ -145,5 +153,39 @@ def plot_confusion(folder: Path, counts: np.ndarray, classes: list[str], title: 
     axes.set(xlabel="predicted", ylabel="true", title=literal(title))
     figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.85)
     path = folder / "confusion.png"
+    save(figure, path, dpi=150)
+    return path
+
+
+def plot_tags(folder: Path, precision: np.ndarray, clips: np.ndarray, classes: list[str], title: str) -> Path:
+    """Draws `tags.png`: the average precision of each tag, beside the share of clips that have it (chance).
+
+    Args:
+        precision: (C,), NaN for tags that no clip has.
+        clips: (C,) shares of the clips that have each.
+    """
+    figure = matplotlib.figure.Figure((6.4, min(1.2 + 0.3 * len(classes), 60)), layout="constrained")
+    axes = figure.subplots()
+    order = np.argsort(np.nan_to_num(precision, nan=-1.0))
+    axes.barh(range(len(order)), precision[order], color="#2f6db3")
+    axes.plot(clips[order], range(len(order)), "|", color="black", markersize=11, label="chance")
+    axes.set_yticks(range(len(order)), [literal(classes[number], MOST_OF_NAME) for number in order])
+    axes.set(xlim=(0, 1), xlabel="average precision", title=literal(title))
+    axes.legend(loc="lower right")
+    path = folder / "tags.png"
+    save(figure, path, dpi=150)
+    return path
+
+
+def plot_numbers(folder: Path, labels: np.ndarray, numbers: np.ndarray, name: str, title: str) -> Path:
+    """Draws `scatter.png`: predicted over true numbers (N,), and where they are equal."""
+    figure = matplotlib.figure.Figure((5.2, 5.0), layout="constrained")
+    axes = figure.subplots()
+    ends = [min(labels.min(), numbers.min()), max(labels.max(), numbers.max())]
+    axes.plot(ends, ends, color="grey", linewidth=1, label="equal")
+    axes.plot(labels, numbers, ".", color="#2f6db3", alpha=0.6)
+    axes.set(xlabel=literal(f"true {name}"), ylabel=literal(f"predicted {name}"), title=literal(title))
+    axes.legend(loc="upper left")
+    path = folder / "scatter.png"
     save(figure, path, dpi=150)
     return path

@@ -19,6 +19,7 @@ from auscult.checkpoint.checkpoint import CheckpointFiles
 from auscult.checkpoint.keeping import FirstEpoch, KeepBest, KeepFinal, KeepLast
 from auscult.datamodules.datamodule import AudioDataModule
 from auscult.mistake import Mistake
+from auscult.modules.answers import ANSWERS
 from auscult.plain_data import shown
 from auscult.program.explain_by import explains
 from auscult.run import wandb as wandb_run
@@ -95,6 +96,13 @@ def callback(config: dict[str, Any], name: str, node: Any) -> Callback:
     return built
 
 
+def best_by(config: dict[str, Any]) -> tuple[str, str]:
+    """The metric that chooses the best checkpoint, such as "val/accuracy", and "max" or "min"."""
+    kind = ANSWERS[config["task"].get("kind", "classes")]
+    name = config.get("best_by") or next(iter(kind.measured))
+    return f"val/{name}", "max" if kind.measured.get(name, False) else "min"
+
+
 def make_trainer(
     config: dict[str, Any], folder: Path, sweep: Path | None, datamodule: AudioDataModule, card: dict[str, Any]
 ) -> Trainer:
@@ -102,7 +110,7 @@ def make_trainer(
     arguments, named = dict(config["trainer"]), config.get("callbacks") or {}
     kept = KeepFinal if config.get("weights") == "last" else KeepBest  # earlier runs lack this option
     callbacks: list[Callback] = [
-        kept(folder / "checkpoints"),
+        kept(folder / "checkpoints", *best_by(config)),
         KeepLast(folder / "checkpoints"),
         FirstEpoch(),
         FirstValidation(),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from pytorch_lightning import Trainer, seed_everything
 
 from auscult.checkpoint.card import check_config, checked_card
@@ -27,7 +28,7 @@ from auscult.run import folder as run_folder
 from auscult.run import wandb as wandb_run
 from auscult.run.recipe import said_of
 from auscult.run.results import Predictions, measured, show, warn_of_divergence, write
-from auscult.run.trainer import is_lightnings, make_trainer, sentence_of, try_trainer
+from auscult.run.trainer import best_by, is_lightnings, make_trainer, sentence_of, try_trainer
 from auscult.run.trial import try_network, try_optimizer
 
 log = logging.getLogger(__name__)
@@ -74,6 +75,8 @@ def train(
     log.info("%d classes: %s%s", len(datamodule.classes), names, ", …" * (len(datamodule.classes) > MOST_CLASSES_SAID))
     if datamodule.classes != classifier.classes:  # no recording of one of them can be used
         classifier = new_classifier(config, datamodule.classes)
+    is_balanced = config.get("class_weights") == "balanced"
+    classifier.answers.prepare(torch.from_numpy(datamodule.training_labels()), is_balanced)
     speakers, path = datamodule.speakers(), config["ckpt_path"]
     card = checked_card({"config": config, "classes": datamodule.classes, "speakers": speakers}, config["allow"])
     if path:
@@ -89,13 +92,14 @@ def train(
             predictions = test_best(trainer, classifier, datamodule, resumes=bool(path))
             if not trainer.is_global_zero:
                 return {}
-            metrics = measured(trainer, datamodule, predictions)
+            metrics = measured(trainer, datamodule, predictions, classifier.answers)
             metrics["seconds"] = round(time.monotonic() - started, 1)
             title = f"{config['model']['name']}, {config['task']['name']}, fold {config['fold']}: test"
-            write(folder, trainer, datamodule, predictions, metrics, title)
-            warn_of_divergence(metrics["test/loss"], len(datamodule.classes))
+            write(folder, trainer, datamodule, predictions, metrics, title, classifier.answers.kind)
+            if classifier.answers.kind == "classes":
+                warn_of_divergence(metrics["test/loss"], len(datamodule.classes))
             with printing():
-                show(metrics, folder, f"{datamodule.unit}s")
+                show(metrics, folder, f"{datamodule.unit}s", classifier.answers)
             if config["logger"].get("checkpoints"):
                 wandb_run.keep("model", folder / "checkpoints/best.ckpt")
             return metrics
@@ -167,7 +171,7 @@ def check_resumed(config: dict[str, Any], folder: Path, datamodule: AudioDataMod
             f" tested on {unit}s that it has heard; restore the recordings, or start another run."
         )
     if folder_of_first_process() is None:
-        KeepBest(folder / "checkpoints").require_own(card, allow)
+        KeepBest(folder / "checkpoints", *best_by(config)).require_own(card, allow)
 
 
 def fit(trainer: Trainer, classifier: Classifier, datamodule: AudioDataModule, path: str | None) -> None:
@@ -214,7 +218,7 @@ def test_best(trainer: Trainer, classifier: Classifier, datamodule: AudioDataMod
         raise Mistake("trainer: no epoch was trained and validated, so that there is nothing to test.")
     if isinstance(best, KeepFinal):
         trainer.validate(classifier, datamodule, ckpt_path=best.best_model_path, verbose=False, weights_only=True)
-        best.best_model_score = trainer.callback_metrics.get("val/accuracy")
+        best.best_model_score = trainer.callback_metrics.get(best.monitor)
     trainer.test(classifier, datamodule, ckpt_path=best.best_model_path, verbose=False, weights_only=True)
     return classifier.predictions()
 

@@ -103,16 +103,13 @@ def mode() -> Literal["online", "offline", "disabled"]:
 
 
 def log_results(
-    logger: WandbLogger, metrics: dict[str, Any], counts: np.ndarray, classes: list[str], plot: Path | None
+    logger: WandbLogger, metrics: dict[str, Any], table: tuple[str, pd.DataFrame], plot: Path | None
 ) -> None:
-    """Logs a run's metrics as its summary, and the confusion matrix as a table and, if it was drawn, as a picture."""
-    rows: list[Any] = [
-        [classes[row], classes[column], int(counts[row, column])] for row, column in np.ndindex(counts.shape)
-    ]
+    """Logs a run's metrics as its summary, and what was confused, by name, as a table and, if drawn, as a picture."""
+    name, rows = table
     with unharmed("the results"):
-        drawn = {} if plot is None else {"test/confusion": wandb.Image(str(plot))}
-        table = wandb.Table(["true", "predicted", "clips"], rows)
-        logger.experiment.log({**drawn, "test/confusion_table": table})
+        drawn = {} if plot is None else {f"test/{name}": wandb.Image(str(plot))}
+        logger.experiment.log({**drawn, f"test/{name}_table": wandb.Table(dataframe=rows)})
         logger.experiment.summary.update(metrics)
 
 

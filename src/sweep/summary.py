@@ -30,6 +30,13 @@ TESTED = (
     "test/accuracy",
     "test/balanced_accuracy",
     "val/accuracy",
+    "val/balanced_accuracy",
+    "test/map",
+    "test/f1",
+    "val/map",
+    "test/mae",
+    "test/correlation",
+    "val/mae",
     "intervention/accuracy_before",
     "intervention/accuracy_after",
     "intervention/flipped",
@@ -219,7 +226,7 @@ def markdown(rows: list[dict[str, Any]]) -> list[str]:
     for values, members in groups.items():
         done = [row for row in members if not row["error"]]
         cells = [*map(cell, values), f"{len(done)}" if len(done) == len(members) else f"{len(done)} of {len(members)}"]
-        cells += [mean_and_std([100 * row[name] for row in done if name in row]) for name in metrics]
+        cells += [mean_and_std([factor(name) * row[name] for row in done if name in row]) for name in metrics]
         if with_paper:
             choices = members[0]["choices"]
             paper = PAPER.get((choices.get("model"), choices.get("task")))
@@ -233,6 +240,11 @@ def markdown(rows: list[dict[str, Any]]) -> list[str]:
     if failed:
         lines += ["", "## Failed", "", *(f"- job {row['job']}: {row['error']}" for row in failed)]
     return lines
+
+
+def factor(name: str) -> int:
+    """What a metric is multiplied by in `summary.md`: shares are percent, numbers have their own unit."""
+    return 1 if name.endswith(("/mae", "/correlation")) else 100
 
 
 def cell(value: Any) -> str:
