@@ -38,6 +38,12 @@ class ClipDataset(Dataset[Batch]):
         self.confound = confound
         self.planted = np.array([bool(confound and confound.carried_by(cache.clips[clip])) for clip in clips], bool)
 
+    def of_rows(self, rows: np.ndarray, labels: np.ndarray) -> "ClipDataset":
+        """The clips in some rows, (M,), each at its place, with other labels (M, ...)."""
+        return ClipDataset(
+            self.cache, self.clips[rows], labels, self.length, lambda: self.places()[rows], self.confound
+        )
+
     def __len__(self) -> int:
         return len(self.clips)
 

@@ -3,7 +3,7 @@
 import logging
 import re
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from auscult.datamodules.datamodule import AudioDataModule
 from auscult.datamodules.dataset import ClipDataset
 from auscult.datamodules.folder import SEXES, Folder
 from auscult.datamodules.labels.class_folders import FOLDER, INNERMOST
+from auscult.datamodules.labels.kinds import Classes, kind_of
 from auscult.datamodules.labels.table import composed, shortened
 from auscult.datamodules.recording import ClipSettings
 from auscult.datamodules.synthetic import Cue
@@ -46,8 +47,18 @@ class Source:
 
     @property
     def labels(self) -> np.ndarray:
-        """(N,) int64, the class of each clip; -1 if it is unknown."""
+        """(N,) int64, the class of each clip, -1 if it is unknown; tags (N, C); or numbers (N,), NaN if unknown."""
         return self.dataset.labels
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether the labels of all clips are known."""
+        return bool((~np.isnan(self.labels)).all() if self.labels.dtype.kind == "f" else (self.labels >= 0).all())
+
+    def relabelled(self, labels: np.ndarray, rows: np.ndarray | None = None) -> "Source":
+        """The same clips, or those in some rows, with other labels (N,)."""
+        rows = np.arange(len(self.clips)) if rows is None else rows
+        return replace(self, dataset=self.dataset.of_rows(rows, labels[rows]), clips=[self.clips[row] for row in rows])
 
 
 class Recordings(Corpus):
@@ -112,16 +123,23 @@ def recordings(
     cache = open_cache(corpus, corpus.clips(), settings, data["cache_dir"], option="input")
     clips = cache.clips
     numbers = np.full(len(clips), -1, np.int64)
-    label = config["task"]["label"]
+    label, kind = config["task"]["label"], kind_of(config["task"])
+    known = np.zeros(len(clips), bool)
     if not labelled:
         _say_what_labels(clips, label, classes)
+    elif not isinstance(kind, Classes):
+        clips = kind.usable(clips)
+        known = np.array([label in clip.labels for clip in clips])
+        _require_any(known, label)
+        numbers = kind.values(clips, classes)
     else:
         named = [clip.speaker if label == "speaker" else clip.labels.get(label, "") for clip in clips]
         numbers = np.array([classes.index(name) if name in classes else -1 for name in named], np.int64)
         _require_labels(numbers, named, label, classes)
         if label != "speaker":  # speakers that the network shall recognise must be in its training
             _warn_of_known_speakers(clips, trained_on)
-    members = limited(np.flatnonzero(numbers >= 0) if labelled else np.arange(len(clips)), limit, seed)
+        known = numbers >= 0
+    members = limited(np.flatnonzero(known) if labelled else np.arange(len(clips)), limit, seed)
     length = round(settings.seconds * settings.sample_rate)
     is_own = config["data"].get("name", "") is None  # a network of the user's own, see `auscult.pretrained`
     if is_own and (short := sum(len(cache.samples(int(number))) < length for number in members)):
@@ -159,6 +177,17 @@ def _warn_of_known_speakers(clips: list[Clip], trained_on: Collection[str]) -> N
             " same persons, the accuracy says little about other speakers.",
             len(trained), len(named), ", ".join(map(shortened, trained[:5])) + (", …" if len(trained) > 5 else ""),
         )  # fmt: skip
+
+
+def _require_any(known: np.ndarray, label: str) -> None:
+    """Warns of recordings without tags or a number, of N; raises a Mistake if none has them."""
+    if not known.any():
+        raise Mistake(
+            f"none of the {len(known)} recordings of input=… has a '{label}', which the network answers; give data.csv"
+            f" a column {label}, or data.pattern a group of that name."
+        )
+    if not known.all():
+        log.warning("%d of %d recordings have no '%s' and are left out.", (~known).sum(), len(known), label)
 
 
 def _require_labels(numbers: np.ndarray, named: list[str], label: str, classes: list[str]) -> None:

@@ -31,15 +31,15 @@ def look_at_checkpoints(config: dict[str, Any]) -> None:
         if reads_corpus and isinstance(corpus := selected(trained, "data"), dict):
             check_places_of(corpus, [name for name in PLACES if selected(config, f"data.{name}")])
         if option == "checkpoint" and is_names(card["classes"]):
-            check_classes(config, card["classes"])
+            check_classes(config, card["classes"], str(selected(trained, "task.kind") or "classes"))
         if option == "checkpoint" and isinstance(trained, dict):
             check_fit(config, trained)
 
 
-def check_classes(config: dict[str, Any], classes: list[str]) -> None:
+def check_classes(config: dict[str, Any], classes: list[str], kind: str) -> None:
     """Raises a Mistake if the checkpoint's classes are not those of the target or of an intervention's factors."""
     if "target" in config:
-        check_target(config["target"], classes)
+        check_target(config["target"], classes, config.get("against"), kind)
     intervention = config.get("intervention") or {}
     if str(intervention.get("_target_")).startswith("auscult.") and "factors" in intervention:
         for_classes(intervention["factors"], classes)

@@ -1,6 +1,5 @@
 """One explanation of a checkpoint: of its test clips or of the user's recordings, from the options to the report."""
 
-import json
 import logging
 import time
 from pathlib import Path
@@ -17,13 +16,14 @@ from auscult.checkpoint.card import trained_config
 from auscult.datamodules.cache_entries import SKIPPED, write_skipped
 from auscult.datamodules.source import Source, recordings, test_clips
 from auscult.drawing import drawing
+from auscult.explain.about import facts, lead
 from auscult.explain.folder import COMPLETE, INCOMPLETE, prepare
+from auscult.explain.relevance.aim import aim_of
 from auscult.explain.relevance.explainer import Explainer
 from auscult.explain.relevance.question import Question, question_of
 from auscult.explain.relevance.results import Results
 from auscult.explain.report import page
 from auscult.explain.report.audit import audit
-from auscult.explain.report.findings import cautions
 from auscult.explain.show.clip import View
 from auscult.machine import memory
 from auscult.machine.lock import locked
@@ -38,10 +38,6 @@ from auscult.run.trainer import trainer_of
 from auscult.run.training import hush
 
 log = logging.getLogger(__name__)
-ANY_SOUND = (
-    " It takes any sound for one of its classes: of a sound unlike those of its corpus, its answer means little."
-)
-FEW = 3  # recordings of one's own, whose predictions the report says first
 
 
 def explain(config: dict[str, Any], folder: Path) -> run_folder.Metrics:
@@ -67,7 +63,8 @@ def explain(config: dict[str, Any], folder: Path) -> run_folder.Metrics:
     model = subject.model
     trained = trained_config(subject.card, config["data"], config["checkpoint"], reads_corpus=not config["input"])
     source = source_of(config, trained, subject.card)
-    question = question_of(config, model, source)
+    aim, source = aim_of(model, source, config)
+    model, question = aim.model, question_of(config, aim, source)
     explained_model = question.domain.model
     input_shape = tuple(explained_model.silence(source.dataset.length).shape[1:])
     view = View.of(
@@ -116,7 +113,11 @@ def source_of(config: dict[str, Any], trained: dict[str, Any], card: dict[str, A
 def write_predictions(folder: Path, results: Results) -> None:
     """Writes `predictions.csv` and, if labels are known, `confusion.png`, in the format that training writes."""
     classes, clips = results.classes, results.source.clips
-    run_folder.write_predictions(folder, clips, classes, results.label, results.probabilities)
+    read = results.probabilities if results.numbers is None else results.logits
+    run_folder.write_predictions(folder, clips, classes, results.label, read, results.kind)
+    if results.errors is not None and results.numbers is not None:
+        with drawing("scatter.png"):
+            run_folder.plot_numbers(folder, results.label, results.numbers, classes[0], f"{len(clips)} clips")
     if results.labelled:
         counts = confusion_matrix(results.label, results.predicted, labels=range(len(classes)))  # (C, C)
         with drawing("confusion.png"):
@@ -151,83 +152,6 @@ def make_trainer(options: dict[str, Any], folder: Path) -> Trainer:
         plugins=[LightningEnvironment()],
         default_root_dir=folder,
     )
-
-
-def lead(config: dict[str, Any], trained: dict[str, Any], results: Results) -> str:
-    """What was asked of which network, in a sentence."""
-    clips = counted(len(results.label), "clip")
-    speakers = counted(len({clip.speaker for clip in results.source.clips}), f"test {results.source.unit}")
-    of = f"of {config['input'] or speakers}"
-    target = config["target"]
-    whose = {"predicted": "its answer", "true": "the true class"}.get(target, target)
-    heard = "".join(
-        f" It takes {clip.path} for {results.classes[said]} with {100 * chances[said]:.0f} %."
-        for clip, said, chances in zip(results.source.clips, results.predicted, results.probabilities, strict=True)
-        if config["input"] and len(results.label) <= FEW
-    )
-    right = f"; it was right in {100 * (results.predicted == results.label).mean():.1f} % of them"
-    corpus = trained["data"]["name"]
-    trained_on = "" if corpus is None else f", trained on the corpus {corpus},"
-    return (
-        f"{trained['model']['name']}{trained_on} was asked for the"
-        f" {trained['task']['name']} in {clips} {of}{right if results.labelled else ''}. Red is what"
-        f" speaks for {whose}, by {config['attribution']['name']}.{heard}{ANY_SOUND if config['input'] else ''}"
-        f"{''.join(f' {caution}' for caution in cautions(results.metrics))}"
-    )
-
-
-def origin(config: dict[str, Any], trained: dict[str, Any]) -> dict[str, object]:
-    """Where the network comes from, for the head of the report."""
-    if trained["data"]["name"] is None:
-        clip = trained["data"]["clip"]
-        weights = {"weights": config["weights"]} if config["weights"] else {}
-        taken = f"{clip['seconds']:g} s at {clip['sample_rate']} Hz"
-        return {"network": config["network"], **weights, "input of": taken}
-    return {
-        "checkpoint": config["checkpoint"],
-        "network": trained["model"]["name"],
-        "task": trained["task"]["name"],
-        "trained on": f"{trained['data']['name']}, fold {trained['fold']}",
-    }
-
-
-def facts(config: dict[str, Any], trained: dict[str, Any], results: Results) -> dict[str, object]:
-    """Describes what was explained, for the head of the report."""
-    about: dict[str, object] = origin(config, trained) | {
-        "clips": f"{len(results.label)}"
-        + (f" of {config['input']}" if config["input"] else f" of test {results.source.unit}s"),
-        "attribution": config["attribution"]["name"],
-        "domain": config["domain"]["name"],
-        "target": config["target"],
-    }
-    if config.get("intervention"):
-        options = {name: value for name, value in config["intervention"].items() if name not in ("name", "_target_")}
-        about["intervention"] = f"{config['intervention']['name']} {json.dumps(options)}"
-    dataset = results.source.dataset
-    if dataset.confound is not None:
-        about["planted"] = (
-            f"{dataset.confound.kind} in {dataset.planted.sum()} clips; it goes with {dataset.confound.label}"
-        )
-    if results.labelled:
-        about["accuracy"] = f"{100 * results.metrics['test/accuracy']:.1f} %"
-    if (error := results.metrics.get("conservation_error/median")) is not None:
-        about["conservation error"] = (
-            f"{error:.2g} in the median (0: relevance and what is kept apart sum to the logit)"
-        )
-    elif results.question.attribution.loses_relevance:
-        about["conservation"] = results.question.attribution.loses_relevance
-    if (share := results.metrics.get("apart/median")) is not None:
-        about["kept apart"] = f"{100 * share:.2g} % of the logit in the median: relevance of silence"
-    if (share := results.metrics.get("biases/median")) is not None:
-        about["biases"] = (
-            f"{100 * share:.2g} % of the logit in the median: the network's own, kept apart from the input's"
-        )
-    if (share := results.metrics.get("unshared/median")) is not None:
-        about["unshared"] = (
-            f"{100 * share:.2g} % of the logit in the median: nothing contributed where it was to be shared out, as in"
-            " silence"
-        )
-    return about
 
 
 def show(metrics: run_folder.Metrics, folder: Path) -> None:

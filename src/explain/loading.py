@@ -27,7 +27,8 @@ class TrainedModel(Model):
     """
 
     def __init__(self, model: Model, config: dict[str, Any]) -> None:
-        super().__init__(model.network, front_end=model.front_end, classes=model.classes, sample_rate=model.sample_rate)
+        how: dict[str, Any] = {"classes": model.classes, "sample_rate": model.sample_rate, "kind": model.kind}
+        super().__init__(model.network, front_end=model.front_end, **how)
         self.config, self.settings = config, ClipSettings(**config["data"]["clip"])
         self.place = 0.0 if config["data"]["name"] is None else 0.5  # of a short recording in its clip, see `clip_of`
 

@@ -16,12 +16,12 @@ from auscult.explain.attribution.options import (
 )
 from auscult.explain.intervention.bounds import check_band, checked_factors
 from auscult.explain.measures.fractions import check_definition, checked_fractions
-from auscult.explain.relevance.target import check_labelled
+from auscult.explain.relevance.target import Target, check_labelled
 from auscult.machine.hardware import check_devices
 from auscult.mistake import Mistake
 from auscult.parts import packages
 from auscult.plain_data import shown
-from auscult.pretrained.options import check_pretrained
+from auscult.pretrained.options import LIKENESS, check_pretrained
 from auscult.program.conf import choices_of, selected
 from auscult.program.config import check_wandb, plain
 from auscult.program.numbers import check_number
@@ -91,7 +91,8 @@ def check_question(cfg: DictConfig) -> dict[str, Any]:
     config["allow"] = packages(config)
     config["trainer"] = check_trainer(config.get("trainer"), explaining=True)
     check_devices(config["trainer"])
-    config["target"] = target_of(config)
+    config["target"], config["against"] = target_of(config), names_of(config, "against")
+    check_likeness(config)
     check_audit(config)
     return config
 
@@ -132,9 +133,53 @@ def options_at_end(config: dict[str, Any], explanation: dict[str, Any], checkpoi
     return options
 
 
-def target_of(config: dict[str, Any]) -> str:
-    """The target as it was typed. YAML reads `true` as a boolean, not as a word."""
-    return str(config["target"]).lower() if isinstance(config["target"], bool) else str(config["target"])
+def target_of(config: dict[str, Any]) -> Target:
+    """The target as it was typed.
+
+    Raises:
+        Mistake: it is empty.
+    """
+    target = names_of(config, "target")
+    if target is None:
+        raise Mistake("target has no value; say target=predicted, or the name of a class.")
+    return target
+
+
+def names_of(config: dict[str, Any], option: str) -> Target | None:
+    """A name or names as they were typed; None if there is none. YAML reads `true` as a boolean, and 7 as a number.
+
+    Raises:
+        Mistake: a list is empty, or holds something else than names.
+    """
+    value = config.get(option)
+    if value is None or (isinstance(value, list) and not value):
+        if value is not None:
+            raise Mistake(f"{option}=[] names no class; name one, or leave it out.")
+        return None
+    if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(each, dict | list) for each in value)):
+        raise Mistake(f"{option}={shown(value)} is no name and no list of names; say {option}=[dog,wolf].")
+    words = [
+        str(each).lower() if isinstance(each, bool) else str(each)
+        for each in (value if isinstance(value, list) else [value])
+    ]
+    return words if isinstance(value, list) else words[0]
+
+
+def check_likeness(config: dict[str, Any]) -> None:
+    """Makes the path of a recording in the target absolute.
+
+    Raises:
+        Mistake: there is no such recording, or no network of the user's own to compare it with others.
+    """
+    target = config["target"]
+    if not isinstance(target, str) or not target.startswith(LIKENESS) or config.get("checkpoint"):
+        return
+    path = absolute("target", target.removeprefix(LIKENESS))
+    if not config.get("network"):
+        raise Mistake(f"{LIKENESS}… compares what a network of your own gives; name it by network=….")
+    if not os.path.isfile(path):
+        raise Mistake(f"target={shown(target)}: there is no recording {path}; name the one to compare with.")
+    config["target"] = LIKENESS + path
 
 
 def check_input(config: dict[str, Any]) -> None:

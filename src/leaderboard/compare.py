@@ -50,8 +50,8 @@ log = logging.getLogger(__name__)
 
 SHARED = (
     "checkpoint", "target", "limit", "clips", "seed", "perturbation", "checks", "control", "fill", "data", "trainer",
-    "allow", "input", "network", "network_options", "weights", "sample_rate", "seconds", "classes", "front_end",
-    "output", "frames", "label",
+    "allow", "input", "against", "network", "network_options", "weights", "sample_rate", "seconds", "classes",
+    "front_end", "output", "frames", "stretch", "kind", "label",
 )  # fmt: skip
 
 
@@ -72,7 +72,7 @@ def benchmark(cfg: DictConfig, folder: Path, sweep: Path | None = None) -> None:
         attributions = [*(name for name in attributions if name != cfg.attribution.name), cfg.attribution.name]
     subject = opened(check_benchmark(cfg))
     trained, classes = subject.card["config"], subject.card["classes"]
-    check_target(target_of(config), classes)
+    check_target(target_of(config), classes, config["against"], subject.model.kind)
     if cfg.control:
         control = open_checkpoint(checkpoint_at("control", cfg.control), "control", packages(config))
         check_classes(control[KEY]["classes"], classes, cfg.control)

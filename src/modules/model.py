@@ -64,8 +64,9 @@ class Model(nn.Module):
         """The model of a trained classifier, whose number, if it gives one, is in its own unit."""
         answers: Answers | None = getattr(trained, "answers", None)
         network = trained.network if answers is None else answers.whole(trained.network)
-        how = {"front_end": trained.front_end, "classes": trained.classes, "sample_rate": sample_rate}
-        return cls(network, **how, kind="classes" if answers is None else answers.kind)
+        kind = "classes" if answers is None else answers.kind
+        front_end, classes = trained.front_end, trained.classes
+        return cls(network, front_end=front_end, classes=classes, sample_rate=sample_rate, kind=kind)
 
     @property
     def device(self) -> torch.device:

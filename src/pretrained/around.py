@@ -21,7 +21,8 @@ CLOSE = 1e-3  # of the largest output: outputs that are meant to be the same dif
 
 def model_around(
     network: nn.Module, *, sample_rate: int, samples: int, front_end: nn.Module | None = None, inner: str | None = None,
-    classes: list[str] | None = None, output: str | int | None = None,
+    classes: list[str] | None = None, output: str | int | None = None, kind: str | None = None,
+    stretch: tuple[float, float] | None = None,
 ) -> Model:  # fmt: skip
     """The model of a network, in evaluation mode.
 
@@ -34,6 +35,8 @@ def model_around(
         inner: name of a module of the network whose output is explained, instead of the network's own input.
         classes: names of the outputs; None: numbers.
         output: which of several outputs has the logits.
+        kind: what the outputs are, see `Model`; None: tags if they are sigmoids, else classes.
+        stretch: the part of outputs for frames that counts, as shares of all; None: all.
 
     Raises:
         Mistake: it cannot take such clips, gives no logits, draws by chance, or has another number of outputs.
@@ -53,13 +56,13 @@ def model_around(
         classes_at = place_of_classes(values, count)
         if values.dim() > 2 and count is None:
             classes_at = place_that_stays(network, input, values, flat, output)
-        kind: dict[str, Any] = {"flat": flat, "head": head_of(values), "classes_at": classes_at}
-        if kind["head"] == "sigmoid" and values.dim() > 1 and values.shape[classes_at] > 1:
-            log.warning(
-                "the network ends in sigmoids: each output is a yes or no of its own, and what is shown as their"
-                " probabilities are shares of all; relevance and logits are each output's own."
-            )
-        whole = Logits(network, output, **kind)
+        head, several = head_of(values), values.dim() > 1 and values.shape[classes_at] > 1
+        if kind is None and head == "sigmoid" and several:
+            log.info("The network ends in sigmoids: each output is a tag, a yes or no of its own (kind=tags).")
+        kind = ("tags" if head == "sigmoid" else "classes") if kind is None else kind
+        kind = kind if several or kind == "number" else "classes"
+        how: dict[str, Any] = {"classes_at": classes_at, "kind": kind, "stretch": stretch}
+        whole = Logits(network, output, flat=flat, head=head, **how)
         model = cut(whole, front_end, inner, waveform, sample_rate, classes)
         check(model, waveform, whole, front_end)
     return model
@@ -121,12 +124,13 @@ def cut(
             before.frequencies, before.times = axes
         behind = Behind(before)
         front_end = before
-        network = Logits(behind, whole.output, head=whole.head, classes_at=whole.classes_at)
+        how: dict[str, Any] = {"classes_at": whole.classes_at, "kind": whole.kind, "stretch": whole.stretch}
+        network = Logits(behind, whole.output, head=whole.head, **how)
     with torch.no_grad():
         input = waveform if front_end is None else front_end(waveform)
         count = network(input).shape[1]
-    names = names_of(count, classes)
-    return Model(network, front_end=front_end, classes=names, sample_rate=sample_rate).eval()
+    names = names_of(count, classes, whole.kind)
+    return Model(network, front_end=front_end, classes=names, sample_rate=sample_rate, kind=whole.kind).eval()
 
 
 def check(model: Model, waveform: Tensor, whole: nn.Module, front_end: nn.Module | None) -> None:

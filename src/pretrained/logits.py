@@ -1,6 +1,7 @@
 """Makes logits (B, classes) of what a network gives, in whatever form it gives it."""
 
 import logging
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -20,11 +21,11 @@ MOST_MOVES = 20
 
 
 class Logits(nn.Module):
-    """A network as one that gives logits (B, C) float32.
+    """A network as one that gives logits (B, C) float32, or numbers.
 
-    Probabilities become their logarithms, or what a sigmoid made them from; so a softmax of the logits is again the
-    network's own probability. Outputs for frames are averaged. One output z becomes the two logits -z / 2 and z / 2 of
-    no and yes, whose softmax is the sigmoid of z.
+    Probabilities become their logarithms, or what a sigmoid made them from; so a softmax or the sigmoid of the logits
+    is again the network's own probability. Outputs for frames are averaged. One output z of a yes or no becomes the two
+    logits -z / 2 and z / 2, whose softmax is the sigmoid of z.
 
     Args:
         network: takes inputs (B, 1, ...), or (B, ...) if it is `flat`.
@@ -33,27 +34,48 @@ class Logits(nn.Module):
         head: "softmax", "sigmoid" or "", what the network ends with.
         classes_at: the dimension of classes in the output, counted from its end, -1 or -2; the other one, if there is
             one, has frames.
+        kind: what the outputs are, "classes", "tags" or "number", see `auscult.modules.answers`.
+        stretch: the part of the frames that counts, as shares of all from 0 to 1; None: all.
     """
 
     def __init__(
         self, network: nn.Module, output: str | int | None = None, *, flat: bool = False, head: str = "",
-        classes_at: int = -1,
+        classes_at: int = -1, kind: str = "classes", stretch: tuple[float, float] | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self.network, self.output, self.flat, self.head, self.classes_at = network, output, flat, head, classes_at
+        self.kind, self.stretch = kind, stretch
 
     def forward(self, input: Tensor) -> Tensor:
-        """Logits (B, C) of inputs (B, 1, ...)."""
+        """Logits or numbers (B, C) of inputs (B, 1, ...).
+
+        Raises:
+            Mistake: a part of the frames is meant, and there are none.
+        """
         input = input.clone()  # some networks change what they are given
         values = picked(self.network(input.squeeze(1) if self.flat else input), self.output).float()
-        if self.head == "softmax":
+        if self.head == "softmax" and self.kind != "number":
             values = values.clamp(min=LEAST).log()
-        if self.head == "sigmoid":
+        if self.head == "sigmoid" and self.kind != "number":
             values = values.logit(eps=1e-7)
         values = values[:, None] if values.dim() == 1 else values
         if values.dim() > 2:
-            values = by_frames(values, self.classes_at).mean(1)  # (B, C)
-        return torch.cat([-values / 2, values / 2], 1) if values.shape[1] == 1 else values
+            values = self.part_of(by_frames(values, self.classes_at)).mean(1)  # (B, C)
+        elif self.stretch is not None:
+            raise Mistake(
+                "stretch=… is a part of the frames, and the network gives one answer for a clip; leave it out."
+            )
+        is_yes = self.kind != "number" and values.shape[1] == 1
+        return torch.cat([-values / 2, values / 2], 1) if is_yes else values
+
+    def part_of(self, values: Tensor) -> Tensor:
+        """The frames that count (B, M, C) of all (B, N, C); at least one."""
+        if self.stretch is None:
+            return values
+        frames = values.shape[1]
+        begin = min(int(self.stretch[0] * frames + 1e-6), frames - 1)
+        end = max(begin + 1, math.ceil(self.stretch[1] * frames - 1e-6))
+        return values[:, begin:end]
 
 
 def by_frames(values: Tensor, classes_at: int) -> Tensor:
@@ -117,16 +139,18 @@ def place_of_classes(values: Tensor, classes: int | None) -> int:
     return -1
 
 
-def names_of(count: int, names: Iterable[str] | None) -> list[str]:
-    """The names of so many classes.
+def names_of(count: int, names: Iterable[str] | None, kind: str = "classes") -> list[str]:
+    """The names of so many outputs.
 
     Raises:
         Mistake: there are more names, or fewer.
     """
     given = None if names is None else list(names)
+    if given is None and kind == "number" and count == 1:
+        return ["number"]
     if given is None:
         log.warning("classes=… is not given: the network's %d outputs have numbers instead of names.", count)
-        return ["no", "yes"] if count == 2 else [str(number) for number in range(count)]
+        return ["no", "yes"] if count == 2 and kind == "classes" else [str(number) for number in range(count)]
     if len(given) != count:
         raise Mistake(
             f"the network has {count} outputs and classes=… has {len(given)} names; name one for each output."

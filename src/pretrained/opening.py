@@ -4,18 +4,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from torch import nn
 
 from auscult.checkpoint.checkpoint import KEY, model_of, open_checkpoint
+from auscult.datamodules.audio.audio_file import BadRecording, read_whole
 from auscult.datamodules.audio.lengths import longest
+from auscult.datamodules.recording import FULL_SCALE, ClipSettings, prepare
 from auscult.mistake import Mistake
 from auscult.modules.model import Model
+from auscult.modules.narrowed import Likeness
 from auscult.parts import build_part
 from auscult.pretrained.around import model_around
 from auscult.pretrained.factory import network_of
 from auscult.pretrained.frames import Frames
 from auscult.pretrained.hugging_face import from_hub
-from auscult.pretrained.options import HUB
+from auscult.pretrained.options import HUB, LIKENESS
 from auscult.pretrained.weights import load_weights
 from auscult.program.conf import choices_of, content_of
 
@@ -87,11 +92,13 @@ def own_network(config: dict[str, Any], module: nn.Module | None = None) -> Open
         front_end, inner = our_front_end(inner, rate, seconds), None
     how: dict[str, Any] = {
         "front_end": front_end, "inner": inner, "classes": classes, "sample_rate": rate, "output": config["output"],
-        "samples": round(seconds * rate),
+        "samples": round(seconds * rate), "kind": config["kind"], "stretch": part_of(config["stretch"], seconds),
     }  # fmt: skip
     model = of_frames(network, config["frames"], how) if config.get("frames") else model_around(network, **how)
     clip = {"sample_rate": rate, "seconds": seconds, **UNPREPARED}
-    task = {"name": config["label"], "label": config["label"]}
+    if str(config.get("target")).startswith(LIKENESS):
+        model = likeness(model, str(config["target"]).removeprefix(LIKENESS), ClipSettings(**clip))
+    task = {"name": config["label"], "label": config["label"], "kind": model.kind}
     about = {"model": {"name": name_of(name)}, "task": task, "data": {"name": None, "clip": clip}, "fold": None}
     return Opened(model, {"config": about, "classes": model.classes, "speakers": {"train": [], "test": []}})
 
@@ -107,6 +114,38 @@ def of_frames(network: nn.Module, frames: list[int], how: dict[str, Any]) -> Mod
         return model_around(Frames(network, frames[0], frames[1], output), **how)
     except Mistake:
         return model_around(Frames(network, frames[0], frames[1], output, flat=False), **how)
+
+
+def likeness(model: Model, path: str, settings: ClipSettings) -> Model:
+    """A model of one number: how alike a model's outputs are to those for a recording, from -1 to 1.
+
+    Raises:
+        Mistake: the recording cannot be used.
+    """
+    try:
+        samples, rate = read_whole(Path(path))
+        prepared = prepare(samples, rate, settings).samples
+    except BadRecording as reason:
+        raise Mistake(f"{LIKENESS}{path} cannot be listened to ({reason}); choose another recording.") from reason
+    waveform = torch.zeros(1, 1, round(settings.seconds * settings.sample_rate))
+    waveform[0, 0, : len(prepared)] = torch.from_numpy(prepared / np.float32(FULL_SCALE))
+    with torch.no_grad():
+        reference = model(waveform.to(model.device))
+    how: dict[str, Any] = {"front_end": model.front_end, "sample_rate": model.sample_rate, "kind": "number"}
+    return Model(Likeness(model.network, reference), classes=[f"likeness to {Path(path).name}"], **how).eval()
+
+
+def part_of(stretch: list[float] | None, seconds: float) -> tuple[float, float] | None:
+    """A stretch in seconds as shares of a clip.
+
+    Raises:
+        Mistake: it begins behind the clip's end.
+    """
+    if stretch is None:
+        return None
+    if stretch[0] >= seconds:
+        raise Mistake(f"stretch={stretch} begins behind the end of the clips of {seconds:g} s; choose an earlier one.")
+    return stretch[0] / seconds, min(stretch[1] / seconds, 1.0)
 
 
 def name_of(network: str) -> str:

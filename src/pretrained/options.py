@@ -14,10 +14,15 @@ from auscult.plain_data import shown
 from auscult.program.numbers import check_number
 from auscult.program.paths import absolute
 
+NUMBER, LIKENESS = "regression:", "similarity:"  # how a target begins that names a number, or a recording
 HUB = "hf:"  # how the name of a network of Hugging Face begins
 WEIGHTS = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 # options that say something of the network that `network` names
-DESCRIBING = ("network_options", "weights", "sample_rate", "seconds", "classes", "front_end", "output", "frames")
+DESCRIBING = (
+    "network_options", "weights", "sample_rate", "seconds", "classes", "front_end", "output", "frames", "stretch",
+    "kind",
+)  # fmt: skip
+KINDS = ("classes", "tags", "number")
 NAMES = ("display_name", "name", "label", "class", "category")  # columns of a table of classes, the first that is there
 LOWEST_RATE, HIGHEST_RATE = 100, 1_000_000  # hertz
 MOST_CLASSES = 100_000
@@ -56,10 +61,29 @@ def check_pretrained(config: dict[str, Any]) -> None:
         isinstance(frames, list) and len(frames) == 2 and all(type(each) is int and each > 0 for each in frames)
     ):
         raise Mistake(f"frames={shown(frames)} is no window and hop in samples, such as [1024,160].")
+    check_stretch(config)
+    if config["kind"] not in (None, *KINDS):
+        raise Mistake(f"kind={shown(config['kind'])} is unknown; choose {', '.join(KINDS)}, or leave it out.")
     check_weights(config)
-    config["classes"] = classes_of(config["classes"])
+    target = str(config.get("target"))
+    if target.startswith((NUMBER, LIKENESS)):
+        config["kind"] = "number"
+    config["classes"] = classes_of(config["classes"], 1 if config["kind"] == "number" else 2)
+    if target.startswith(NUMBER) and config["classes"] is None and not target.removeprefix(NUMBER).isdigit():
+        config["classes"] = [target.removeprefix(NUMBER)]
     if not re.fullmatch(r"[^\W\d]\w*", str(config["label"])):
         raise Mistake(f"label={shown(config['label'])} is no name of a column of data.csv or a group of data.pattern.")
+
+
+def check_stretch(config: dict[str, Any]) -> None:
+    """Raises a Mistake if `stretch` is no part of a clip, in seconds."""
+    stretch = config["stretch"]
+    if stretch is None:
+        return
+    if not isinstance(stretch, list) or len(stretch) != 2 or not all(type(end) in (int, float) for end in stretch):
+        raise Mistake(f"stretch={shown(stretch)} has no beginning and end in seconds, such as [0.5,1.2].")
+    if not 0 <= stretch[0] < stretch[1]:
+        raise Mistake(f"stretch={shown(stretch)} does not end after it begins; say [0.5,1.2].")
 
 
 def checked_name(network: Any) -> str:
@@ -111,7 +135,7 @@ def check_weights(config: dict[str, Any]) -> None:
     config["weights"] = str(path)
 
 
-def classes_of(value: Any) -> list[str] | None:
+def classes_of(value: Any, fewest: int = 2) -> list[str] | None:
     """The names of classes, in the order of the logits: a list, a text with a line for each, a JSON file, or a table.
 
     Raises:
@@ -120,7 +144,7 @@ def classes_of(value: Any) -> list[str] | None:
     if value is None:
         return None
     if isinstance(value, list):
-        return checked_classes(value, "classes")
+        return checked_classes(value, "classes", fewest)
     path = Path(absolute("classes", value))
     if not path.is_file():
         raise Mistake(f"classes={shown(value)} is no file; name one with a line per class, or list them: [cat,dog].")
@@ -141,7 +165,7 @@ def classes_of(value: Any) -> list[str] | None:
         raise Mistake(f"{option} cannot be read ({error.strerror}); check its permissions.") from error
     except (ValueError, csv.Error) as error:
         raise Mistake(f"{option} cannot be read ({shown(error, 160)}); write a line per class.") from error
-    return checked_classes(names, option)
+    return checked_classes(names, option, fewest)
 
 
 def names_in(content: Any) -> list[Any]:
@@ -158,15 +182,16 @@ def names_in(content: Any) -> list[Any]:
     return content if isinstance(content, list) else [content]
 
 
-def checked_classes(names: Iterable[Any], option: str) -> list[str]:
+def checked_classes(names: Iterable[Any], option: str, fewest: int = 2) -> list[str]:
     """The names as texts.
 
     Raises:
         Mistake: they are fewer than two, too many, no names, or not all different.
     """
     words = [str(name).lower() if isinstance(name, bool) else str(name).strip() for name in names]
-    if len(words) < 2 or len(words) > MOST_CLASSES or not all(words):
-        raise Mistake(f"{option} has {len(words)} names of classes; two or more are wanted, none of them empty.")
+    if len(words) < fewest or len(words) > MOST_CLASSES or not all(words):
+        wanted = "two or more" if fewest > 1 else "one or more"
+        raise Mistake(f"{option} has {len(words)} names of classes; {wanted} are wanted, none of them empty.")
     name, times = Counter(words).most_common(1)[0]
     if times > 1:
         raise Mistake(f"{option} names {shown(name)} {times} times; the names are to differ.")

@@ -120,7 +120,7 @@ def write_predictions(
 
 
 def named(classes: list[str], label: Any) -> str:
-    """The name of a class by its number, empty below 0; or the names of tags (C,) that hold, as in a table of labels."""
+    """The name of a class by its number, empty below 0; or the names of tags (C,) that hold, as tables have them."""
     if np.ndim(label):
         return ";".join(name for name, holds in zip(classes, label, strict=True) if holds)
     return classes[label] if label >= 0 else ""

@@ -218,7 +218,7 @@ def test_best(trainer: Trainer, classifier: Classifier, datamodule: AudioDataMod
         raise Mistake("trainer: no epoch was trained and validated, so that there is nothing to test.")
     if isinstance(best, KeepFinal):
         trainer.validate(classifier, datamodule, ckpt_path=best.best_model_path, verbose=False, weights_only=True)
-        best.best_model_score = trainer.callback_metrics.get(best.monitor)
+        best.best_model_score = trainer.callback_metrics.get(str(best.monitor))
     trainer.test(classifier, datamodule, ckpt_path=best.best_model_path, verbose=False, weights_only=True)
     return classifier.predictions()
 

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 import wandb
 from pytorch_lightning.loggers import WandbLogger

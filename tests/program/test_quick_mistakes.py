@@ -25,7 +25,11 @@ from tests.conftest import SPOKEN_PATTERN
         ("train", ["logger=wandb", "+logger.project=a"], "say it without a plus: logger.project=a."),
         ("train", ["class_weight=balanced"], "say class_weights=balanced"),
         ("train", ["class_weights=uneven"], "class_weights=uneven is unknown; choose balanced."),
-        ("train", ["best_by=mae"], "best_by=mae does not go with task.kind=classes; choose accuracy, balanced_accuracy"),
+        (
+            "train",
+            ["best_by=mae"],
+            "best_by=mae does not go with task.kind=classes; choose accuracy, balanced_accuracy",
+        ),
         ("train", ["task=age", "class_weights=balanced"], "class_weights=balanced goes with classes or tags"),
         ("train", ["task=number", "task.label=pitch", "task.balance=true"], "task.balance=true goes with classes"),
         ("train", ["task=age", "task.low=120"], "task.low=120 is above task.high=110; exchange them."),

@@ -31,6 +31,7 @@ class Attribution(ABC):
         is_slope: the values are not shares of the logit, but say how the logit changes with the input.
         conserves: the values, with what is kept apart, sum to the logit.
         loses_relevance: why it does not conserve, a sentence for people, if they may expect it to.
+        compares_classes: the method takes a softmax over the network's outputs.
         starts_from_silence: a call needs the argument `silence`, (1, ...): the front end's output for digital silence.
         biases: after a call, the part of each logit, (B,), that the network's biases got instead of the input; None
             if the method does not separate it.
@@ -40,6 +41,7 @@ class Attribution(ABC):
     asks_logits_only = False
     is_slope = False
     conserves = False
+    compares_classes = False
     starts_from_silence = False
     loses_relevance = ""
     biases: Tensor | None = None

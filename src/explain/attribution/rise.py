@@ -31,7 +31,7 @@ class RISE(Attribution):
         seed: seed of the masks.
     """
 
-    asks_logits_only = starts_from_silence = True
+    asks_logits_only = starts_from_silence = compares_classes = True
 
     def __init__(
         self,

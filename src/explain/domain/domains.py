@@ -124,7 +124,7 @@ class SignalDomain(Domain):
         self.model = Model(
             CoefficientNetwork(rest, transform),
             front_end=CoefficientFrontEnd(signal, transform, frequencies, times),
-            classes=model.classes, sample_rate=model.sample_rate,
+            classes=model.classes, sample_rate=model.sample_rate, kind=model.kind,
         ).eval()  # fmt: skip
 
     def relevance(

@@ -6,6 +6,7 @@ from auscult.explain.measures.checks import Checks
 from auscult.explain.measures.control import Control
 from auscult.explain.measures.cost import Cost
 from auscult.explain.measures.energy import Energy
+from auscult.explain.measures.fall import Fall
 from auscult.explain.measures.localisation import Localisation
 from auscult.explain.measures.measure import Measure, Measurement, Topic
 from auscult.explain.measures.metrics import Complexity, Faithfulness
@@ -15,6 +16,7 @@ from auscult.explain.measures.soundness import Soundness
 # in the order in which they are taken, and in which `metrics.json` and the report show them
 MEASUREMENTS: tuple[type[Measurement], ...] = (
     Removal,
+    Fall,
     Cost,
     Complexity,
     Faithfulness,

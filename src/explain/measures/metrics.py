@@ -207,9 +207,10 @@ class Faithfulness(Measurement):
 
     @classmethod
     def of(cls, run: Run) -> Self | None:
-        """The measurement of a run; None if its target is not the predicted class."""
+        """The measurement of a run; None if its target is not the predicted class, of classes."""
         model = run.domain.model
-        return cls(model, model.silence(run.source.dataset.length)) if run.target == "predicted" else None
+        applies = run.target == "predicted" and model.kind == "classes"
+        return cls(model, model.silence(run.source.dataset.length)) if applies else None
 
     def __call__(self, clips: Clips) -> dict[str, Tensor]:
         explained = clips.explained

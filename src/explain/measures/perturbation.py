@@ -19,7 +19,7 @@ compared with an order that does not. Therefore there are two definitions of a f
                 random order of the paper itself also removed silence.)
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,9 +114,7 @@ def perturb(
     fill: Fill,
     logits: Tensor | None = None,
 ) -> Outcome:
-    """Removes the first features in each order, and lets the network predict again.
-
-    Each forward pass has B inputs. The intact inputs pass at most once, for all orders together.
+    """Removes the first features in each order, and lets the network predict again, see `removals`.
 
     Args:
         network: in evaluation mode.
@@ -127,26 +125,43 @@ def perturb(
         fill: replaces removed features.
         logits: (B, C), logits of the intact inputs, if they are known.
     """
-    named = [(name, given) for name, of in scores.items() for given in ([of] if isinstance(of, Tensor) else of)]
-    counts = counts.to(input.device)
-    correct = torch.empty(len(input), len(named), counts.shape[1], dtype=torch.bool, device=input.device)
+    names = names_of(scores)
+    correct = torch.empty(len(input), len(names), counts.shape[1], dtype=torch.bool, device=input.device)
     probability = torch.empty(correct.shape, dtype=torch.float32, device=input.device)
+    for rows, columns, given in removals(network, input, scores, counts, fill, logits):
+        correct[:, rows, columns] = (given.argmax(1) == label)[:, None, None]
+        probability[:, rows, columns] = given.softmax(1).gather(1, label[:, None])[:, None]
+    return Outcome(names, correct.cpu().numpy(), probability.cpu().numpy())
 
-    def note(logits: Tensor, rows: slice, column: int) -> None:
-        correct[:, rows, column] = (logits.argmax(1) == label)[:, None]
-        probability[:, rows, column] = logits.softmax(1).gather(1, label[:, None])
 
+def names_of(scores: Scores) -> tuple[str, ...]:
+    """The names of orders; an order with several seeds is listed once per seed."""
+    return tuple(name for name, of in scores.items() for _ in ([of] if isinstance(of, Tensor) else of))
+
+
+def removals(
+    network: nn.Module, input: Tensor, scores: Scores, counts: Tensor, fill: Fill, logits: Tensor | None = None
+) -> Iterator[tuple[slice, slice, Tensor]]:
+    """Removes the first features in each order.
+
+    Args: as for `perturb`.
+
+    Yields:
+        The orders and the fractions that an output is of, as slices, and what the network gives, (B, C). Each forward
+        pass has B inputs. The intact inputs pass at most once, for all orders together.
+    """
+    counts = counts.to(input.device)
     intact = int((counts.amax(0) == 0).sum())  # counts ascend
     if intact:
-        note(network(input).float() if logits is None else logits, slice(None), 0)
-        correct[:, :, 1:intact], probability[:, :, 1:intact] = correct[:, :, :1], probability[:, :, :1]
+        yield slice(None), slice(0, intact), network(input).float() if logits is None else logits
     filled = fill(input)
-    for row, (_, given) in enumerate(named):
+    each = [given for of in scores.values() for given in ([of] if isinstance(of, Tensor) else of)]
+    for row, given in enumerate(each):
         rank = ranks(given)
         for column in range(intact, counts.shape[1]):
             gone = rank < counts[:, column].view(-1, *[1] * (input.dim() - 1))
-            note(network(torch.where(gone, filled, input)).float(), slice(row, row + 1), column)
-    return Outcome(tuple(name for name, _ in named), correct.cpu().numpy(), probability.cpu().numpy())
+            outputs = network(torch.where(gone, filled, input)).float()
+            yield slice(row, row + 1), slice(column, column + 1), outputs
 
 
 def ranks(scores: Tensor) -> Tensor:

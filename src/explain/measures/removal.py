@@ -65,6 +65,19 @@ class Perturbation:
         return perturb(network, input, label, scores, counts, self.fill, explained.logits)
 
 
+def perturbation_of(run: Run) -> Perturbation:
+    """How the options of a run have inputs perturbed.
+
+    Raises:
+        Mistake: its fractions or its fill are impossible.
+    """
+    config, model, options = run.config, run.domain.model, run.config["perturbation"]
+    passes = partial(inputs_of, model, run.source.dataset, config["data"]["batch_size"])
+    fill = build_named(config["fill"], "fill", model.silence(run.source.dataset.length), passes)
+    seeds = [config["seed"] + number for number in range(options["random_orders"])]
+    return Perturbation(checked_fractions(options["fractions"]), seeds, fill, options["definition"])
+
+
 class Removal(Measurement):
     """Measures the curves. `metrics.json` has their areas (`perturbation.areas`), leaderboards have the deletion.
 
@@ -98,15 +111,11 @@ class Removal(Measurement):
 
     @classmethod
     def of(cls, run: Run) -> Self | None:
-        """The measurement of a run; None if its clips have no labels, or nothing is to be removed."""
-        if run.config["perturbation"]["fractions"] is None or not (run.source.labels >= 0).all():
+        """The measurement of a run; None if its clips have no labels, are no classes, or nothing is to be removed."""
+        is_classes = run.domain.model.kind == "classes"
+        if run.config["perturbation"]["fractions"] is None or not (is_classes and run.source.is_labelled):
             return None
-        config, model, options = run.config, run.domain.model, run.config["perturbation"]
-        passes = partial(inputs_of, model, run.source.dataset, config["data"]["batch_size"])
-        fill = build_named(config["fill"], "fill", model.silence(run.source.dataset.length), passes)
-        seeds = [config["seed"] + number for number in range(options["random_orders"])]
-        made = Perturbation(checked_fractions(options["fractions"]), seeds, fill, options["definition"])
-        return cls(made, model.network)
+        return cls(perturbation_of(run), run.domain.model.network)
 
     @property
     def names(self) -> list[str]:

@@ -8,13 +8,15 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pandas as pd
+from scipy.stats import rankdata
 from sklearn.metrics import balanced_accuracy_score
 
 from auscult.datamodules.source import Source
 from auscult.explain.domain.explain import relative_to_logit
 from auscult.explain.intervention.effect import compare
+from auscult.explain.measures import fall
 from auscult.explain.measures.catalogue import measure_of
-from auscult.explain.measures.intervals import SpeakerIntervals
+from auscult.explain.measures.intervals import POSITIVE, SpeakerIntervals
 from auscult.explain.measures.perturbation import Outcome, areas, summarise
 from auscult.explain.relevance.question import Question
 
@@ -54,19 +56,37 @@ class Results:
             measured = [name for name in question.measured if name in file]  # early files lack newer measures
             self.measured: dict[str, np.ndarray] = {name: file[name][:] for name in measured}  # (N,) each
             self.outcome: Outcome | None = None
-            if question.perturbation is not None:
+            self.falls: dict[str, np.ndarray] = {  # (N, O, F) each, of answers that are no classes
+                name: file[f"perturbation/{name}"][:] for name in fall.BOUNDS if f"perturbation/{name}" in file
+            }
+            if question.perturbation is not None and not self.falls:
                 correct, probability = (file[f"perturbation/{name}"][:] for name in ("correct", "probability"))
                 self.outcome = Outcome(question.perturbation.orders, correct.astype(bool), probability)
             self.is_kept = file["relevance"].nbytes <= KEPT
             self.shape: tuple[int, ...] = file["relevance"].shape[2:]  # shape of a clip's relevance
         self.sums = np.full(rows, np.nan)  # (N,) sums of the relevance that has been read
         self.predicted = self.logits.argmax(1)  # (N,)
-        self.labelled = bool((self.label >= 0).all())
+        self.kind = question.domain.model.kind
+        self.labelled = source.is_labelled and self.kind == "classes"  # with classes, which can be right or wrong
         self.intervals = SpeakerIntervals([clip.speaker for clip in source.clips])
 
     @property
+    def numbers(self) -> np.ndarray | None:
+        """(N,), what the network answers, if that is a number."""
+        return self.logits[:, 0] if self.kind == "number" else None
+
+    @property
+    def errors(self) -> np.ndarray | None:
+        """(N,), the numbers less the true ones; None if there are none."""
+        return None if self.numbers is None or not self.source.is_labelled else self.numbers - self.label
+
+    @property
     def probabilities(self) -> np.ndarray:
-        """(N, C), the softmax of the logits."""
+        """(N, C), the softmax of the logits, or the sigmoid of each tag's; (N, 0) for a number."""
+        if self.kind == "number":
+            return self.logits[:, :0]
+        if self.kind == "tags":
+            return 1 / (1 + np.exp(-self.logits.astype(float)))
         powers = np.exp(self.logits - self.logits.max(1, keepdims=True))
         return powers / powers.sum(1, keepdims=True)
 
@@ -103,7 +123,9 @@ class Results:
 
     @cached_property
     def curves(self) -> pd.DataFrame | None:
-        """The table of `perturbation.summarise`; None if there are no curves."""
+        """The table of `perturbation.summarise`, or of `fall.summarise`; None if there are no curves."""
+        if self.falls and self.question.perturbation is not None:
+            return fall.summarise(self.question.perturbation, self.falls, self.intervals)
         if self.outcome is None or self.question.perturbation is None:
             return None
         return summarise(self.outcome, self.question.perturbation.fractions, self.intervals)
@@ -120,6 +142,10 @@ class Results:
             metrics[f"{self.source.unit}s/explained"] = len({clip.speaker for clip in self.source.clips})
             metrics["test/accuracy"] = float((self.predicted == self.label).mean())
             metrics["test/balanced_accuracy"] = float(balanced_accuracy_score(self.label, self.predicted))
+        if self.errors is not None and self.numbers is not None:
+            metrics |= self.intervals.described("test/mae", np.abs(self.errors), POSITIVE)
+            if len(self.errors) > 2:
+                metrics["test/correlation"] = float(np.corrcoef(self.numbers, self.label)[0, 1])
         if not np.isnan(error).any():
             metrics["conservation_error/median"] = float(np.median(error))
             metrics["conservation_error/highest"] = float(error.max())
@@ -134,6 +160,8 @@ class Results:
         if self.outcome is not None and self.question.perturbation is not None:
             perturbation = self.question.perturbation
             metrics |= areas(self.outcome, perturbation.fractions, self.intervals, perturbation.definition)
+        if self.falls and self.question.perturbation is not None:
+            metrics |= fall.areas(self.question.perturbation, self.falls, self.intervals)
         if self.changed is not None:
             metrics |= compare(self.label, self.predicted, self.changed, self.intervals, self.shams)
         return metrics
@@ -179,12 +207,13 @@ class Results:
         decides between equals.
         """
         left = np.random.default_rng(self.seed).permutation(len(self.label)).tolist()
-        wrong = self.predicted != self.label
+        wrong = (self.predicted != self.label) & self.labelled
+        group = self.groups
         shown: Counter[tuple[str, int | str | bool]] = Counter()
 
         def kinds(row: int) -> list[tuple[str, int | str | bool]]:
             speaker = self.source.clips[row].speaker
-            return [("wrong", bool(wrong[row])), ("class", int(self.label[row])), ("speaker", speaker)]
+            return [("wrong", bool(wrong[row])), ("class", int(group[row])), ("speaker", speaker)]
 
         rows: list[int] = []
         while left and len(rows) < count:
@@ -194,6 +223,15 @@ class Results:
             shown.update(kinds(row))
         return rows
 
+    @property
+    def groups(self) -> np.ndarray:
+        """(N,), the class of each clip, or the fifth of the numbers that it lies in."""
+        if self.numbers is None:
+            return self.label if self.labelled else self.predicted
+        return 5 * rankdata(self.numbers, "ordinal").astype(int) // (len(self.numbers) + 1)
+
     def in_order(self, rows: Iterable[int]) -> list[int]:
-        """Sorts rows by class, with wrong predictions last."""
+        """Sorts rows by class, with wrong predictions last; or by number."""
+        if self.numbers is not None:
+            return sorted(rows, key=lambda row: (self.logits[row, 0], row))
         return sorted(rows, key=lambda row: (bool(self.predicted[row] != self.label[row]), self.label[row], row))

@@ -150,6 +150,24 @@ def removal_verdict(metrics: Mapping[str, float], features: str, unit: str = "sp
     )
 
 
+def fall_verdict(metrics: Mapping[str, float], features: str, unit: str = "speaker") -> str:
+    """Says in a sentence whether a number or a tag's probability falls further by relevance than at random.
+
+    Args: as for `removal_verdict`, with the metrics of `fall.areas`.
+    """
+    further = "perturbation/fall_area/relevance_minus_random"
+    if further not in metrics:
+        return ""
+    low, high = (metrics.get(f"{further}_{end}", math.nan) for end in ENDS)
+    if math.isnan(low):
+        return f"There are too few {unit}s to say whether removal confirms the order of relevance."
+    verb = "confirms" if low > 0 else "contradicts" if high < 0 else "does not confirm"
+    return (
+        f"Removal {verb} the order of relevance. Where the most relevant {features} go first, the answer falls by"
+        f" {metrics[further]:.3g} more than where they go at random [{low:.3g}, {high:.3g}]."
+    )
+
+
 def fall(others: str, gap: float, low: float, high: float) -> str:
     """Says whether accuracy falls further than in another order; the numbers are those of `compared`."""
     if low > 0:

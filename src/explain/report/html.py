@@ -93,7 +93,8 @@ class ClipPanel:
         path, speaker: path and speaker of the clip; the speaker is "" if it is not known.
         label: the true class; None if it is not known.
         prediction, target: the class with the highest probability, and the class that is explained.
-        probabilities: probabilities of all classes by name, in the order of the logits.
+        probabilities: probabilities of all classes by name, in the order of the logits; none if the network gives a
+            number, which is then the prediction.
         conservation_error: |sum of the relevance and what is kept apart - logit| / |logit|; NaN if the attribution
             does not conserve.
         biases: relevance of the network's biases as a share of the logit; NaN if it is not known.
@@ -123,11 +124,13 @@ class ClipPanel:
     @property
     def confidence(self) -> float:
         """Probability of the prediction."""
-        return self.probabilities[self.prediction]
+        return self.probabilities.get(self.prediction, math.nan)
 
     @property
     def verdict(self) -> str:
-        """Says whether the prediction is right: right, wrong or no label."""
+        """Says whether the prediction is right: right, wrong or no label; of a number, what it is."""
+        if not self.probabilities:
+            return f"says {self.prediction}" + ("" if self.label is None else f", true {self.label}")
         if self.label is None:
             return "no label"
         return "right" if self.prediction == self.label else "wrong"

@@ -19,7 +19,7 @@ from auscult.explain.relevance.results import Results
 from auscult.explain.report.audit import audit_section
 from auscult.explain.report.class_findings import headline
 from auscult.explain.report.class_section import Classes, class_section, how_sure, ranged
-from auscult.explain.report.findings import curve_findings, intervention_findings, removal_verdict
+from auscult.explain.report.findings import curve_findings, fall_verdict, intervention_findings, removal_verdict
 from auscult.explain.report.html import Answer, ClassAnswer, ClipPanel, Note, Section, Value, write_report
 from auscult.explain.report.similar import most_similar
 from auscult.explain.show import plots
@@ -30,6 +30,7 @@ from auscult.plain_data import counted
 from auscult.progress import tracked
 
 ENDS = ("low", "high")
+CURVES = {"accuracy": "accuracy falls", "fall": "the answer falls"}
 GUIDE = (
     "Red is relevance for the explained class, blue against it. The positive sound is the part of the clip that speaks"
     " for that class, the negative sound the part that speaks against it; the blend has the quiet original underneath."
@@ -69,7 +70,8 @@ def write(
         perturbation = results.question.perturbation
         assert perturbation is not None
         features, unit = perturbation.counted(view.features), results.source.unit
-        findings += curve_findings(results.curves, features, results.metrics, unit=unit, scale=perturbation.scale)
+        if not results.falls:
+            findings += curve_findings(results.curves, features, results.metrics, unit=unit, scale=perturbation.scale)
         sections.append(curves(folder, results, view))
     if results.measured:
         sections.append(measures(results))
@@ -139,7 +141,10 @@ def answer(results: Results, view: View, classes: Classes | None, panels: Mappin
             answers.append(ClassAnswer(part.title, part.text[:1], own))
     unit = results.source.unit
     removed = results.question.perturbation
-    verdict = removal_verdict(results.metrics, removed.counted(view.features), unit) if removed else ""
+    verdict = ""
+    if removed is not None:
+        said = fall_verdict if results.falls else removal_verdict
+        verdict = said(results.metrics, removed.counted(view.features), unit)
     is_blind = isinstance(results.question.attribution, Amplitude | Random)  # they know nothing of the network
     of_own_class = isinstance(results.question.target, str)  # and not of one that was chosen for all clips
     found = headline(classes.places) if classes and of_own_class and not is_blind else ""
@@ -151,13 +156,14 @@ def curves(folder: Path, results: Results, view: View) -> Section:
     perturbation = results.question.perturbation
     assert results.curves is not None and perturbation is not None
     fill, features = type(perturbation.fill).__name__.lower(), perturbation.counted(view.features)
-    chance = 1 / len(results.classes)
-    figure = plots.plot_curves(results.curves, features, chance=chance)
+    value = "fall" if results.falls else "accuracy"
+    chance = None if results.falls else 1 / len(results.classes)
+    figure = plots.plot_curves(results.curves, features, value=value, chance=chance)
     (folder / "curves.png").write_bytes(plots.png(figure, dpi=200))
     text = (
         f"A fraction of the {features} is replaced ({fill}), the most relevant first, and the network predicts again."
-        " The sooner accuracy falls, the better relevance shows what the network uses. Shaded areas are 95 % intervals"
-        f" over {results.source.unit}s."
+        f" The sooner {CURVES[value]}, the better relevance shows what the network uses. Shaded areas are 95 %"
+        f" intervals over {results.source.unit}s."
     )
     if perturbation.definition == "sounding":
         text += (
@@ -165,7 +171,7 @@ def curves(folder: Path, results: Results, view: View) -> Section:
         )
     if perturbation.seeds:
         text += " Random removal spares silence; its curve is a mean over several seeds."
-    alt = "Accuracy over the fraction of the input that is removed, by relevance and in the control orders"
+    alt = f"{value.capitalize()} over the fraction of the input that is removed, by relevance and in the control orders"
     return Section("Removing what is relevant", [text], [Picture(plots.svg(figure), alt)], results.curves)
 
 
@@ -205,8 +211,12 @@ def intervention(folder: Path, results: Results) -> Section:
 def panel(folder: Path, results: Results, view: View, row: int, remarks: Sequence[str]) -> ClipPanel:
     """Makes the card of a clip, with remarks. Also writes its picture and sounds into the run folder."""
     clip, classes = results.source.clips[row], results.classes
-    label = classes[results.label[row]] if results.label[row] >= 0 else None
+    label = None
+    if results.source.is_labelled or (results.kind == "classes" and results.label[row] >= 0):
+        label = f"{results.label[row]:.4g}" if results.kind == "number" else classes[results.label[row]]
     prediction, target = classes[results.predicted[row]], classes[results.target[row]]
+    if results.numbers is not None:
+        prediction = f"{results.numbers[row]:.4g}"
     waveform, relevance = results.waveform(row), results.relevance(row)
     title = f"{clip.path}: relevance for {target}"
     drawn, heard = picture(view, waveform, relevance, title), audible(view, waveform, relevance)
@@ -223,7 +233,7 @@ def panel(folder: Path, results: Results, view: View, row: int, remarks: Sequenc
         (folder / f"audio/{name}-{file_name(sound.name)}.wav").write_bytes(sound.wav)
     return ClipPanel(
         clip.path, clip.speaker, label, prediction, target,
-        dict(zip(classes, results.probabilities[row].tolist(), strict=True)),
+        {} if results.kind == "number" else dict(zip(classes, results.probabilities[row].tolist(), strict=True)),
         float(results.conservation_error[row]), float(results.share_of_biases[row]),
         plate(view, waveform, relevance, target, said(results.source, row, view.sample_rate)), heard,
         len(waveform) / view.sample_rate, begins, [*remarks, *cut(results, view, row)], measured,

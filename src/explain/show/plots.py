@@ -108,7 +108,7 @@ def plot_curves(
         table: the table of `perturbation.summarise`.
         features: the removed features: "samples" or "bins".
         title: title of the figure.
-        value: "accuracy", or "probability" for the mean probability of the label.
+        value: "accuracy"; "probability" for the mean probability of the label; "fall" or "error", see `fall.summarise`.
         chance: accuracy of a random guess, from 0 to 1; None: no line.
     """
     figure = small_figure(title, height=3.9)
@@ -125,7 +125,10 @@ def plot_curves(
     axes.set_xticks(fractions, labels, rotation=90 if len(fractions) > 12 else 0)
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set(xlabel=f"percent of {features} removed", ylabel=value)
-    _as_shares(axes, chance)
+    if value in ("accuracy", "probability"):
+        _as_shares(axes, chance)
+    else:
+        axes.grid(axis="y", color="0.9")
     legend = figure.legend(title="removed first", loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     for text in legend.get_texts():
         text.set_parse_math(False)
