@@ -27,7 +27,7 @@ class AudioDataModule(LightningDataModule):
     """One task on one speaker fold of one corpus; `Corpus.unit` says what counts as a speaker.
 
     A batch is `{"waveform": (B, 1, T) float32, "label": …, "clip": (B,) int64}`; `clip` indexes `clips`. The label is a
-    class, (B,) int64, tags, (B, C) float32, or a number, (B,) float32: see `labels.kinds`.
+    class, (B,) int64, tags, (B, C) float32, or a number, (B,) float32: see `kinds`.
     In training, a clip's place in the silence around it depends on seed, epoch and clip. With `is_fixed`, and in
     evaluation, it depends only on the clip. The number of processes changes neither.
 

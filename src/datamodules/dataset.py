@@ -19,7 +19,7 @@ class ClipDataset(Dataset[Batch]):
     Args:
         cache: the prepared clips.
         clips: (N,) positions of the clips in the cache.
-        labels: (N, ...) what a network is to answer, see `labels.kinds`.
+        labels: (N, ...) what a network is to answer, see `kinds`.
         length: samples of a waveform, T.
         places: returns (N,) places of the clips in their silence: 0 is at the start, 1 at the end.
         confound: is planted into the clips that carry it, `planted` (N,) bool.

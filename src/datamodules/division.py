@@ -12,7 +12,7 @@ from typing import Any
 from auscult.datamodules.clips import Clip, Corpus
 from auscult.datamodules.confound import Confound
 from auscult.datamodules.folds import LEAST_SPEAKERS, Split, split, split_of, unsaid
-from auscult.datamodules.labels.kinds import Classes, Number, Tags, kind_of
+from auscult.datamodules.kinds import Classes, Number, Tags, kind_of
 from auscult.datamodules.labels.speakers import spelled_alike
 from auscult.datamodules.labels.table import shortened
 from auscult.mistake import Mistake, TooFewSpeakers

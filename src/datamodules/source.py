@@ -15,8 +15,8 @@ from auscult.datamodules.clips import Clip, Corpus, Segment
 from auscult.datamodules.datamodule import AudioDataModule
 from auscult.datamodules.dataset import ClipDataset
 from auscult.datamodules.folder import SEXES, Folder
+from auscult.datamodules.kinds import Classes, kind_of
 from auscult.datamodules.labels.class_folders import FOLDER, INNERMOST
-from auscult.datamodules.labels.kinds import Classes, kind_of
 from auscult.datamodules.labels.table import composed, shortened
 from auscult.datamodules.recording import ClipSettings
 from auscult.datamodules.synthetic import Cue

@@ -27,7 +27,7 @@ def lead(config: dict[str, Any], trained: dict[str, Any], results: Results) -> s
         f"{trained['model']['name']}{trained_on} was asked for the {trained['task']['name']} in {clips} of"
         f" {config['input'] or speakers}{how_right(trained, results)}. Red is what speaks for"
         f" {whose(config, results)}, by {config['attribution']['name']}.{heard(config, trained, results)}{any_sound}"
-        f"{''.join(f' {caution}' for caution in cautions(results.metrics))}"
+        f"{''.join(f' {caution}' for caution in cautions(results.metrics, results.kind))}"
     )
 
 

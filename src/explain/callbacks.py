@@ -12,6 +12,7 @@ import wandb
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.trainer.states import TrainerFn
+from torch import Tensor
 
 from auscult.datamodules.datamodule import AudioDataModule
 from auscult.drawing import drawing
@@ -23,6 +24,7 @@ from auscult.explain.trial import try_attribution
 from auscult.modules.classifier import Classifier
 from auscult.modules.model import Model
 from auscult.program.numbers import check_number
+from auscult.run.folder import named
 
 
 class RelevancePanel(Callback):
@@ -61,15 +63,14 @@ class RelevancePanel(Callback):
         batch = datamodule.evaluation_dataset(members).__getitems__(chosen.tolist())
         waveforms = batch["waveform"].to(module.device)  # (B, 1, T)
         explained = explain(Input(model, waveforms.shape[-1]), self.attribution, waveforms)
-        relevance, predicted = explained.relevance[:, 0].cpu().numpy(), explained.target  # (B, ...), (B,)
+        relevance = explained.relevance[:, 0].cpu().numpy()  # (B, ...)
         view = View.of(model, tuple(explained.input.shape[1:]), attribution=self.attribution)
         folder = Path(trainer.default_root_dir) / f"relevance/epoch-{epoch:03d}"
         folder.mkdir(parents=True, exist_ok=True)
         images, sounds = [], []
         for row, clip in enumerate(members[chosen]):
             path, waveform = datamodule.clips[clip].path, batch["waveform"][row, 0].numpy()
-            true, said = classifier.classes[batch["label"][row]], classifier.classes[predicted[row]]
-            title = f"{path}: {true}, taken for {said}"
+            title = f"{path}: {answered(classifier, batch['label'][row], explained.logits[row])}"
             drawn = folder / f"{file_name(path)}.png"
             with drawing(drawn.name):
                 drawn.write_bytes(picture(view, waveform, relevance[row], title).content)
@@ -85,6 +86,15 @@ class RelevancePanel(Callback):
                 "relevance/sounds": [wandb.Audio(str(file), caption=caption) for file, caption in sounds],
             },
         )
+
+
+def answered(classifier: Classifier, label: Tensor, outputs: Tensor) -> str:
+    """What a clip is and what it was taken for, given its label and the network's outputs (C,)."""
+    if classifier.answers.kind == "number":
+        return f"{float(label):.4g}, said to be {float(outputs[0]):.4g}"
+    holds = outputs > 0 if label.dim() else int(outputs.argmax())
+    true, said = (named(classifier.classes, each) for each in (label, holds))
+    return f"{true or 'no tag'}, taken for {said or 'none'}"
 
 
 def parts(trainer: Trainer, module: LightningModule) -> tuple[Classifier, AudioDataModule]:

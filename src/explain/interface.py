@@ -24,6 +24,7 @@ from auscult.explain.attribution.base import Attribution, as_attribution, attrib
 from auscult.explain.domain.domains import Domain
 from auscult.explain.domain.explain import explain as explain_clips
 from auscult.explain.loading import TrainedModel
+from auscult.explain.relevance.aim import aim_at
 from auscult.explain.show.audible import SMOOTHING_SECONDS
 from auscult.explain.show.explanation import Explanation
 from auscult.explain.waveform import waveform_of
@@ -43,7 +44,8 @@ def explain(
     *,
     attribution: str | Mapping[str, Any] | Callable[..., Tensor] = "lrp_epsilon_plus",
     domain: str | Mapping[str, Any] | Domain | Callable[[Model, int], Domain] = "input",
-    target: str | int | None = None,
+    target: str | int | list[str] | None = None,
+    against: str | list[str] | None = None,
     smoothing: float = SMOOTHING_SECONDS,
 ) -> Explanation:
     """Explains the prediction of a model for one recording.
@@ -60,7 +62,9 @@ def explain(
             `(network, input, target) -> relevance`.
         domain: where relevance is looked at: a name in conf/domain, a name with options, a `Domain`, or a callable
             `(model, samples) -> Domain`.
-        target: the class whose logit is explained, by name or number; None: the likeliest class.
+        target: the class, tag or number that is explained, by name or number; several classes in a list; None: the
+            likeliest class or tag.
+        against: other classes, or "rest" for all others: explains what speaks for the target rather than for these.
         smoothing: of relevance of samples before it is heard, in seconds, see `audible.sounds`; 0: as published.
 
     Raises:
@@ -75,10 +79,11 @@ def explain(
         raise Mistake(f"smoothing={shown(smoothing)} is no number from 0 to 1 second.")
     if not isinstance(model, Model):
         return explain(*wrapped(model, recording, sample_rate), attribution=attribution, domain=domain, target=target,
-                       smoothing=smoothing)  # fmt: skip
+                       against=against, smoothing=smoothing)  # fmt: skip
     settings = model.settings if isinstance(model, TrainedModel) else None
     waveform, cut = waveform_of(recording, sample_rate, model.sample_rate, settings, place_in(model))
-    method, number = attribution_from(attribution), class_of(target, model.classes)
+    method = attribution_from(attribution)
+    model, number = aimed(model, target, against)
     with evaluating(model):
         place = domain_from(domain, model, len(waveform))
         batch = torch.from_numpy(waveform).view(1, 1, -1).to(model.device)  # (1, 1, T)
@@ -99,6 +104,17 @@ def explain(
         smoothing=smoothing,
         attribution=method,
     )
+
+
+def aimed(
+    model: Model, target: str | int | list[str] | None, against: str | list[str] | None
+) -> tuple[Model, int | None]:
+    """The model that answers the question, and the output that is explained; None for the likeliest class."""
+    if isinstance(target, list) or against is not None or (isinstance(target, str) and model.kind != "classes"):
+        asked = list(map(str, target)) if isinstance(target, list) else "predicted" if target is None else str(target)
+        aim = aim_at(model, asked, against)
+        return aim.model, aim.target if isinstance(aim.target, int) else None
+    return model, class_of(target, model.classes)
 
 
 def place_in(model: Model) -> float:
@@ -193,17 +209,17 @@ def check_takes(model: Model, samples: int) -> None:
             f"the model cannot be given {samples} samples ({seconds:g} s at {model.sample_rate} Hz):"
             f" {type(error).__name__}: {why}; give a waveform as long as those that it was trained on."
         ) from error
-    check_logits(logits, len(model.classes))
+    check_logits(logits, len(model.classes), model.kind)
 
 
-def check_logits(logits: Tensor, classes: int) -> None:
+def check_logits(logits: Tensor, classes: int, kind: str = "classes") -> None:
     """Checks what a network gives for one clip; warns if it looks like probabilities.
 
     Raises:
         Mistake: it is not one logit for each class, (1, classes), or there is one class only.
     """
     given = f"the network gives {tuple(logits.shape)} for one clip"
-    if classes < 2 or logits.shape == (1, 1):
+    if kind != "number" and (classes < 2 or logits.shape == (1, 1)):
         raise Mistake(
             f"{given}, and has {classes} classes; two or more are needed, with a logit each: let a network with one"
             " output z for a yes give torch.cat([torch.zeros_like(z), z], 1) for no and yes."
@@ -212,7 +228,7 @@ def check_logits(logits: Tensor, classes: int) -> None:
         raise Mistake(f"{given}; of waveforms (B, 1, T) it has to make logits (B, {classes}), here (1, {classes}).")
     if logits.shape[1] != classes:
         raise Mistake(f"{given}, and has {classes} classes; name as many classes as it tells apart.")
-    if look_like_probabilities(logits):
+    if kind == "classes" and look_like_probabilities(logits):
         log.warning("what the network gives is positive and sums to 1, as probabilities do: leave its softmax out.")
 
 

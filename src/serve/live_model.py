@@ -142,7 +142,8 @@ class LiveModel:
             relevance = explained.relevance.numpy()
             drawn = plate(explained.view, clip, relevance, explained.target)
             sounds = explained.files
-        probabilities = dict(zip(self.classes, explained.probabilities.tolist(), strict=True))
+        shares = explained.probabilities.tolist()
+        probabilities = dict(zip(self.classes, shares, strict=True)) if shares else {}
         seconds = time.perf_counter() - started
         length = len(clip) / explained.sample_rate
         return Answer(explained.prediction, explained.target, probabilities, drawn, sounds, length, cut, seconds)

@@ -52,7 +52,7 @@ def files() -> dict[str, bytes]:
 def test_clips_are_sorted_by_speaker_digit_and_number(files: dict[str, bytes], tmp_path: Path) -> None:
     clips = AudioMNIST(write(tmp_path, files)).clips()
     assert [clip.path for clip in clips] == NAMES
-    assert clips[0] == Clip("data/01/0_01_2.wav", "01", {"digit": "0", "sex": "male"})
+    assert clips[0] == Clip("data/01/0_01_2.wav", "01", {"digit": "0", "sex": "male", "age": "30"})
     assert {clip.labels.get("sex") for clip in clips if clip.speaker == "12"} == {"female"}
     assert all(len(AudioMNIST(tmp_path).read(clip)[0]) == 4000 for clip in clips)
 
@@ -62,7 +62,7 @@ def test_root_may_be_the_data_folder_and_recordings_flac(files: dict[str, bytes]
     write(tmp_path, {name.replace(".wav", ".flac"): flac if name.endswith("wav") else b for name, b in files.items()})
     corpus = AudioMNIST(str(tmp_path / "data"))
     assert [clip.path for clip in corpus.clips()] == [name[5:].replace("wav", "flac") for name in NAMES]
-    assert corpus.clips()[0].labels == {"digit": "0", "sex": "male"}
+    assert corpus.clips()[0].labels == {"digit": "0", "sex": "male", "age": "30"}
     assert len(corpus.read(corpus.clips()[0])[0]) == 4000
 
 

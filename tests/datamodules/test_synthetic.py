@@ -57,9 +57,11 @@ def formants_by_prediction(waveform: np.ndarray) -> np.ndarray:
 
 
 def test_clips_are_audiomnists() -> None:
-    clips = corpus(repetitions=2).clips()
+    made = corpus(repetitions=2)
+    clips = made.clips()
     assert len({one.path for one in clips}) == len(clips) == 60 * 10 * 2
-    assert clips[0] == Clip("01/0_01_0.wav", "01", {"digit": "0", "sex": "male"})
+    known = {"digit": "0", "sex": "male", "pitch": f"{made.voices['01'].f0:.1f}", "consonants": "fricative;liquid"}
+    assert clips[0] == Clip("01/0_01_0.wav", "01", known)
     assert {one.speaker for one in clips if one.labels["sex"] == "female"} == set(WOMEN)
     assert {one.speaker for one in clips} == {f"{i:02d}" for i in range(1, 61)}
 

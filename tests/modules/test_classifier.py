@@ -7,6 +7,7 @@ from pytorch_lightning import Callback, Trainer, seed_everything
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from auscult.modules.answers import ClassAnswers
 from auscult.modules.augmentation import Augmentation
 from auscult.modules.classifier import Classifier, lay_channels_last
 from auscult.program import config
@@ -83,7 +84,7 @@ def test_logits_are_the_networks_of_the_front_ends_view():
 
 
 def test_labels_are_smoothed_in_training_only(monkeypatch):
-    built = classifier(label_smoothing=0.3)
+    built = classifier(answers=ClassAnswers(CLASSES, label_smoothing=0.3))
     monkeypatch.setattr(built, "log_dict", lambda *_, **__: None)
     (batch,) = batches(8)
     logits = built(batch["waveform"])
@@ -91,7 +92,7 @@ def test_labels_are_smoothed_in_training_only(monkeypatch):
     assert trained.item() == pytest.approx(cross_entropy(logits, batch["label"], smoothing=0.3).mean(), abs=1e-5)
     built.validation_step(batch)
     plain = cross_entropy(logits, batch["label"]).mean()
-    assert built.metrics["val_loss"].compute().item() == pytest.approx(plain, abs=1e-5)
+    assert built.metrics["val_metrics"]["loss"].compute().item() == pytest.approx(plain, abs=1e-5)
 
 
 def test_metrics_are_means_over_clips():

@@ -62,7 +62,7 @@ def test_trainer_options_are_lightnings():
     ("overrides", "says"),
     [
         (["model=foo"], "model=foo is unknown; choose one of alexnet, ast, audionet, cnn14, "),
-        (["task=sing"], "task=sing is unknown; choose one of digit, label, sex, sound."),
+        (["task=sing"], "task=sing is unknown; choose one of age, digit, label, number, sex, sound, tags."),
         (
             ["data=nope"],
             "data=nope is unknown; choose one of audiomnist, audiomnist_az, esc50, folder, synthetic, urbansound8k.",

@@ -99,11 +99,12 @@ def of_areas(metrics: Mapping[str, float], unit: str) -> str:
     return "; ".join(said)
 
 
-def cautions(metrics: Mapping[str, float]) -> list[str]:
+def cautions(metrics: Mapping[str, float], kind: str = "classes") -> list[str]:
     """Says what makes relevance worth little, a sentence each; empty if nothing does.
 
     Args:
         metrics: of the run.
+        kind: what the network gives; a number lies around the mean of those that it has learnt, which is a constant.
     """
     said = []
     if (amplification := metrics.get("soundness/amplification", 0)) > CANCELLING:
@@ -113,7 +114,7 @@ def cautions(metrics: Mapping[str, float]) -> list[str]:
         )
     if (missing := metrics.get("conservation_error/median", 0)) > MISSING:
         said.append(f"Careful: {100 * missing:.3g} % of the logit is missing in the median; audit=true says where.")
-    if (share := metrics.get("biases/median", 0)) > MOSTLY:
+    if (share := metrics.get("biases/median", 0)) > MOSTLY and kind != "number":
         said.append(f"Careful: the network's constants have {100 * share:.3g} % of the logit, and the input the rest.")
     return said
 

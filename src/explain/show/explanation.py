@@ -58,12 +58,16 @@ class Explanation:
 
     @property
     def probabilities(self) -> Tensor:
-        """The softmax of the logits, (C,), in the order of `model.classes`."""
-        return self.logits.softmax(0)
+        """The softmax of the logits, (C,), in the order of `model.classes`; the sigmoids of tags; none of a number."""
+        if self.model.kind == "number":
+            return self.logits[:0]
+        return self.logits.sigmoid() if self.model.kind == "tags" else self.logits.softmax(0)
 
     @property
     def prediction(self) -> str:
-        """The likeliest class."""
+        """The likeliest class or tag; or the number, as a text."""
+        if self.model.kind == "number":
+            return f"{float(self.logits[0]):.4g}"
         return self.model.classes[int(self.logits.argmax())]
 
     @property
@@ -132,6 +136,8 @@ class Explanation:
         return HTML("".join(players))
 
     def __repr__(self) -> str:
-        share = float(self.probabilities[self.model.classes.index(self.prediction)])
         shape = tuple(self.relevance.shape)
+        if self.model.kind == "number":
+            return f"<Explanation of {self.target}: {self.prediction}, relevance of the shape {shape}>"
+        share = float(self.probabilities[self.model.classes.index(self.prediction)])
         return f"<Explanation of {self.target}: {self.prediction} at {share:.1%}, relevance of the shape {shape}>"
