@@ -48,7 +48,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`~/AudioMNIST`, `my_clips`, `labels.csv` and AudioMNIST_AZ, as the README supposes them."""
     home = tmp_path_factory.mktemp("home")
     speakers = [f"{number:02d}" for number in range(1, 61)]
-    people = {speaker: {"gender": "female" if speaker in FEMALE else "male"} for speaker in speakers}
+    people = {
+        speaker: {"gender": "female" if speaker in FEMALE else "male", "age": str(20 + number)}
+        for number, speaker in enumerate(speakers)
+    }
     for speaker, digit, take, samples in recordings(speakers, 1):
         folder = home / "AudioMNIST/data" / speaker
         folder.mkdir(parents=True, exist_ok=True)
@@ -167,6 +170,9 @@ def own_networks(folder: Path) -> None:
     save_file(weights, folder / "best.safetensors")
     (folder / "labels.txt").write_text("cat\ndog\ncow\n")
     saved(folder / "my_model", "ast")
+    adapter = re.search(r"```python\n(import importlib.*?)```", (ROOT / "docs/networks.md").read_text(), re.DOTALL)
+    assert adapter is not None
+    (folder / "torchcrepe_adapter.py").write_text(adapter[1])
     (folder / "my_clips").mkdir()
 
 
@@ -182,7 +188,7 @@ def test_explanation_runs(command, trained, explain_here, tmp_path):
     shutil.copy(trained("audionet", "sex"), checkpoints / "best.ckpt")
     (tmp_path / "src").symlink_to(ROOT / "src")  # as in the checkout, where the commands are run
     own_networks(tmp_path)
-    for name in ("my_voice.wav", "my_clips/one.wav"):
+    for name in ("my_voice.wav", "my_other_voice.wav", "my_clips/one.wav"):
         soundfile.write(tmp_path / name, 0.1 * np.random.default_rng(0).standard_normal(20000), 44100)
     short = ["limit=2", "perturbation.fractions=[0,0.1]", "hydra.run.dir=run", "hydra.sweep.dir=run"]
     assert explain_here(*arguments, *short) == ""

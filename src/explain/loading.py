@@ -64,7 +64,7 @@ def load(
             raise Mistake(f"load has no option {next(iter(options))} for a checkpoint; it describes network=….")
         config: dict[str, Any] = {"checkpoint": checkpoint_at("checkpoint", checkpoint or EXAMPLE), "allow": packages}
     else:
-        known = content_of("pretrained")
+        known = {**content_of("pretrained"), "target": None}
         if unknown := [option for option in options if option not in known]:
             raise Mistake(f"load has no option {unknown[0]}; {nearest(unknown[0], list(known))}.")
         module = network if isinstance(network, nn.Module) else None

@@ -197,12 +197,12 @@ def entry_of(path: Path, domain: str, attribution: str) -> Entry:
 
 def show(table: pd.DataFrame, folder: Path) -> None:
     """Prints the deletion of all domains and attributions, and the path of the leaderboard."""
-    printed = Table("domain", "attribution", "deletion: accuracy", "probability", box=None)
     wide = table.pivot(index=["domain", "attribution"], columns="measure", values="mean").reset_index()
-    if "deletion/accuracy" in wide:
-        for row in wide.sort_values("deletion/accuracy").to_dict("records"):
-            shares = (f"{row[f'deletion/{name}']:.3f}" for name in ("accuracy", "probability"))
-            printed.add_row(row["domain"], row["attribution"], *shares)
+    names = [name for name in ("accuracy", "probability", "fall", "error") if f"deletion/{name}" in wide]
+    printed = Table("domain", "attribution", *(f"deletion: {name}" for name in names), box=None)
+    if names:
+        for row in wide.sort_values(f"deletion/{names[0]}", ascending=names[0] != "fall").to_dict("records"):
+            printed.add_row(row["domain"], row["attribution"], *(f"{row[f'deletion/{name}']:.3f}" for name in names))
     console = Console(markup=False, emoji=False)  # names may look like markup or emoji codes
     with console:  # in one piece, as jobs of a multirun may print at the same time
         if printed.row_count:

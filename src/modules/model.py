@@ -1,5 +1,6 @@
 """The model that is explained: a front end, a network, and the names of its outputs."""
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, SupportsIndex
 
@@ -10,6 +11,8 @@ from auscult.mistake import Mistake
 from auscult.modules.answers import Answers
 from auscult.modules.front_end import as_front_end
 from auscult.plain_data import shown
+
+log = logging.getLogger(__name__)
 
 LOWEST_RATE = 100  # hertz; a lower one is meant in kilohertz
 
@@ -91,11 +94,18 @@ class Model(nn.Module):
         return logits.float()
 
     def silence(self, samples: int) -> Tensor:
-        """The network's input (1, ...) for so many samples of digital silence; computed once."""
+        """The network's input (1, ...) for so many samples of digital silence; computed once.
+
+        Zeros take its place if it is not finite, as where a clip is divided by its own spread.
+        """
         key = (samples, self.device)
         if key not in self.silences:
             with torch.inference_mode(False), torch.no_grad():
-                self.silences[key] = self.front_end(torch.zeros(1, 1, samples, device=self.device))
+                silence: Tensor = self.front_end(torch.zeros(1, 1, samples, device=self.device))
+            if not silence.isfinite().all():
+                log.warning("The input that is explained is not finite for digital silence; zeros take its place.")
+                silence = torch.zeros_like(silence)
+            self.silences[key] = silence
         return self.silences[key]
 
 

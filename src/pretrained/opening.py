@@ -20,7 +20,7 @@ from auscult.pretrained.around import model_around
 from auscult.pretrained.factory import network_of
 from auscult.pretrained.frames import Frames
 from auscult.pretrained.hugging_face import from_hub
-from auscult.pretrained.options import HUB, LIKENESS
+from auscult.pretrained.options import HUB, LIKENESS, check_described
 from auscult.pretrained.weights import load_weights
 from auscult.program.conf import choices_of, content_of
 
@@ -86,13 +86,16 @@ def own_network(config: dict[str, Any], module: nn.Module | None = None) -> Open
         network = network_of(name, config["network_options"], count) if module is None else module
         if config["weights"]:
             load_weights(network, Path(config["weights"]))
+        config = {**config, **said_by(network, config)}
+        classes, rate = config["classes"], config["sample_rate"]
     seconds = seconds_of(config, front_end)
     inner = config["front_end"]
     if inner in choices_of("model/front_end"):
         front_end, inner = our_front_end(inner, rate, seconds), None
     how: dict[str, Any] = {
         "front_end": front_end, "inner": inner, "classes": classes, "sample_rate": rate, "output": config["output"],
-        "samples": round(seconds * rate), "kind": config["kind"], "stretch": part_of(config["stretch"], seconds),
+        "samples": round(seconds * rate), "kind": config.get("kind"),
+        "stretch": part_of(config.get("stretch"), seconds),
     }  # fmt: skip
     model = of_frames(network, config["frames"], how) if config.get("frames") else model_around(network, **how)
     clip = {"sample_rate": rate, "seconds": seconds, **UNPREPARED}
@@ -101,6 +104,26 @@ def own_network(config: dict[str, Any], module: nn.Module | None = None) -> Open
     task = {"name": config["label"], "label": config["label"], "kind": model.kind}
     about = {"model": {"name": name_of(name)}, "task": task, "data": {"name": None, "clip": clip}, "fold": None}
     return Opened(model, {"config": about, "classes": model.classes, "speakers": {"train": [], "test": []}})
+
+
+def said_by(network: nn.Module, config: dict[str, Any]) -> dict[str, Any]:
+    """What a network says of itself, by attributes, where the options do not: `sample_rate`, `classes` and `frames`.
+
+    Raises:
+        Mistake: neither says the rate, or an attribute has an impossible value.
+    """
+    said = {
+        option: getattr(network, option)
+        for option in ("sample_rate", "classes", "frames")
+        if config.get(option) is None and isinstance(getattr(network, option, None), int | list | tuple)
+    }
+    said = {option: value if isinstance(value, int) else list(value) for option, value in said.items()}
+    if {**config, **said}["sample_rate"] is None:
+        raise Mistake("sample_rate has no value; say sample_rate=16000 if the network takes waveforms of 16 kHz.")
+    if "classes" in said and not isinstance(said["classes"], list):
+        del said["classes"]  # their number
+    check_described({**config, **said})
+    return said
 
 
 def of_frames(network: nn.Module, frames: list[int], how: dict[str, Any]) -> Model:
@@ -131,6 +154,10 @@ def likeness(model: Model, path: str, settings: ClipSettings) -> Model:
     waveform[0, 0, : len(prepared)] = torch.from_numpy(prepared / np.float32(FULL_SCALE))
     with torch.no_grad():
         reference = model(waveform.to(model.device))
+    if reference.shape[1] < 2:
+        raise Mistake(
+            f"{LIKENESS}…: the network gives one number for a clip, and likeness needs several; see output=…."
+        )
     how: dict[str, Any] = {"front_end": model.front_end, "sample_rate": model.sample_rate, "kind": "number"}
     return Model(Likeness(model.network, reference), classes=[f"likeness to {Path(path).name}"], **how).eval()
 

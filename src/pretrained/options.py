@@ -47,20 +47,12 @@ def check_pretrained(config: dict[str, Any]) -> None:
         raise Mistake("control=… compares with another checkpoint of train.py; leave it out with network=….")
     config["network"] = checked_name(config["network"])
     is_hub = config["network"].startswith(HUB)
-    if config["sample_rate"] is None and not is_hub:
-        raise Mistake("sample_rate has no value; say sample_rate=16000 if the network takes waveforms of 16 kHz.")
-    check_number(config, "sample_rate", int, LOWEST_RATE, HIGHEST_RATE, True)
-    check_number(config, "seconds", float, 0.001, 3600, True)
+    check_described(config)
     options = config["network_options"]
     if options is not None and not (isinstance(options, dict) and all(isinstance(name, str) for name in options)):
         raise Mistake(f"network_options={shown(options)} are no options; say 'network_options={{width: 64}}'.")
     if is_hub and options:
         raise Mistake("network_options are of a network in Python; one of Hugging Face has its own config.json.")
-    frames = config["frames"]
-    if frames is not None and not (
-        isinstance(frames, list) and len(frames) == 2 and all(type(each) is int and each > 0 for each in frames)
-    ):
-        raise Mistake(f"frames={shown(frames)} is no window and hop in samples, such as [1024,160].")
     check_stretch(config)
     if config["kind"] not in (None, *KINDS):
         raise Mistake(f"kind={shown(config['kind'])} is unknown; choose {', '.join(KINDS)}, or leave it out.")
@@ -73,6 +65,17 @@ def check_pretrained(config: dict[str, Any]) -> None:
         config["classes"] = [target.removeprefix(NUMBER)]
     if not re.fullmatch(r"[^\W\d]\w*", str(config["label"])):
         raise Mistake(f"label={shown(config['label'])} is no name of a column of data.csv or a group of data.pattern.")
+
+
+def check_described(config: dict[str, Any]) -> None:
+    """Raises a Mistake if the rate, the length or the frames of a network's clips are impossible."""
+    check_number(config, "sample_rate", int, LOWEST_RATE, HIGHEST_RATE, True)
+    check_number(config, "seconds", float, 0.001, 3600, True)
+    frames = config.get("frames")
+    if frames is not None and not (
+        isinstance(frames, list) and len(frames) == 2 and all(type(each) is int and each > 0 for each in frames)
+    ):
+        raise Mistake(f"frames={shown(frames)} is no window and hop in samples, such as [1024,160].")
 
 
 def check_stretch(config: dict[str, Any]) -> None:

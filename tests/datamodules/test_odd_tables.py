@@ -80,7 +80,7 @@ def test_speakers_that_repeat_the_class_are_said(tmp_path):
 
 def test_numbers_are_no_classes(tmp_path):
     with pytest.raises(
-        Mistake, match="age has 24 different numbers, too many for classes: say task=number task.label=age"
+        Mistake, match=r"age has 24 different numbers, too many for classes: say task=number task\.label=age"
     ):
         divided(corpus(tmp_path, "age", [f"{30 + number / 10}" for number in range(24)]), "age")
 

@@ -79,6 +79,6 @@ def small_results(
     cache: Any = SimpleNamespace(samples=memory.__getitem__)
     dataset = ClipDataset(cache, np.arange(len(label)), np.array(label), RATE, lambda: np.zeros(len(label)))
     clips = [Clip(f"{row}.wav", f"source {row}") for row in range(len(label))]
-    nowhere: Any = None  # nothing is asked any more
+    nowhere: Any = SimpleNamespace(model=SimpleNamespace(kind="classes"))  # nothing is asked any more
     question = Question(GradientXInput(), nowhere, "predicted")
     return Results(folder / "relevance.h5", Source(dataset, clips, [], "source"), question, classes, seed=0)

@@ -177,6 +177,42 @@ def test_short_recordings_lie_at_the_start_of_a_clip(tmp_path):
     assert waveform.shape == (4000,) and waveform[:10].any() and not waveform[2000:].any()
 
 
-def test_sigmoids_are_said_to_be_each_their_own(caplog):
-    around(torch.nn.Sequential(networks.Mel(5), torch.nn.Sigmoid()))
-    assert "each output is a yes or no of its own" in caplog.text
+def test_sigmoids_are_tags_each_of_its_own():
+    network = torch.nn.Sequential(networks.Mel(5), torch.nn.Sigmoid())
+    model, waveform = around(network), 0.1 * torch.randn(2, 1, SAMPLES)
+    assert model.kind == "tags"
+    assert torch.allclose(model(waveform).sigmoid(), network(waveform), atol=1e-5)
+    assert around(network, kind="classes").kind == "classes"
+
+
+def test_numbers_stay_as_they_are():
+    network = torch.nn.Sequential(networks.Mel(1), torch.nn.Sigmoid())
+    model, waveform = around(network, kind="number"), 0.1 * torch.randn(2, 1, SAMPLES)
+    assert (model.kind, model.classes) == ("number", ["number"])
+    assert torch.allclose(model(waveform), network(waveform), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("stretch", "frames"), [(None, slice(None)), ((0.5, 1.0), slice(5, 10)), ((0.31, 0.32), slice(3, 4))]
+)
+def test_a_stretch_is_the_mean_of_its_frames(stretch, frames):
+    values = torch.randn(2, 10, 4)
+    logits = Logits(torch.nn.Identity(), stretch=stretch)
+    assert torch.allclose(logits(values), values[:, frames].mean(1))
+
+
+def test_a_stretch_of_a_network_without_frames_is_refused():
+    with pytest.raises(
+        Mistake, match=r"stretch=… is a part of the frames, and the network gives one answer for a clip"
+    ):
+        around(networks.Mel(3), stretch=(0.0, 0.5))
+
+
+def test_what_a_network_says_of_itself_is_taken():
+    class Said(networks.Mel):
+        sample_rate, classes = RATE, ("a", "b", "c")
+
+    assert auscult.load(network=Said(3)).classes == ["a", "b", "c"]
+    assert auscult.load(network=Said(3), classes=["x", "y", "z"]).classes == ["x", "y", "z"]
+    with pytest.raises(Mistake, match="sample_rate has no value; say sample_rate=16000"):
+        auscult.load(network=networks.Mel(3))

@@ -23,7 +23,11 @@ def checked(**options):
     [
         ({"weights": "a.pt"}, "weights=… describes a network that is named by network=…"),
         ({"sample_rate": 8000}, "sample_rate=… describes a network"),
-        ({"network": "nets:CNN"}, "sample_rate has no value"),
+        ({"stretch": [0, 1]}, "stretch=… describes a network"),
+        ({"network": "nets:CNN", "sample_rate": 8000, "stretch": 1}, "stretch=1 has no beginning and end in seconds"),
+        ({"network": "nets:CNN", "sample_rate": 8000, "stretch": [1, 1]}, "does not end after it begins"),
+        ({"network": "nets:CNN", "sample_rate": 8000, "kind": "sets"}, "kind=sets is unknown; choose classes, tags"),
+        ({"network": "nets:CNN", "sample_rate": 8000, "frames": [0, 1]}, "is no window and hop in samples"),
         ({"network": "nets:CNN", "sample_rate": 16}, "sample_rate=16 is not a whole number of 100 or more"),
         ({"network": "nets:CNN", "sample_rate": "fast"}, "sample_rate=fast is not a whole number"),
         ({"network": "nets:CNN", "sample_rate": 8000, "checkpoint": "best.ckpt"}, "both set"),
@@ -50,6 +54,16 @@ def checked(**options):
 def test_mistakes(options, message):
     with pytest.raises(Mistake, match=message):
         checked(**options)
+
+
+def test_numbers_may_have_one_name():
+    own = {"network": "nets:CNN", "sample_rate": 8000}
+    assert checked(**own, target="regression:f0")["classes"] == ["f0"]
+    named = checked(**own, target="regression:f0", classes=["f0", "loudness"])
+    assert (named["kind"], named["classes"]) == ("number", ["f0", "loudness"])
+    assert checked(**own, kind="number", classes=["f0"])["classes"] == ["f0"]
+    assert checked(**own, target="regression:3")["classes"] is None  # by its number
+    assert checked(**own, target="similarity:/a.wav")["kind"] == "number"
 
 
 def test_a_folder_of_hugging_face_is_recognised(tmp_path):

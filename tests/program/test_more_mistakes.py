@@ -49,7 +49,7 @@ Said = Callable[..., str]
         ("explain", ["checkpoint=x", "fill=0"], "choose one of mean, noise, silence, zero."),
         ("explain", ["checkpoint="], "checkpoint has no value"),
         ("train", ["optimizer=0.001"], "say optimizer.NAME=0.001 for one of its options"),
-        ("train", ["task=null"], "task=null is no choice of task; choose one of age, digit, label, number, sex, sound, tags."),
+        ("train", ["task=null"], "task=null is no choice of task; choose one of age, digit, label, number, sex, sound"),
         ("train", ["fold=range(0,4)"], "fold=range(0,4) has several values; add -m to run with each of them."),
         ("train", ["--multi-run", "fold=0,1"], "--multi-run is not a flag; say --multirun;"),
         ("train", ["–m", "fold=0,1"], "–m begins with a dash that is no hyphen; say -m."),

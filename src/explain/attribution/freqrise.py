@@ -51,6 +51,7 @@ class FreqRISE(Attribution):
             raise Mistake(f"attribution.score={score} is unknown; choose {' or '.join(SCORES)}.")
         check_option("seed", seed)
         self.masks, self.cells, self.keep, self.score, self.seed = masks, cells, keep, score, seed
+        self.compares_classes = score == "probability"
 
     def __call__(self, network: nn.Module, input: Tensor, target: Tensor) -> Tensor:
         """See `Attribution`. The input is (B, 1, ...) complex, a Fourier or short-time Fourier transform.

@@ -139,7 +139,7 @@ class Removal(Measurement):
     @classmethod
     def values_in(cls, file: h5py.File, config: dict[str, Any]) -> dict[str, np.ndarray]:
         """The mean height of each clip's curve of the order `relevance`, (N,): 1 if nothing is lost."""
-        if "perturbation" not in file:
+        if "perturbation/correct" not in file:
             return {}
         options, values = config["perturbation"], {}
         for measure, column in zip(cls.measures, ("correct", "probability"), strict=True):
