@@ -51,8 +51,10 @@ def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str])
     else:
         from auscult.datamodules.division import Division
         from auscult.datamodules.recording import ClipSettings
+        from auscult.pretrained.starting import checked_start
 
         ClipSettings(**checked["data"]["clip"])  # refuses what no recording could satisfy
+        checked = checked_start(checked)
         division = Division.from_config(checked)
     from auscult.explain.trial import try_each
     from auscult.run import folder as run_folder  # only now: it takes seconds to import, and mistakes should not wait

@@ -194,6 +194,7 @@ def check_values(config: dict[str, Any]) -> None:
         raise Mistake(
             f"data.clip.short={shown(short)} is neither pad (silence around) nor repeat (until they are full)."
         )
+    check_parts(config)
     if config["data"].get("shuffle_labels", False) not in (True, False):
         raise Mistake(f"data.shuffle_labels={config['data']['shuffle_labels']} is neither true nor false.")
     if config["data"].get("random_split", False) not in (True, False):
@@ -201,6 +202,23 @@ def check_values(config: dict[str, Any]) -> None:
     if "attributions" in config:
         raise Mistake("experiment=leaderboard is for python benchmark.py checkpoint=…; leave it out to train.")
     check_explain_by(config)
+
+
+def check_parts(config: dict[str, Any]) -> None:
+    """Raises a Mistake unless the parts of the network that have a say of their own, if any, are named as such."""
+    frozen, factors = selected(config, "model.freeze"), selected(config, "optimizer.parts")
+    if frozen is not None and not (isinstance(frozen, list) and all(isinstance(name, str) for name in frozen)):
+        raise Mistake(f"model.freeze={shown(frozen)} is no list of the network's parts; say model.freeze=[encoder].")
+    if factors is not None and not (
+        isinstance(factors, dict)
+        and all(isinstance(name, str) and is_number(factor) and factor > 0 for name, factor in factors.items())
+    ):
+        raise Mistake(
+            f"optimizer.parts={shown(factors)} gives no factors above 0; say 'optimizer.parts={{encoder: 0.1}}', and"
+            " model.freeze=[…] for parts that are not to learn."
+        )
+    if not isinstance(selected(config, "model.weights"), str | None):
+        raise Mistake(f"model.weights={shown(config['model']['weights'])} is no path.")
 
 
 def check_derived(config: dict[str, Any]) -> None:

@@ -22,6 +22,9 @@ BEFORE: dict[str, Any] = {
     "data.random_split": False,
     "model.network.colours": None,
     "model.network.published": False,
+    "model.weights": None,
+    "model.freeze": [],
+    "optimizer.parts": None,
 }
 BEFORE_NETWORKS: dict[str, Any] = {  # likewise, in leaderboards
     **dict.fromkeys(("input", "data.pattern", "network", "network_options", "weights", "sample_rate", "seconds")),

@@ -21,6 +21,7 @@ from auscult.machine.processes import folder_of_first_process, processes_of
 from auscult.mistake import CannotGoOn, Mistake
 from auscult.modules.classifier import Classifier
 from auscult.plain_data import shown
+from auscult.pretrained.starting import start
 from auscult.printing import printing
 from auscult.program.conf import selected
 from auscult.run import folder as run_folder
@@ -133,10 +134,13 @@ def tried_classifier(config: dict[str, Any], datamodule: AudioDataModule, try_ex
 
 
 def new_classifier(config: dict[str, Any], classes: list[str]) -> Classifier:
-    """A classifier whose weights are drawn by the run's seed."""
+    """A classifier whose weights are drawn by the run's seed, or those that `model.weights` names."""
     seed_everything(config["seed"], verbose=False)
     try:
-        return Classifier.from_config(config, classes)
+        classifier = Classifier.from_config(config, classes)
+        if (weights := config["model"].get("weights")) and not config["ckpt_path"]:
+            start(classifier.network, weights)
+        return classifier
     except Mistake:
         raise
     except Exception as error:  # odd options make PyTorch or the network raise any error
