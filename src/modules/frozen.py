@@ -62,7 +62,7 @@ def evaluate(network: nn.Module, parts: Collection[str]) -> None:
 
 
 def groups_of(module: nn.Module, network: nn.Module, factors: Mapping[str, float]) -> list[dict[str, Any]]:
-    """The parameters of a module by the factors of their learning rates; those with a factor of their own come last.
+    """The parameters of a module, or those that learn by the factors of their learning rates, a factor of 1 first.
 
     Args:
         module: holds the network.
@@ -75,7 +75,7 @@ def groups_of(module: nn.Module, network: nn.Module, factors: Mapping[str, float
     own: dict[int, float] = {}
     for part in sorted(factors, key=len):
         own |= {id(weight): factors[part] for name, weight in network.named_parameters() if is_within(name, part)}
-    weights = list(module.parameters())
+    weights = [weight for weight in module.parameters() if weight.requires_grad or not factors]
     each = [1.0, *sorted({factor for factor in own.values() if factor != 1.0})]
     groups = [{"params": [w for w in weights if own.get(id(w), 1.0) == factor], "factor": factor} for factor in each]
     return [group for group in groups if group["params"]]

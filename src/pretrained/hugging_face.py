@@ -93,7 +93,7 @@ def described(config: dict[str, Any]) -> dict[str, Any]:
 
 def check_clips(place: Place, extractor: Any, clip: dict[str, Any]) -> None:
     """Raises a Mistake if a training's clips are not such as the network takes."""
-    rate, seconds = int(extractor.sampling_rate), None
+    rate = int(extractor.sampling_rate)
     if clip["sample_rate"] != rate:
         raise Mistake(
             f"data.clip.sample_rate={clip['sample_rate']}: {place} was made for {rate} Hz; say"
@@ -108,8 +108,7 @@ def check_clips(place: Place, extractor: Any, clip: dict[str, Any]) -> None:
 
 
 def start_from_hub(network: nn.Module, name: str) -> None:
-    """Gives a network the weights of its model on the hub or in a folder, as far as they fit. What starts anew is
-    logged.
+    """Gives a network the weights of its model on the hub or in a folder, as far as they fit. What starts anew is said.
 
     Args:
         network: a `HuggingFace`.
@@ -121,13 +120,15 @@ def start_from_hub(network: nn.Module, name: str) -> None:
     place = Place("model.name=", name.removeprefix(HUB))
     own: nn.Module = network.model  # type: ignore[assignment]
     model, about = weights_of(place, config=own.config, ignore_mismatched_sizes=True)
-    missing = list(about["missing_keys"])
-    other = [key[0] if isinstance(key, tuple) else key for key in about["mismatched_keys"]]
+    misfits = {key[0] if isinstance(key, tuple) else key for key in about["mismatched_keys"]}
+    names = list(own.state_dict())
+    other = [key for key in names if key in misfits]
+    missing = [key for key in names if key in about["missing_keys"] and key not in misfits]
     held = {key: value for key, value in model.state_dict().items() if key not in {*missing, *other}}
     if not any(value.dim() > 1 for value in held.values()):
         raise Mistake(f"{place} has no weights for the network of its config.json; copy both from the same place.")
     own.load_state_dict(held, strict=False)
-    say_what_starts_anew(str(place), len(own.state_dict()), other, [key for key in missing if key not in other])
+    say_what_starts_anew(str(place), len(names), other, missing)
 
 
 def files_of(place: Place) -> tuple[Any, Any]:

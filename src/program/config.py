@@ -114,9 +114,11 @@ def check(cfg: DictConfig) -> dict[str, Any]:
     Raises:
         Mistake: the first value that is missing, of the wrong type or out of range.
     """
-    with suppress(OmegaConfBaseException):  # `plain` reports it next
+    with suppress(OmegaConfBaseException):  # what follows reports it
         if cfg.optimizer.get("name") == "paper" and "solver" not in cfg.model:
             raise Mistake(f"model={cfg.model.name} has no published solver; choose optimizer=adamw.")
+    if OmegaConf.is_missing(cfg.model, "name"):  # other options may be made of it
+        raise Mistake("model.name has no value; say model.name=… with a name of Hugging Face's hub, or a folder.")
     check_numbers_as_given(cfg)
     config = with_current_names(plain(cfg))  # a user's YAML may have names of earlier versions
     if isinstance(config.get("explain_by"), str):

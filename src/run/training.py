@@ -234,6 +234,7 @@ def hush() -> None:
         ".*GPU available but not used.*",
         ".*treespec, LeafSpec.*",
         ".*number of training batches.*",
+        ".*in eval mode at the start of training.*",  # frozen parts
         ".*isinstance.treespec.*",
         ".*y_pred contains classes not in y_true.*",
         ".*A single label was found.*",
