@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-NETWORK = "auscult.modules.networks.hugging_face.HuggingFace"
 FRONT_ENDS = "auscult.modules.feature_extractors"
 
 
@@ -64,7 +63,7 @@ def from_hub(name: str) -> FromHub:
 
 
 def described(config: dict[str, Any]) -> dict[str, Any]:
-    """A training's configuration with all that is needed to build its network, if that is one of Hugging Face's.
+    """A training's configuration with all that is needed to build its network of Hugging Face.
 
     Its checkpoints are whole, then: neither the hub nor the folder is needed to open them.
 
@@ -75,8 +74,6 @@ def described(config: dict[str, Any]) -> dict[str, Any]:
         Mistake: the model cannot be opened, or was made for clips of another sample rate, or for shorter ones.
     """
     model = config["model"]
-    if model["network"].get("_target_") != NETWORK or model["network"].get("config") is not None:
-        return config
     place = Place("model.name=", model["name"])
     extractor, own = files_of(place)
     check_clips(place, extractor, config["data"]["clip"])

@@ -14,6 +14,7 @@ from auscult.plain_data import shown
 from auscult.program.numbers import check_number
 from auscult.program.paths import absolute
 
+NETWORK = "auscult.modules.networks.hugging_face.HuggingFace"  # the network of model=hf
 HUB = "hf:"  # how the name of a network of Hugging Face begins
 WEIGHTS = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 # options that say something of the network that `network` names

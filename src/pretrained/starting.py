@@ -1,14 +1,13 @@
 """What a training starts from: the weights that `model.weights` names, for any network."""
 
 from pathlib import Path
-from typing import Any
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from auscult.mistake import Mistake
-from auscult.pretrained.hugging_face import NETWORK, described, start_from_hub
-from auscult.pretrained.options import HUB, weights_at
-from auscult.pretrained.weights import start_from
+from auscult.pretrained.options import HUB, NETWORK, weights_at
+
+if TYPE_CHECKING:  # mistakes are named before PyTorch is imported, which takes seconds
+    from torch import nn
 
 
 def checked_start(config: dict[str, Any]) -> dict[str, Any]:
@@ -20,15 +19,21 @@ def checked_start(config: dict[str, Any]) -> dict[str, Any]:
     Raises:
         Mistake: there are no such weights; see also `described`.
     """
-    config, weights = described(config), config["model"].get("weights") or None
-    if weights is None or weights.startswith(HUB):
-        if weights and config["model"]["network"].get("_target_") != NETWORK:
-            raise Mistake(f"model.weights={weights}: weights of Hugging Face are for model=hf; name a state dict.")
+    model = config["model"]
+    weights, network = model.get("weights") or None, model["network"]
+    if weights and not weights.startswith(HUB):
+        weights = weights_at("model.weights", weights)
+    elif weights and network.get("_target_") != NETWORK:
+        raise Mistake(f"model.weights={weights}: weights of Hugging Face are for model=hf; name a state dict.")
+    config = {**config, "model": {**model, "weights": weights}}
+    if network.get("_target_") != NETWORK or network.get("config") is not None:
         return config
-    return {**config, "model": {**config["model"], "weights": weights_at("model.weights", weights)}}
+    from auscult.pretrained.hugging_face import described
+
+    return described(config)
 
 
-def start(network: nn.Module, weights: str) -> None:
+def start(network: "nn.Module", weights: str) -> None:
     """Gives a network the weights that it starts from.
 
     Args:
@@ -37,6 +42,9 @@ def start(network: nn.Module, weights: str) -> None:
     Raises:
         Mistake: see `start_from` and `start_from_hub`.
     """
+    from auscult.pretrained.hugging_face import start_from_hub
+    from auscult.pretrained.weights import start_from
+
     if weights.startswith(HUB):
         start_from_hub(network, weights)
     else:
