@@ -27,6 +27,7 @@ from auscult.machine.processes import folder_of_first_process
 from auscult.program import command_line, config, earlier_run, paths
 from auscult.program.conf import CONF
 from auscult.program.explain_by import explanations_of
+from auscult.program.training_options import BEST_BY
 from auscult.run.changes import check_changes
 
 SAID_AGAIN = ("logger", "trainer.accelerator", "trainer.devices", "trainer.strategy", "data.cache_dir", "allow")
@@ -52,8 +53,10 @@ def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str])
     else:
         from auscult.datamodules.division import Division
         from auscult.datamodules.recording import ClipSettings
+        from auscult.pretrained.starting import checked_start
 
         ClipSettings(**checked["data"]["clip"])  # refuses what no recording could satisfy
+        checked = checked_start(checked)
         division = Division.from_config(checked)
     from auscult.explain.trial import try_each
     from auscult.run import folder as run_folder  # only now: it takes seconds to import, and mistakes should not wait
@@ -77,7 +80,7 @@ def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str])
 
 def best_of(metrics: dict[str, Any], checked: dict[str, Any]) -> float | None:
     """The metric of validation that chose the best checkpoint."""
-    names = config.BEST_BY[checked["task"].get("kind", "classes")]
+    names = BEST_BY[checked["task"].get("kind", "classes")]
     return metrics.get(f"val/{checked.get('best_by') or names[0]}")
 
 

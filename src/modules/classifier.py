@@ -1,5 +1,6 @@
 """The LightningModule of every network: front end, network, loss, metrics, optimizer."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,14 @@ from torchmetrics import MeanMetric
 
 from auscult.modules.answers import ANSWERS, Answers, ClassAnswers
 from auscult.modules.augmentation import Augmentation
+from auscult.modules.frozen import evaluate, freeze, groups_of
 from auscult.parts import build_part
 
 Batch = dict[str, Tensor]
-OPTIMIZER_OPTIONS = ("name", "published", "schedule", "batch_size", "max_epochs", "max_steps", "gradient_clip_val")
+OPTIMIZER_OPTIONS = (
+    "name", "published", "schedule", "batch_size", "max_epochs", "max_steps", "gradient_clip_val", "parts",
+)  # fmt: skip
+OF_GROUPS = ("max_lr", "base_lr")  # learning rates in a schedule's options, one for each group of parameters
 
 
 def lay_channels_last(network: nn.Module) -> None:
@@ -47,6 +52,11 @@ class Classifier(LightningModule):
             `total_steps`, its value is filled in.
         seed: decides, with the epoch, what dropout and augmentation draw.
         answers: what the outputs mean; None: one of the classes, by their logits.
+        frozen: names of the network's parts that stay as they are.
+        factors: of the learning rates of the network's parts; that of others is 1.
+
+    Raises:
+        Mistake: the network has no such part.
     """
 
     def __init__(
@@ -59,10 +69,14 @@ class Classifier(LightningModule):
         schedule: dict[str, Any],
         seed: int = 0,
         answers: Answers | None = None,
+        frozen: Sequence[str] = (),
+        factors: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__()
         self.front_end, self.network, self.augmentation = front_end, network, augmentation
         lay_channels_last(network)
+        self.frozen, self.factors = list(frozen), dict(factors or {})
+        freeze(network, self.frozen)
         self.classes, self.optimizer, self.schedule, self.seed = classes, optimizer, schedule, seed
         self.answers = ClassAnswers(classes) if answers is None else answers
         self.metrics = nn.ModuleDict()
@@ -71,6 +85,7 @@ class Classifier(LightningModule):
             own = nn.ModuleDict({name: self.answers.metric(name) for name in names})
             self.metrics[f"{stage}_metrics"] = nn.ModuleDict({"loss": MeanMetric(), **own})
         self.outputs: list[tuple[Tensor, Tensor, Tensor]] = []
+        self.train()
 
     @classmethod
     def from_config(cls, config: dict[str, Any], classes: list[str]) -> "Classifier":
@@ -87,7 +102,15 @@ class Classifier(LightningModule):
             schedule=config["optimizer"]["schedule"],
             seed=config["seed"],
             answers=ANSWERS[kind](classes, **smoothing),
+            frozen=model.get("freeze") or (),
+            factors=config["optimizer"].get("parts"),
         )
+
+    def train(self, mode: bool = True) -> "Classifier":
+        """Switches to training, all but the frozen parts, or to evaluation."""
+        super().train(mode)
+        evaluate(self.network, self.frozen)
+        return self
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Outputs (B, C) float32 of waveforms (B, 1, T)."""
@@ -148,8 +171,14 @@ class Classifier(LightningModule):
         Raises:
             Mistake: one of them does not take its options.
         """
-        optimizer = build_part("optimizer", self.optimizer, arguments=[self.parameters()])
+        groups = groups_of(self, self.network, self.factors)
+        optimizer = build_part("optimizer", self.optimizer, arguments=[groups])
+        for group in optimizer.param_groups:
+            group["lr"] *= group["factor"]
         arguments = dict(self.schedule)
+        for name in OF_GROUPS:
+            if isinstance(rate := arguments.get(name), int | float):
+                arguments[name] = [rate * group["factor"] for group in optimizer.param_groups]
         if "total_steps" in arguments:
             arguments["total_steps"] = max(16, steps)  # OneCycleLR divides by zero if its warm-up is a single step
         return optimizer, build_part("optimizer.schedule", arguments, arguments=[optimizer])

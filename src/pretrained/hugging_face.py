@@ -1,49 +1,33 @@
-"""Audio classifiers of Hugging Face's `transformers`, from the hub or from a folder.
+"""Audio classifiers of Hugging Face's `transformers`, from the hub or from a folder: to explain, and to train.
 
 No code that a model brings along is run (`trust_remote_code` stays off), and weights are read as data.
 """
 
-import os
-import socket
-from pathlib import Path
-from typing import Any, NamedTuple
-from urllib.parse import urlsplit
-from urllib.request import getproxies
+import logging
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from torch import Tensor, nn
+from torch import nn
 
 from auscult.mistake import Mistake
-from auscult.modules.feature_extractors import KaldiMel, UnitVariance, WhisperMel
 from auscult.modules.front_end import FrontEnd
+from auscult.parts import build_part
 from auscult.plain_data import shown
+from auscult.pretrained.hub import Place, how_to_open, sentence_of
 from auscult.pretrained.options import HUB
+from auscult.pretrained.weights import say_what_starts_anew
 
-PATIENCE = 3.0  # seconds
-INSTALL = 'python -m pip install "transformers>=5"'
+if TYPE_CHECKING:
+    from auscult.modules.networks.hugging_face import HuggingFace  # `transformers` takes seconds to import
 
+log = logging.getLogger(__name__)
 
-class HubNetwork(nn.Module):
-    """A classifier of `transformers`, on what its front end gives.
-
-    Args:
-        model: the classifier.
-        frames_first: whether it takes spectrograms with frames before bands.
-    """
-
-    def __init__(self, model: nn.Module, frames_first: bool) -> None:
-        super().__init__()
-        self.model, self.frames_first = model, frames_first
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Logits (B, classes) of waveforms (B, 1, T), or of spectrograms (B, 1, F, N)."""
-        values = input.squeeze(1)
-        return self.model(values.transpose(1, 2) if self.frames_first else values).logits
+FRONT_ENDS = "auscult.modules.feature_extractors"
 
 
 class FromHub(NamedTuple):
     """A classifier, and what its files say of it."""
 
-    network: HubNetwork
+    network: "HuggingFace"
     front_end: FrontEnd
     classes: list[str]
     sample_rate: int
@@ -59,98 +43,152 @@ def from_hub(name: str) -> FromHub:
         Mistake: `transformers` is not installed; the hub cannot be reached; there is no such model, or it is no whole
             audio classifier.
     """
-    place = name.removeprefix(HUB)
-    check_folder(name, place)
-    try:
-        from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
-        from transformers.utils import logging as their_logging
-    except ImportError as error:
-        raise Mistake(f"network={name} needs transformers: {INSTALL} installs it.") from error
-    their_logging.set_verbosity_error()
-    their_logging.disable_progress_bar()
-    how = {"trust_remote_code": False, "local_files_only": os.path.isdir(place) or not is_reachable()}
-    try:
-        extractor = AutoFeatureExtractor.from_pretrained(place, **how)
-        model, about = AutoModelForAudioClassification.from_pretrained(place, output_loading_info=True, **how)
-    except Exception as error:  # the library and the hub raise many kinds
-        raise Mistake(sentence_of(name, place, error)) from error
+    place = Place(f"network={HUB}", name.removeprefix(HUB))
+    extractor, config = files_of(place)
+    model, about = weights_of(place)
     if missing := sorted(about["missing_keys"]):
         raise Mistake(
-            f"network={name} has no weights for {', '.join(missing[:3])}{', …' if missing[3:] else ''}: it was not"
+            f"{place} has no weights for {', '.join(missing[:3])}{', …' if missing[3:] else ''}: it was not"
             " trained as an audio classifier; train it first, or name one that was."
         )
     if about["mismatched_keys"]:
-        raise Mistake(f"network={name}: its weights do not fit its config.json; copy both from the same place.")
-    network = HubNetwork(model.float().eval(), model.config.model_type == "audio-spectrogram-transformer")
-    numbered = {int(number): str(word) for number, word in model.config.id2label.items()}
+        raise Mistake(f"{place}: its weights do not fit its config.json; copy both from the same place.")
+    from auscult.modules.networks.hugging_face import HuggingFace
+
+    numbered = {int(number): str(word) for number, word in config.id2label.items()}
     classes = [numbered[number] for number in sorted(numbered)]
-    return FromHub(network, front_end_of(extractor, name), classes, int(extractor.sampling_rate))
+    front_end: FrontEnd = build_part("model.front_end", front_end_node(extractor, place))
+    network = HuggingFace(len(classes), {}, model.float().eval())
+    return FromHub(network, front_end, classes, int(extractor.sampling_rate))
 
 
-def is_reachable() -> bool:
-    """Whether the hub can be reached: it is asked five times and more, for a minute, before it says that it cannot."""
-    from huggingface_hub import constants
+def described(config: dict[str, Any]) -> dict[str, Any]:
+    """A training's configuration with all that is needed to build its network of Hugging Face.
 
-    if constants.HF_HUB_OFFLINE:
-        return False
-    if "https" in getproxies():
-        return True
+    Its checkpoints are whole, then: neither the hub nor the folder is needed to open them.
+
+    Args:
+        config: checked; `model.name` names the model.
+
+    Raises:
+        Mistake: the model cannot be opened, or was made for clips of another sample rate, or for shorter ones.
+    """
+    model = config["model"]
+    place = Place("model.name=", model["name"])
+    extractor, own = files_of(place)
+    check_clips(place, extractor, config["data"]["clip"])
+    from auscult.modules.networks.hugging_face import options_of
+
+    weights = model["weights"]
+    if weights == f"{HUB}{place.name}" and not place.has_weights:
+        log.info("%s: the folder has no weights, and the network is trained from the start.", place)
+        weights = None
+    network = {**model["network"], "config": options_of(own)}
+    front_end = model["front_end"] or front_end_node(extractor, place)
+    return {**config, "model": {**model, "weights": weights, "network": network, "front_end": front_end}}
+
+
+def check_clips(place: Place, extractor: Any, clip: dict[str, Any]) -> None:
+    """Raises a Mistake if a training's clips are not such as the network takes."""
+    rate = int(extractor.sampling_rate)
+    if clip["sample_rate"] != rate:
+        raise Mistake(
+            f"data.clip.sample_rate={clip['sample_rate']}: {place} was made for {rate} Hz; say"
+            f" data.clip.sample_rate={rate}."
+        )
+    seconds = getattr(build_part("model.front_end", front_end_node(extractor, place)), "seconds", None)
+    if seconds is not None and clip["seconds"] > seconds:
+        raise Mistake(
+            f"data.clip.seconds={clip['seconds']:g}: {place} sees {seconds:g} s at most; say"
+            f" data.clip.seconds={seconds:g} or fewer."
+        )
+
+
+def start_from_hub(network: nn.Module, name: str) -> None:
+    """Gives a network the weights of its model on the hub or in a folder, as far as they fit. What starts anew is said.
+
+    Args:
+        network: a `HuggingFace`.
+        name: see `from_hub`.
+
+    Raises:
+        Mistake: the model cannot be opened, or none of its weights fit.
+    """
+    place = Place("model.name=", name.removeprefix(HUB))
+    own: nn.Module = network.model  # type: ignore[assignment]
+    model, about = weights_of(place, config=own.config, ignore_mismatched_sizes=True)
+    misfits = {key[0] if isinstance(key, tuple) else key for key in about["mismatched_keys"]}
+    names = list(own.state_dict())
+    other = [key for key in names if key in misfits]
+    missing = [key for key in names if key in about["missing_keys"] and key not in misfits]
+    held = {key: value for key, value in model.state_dict().items() if key not in {*missing, *other}}
+    if not any(value.dim() > 1 for value in held.values()):
+        raise Mistake(f"{place} has no weights for the network of its config.json; copy both from the same place.")
+    own.load_state_dict(held, strict=False)
+    say_what_starts_anew(str(place), len(names), other, missing)
+
+
+def files_of(place: Place) -> tuple[Any, Any]:
+    """The feature extractor of a model, and its configuration.
+
+    Raises:
+        Mistake: `transformers` is not installed, or the files cannot be read.
+    """
+    how = how_to_open(place)
     try:
-        socket.create_connection((urlsplit(constants.ENDPOINT).hostname, 443), PATIENCE).close()
-    except OSError:
-        return False
-    return True
+        from transformers import AutoConfig, AutoFeatureExtractor
+        from transformers.utils import logging as their_logging
+    except ImportError as error:
+        raise Mistake(f'{place} needs transformers: python -m pip install "transformers>=5" installs it.') from error
+    their_logging.set_verbosity_error()
+    their_logging.disable_progress_bar()
+    try:
+        config = AutoConfig.from_pretrained(place.path, **how)
+        return AutoFeatureExtractor.from_pretrained(place.path, **how), config
+    except Exception as error:  # the library and the hub raise many kinds
+        raise Mistake(sentence_of(place, error)) from error
 
 
-def check_folder(name: str, place: str) -> None:
-    """Raises a Mistake if a folder lacks a file that says how to build the network, or how to give it recordings."""
-    if os.path.isdir(place):
-        for file, what in (("config.json", "how the network is built"), ("preprocessor_config.json", "its front end")):
-            if not Path(place, file).is_file():
-                raise Mistake(
-                    f"network={name}: the folder has no {file}, which says {what}; save_pretrained writes it."
-                )
-    elif place.startswith((".", "/", "~")) or place.count("/") > 1:
-        raise Mistake(f"network={name}: there is no such folder; name one that save_pretrained wrote.")
+def weights_of(place: Place, **more: Any) -> tuple[Any, dict[str, Any]]:
+    """A model with its weights, and which of its tensors have none. See `files_of`.
+
+    Args:
+        more: arguments of `from_pretrained`.
+    """
+    how = how_to_open(place)
+    from transformers import AutoModelForAudioClassification
+
+    try:
+        model, about = AutoModelForAudioClassification.from_pretrained(
+            place.path, output_loading_info=True, **how, **more
+        )
+    except Exception as error:  # likewise
+        raise Mistake(sentence_of(place, error)) from error
+    return model, about
 
 
-def front_end_of(extractor: Any, name: str) -> FrontEnd:
-    """The front end that gives what a feature extractor of `transformers` gives.
+def front_end_node(extractor: Any, place: Place) -> dict[str, Any]:
+    """The class and options of the front end that gives what a feature extractor of `transformers` gives.
 
     Raises:
         Mistake: it is of another kind.
     """
     kind = type(extractor).__name__
     if kind == "Wav2Vec2FeatureExtractor":
-        return UnitVariance(bool(extractor.do_normalize))
+        return {"_target_": f"{FRONT_ENDS}.UnitVariance", "normalized": bool(extractor.do_normalize)}
+    rate = int(extractor.sampling_rate)
     if kind == "ASTFeatureExtractor":
-        mean = float(extractor.mean) if extractor.do_normalize else None
-        bands, frames = int(extractor.num_mel_bins), int(extractor.max_length)
-        return KaldiMel(int(extractor.sampling_rate), bands, frames, mean, float(extractor.std))
+        return {
+            "_target_": f"{FRONT_ENDS}.KaldiMel", "sample_rate": rate, "bands": int(extractor.num_mel_bins),
+            "frames": int(extractor.max_length), "mean": float(extractor.mean) if extractor.do_normalize else None,
+            "deviation": float(extractor.std),
+        }  # fmt: skip
     if kind == "WhisperFeatureExtractor":
-        rate, bands, seconds = int(extractor.sampling_rate), int(extractor.feature_size), float(extractor.chunk_length)
-        return WhisperMel(rate, bands, seconds, int(extractor.n_fft), int(extractor.hop_length))
+        return {
+            "_target_": f"{FRONT_ENDS}.WhisperMel", "sample_rate": rate, "bands": int(extractor.feature_size),
+            "seconds": float(extractor.chunk_length), "window": int(extractor.n_fft), "hop": int(extractor.hop_length),
+        }  # fmt: skip
     raise Mistake(
-        f"network={name} has the feature extractor {shown(kind)}, which is not known here; wrap the model in a module"
+        f"{place} has the feature extractor {shown(kind)}, which is not known here; wrap the model in a module"
         " of your own that takes waveforms, and name that: network=my_file.py:model."
-    )
-
-
-def sentence_of(name: str, place: str, error: Exception) -> str:
-    """Says why a model cannot be opened."""
-    why = shown(" ".join(str(error).split()), 200)
-    kinds = {
-        kind.__name__ for each in (error, error.__cause__, error.__context__) if each for kind in type(each).__mro__
-    }
-    if os.path.isdir(place):
-        if "Unrecognized configuration class" in why or "Unrecognized model" in why:
-            return f"network={name} is no audio classifier; name one of AutoModelForAudioClassification's."
-        return f"network={name} cannot be opened ({type(error).__name__}: {why}); copy its files again."
-    if kinds & {"RepositoryNotFoundError", "HFValidationError", "GatedRepoError"}:
-        return f"network={name}: the hub has no such model, or wants you to log in ({why}); mind its spelling."
-    if "Unrecognized configuration class" in why or "Unrecognized model" in why:
-        return f"network={name} is no audio classifier; name one of AutoModelForAudioClassification's."
-    return (
-        f"network={name} is no folder here, and the hub cannot be reached or lacks it; copy the model to this machine,"
-        f" and say network={HUB}FOLDER ({type(error).__name__}: {why})."
     )

@@ -15,6 +15,7 @@ from auscult.program.numbers import check_number
 from auscult.program.paths import absolute
 
 NUMBER, LIKENESS = "regression:", "similarity:"  # how a target begins that names a number, or a recording
+NETWORK = "auscult.modules.networks.hugging_face.HuggingFace"  # the network of model=hf
 HUB = "hf:"  # how the name of a network of Hugging Face begins
 WEIGHTS = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 # options that say something of the network that `network` names
@@ -126,16 +127,20 @@ def check_weights(config: dict[str, Any]) -> None:
     if config["weights"] in (None, ""):
         config["weights"] = None
         return
-    path = Path(absolute("weights", config["weights"]))
-    if not path.is_file():
-        raise Mistake(f"weights={shown(config['weights'])} is no file; name a state dict, such as best.safetensors.")
-    if path.suffix not in WEIGHTS:
-        raise Mistake(
-            f"weights={shown(config['weights'])} is none of {', '.join(WEIGHTS)}; save the state dict as one."
-        )
+    path = weights_at("weights", config["weights"])
     if config["network"].startswith(HUB):
         raise Mistake("weights=… are of a network in Python; one of Hugging Face has its weights in its folder.")
-    config["weights"] = str(path)
+    config["weights"] = path
+
+
+def weights_at(option: str, value: Any) -> str:
+    """The absolute path of a file of weights. Raises a Mistake if there is no such file, or one of another kind."""
+    path = Path(absolute(option, value))
+    if not path.is_file():
+        raise Mistake(f"{option}={shown(value)} is no file; name a state dict, such as best.safetensors.")
+    if path.suffix not in WEIGHTS:
+        raise Mistake(f"{option}={shown(value)} is none of {', '.join(WEIGHTS)}; save the state dict as one.")
+    return str(path)
 
 
 def classes_of(value: Any, fewest: int = 2) -> list[str] | None:

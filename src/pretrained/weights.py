@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ def load_weights(network: nn.Module, path: Path) -> None:
     Raises:
         Mistake: the file cannot be read, holds no weights, or lacks some of the network's.
     """
-    held = read_weights(path)
+    held = read_weights(path, f"weights={path}")
     renamed = with_names_of(network, held)
     own = network.state_dict()
     wrong = [name for name, value in renamed.items() if name in own and own[name].shape != value.shape]
@@ -66,8 +66,51 @@ def load_weights(network: nn.Module, path: Path) -> None:
                     named(left_over))  # fmt: skip
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
+def start_from(network: nn.Module, path: Path) -> None:
+    """Gives a network the weights of a file to train from, as far as they fit. What starts anew is logged.
+
+    Args:
+        path: see `load_weights`; also a checkpoint of `train.py`.
+
+    Raises:
+        Mistake: the file cannot be read, holds no weights, or none that fit.
+    """
+    own, option = network.state_dict(), f"model.weights={path}"
+    renamed = with_names_of(network, read_weights(path, option))
+    fitting = {name: value for name, value in renamed.items() if name in own and own[name].shape == value.shape}
+    if not any(value.dim() > 1 for value in fitting.values()):  # a bias may fit by chance
+        raise Mistake(
+            f"{option} are of another network: none of its weights ({named(renamed)}) has the name and shape of one of"
+            f" the network's ({named(own)}); name the network that they were trained with."
+        )
+    try:
+        network.load_state_dict(fitting, strict=False)
+    except Exception as error:  # modules may load in ways of their own
+        raise Mistake(f"{option} cannot be loaded ({shown(' '.join(str(error).split()), 160)}).") from error
+    other = [name for name in own if name in renamed and name not in fitting]
+    missing = [name for name in own if name not in renamed and not name.endswith(COUNTERS)]
+    say_what_starts_anew(option, len(own), other, missing)
+
+
+def say_what_starts_anew(option: str, total: int, other: Collection[str], missing: Collection[str]) -> None:
+    """Logs which of a network's tensors keep the values that they were drawn with.
+
+    Args:
+        option: names where the weights come from.
+        total: how many tensors the network has.
+        other: names of those that have another shape there.
+        missing: names of those that are not there.
+    """
+    for names, why in ((other, "have another shape"), (missing, "are not there")):
+        if names:
+            log.warning("%s: %d of %d tensors %s and start anew: %s.", option, len(names), total, why, named(names))
+
+
+def read_weights(path: Path, option: str) -> dict[str, Tensor]:
     """The tensors of a file, on the CPU, by their names.
+
+    Args:
+        option: names the file, for the message.
 
     Raises:
         Mistake: the file cannot be read, or holds something else.
@@ -79,22 +122,20 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             else torch.load(path, map_location="cpu", weights_only=True)
         )
     except OSError as error:
-        raise Mistake(f"weights={path} cannot be read ({error.strerror or error}); check its permissions.") from error
+        raise Mistake(f"{option} cannot be read ({error.strerror or error}); check its permissions.") from error
     except SafetensorError as error:
-        raise Mistake(
-            f"weights={path} is no whole file of safetensors ({shown(error, 120)}); copy it again."
-        ) from error
+        raise Mistake(f"{option} is no whole file of safetensors ({shown(error, 120)}); copy it again.") from error
     except Exception as error:  # damaged files make PyTorch raise any error
         if "weights_only" in str(error) or "Unsupported" in str(error):
             raise Mistake(
-                f"weights={path} holds objects beside tensors, and no file may bring code: save network.state_dict() by"
+                f"{option} holds objects beside tensors, and no file may bring code: save network.state_dict() by"
                 " safetensors.torch.save_file, where you trust it."
             ) from error
-        raise Mistake(f"weights={path} cannot be read (truncated, damaged or no state dict); copy it again.") from error
-    return tensors_in(content, path)
+        raise Mistake(f"{option} cannot be read (truncated, damaged or no state dict); copy it again.") from error
+    return tensors_in(content, option)
 
 
-def tensors_in(content: Any, path: Path) -> dict[str, Tensor]:
+def tensors_in(content: Any, option: str) -> dict[str, Tensor]:
     """The state dict in what a file holds: itself, or under one of the usual names."""
     for name in (None, *HOLDERS):
         held = content if name is None else content.get(name) if isinstance(content, dict) else None
@@ -103,7 +144,7 @@ def tensors_in(content: Any, path: Path) -> dict[str, Tensor]:
             if len(tensors) > len(held) / 2:
                 return tensors
     keys = f" ({', '.join(map(shown, list(content)[:6]))})" if isinstance(content, dict) else ""
-    raise Mistake(f"weights={path} hold a {type(content).__name__}{keys} and no state dict; save network.state_dict().")
+    raise Mistake(f"{option} hold a {type(content).__name__}{keys} and no state dict; save network.state_dict().")
 
 
 def with_names_of(network: nn.Module, held: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -1,6 +1,5 @@
 """Checks a configuration and says what is wrong in one sentence. Imports nothing heavy: `--help` must be quick."""
 
-import math
 import os
 import re
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from auscult.program.explain_by import check_explain_by, explanations_of
 from auscult.program.numbers import NUMBERS, check_number, is_number
 from auscult.program.paths import absolute, run_folder_of
 from auscult.program.trainer_options import check_trainer, check_training
+from auscult.program.training_options import check_kind, check_parts
 
 WANDB_MODES = ("online", "offline", "disabled", "shared", "dryrun", "run")
 MOST_NAMED = 3  # options that differ, in a message
@@ -33,13 +33,6 @@ CHOICES = {
     "class_weights": ("balanced",),
     "data.placement": ("each_epoch", "fixed"),
     "data.clip.preparation": ("cleaned", "published"),
-}
-
-# what may choose the best checkpoint, see `auscult.modules.answers`
-BEST_BY = {
-    "classes": ("accuracy", "balanced_accuracy", "f1", "loss"),
-    "tags": ("map", "f1", "auc", "loss"),
-    "number": ("mae", "correlation", "loss"),
 }
 
 # what every configuration of a training needs
@@ -124,9 +117,11 @@ def check(cfg: DictConfig) -> dict[str, Any]:
     Raises:
         Mistake: the first value that is missing, of the wrong type or out of range.
     """
-    with suppress(OmegaConfBaseException):  # `plain` reports it next
+    with suppress(OmegaConfBaseException):  # what follows reports it
         if cfg.optimizer.get("name") == "paper" and "solver" not in cfg.model:
             raise Mistake(f"model={cfg.model.name} has no published solver; choose optimizer=adamw.")
+    if OmegaConf.is_missing(cfg.model, "name"):  # other options may be made of it
+        raise Mistake("model.name has no value; say model.name=… with a name of Hugging Face's hub, or a folder.")
     check_numbers_as_given(cfg)
     config = with_current_names(plain(cfg))  # a user's YAML may have names of earlier versions
     if isinstance(config.get("explain_by"), str):
@@ -205,6 +200,7 @@ def check_values(config: dict[str, Any]) -> None:
         raise Mistake(
             f"data.clip.short={shown(short)} is neither pad (silence around) nor repeat (until they are full)."
         )
+    check_parts(config)
     if config["data"].get("shuffle_labels", False) not in (True, False):
         raise Mistake(f"data.shuffle_labels={config['data']['shuffle_labels']} is neither true nor false.")
     if config["data"].get("random_split", False) not in (True, False):
@@ -212,23 +208,6 @@ def check_values(config: dict[str, Any]) -> None:
     if "attributions" in config:
         raise Mistake("experiment=leaderboard is for python benchmark.py checkpoint=…; leave it out to train.")
     check_explain_by(config)
-
-
-def check_kind(config: dict[str, Any]) -> None:
-    """Raises a Mistake if an option does not go with what the task asks for: classes, tags or a number."""
-    task = config["task"]
-    kind = task.get("kind", "classes")
-    best = config.get("best_by")
-    if best is not None and best not in BEST_BY[kind]:
-        raise Mistake(f"best_by={shown(best)} does not go with task.kind={kind}; choose {', '.join(BEST_BY[kind])}.")
-    if kind == "number" and config.get("class_weights"):
-        raise Mistake("class_weights=balanced goes with classes or tags, and task.kind=number has none; leave it out.")
-    if kind != "classes" and task["balance"]:
-        raise Mistake(f"task.balance=true goes with classes, not with task.kind={kind}; leave it out.")
-    for option in ("low", "high"):
-        check_number(config, f"task.{option}", float, -math.inf, math.inf, True)
-    if None not in (low := task.get("low"), high := task.get("high")) and low > high:
-        raise Mistake(f"task.low={low:g} is above task.high={high:g}; exchange them.")
 
 
 def check_derived(config: dict[str, Any]) -> None:

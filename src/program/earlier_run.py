@@ -22,10 +22,17 @@ BEFORE: dict[str, Any] = {
     "data.random_split": False,
     "model.network.colours": None,
     "model.network.published": False,
+    "model.weights": None,
+    "model.freeze": [],
+    "optimizer.parts": None,
+    "task.kind": "classes",
+    "class_weights": None,
+    "best_by": None,
+    "against": None,
 }
 BEFORE_NETWORKS: dict[str, Any] = {  # likewise, in leaderboards
     **dict.fromkeys(("input", "data.pattern", "network", "network_options", "weights", "sample_rate", "seconds")),
-    **dict.fromkeys(("classes", "front_end", "output", "frames")),
+    **dict.fromkeys(("classes", "front_end", "output", "frames", "stretch", "kind")),
     "label": "label",
 }
 

@@ -50,7 +50,7 @@ def check_changed(overrides: Iterable[str], program: str) -> None:
                 raise Mistake(f"{word} is a list, and one is to be chosen; say logger=wandb: metrics.csv comes anyway.")
             chosen = match.group(2) if "," not in match.group(2) else f"{match.group(2)} with -m"
             raise Mistake(f"{word} is a list, and one is to be chosen; say {match.group(1)}={chosen}.")
-        refuse_label(word, groups)
+        refuse_label(word, groups, words)
         refuse_bare_value(word, groups)
         refuse_value_of_group(word, groups, program)
         option = word.lstrip("+~").partition("=")[0].partition("@")[0]
@@ -91,11 +91,17 @@ def check_unread(cfg: DictConfig, program: str) -> None:
             raise Mistake(f"a YAML of yours has an option that nothing reads: {said}")
 
 
-def refuse_label(word: str, groups: Iterable[str]) -> None:
+def is_named_by_user(group: str, words: Iterable[str]) -> bool:
+    """Whether the choice of a group, such as model=hf, leaves its name to the command line."""
+    chosen = [word.partition("=")[2] for word in words if word.startswith(f"{group}=")]
+    return any(each in choices_of(group) and content_of(f"{group}/{each}").get("name") == "???" for each in chosen)
+
+
+def refuse_label(word: str, groups: Iterable[str], words: Iterable[str]) -> None:
     """Raises a Mistake if a word changes the name of a choice (optimizer.name=sgd), which chooses nothing."""
     option, _, value = word.lstrip("+").partition("=")
     group, _, name = option.partition(".")
-    if name == "name" and group in groups and group != "logger":
+    if name == "name" and group in groups and group != "logger" and not is_named_by_user(group, words):
         raise Mistake(f"{option} is only a label and chooses nothing; say {group}={value or '…'}.")
 
 

@@ -71,7 +71,7 @@ def changes(own: dict[str, Any], given: dict[str, Any], overrides: list[str]) ->
         name = override.key_or_group
         value, chosen = selected(given, name), selected(own, name)
         if name in GROUPS:
-            value, chosen = override.value(), own[name].get("name")
+            value, chosen = given[name]["name"], own[name].get("name")
         elif value is None:  # not in a configuration, such as experiment=…
             value = override.value()
         if name.startswith(FREE):

@@ -22,6 +22,7 @@ from auscult.machine.processes import folder_of_first_process, processes_of
 from auscult.mistake import CannotGoOn, Mistake
 from auscult.modules.classifier import Classifier
 from auscult.plain_data import shown
+from auscult.pretrained.starting import start
 from auscult.printing import printing
 from auscult.program.conf import selected
 from auscult.run import folder as run_folder
@@ -137,10 +138,13 @@ def tried_classifier(config: dict[str, Any], datamodule: AudioDataModule, try_ex
 
 
 def new_classifier(config: dict[str, Any], classes: list[str]) -> Classifier:
-    """A classifier whose weights are drawn by the run's seed."""
+    """A classifier whose weights are drawn by the run's seed, or those that `model.weights` names."""
     seed_everything(config["seed"], verbose=False)
     try:
-        return Classifier.from_config(config, classes)
+        classifier = Classifier.from_config(config, classes)
+        if (weights := config["model"].get("weights")) and not config["ckpt_path"]:
+            start(classifier.network, weights)
+        return classifier
     except Mistake:
         raise
     except Exception as error:  # odd options make PyTorch or the network raise any error
@@ -234,6 +238,7 @@ def hush() -> None:
         ".*GPU available but not used.*",
         ".*treespec, LeafSpec.*",
         ".*number of training batches.*",
+        ".*in eval mode at the start of training.*",  # frozen parts
         ".*isinstance.treespec.*",
         ".*y_pred contains classes not in y_true.*",
         ".*A single label was found.*",

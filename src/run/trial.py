@@ -53,6 +53,8 @@ def try_network(classifier: Classifier, settings: ClipSettings, own: bool) -> No
             " one for each class, are wanted."
         )
     if not any(parameter.requires_grad for parameter in classifier.parameters()):  # that of the front end, too
+        if classifier.frozen:
+            raise Mistake(f"model.freeze=[{','.join(classifier.frozen)}] leaves nothing that learns; leave a part out.")
         raise Mistake(
             f"model.network: {network} has no parameter that can learn; set requires_grad of those that are to learn."
         )

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from auscult.modules.answers import ANSWERS, ClassAnswers, NumberAnswers, TagAnswers
 from auscult.modules.augmentation import Augmentation
-from auscult.program.config import BEST_BY
+from auscult.program.training_options import BEST_BY
 
 NAMES = ["a", "b", "c"]
 

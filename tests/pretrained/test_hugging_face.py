@@ -9,7 +9,7 @@ from torch import Tensor
 from auscult.explain.attribution.base import attribution_of
 from auscult.mistake import Mistake
 from auscult.modules.feature_extractors import KaldiMel, UnitVariance, WhisperMel
-from auscult.pretrained import hugging_face
+from auscult.pretrained import hub
 from auscult.pretrained.around import model_around
 from auscult.pretrained.hugging_face import from_hub
 from auscult.program.conf import choice
@@ -104,12 +104,18 @@ def extracted(extractor, waveform: Tensor) -> Tensor:
 )
 def test_it_gives_what_the_library_gives_and_lrp_goes_through(tmp_path, name):
     model, extractor = saved(tmp_path, name)
-    hub = from_hub(f"hf:{tmp_path}")
+    opened = from_hub(f"hf:{tmp_path}")
     expected = extracted(extractor, clips())
-    input = hub.front_end(clips())
+    input = opened.front_end(clips())
     flat = input.squeeze(1).transpose(1, 2) if name == "ast" else input.squeeze(1)
     assert (flat - expected).abs().max() < 1e-4
-    ours = model_around(hub.network, front_end=hub.front_end, sample_rate=RATE, samples=SAMPLES, classes=hub.classes)
+    ours = model_around(
+        opened.network,
+        front_end=opened.front_end,
+        sample_rate=RATE,
+        samples=SAMPLES,
+        classes=opened.classes,
+    )
     logits = ours(clips())
     assert torch.allclose(logits, model(expected).logits, atol=1e-5) and ours.classes == list(LABELS.values())
     target = logits.argmax(1)
@@ -164,7 +170,7 @@ def test_a_tone_lies_on_its_row_and_a_click_in_its_column(front_end):
 def test_folders_that_are_no_whole_classifier(tmp_path, monkeypatch):
     import transformers as hf
 
-    monkeypatch.setattr(hugging_face, "is_reachable", lambda: False)
+    monkeypatch.setattr(hub, "is_reachable", lambda: False)
     saved(tmp_path / "whole", "wav2vec2")
 
     def message(name) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-MODELS = ["alexnet", "ast", "audionet", "cnn14", "crnn", "ds_cnn", "m5", "melcnn", "resnet", "wav2vec2"]
+MODELS = ["alexnet", "ast", "audionet", "cnn14", "crnn", "ds_cnn", "hf", "m5", "melcnn", "resnet", "wav2vec2"]
 
 
 @pytest.mark.parametrize(
