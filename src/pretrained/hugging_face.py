@@ -4,21 +4,18 @@ No code that a model brings along is run (`trust_remote_code` stays off), and we
 """
 
 import os
-import socket
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 from torch import Tensor, nn
 
+from auscult.machine.hub import is_reachable
 from auscult.mistake import Mistake
 from auscult.modules.feature_extractors import KaldiMel, UnitVariance, WhisperMel
 from auscult.modules.front_end import FrontEnd
 from auscult.plain_data import shown
-from auscult.pretrained.options import HUB
+from auscult.program.paths import HUB
 
-PATIENCE = 3.0  # seconds
 INSTALL = 'python -m pip install "transformers>=5"'
 
 
@@ -85,21 +82,6 @@ def from_hub(name: str) -> FromHub:
     numbered = {int(number): str(word) for number, word in model.config.id2label.items()}
     classes = [numbered[number] for number in sorted(numbered)]
     return FromHub(network, front_end_of(extractor, name), classes, int(extractor.sampling_rate))
-
-
-def is_reachable() -> bool:
-    """Whether the hub can be reached: it is asked five times and more, for a minute, before it says that it cannot."""
-    from huggingface_hub import constants
-
-    if constants.HF_HUB_OFFLINE:
-        return False
-    if "https" in getproxies():
-        return True
-    try:
-        socket.create_connection((urlsplit(constants.ENDPOINT).hostname, 443), PATIENCE).close()
-    except OSError:
-        return False
-    return True
 
 
 def check_folder(name: str, place: str) -> None:

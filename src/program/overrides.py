@@ -18,6 +18,7 @@ from auscult.program.conf import (
     choices_of,
     content_of,
     groups_of,
+    named_by_user,
     owners_of,
     selected,
     top_level,
@@ -50,7 +51,7 @@ def check_changed(overrides: Iterable[str], program: str) -> None:
                 raise Mistake(f"{word} is a list, and one is to be chosen; say logger=wandb: metrics.csv comes anyway.")
             chosen = match.group(2) if "," not in match.group(2) else f"{match.group(2)} with -m"
             raise Mistake(f"{word} is a list, and one is to be chosen; say {match.group(1)}={chosen}.")
-        refuse_label(word, groups)
+        refuse_label(word, groups, words)
         refuse_bare_value(word, groups)
         refuse_value_of_group(word, groups, program)
         option = word.lstrip("+~").partition("=")[0].partition("@")[0]
@@ -91,11 +92,20 @@ def check_unread(cfg: DictConfig, program: str) -> None:
             raise Mistake(f"a YAML of yours has an option that nothing reads: {said}")
 
 
-def refuse_label(word: str, groups: Iterable[str]) -> None:
-    """Raises a Mistake if a word changes the name of a choice (optimizer.name=sgd), which chooses nothing."""
+def refuse_label(word: str, groups: Iterable[str], words: Iterable[str]) -> None:
+    """Raises a Mistake if a word changes the name of a choice (optimizer.name=sgd), which chooses nothing.
+
+    Args:
+        words: of the command line; with data=hf among them, data.name chooses a data set.
+    """
     option, _, value = word.lstrip("+").partition("=")
     group, _, name = option.partition(".")
     if name == "name" and group in groups and group != "logger":
+        choices = [each for other in words if other.startswith(f"{group}=") for each in other.split("=")[1].split(",")]
+        if any(named_by_user(group, each) for each in choices):
+            return
+        if group == "data" and "/" in value:
+            raise Mistake(f"{option} names a data set of Hugging Face only beside data=hf; say data=hf {word}.")
         raise Mistake(f"{option} is only a label and chooses nothing; say {group}={value or '…'}.")
 
 

@@ -10,7 +10,7 @@ from auscult.checkpoint.look import card_in, content_of
 from auscult.former_names import with_current_names
 from auscult.mistake import Mistake
 from auscult.plain_data import NotPlain, plain_data, shown
-from auscult.program.conf import selected
+from auscult.program.conf import chosen, selected
 from auscult.program.paths import DOWNLOADS, PLACES
 
 GROUPS = ("data", "task", "model", "optimizer")  # groups that a checkpoint is bound to
@@ -69,21 +69,21 @@ def changes(own: dict[str, Any], given: dict[str, Any], overrides: list[str]) ->
     path, named = given["ckpt_path"], []
     for override in OverridesParser.create().parse_overrides(overrides):
         name = override.key_or_group
-        value, chosen = selected(given, name), selected(own, name)
+        value, before = selected(given, name), selected(own, name)
         if name in GROUPS:
-            value, chosen = override.value(), own[name].get("name")
+            value, before = override.value(), chosen(name, own[name])
         elif value is None:  # not in a configuration, such as experiment=…
             value = override.value()
         if name.startswith(FREE):
             named.append(name)
-        elif value != chosen:
+        elif value != before:
             raise Mistake(
-                f"ckpt_path={path} was trained with {name}={shown(chosen)}, not {value}; leave {name} out to resume"
+                f"ckpt_path={path} was trained with {name}={shown(before)}, not {value}; leave {name} out to resume"
                 " that run, or leave ckpt_path out to start another."
             )
-        if name in STEPS and value != chosen and "total_steps" in own["optimizer"]["schedule"]:
+        if name in STEPS and value != before and "total_steps" in own["optimizer"]["schedule"]:
             raise Mistake(
                 f"{name}={value} cannot change when resuming: the run's one-cycle schedule ends with its"
-                f" {shown(chosen)}; leave {name} out, or start another run."
+                f" {shown(before)}; leave {name} out, or start another run."
             )
     return named
