@@ -75,14 +75,20 @@ class Corpus(ABC):
         """Speakers (see `unit`) of each published test fold of a task; None if folds have to be generated."""
         return None
 
+    def published_split(self) -> Mapping[str, str] | None:
+        """Path of each clip -> "train", "validation" or "test", if that was published, and not folds; else None.
+
+        Clips that it does not name are in no part.
+        """
+        return None
+
     def undivided(self, speaker: str) -> str:
         """What must not be in two splits: the speaker, or the whole recording if published folds divide it."""
         return speaker
 
     def read(self, clip: Clip) -> tuple[np.ndarray, int]:
         """Reads one recording: its samples (frames, channels), float32 in [-1, 1], and its rate in hertz."""
-        samples, rate = read_whole(self.root / clip.path)
-        return (samples / np.float32(32768) if samples.dtype == np.int16 else samples), rate
+        return samples_of(self.root / clip.path)
 
     def segments(self, clip: Clip) -> list[Segment]:
         """What is said when in a recording, in order; empty where that is not known."""
@@ -90,14 +96,23 @@ class Corpus(ABC):
 
     def stamp(self, clip: Clip) -> str:
         """A text that changes whenever the recording changes; `MISSING` if there is no recording."""
-        try:
-            status = os.stat(os.path.join(self.root, clip.path))  # half the time of a Path, over 30 000 clips
-        except OSError:
-            return MISSING
-        if not stat.S_ISREG(status.st_mode):
-            return MISSING
-        return f"{status.st_size}-{status.st_mtime_ns}"
+        return stamp_of(os.path.join(self.root, clip.path))  # half the time of a Path, over 30 000 clips
 
     def identity(self) -> dict[str, object]:
         """Distinguishes this corpus from all others; part of the key of a cache."""
         return {"corpus": type(self).__qualname__, "root": str(self.root.resolve())}
+
+
+def samples_of(path: Path) -> tuple[np.ndarray, int]:
+    """Reads a file: its samples (frames, channels), float32 in [-1, 1], and its rate in hertz."""
+    samples, rate = read_whole(path)
+    return (samples / np.float32(32768) if samples.dtype == np.int16 else samples), rate
+
+
+def stamp_of(path: str) -> str:
+    """A text that changes whenever a file changes; `MISSING` if there is no regular file."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return MISSING
+    return f"{status.st_size}-{status.st_mtime_ns}" if stat.S_ISREG(status.st_mode) else MISSING

@@ -15,6 +15,7 @@ from auscult.datamodules.folds import LEAST_SPEAKERS, Split, split, split_of, un
 from auscult.datamodules.kinds import Classes, Number, Tags, kind_of
 from auscult.datamodules.labels.speakers import spelled_alike
 from auscult.datamodules.labels.table import shortened
+from auscult.datamodules.published_split import published_split
 from auscult.mistake import Mistake, TooFewSpeakers
 from auscult.parts import build_part
 
@@ -68,7 +69,7 @@ class Division:
         clips = corpus.clips()
         columns = {column for clip in clips for column in clip.labels}
         if self.label == "speaker" and self.label not in columns and self.unit == "speaker":
-            clips = _each_by_itself(clips)
+            clips = _each_by_itself(clips, corpus)
             self.unit = "recording"
             columns = {column for clip in clips for column in clip.labels}
         if self.label not in columns:
@@ -140,6 +141,10 @@ class Division:
         if self.given_speakers is not None:
             return split_of(self.clips, self.label, self.given_speakers)
         try:
+            if (part_of := self.corpus.published_split()) is not None:
+                return published_split(
+                    self.clips, self.label, self.fold, part_of, self.task, self.corpus.undivided, self.unit
+                )
             return split(
                 self.kind.strata(self.clips),
                 self.label,
@@ -233,13 +238,13 @@ def _other_task(columns: set[str]) -> str:
     return f"choose {' or '.join(names[:3]) or 'another task'}"
 
 
-def _each_by_itself(clips: list[Clip]) -> list[Clip]:
+def _each_by_itself(clips: list[Clip], corpus: Corpus) -> list[Clip]:
     """Makes the speaker a label, and each recording its own `speaker`, so that all splits have all speakers."""
     log.warning("task.label=speaker: training, validation and test share speakers, but no recordings.")
     return [
         clip
         if clip.speaker == clip.path  # the speaker is unknown
-        else replace(clip, speaker=clip.path, labels={**clip.labels, "speaker": clip.speaker})
+        else replace(clip, speaker=clip.path, labels={**clip.labels, "speaker": corpus.undivided(clip.speaker)})
         for clip in clips
     ]
 

@@ -120,7 +120,7 @@ class Folder(Corpus):
                 alone,
                 len(rows),
             )
-        return [_clip(path, row) for path, row in sorted(rows.items())]
+        return [clip_of(path, row) for path, row in sorted(rows.items())]
 
     def identity(self) -> dict[str, object]:
         """See `Corpus.identity`; the source of the labels is part of it, as it decides which recordings are used."""
@@ -249,7 +249,8 @@ def warn_of_left_out(paths: list[str], count: int, why: str) -> None:
         log.warning("%d of %d recordings %s and are left out, such as %s", len(paths), count, why, shortened(paths[0]))
 
 
-def _clip(path: str, row: dict[str, str]) -> Clip:
+def clip_of(path: str, row: dict[str, str]) -> Clip:
+    """The clip of a recording with these labels and, if it is known, its "speaker". Sexes become male and female."""
     labels = {name: value for name, value in row.items() if name != "speaker"}
     if sex := labels.get("sex", labels.get("gender")):
         labels["sex"] = SEXES.get(sex.lower(), sex)

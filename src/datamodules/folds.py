@@ -20,6 +20,7 @@ from auscult.mistake import Mistake, NoSuchFold, TooFewSpeakers
 log = logging.getLogger(__name__)
 
 LEAST_SPEAKERS = 3  # per class: one each to train, validate and test
+MOST_NAMED = 20  # classes, in a message
 ATTEMPTS = 10  # to make groups that all have every class
 
 
@@ -80,7 +81,7 @@ def split(
             " validating fold.", fold, len(out), unit, names,
         )  # fmt: skip
     result = Split(*(np.flatnonzero(part) for part in (train, validation, test)))
-    _check(result, clips, label, fold)
+    check_split(result, clips, label, fold)
     return result
 
 
@@ -232,20 +233,25 @@ def _check_published(group: np.ndarray, count: int, fold: int, validation_fold: 
         log.warning("data.root has no clips of the published %s: training does without %s.", named, them)
 
 
-def _check(result: Split, clips: Sequence[Clip], label: str, fold: int) -> None:
+def check_split(result: Split, clips: Sequence[Clip], label: str, fold: int) -> None:
+    """Raises a Mistake if a part of a split has no clips, or if training lacks a class; warns if others lack one."""
     parts = {"training": result.train, "validation": result.validation, "test": result.test}
     classes = {name: {clips[i].labels[label] for i in part} for name, part in parts.items()}
     everything = set().union(*classes.values())
     for name, part in parts.items():
         missing = sorted(everything - classes[name])
         if len(part) == 0 or (name == "training" and missing):
-            lack = "no clips" if len(part) == 0 else f"no clips of {label} {', '.join(missing)}"
+            lack = "no clips" if len(part) == 0 else f"no clips of {label} {_listed(missing)}"
             raise Mistake(
                 f"too few clips are left for fold={fold}: {name} has {lack}; add recordings under data.root, or "
                 "choose another fold or task."
             )
         if missing:
-            log.warning("fold %d: %s has no clips of %s %s.", fold, name, label, ", ".join(missing))
+            log.warning("fold %d: %s has no clips of %s %s.", fold, name, label, _listed(missing))
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:MOST_NAMED]) + (f" and {len(names) - MOST_NAMED} more" if names[MOST_NAMED:] else "")
 
 
 @contextmanager

@@ -1,16 +1,12 @@
 """Where a model of Hugging Face lies, on the hub or in a folder, and why it cannot be opened."""
 
 import os
-import socket
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
-from urllib.request import getproxies
 
+from auscult.machine.hub import is_reachable
 from auscult.mistake import Mistake
 from auscult.plain_data import shown
-
-PATIENCE = 3.0  # seconds
 
 
 class Place(NamedTuple):
@@ -42,21 +38,6 @@ class Place(NamedTuple):
     def has_weights(self) -> bool:
         """Whether there are weights, as far as can be seen from here."""
         return not self.is_folder or any(next(Path(self.path).glob(f"*.{end}"), None) for end in ("safetensors", "bin"))
-
-
-def is_reachable() -> bool:
-    """Whether the hub can be reached: it is asked five times and more, for a minute, before it says that it cannot."""
-    from huggingface_hub import constants
-
-    if constants.HF_HUB_OFFLINE:
-        return False
-    if "https" in getproxies():
-        return True
-    try:
-        socket.create_connection((urlsplit(constants.ENDPOINT).hostname, 443), PATIENCE).close()
-    except OSError:
-        return False
-    return True
 
 
 def check_folder(place: Place) -> None:

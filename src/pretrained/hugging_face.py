@@ -13,8 +13,8 @@ from auscult.modules.front_end import FrontEnd
 from auscult.parts import build_part
 from auscult.plain_data import shown
 from auscult.pretrained.hub import Place, how_to_open, sentence_of
-from auscult.pretrained.options import HUB
 from auscult.pretrained.weights import say_what_starts_anew
+from auscult.program.paths import HUB
 
 if TYPE_CHECKING:
     from auscult.modules.networks.hugging_face import HuggingFace  # `transformers` takes seconds to import

@@ -20,9 +20,10 @@ from auscult.pretrained.around import model_around
 from auscult.pretrained.factory import network_of
 from auscult.pretrained.frames import Frames
 from auscult.pretrained.hugging_face import from_hub
-from auscult.pretrained.options import HUB, LIKENESS, check_described
+from auscult.pretrained.options import LIKENESS, check_described
 from auscult.pretrained.weights import load_weights
 from auscult.program.conf import choices_of, content_of
+from auscult.program.paths import HUB
 
 LONGEST = 10.0  # seconds of clips, unless the options say more
 UNPREPARED = {"preparation": "cleaned", "highpass_hz": None, "trim_db": None, "min_seconds": 0.0, "short": "pad"}

@@ -12,11 +12,10 @@ from typing import Any
 from auscult.mistake import Mistake
 from auscult.plain_data import shown
 from auscult.program.numbers import check_number
-from auscult.program.paths import absolute
+from auscult.program.paths import HUB, absolute, place_of_hub
 
 NUMBER, LIKENESS = "regression:", "similarity:"  # how a target begins that names a number, or a recording
 NETWORK = "auscult.modules.networks.hugging_face.HuggingFace"  # the network of model=hf
-HUB = "hf:"  # how the name of a network of Hugging Face begins
 WEIGHTS = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 # options that say something of the network that `network` names
 DESCRIBING = (
@@ -103,8 +102,7 @@ def checked_name(network: Any) -> str:
         place = network.removeprefix(HUB)
         if not place:
             raise Mistake(f"network={HUB} names no network; {forms}.")
-        folder = Path(place).expanduser()
-        return HUB + (str(folder.absolute()) if folder.is_dir() else place)
+        return HUB + place_of_hub(place)
     place, _, name = network.rpartition(":")
     if not place or not name.isidentifier():
         if Path(network).suffix in WEIGHTS:

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from auscult.mistake import Mistake
-from auscult.pretrained.options import HUB, NETWORK, weights_at
+from auscult.pretrained.options import NETWORK, weights_at
+from auscult.program.paths import HUB
 
 if TYPE_CHECKING:  # mistakes are named before PyTorch is imported, which takes seconds
     from torch import nn

@@ -14,8 +14,8 @@ from auscult.program.conf import CONF, PROGRAMS, top_level
 from auscult.program.hints import meant
 
 PATHS = (
-    "checkpoint", "checkpoint_2", "control", "ckpt_path", "input", "results", "data.root", "data.csv", "data.speakers",
-    "data.cache_dir", "record.root", "study.root", "hydra.run.dir", "hydra.sweep.dir",
+    "checkpoint", "checkpoint_2", "control", "ckpt_path", "input", "results", "data.root", "data.name", "data.csv",
+    "data.speakers", "data.cache_dir", "record.root", "study.root", "hydra.run.dir", "hydra.sweep.dir",
 )  # fmt: skip
 EXPRESSIONS = ("data.pattern",)  # regular expressions, whose characters mean something else to Hydra
 ANY = ("…",)

@@ -226,6 +226,7 @@ COMPLAINTS: list[tuple[str, Callable[[re.Match[str], list[str], str], str | None
         lambda match, *_: f"{match[2]} refers to the environment variable {match[1]}, which is not set.",
     ),
     (r"Interpolation key '(.*?)' not found.*?full_key: ([\w.]+)", refers_to_nothing),
+    (r"interpolation: Missing mandatory value: ([\w.]+)", has_no_value),  # of an option that another one refers to
     (r"Missing mandatory value.*?full_key: ([\w.]+)", has_no_value),
     (
         r"Could not delete from config. '([^']+)' does not exist",

@@ -30,6 +30,19 @@ def choices_of(group: str) -> list[str]:
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
+def named_by_user(group: str, choice: str) -> bool:
+    """Whether the user names what a choice of a group is called, as in data=hf data.name=…"""
+    return choice in choices_of(group) and content_of(f"{group}/{choice}").get("name") == "???"
+
+
+def chosen(group: str, node: dict[str, Any]) -> Any:
+    """The choice of a group that a node of a configuration comes from: its name, if the user does not give that."""
+    for each in choices_of(group):
+        if named_by_user(group, each) and content_of(f"{group}/{each}")["_target_"] == node.get("_target_"):
+            return each
+    return node.get("name")
+
+
 def choice(group: str, name: str, **changed: Any) -> dict[str, Any]:
     """The content of a choice of a group, such as attribution=integrated_gradients, also outside of the programs.
 

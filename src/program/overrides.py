@@ -18,6 +18,7 @@ from auscult.program.conf import (
     choices_of,
     content_of,
     groups_of,
+    named_by_user,
     owners_of,
     selected,
     top_level,
@@ -91,17 +92,20 @@ def check_unread(cfg: DictConfig, program: str) -> None:
             raise Mistake(f"a YAML of yours has an option that nothing reads: {said}")
 
 
-def is_named_by_user(group: str, words: Iterable[str]) -> bool:
-    """Whether the choice of a group, such as model=hf, leaves its name to the command line."""
-    chosen = [word.partition("=")[2] for word in words if word.startswith(f"{group}=")]
-    return any(each in choices_of(group) and content_of(f"{group}/{each}").get("name") == "???" for each in chosen)
-
-
 def refuse_label(word: str, groups: Iterable[str], words: Iterable[str]) -> None:
-    """Raises a Mistake if a word changes the name of a choice (optimizer.name=sgd), which chooses nothing."""
+    """Raises a Mistake if a word changes the name of a choice (optimizer.name=sgd), which chooses nothing.
+
+    Args:
+        words: of the command line; with data=hf among them, data.name chooses a data set.
+    """
     option, _, value = word.lstrip("+").partition("=")
     group, _, name = option.partition(".")
-    if name == "name" and group in groups and group != "logger" and not is_named_by_user(group, words):
+    if name == "name" and group in groups and group != "logger":
+        choices = [each for other in words if other.startswith(f"{group}=") for each in other.split("=")[1].split(",")]
+        if any(named_by_user(group, each) for each in choices):
+            return
+        if group == "data" and "/" in value:
+            raise Mistake(f"{option} names a data set of Hugging Face only beside data=hf; say data=hf {word}.")
         raise Mistake(f"{option} is only a label and chooses nothing; say {group}={value or '…'}.")
 
 

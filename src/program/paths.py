@@ -14,6 +14,7 @@ CHECKPOINTS = (b"PK\x03\x04", b"\x80")  # PyTorch's formats of today and before
 RECORDINGS = (b"RIFF", b"fLaC", b"OggS", b"ID3", b"FORM", b"\xff\xfb", b"\x00\x00\x00\x20ftyp")
 DOWNLOADS = ("download", "url")  # options of a corpus that no checkpoint decides
 PLACES = ("root", "csv", "speakers")  # of recordings and tables, among a corpus's options
+HUB = "hf:"  # how the name of a network or data set of Hugging Face begins
 MOST_COMPARED = 2**31  # bytes
 EXAMPLE = Path(__file__).parents[1] / "checkpoint/example.ckpt"  # comes along, see docs/example.py
 BEST, LAST = "best.ckpt", "last.ckpt"
@@ -21,6 +22,8 @@ BEST, LAST = "best.ckpt", "last.ckpt"
 
 def absolute(option: str, value: Any) -> str:
     """An absolute path, which holds in any working folder. The value may be a number, as a folder can be called 2026.
+
+    The name of a data set on the hub stays as it is.
 
     Raises:
         Mistake: the value is no path.
@@ -32,10 +35,19 @@ def absolute(option: str, value: Any) -> str:
         if isinstance(value, list) and option in ("data.csv", "data.speakers"):
             several = "; name one table, which holds the rows of all"
         raise Mistake(f"{option}={shown(value)} is no path{several}.")
+    if option == "data.root" and str(value).startswith(HUB):
+        place = place_of_hub(str(value).removeprefix(HUB))
+        return place if os.path.isabs(place) else HUB + place
     try:
         return str(Path(str(value)).expanduser().absolute())
     except RuntimeError as error:
         raise Mistake(f"{option}={shown(value)} begins with the home folder of nobody on this machine.") from error
+
+
+def place_of_hub(place: str) -> str:
+    """The absolute path of a folder of Hugging Face; the name of anything else, which the hub may have."""
+    folder = Path(os.path.expanduser(place))
+    return str(folder.absolute()) if folder.is_dir() else place
 
 
 def make_absolute(node: dict[str, Any], names: Iterable[str], within: str = "") -> None:

@@ -69,21 +69,21 @@ def changes(own: dict[str, Any], given: dict[str, Any], overrides: list[str]) ->
     path, named = given["ckpt_path"], []
     for override in OverridesParser.create().parse_overrides(overrides):
         name = override.key_or_group
-        value, chosen = selected(given, name), selected(own, name)
+        value, before = selected(given, name), selected(own, name)
         if name in GROUPS:
-            value, chosen = given[name]["name"], own[name].get("name")
+            value, before = given[name]["name"], own[name].get("name")
         elif value is None:  # not in a configuration, such as experiment=…
             value = override.value()
         if name.startswith(FREE):
             named.append(name)
-        elif value != chosen:
+        elif value != before:
             raise Mistake(
-                f"ckpt_path={path} was trained with {name}={shown(chosen)}, not {value}; leave {name} out to resume"
+                f"ckpt_path={path} was trained with {name}={shown(before)}, not {value}; leave {name} out to resume"
                 " that run, or leave ckpt_path out to start another."
             )
-        if name in STEPS and value != chosen and "total_steps" in own["optimizer"]["schedule"]:
+        if name in STEPS and value != before and "total_steps" in own["optimizer"]["schedule"]:
             raise Mistake(
                 f"{name}={value} cannot change when resuming: the run's one-cycle schedule ends with its"
-                f" {shown(chosen)}; leave {name} out, or start another run."
+                f" {shown(before)}; leave {name} out, or start another run."
             )
     return named

@@ -15,7 +15,7 @@ from auscult.checkpoint.checkpoint import KEY, open_checkpoint
 from auscult.mistake import Mistake
 from auscult.parts import holds_parts, is_allowed
 from auscult.plain_data import shown
-from auscult.program.conf import CONF, selected
+from auscult.program.conf import CONF, chosen, selected
 from auscult.program.config import check_values
 from auscult.program.explain_by import explains, explanations_of
 from auscult.program.paths import DOWNLOADS, PLACES
@@ -74,7 +74,7 @@ def resumed(given: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
     result["trainer"] = check_trainer(result["trainer"])
     check_length(result["trainer"], checkpoint, path)
     check_training(result["trainer"])
-    check_places(result, places, path, said=f"data={shown(own['data']['name'])} ")
+    check_places(result, places, path, said=f"data={shown(chosen('data', own['data']))} ")
     for name in RUNNING:
         before, now = own["trainer"].get(name), result["trainer"].get(name)
         if before != now:

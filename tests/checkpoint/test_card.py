@@ -234,5 +234,5 @@ def test_what_no_checkpoint_may_name_is_refused_before_the_training(train_here, 
 @pytest.mark.slow
 def test_what_conf_can_name_a_checkpoint_may(tmp_path):
     for model in ("audionet", "alexnet", "melcnn"):
-        for data in ("synthetic", "audiomnist", "audiomnist_az", "esc50", "urbansound8k"):
+        for data in ("synthetic", "audiomnist", "audiomnist_az", "speech_commands", "esc50", "urbansound8k"):
             check_config(config.check(composed(f"model={model}", f"data={data}", "task=sex")), [])

@@ -15,18 +15,12 @@ from tests.program.test_config import composed
 
 COMMANDS = re.findall(r"^python train\.py (.+)$", (ROOT / "docs/corpora.md").read_text(), re.MULTILINE)
 NAMES = ("jackson", "theo", "lucas")
-HASHES = ("0a7c2a8d", "1b4c9b89", "3c4aa5ef")
 LAYOUTS = {
     "free-spoken": [f"{digit}_{who}_{n}.wav" for digit in range(10) for who in NAMES for n in (0, 5)],
-    "speech_commands": [
-        *(f"{word}/{who}_nohash_{n}.wav" for word in ("yes", "no") for who in HASHES for n in (0, 1)),
-        "_background_noise_/running_tap.wav", "testing_list.txt", "README.md",
-    ],
     "gtzan": [f"{genre}/{genre}.{n:05}.wav" for genre in ("blues", "jazz") for n in range(5)],
 }  # fmt: skip
 EXPECTED = {
     "free-spoken": (set("0123456789"), set(NAMES), 60),
-    "speech_commands": ({"yes", "no"}, set(HASHES), 12),
     "gtzan": ({"blues", "jazz"}, set(LAYOUTS["gtzan"]), 10),
 }
 

@@ -29,7 +29,7 @@ def test_words_in_any_order_and_home_folders(monkeypatch):
     words = arranged(["experiment=table1", "-m", "data.root=~/AudioMNIST", "--cfg", "job"], "train")
     assert words == ["experiment=table1", 'data.root="/home/a b/AudioMNIST"', "-m", "--cfg", "job"]
     monkeypatch.setenv("HOME", "/home/ada")
-    assert arranged(["data.root=~", "data.name=a~b"], "train") == ["data.root=/home/ada", "data.name=a~b"]
+    assert arranged(["data.root=~", "model.name=a~b"], "train") == ["data.root=/home/ada", "model.name=a~b"]
 
 
 def test_flags_are_hydras():

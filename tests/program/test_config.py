@@ -25,11 +25,14 @@ def composed(*overrides: str):
         return compose("train", overrides=list(overrides))
 
 
-@pytest.mark.parametrize("data", ["synthetic", "audiomnist", "audiomnist_az", "esc50", "urbansound8k", "folder"])
+@pytest.mark.parametrize(
+    "data",
+    ["synthetic", "audiomnist", "audiomnist_az", "speech_commands", "esc50", "urbansound8k", "folder", "hf"],
+)
 @pytest.mark.parametrize("model", ["audionet", "alexnet"])
 @pytest.mark.parametrize("optimizer", ["adamw", "paper"])
 def test_every_combination_composes_into_plain_containers(data, model, optimizer):
-    given = ["data.root=clips", "data.pattern=x"] if data == "folder" else []
+    given = {"folder": ["data.root=clips", "data.pattern=x"], "hf": ["data.name=hf"]}.get(data, [])
     checked = config.check(composed(f"data={data}", f"model={model}", f"optimizer={optimizer}", "task=sex", *given))
     assert OmegaConf.create(yaml.safe_load(yaml.safe_dump(checked))) == checked
     assert checked["data"]["name"] == data and checked["model"]["name"] == model
@@ -65,7 +68,8 @@ def test_trainer_options_are_lightnings():
         (["task=sing"], "task=sing is unknown; choose one of age, digit, label, number, sex, sound, tags."),
         (
             ["data=nope"],
-            "data=nope is unknown; choose one of audiomnist, audiomnist_az, esc50, folder, synthetic, urbansound8k.",
+            "data=nope is unknown; choose one of audiomnist, audiomnist_az, esc50, folder, hf, speech_commands,"
+            " synthetic, urbansound8k.",
         ),
         (["optimizer=sgd"], "optimizer=sgd is unknown; choose one of adamw, audio_lrp, paper."),
         (["fodl=1"], "fodl is not an option (did you mean fold?); --help lists them."),
