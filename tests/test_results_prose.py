@@ -49,7 +49,8 @@ def test_the_order_of_the_networks(noted, said):
 
 
 @pytest.mark.parametrize("row, words", [
-    ("ds-cnn-digit", "DS-CNN {} points ({} to {})"), ("crnn-digit", "CRNN {} ({} to {})"),
+    ("ds-cnn-digit", "DS-CNN {} points ({} to {})"), ("resnet-digit", "ResNet-18 {} ({} to {})"),
+    ("crnn-digit", "CRNN {} ({} to {})"),
     ("m5-digit", "M5 {} ({} to {})"), ("cnn14-digit", "CNN14 {} ({} to {})"),
     ("wav2vec2-digit", "wav2vec 2.0 {} ({} to {})"), ("ast-digit", "AST {} ({} to {})"),
 ])  # fmt: skip

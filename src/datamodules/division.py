@@ -140,13 +140,14 @@ class Division:
     def _split(self) -> Split:
         if self.given_speakers is not None:
             return split_of(self.clips, self.label, self.given_speakers)
+        clips = self.kind.strata(self.clips)
         try:
             if (part_of := self.corpus.published_split()) is not None:
                 return published_split(
-                    self.clips, self.label, self.fold, part_of, self.task, self.corpus.undivided, self.unit
+                    clips, self.label, self.fold, part_of, self.task, self.corpus.undivided, self.unit
                 )
             return split(
-                self.kind.strata(self.clips),
+                clips,
                 self.label,
                 fold=self.fold,
                 folds=self.task["folds"],

@@ -126,7 +126,8 @@ def test_what_contradicts_it_is_refused(option: dict) -> None:
 def test_audiomnist_gets_it_by_one_option() -> None:
     clip = {**yaml.safe_load((CONF / "train.yaml").read_text())["data"]["clip"]}
     clip |= yaml.safe_load((CONF / "data/audiomnist.yaml").read_text())["clip"]
-    assert clip.pop("preparation") == "cleaned"
+    assert clip.pop("preparation") == "cleaned" and clip["sample_rate"] == "${oc.select:model.sample_rate,8000}"
+    clip["sample_rate"] = 8000
     assert ClipSettings(**clip, preparation="published").preparation == "published"
 
 

