@@ -65,7 +65,7 @@ def place(tmp_path_factory) -> Path:
 
 WRONG = [
     # weights
-    ([*MEL[:2], "weights=wide.safetensors", "classes=labels.txt"], "another shape"),
+    ([*MEL[:2], "weights=wide.safetensors", "classes=labels.txt"], "tensors of other shapes"),
     ([*MEL[:2], "weights=other.safetensors", "classes=labels.txt"], "weights"),
     ([*MEL[:2], "weights=headless.safetensors", "classes=labels.txt"], "dense"),
     ([*MEL[:2], "weights=module.pt", "classes=labels.txt"], "no file may bring code"),
@@ -123,8 +123,8 @@ WRONG = [
     ([*MEL, "kind=sets"], "kind=sets is unknown"),
     ([f"network={CREPE}:F0", "target=similarity:clip.wav"], "likeness needs several"),
     # recordings
-    ([*MEL, "input=nowhere"], "input=nowhere does not exist"),
-    ([*MEL, "input=empty"], "input=empty"),
+    ([*MEL, "input=nowhere"], "does not exist; name a recording"),
+    ([*MEL, "input=empty"], "holds no recordings"),
     ([*MEL, "input=noise.wav"], "none of the 1 recordings"),
     ([*MEL, "input=null"], "input has no value"),
     ([*MEL, "input=calls", "data.pattern=(?P<name>[^/]+)/", "label=sound"], "'sound'"),
