@@ -242,5 +242,6 @@ def hush() -> None:
         ".*isinstance.treespec.*",
         ".*y_pred contains classes not in y_true.*",
         ".*A single label was found.*",
+        ".*variance of predictions or target is close to zero.*",
     ):
         warnings.filterwarnings("ignore", message)
