@@ -83,7 +83,7 @@ def explain(
     settings = model.settings if isinstance(model, TrainedModel) else None
     waveform, cut = waveform_of(recording, sample_rate, model.sample_rate, settings, place_in(model))
     method = attribution_from(attribution)
-    model, number = aimed(model, target, against)
+    model, number = aimed(model, target, against, domain)
     with evaluating(model):
         place = domain_from(domain, model, len(waveform))
         batch = torch.from_numpy(waveform).view(1, 1, -1).to(model.device)  # (1, 1, T)
@@ -107,13 +107,25 @@ def explain(
 
 
 def aimed(
-    model: Model, target: str | int | list[str] | None, against: str | list[str] | None
+    model: Model, target: str | int | list[str] | None, against: str | list[str] | None, domain: Any
 ) -> tuple[Model, int | None]:
-    """The model that answers the question, and the output that is explained; None for the likeliest class."""
-    if isinstance(target, list) or against is not None or (isinstance(target, str) and model.kind != "classes"):
+    """The model that answers the question, and the output that is explained; None for the likeliest class.
+
+    A `Domain` was made for the model itself, which is not narrowed, then.
+
+    Raises:
+        Mistake: the model cannot be asked for the target, or only one that is narrowed.
+    """
+    is_grouped = isinstance(target, list) or against is not None
+    if isinstance(domain, Domain) and is_grouped:
+        raise Mistake(
+            "target and against make another model, for which domain=… was not made; name the domain instead."
+        )
+    if is_grouped or (isinstance(target, str) and model.kind != "classes" and not isinstance(domain, Domain)):
         asked = list(map(str, target)) if isinstance(target, list) else "predicted" if target is None else str(target)
         aim = aim_at(model, asked, against)
         return aim.model, aim.target if isinstance(aim.target, int) else None
+    assert not isinstance(target, list)
     return model, class_of(target, model.classes)
 
 

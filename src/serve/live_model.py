@@ -99,6 +99,11 @@ class LiveModel:
         self(*self.clip(noise, settings.sample_rate), attributions[0], next(iter(self.domains)), "predicted")
 
     @property
+    def unit(self) -> str:
+        """The unit of the network's number; empty if it has none."""
+        return str(self.trained["task"].get("unit") or "") if self.model.kind == "number" else ""
+
+    @property
     def classes(self) -> list[str]:
         """Names of the classes, in the order of the logits."""
         return self.model.classes
@@ -146,4 +151,6 @@ class LiveModel:
         probabilities = dict(zip(self.classes, shares, strict=True)) if shares else {}
         seconds = time.perf_counter() - started
         length = len(clip) / explained.sample_rate
-        return Answer(explained.prediction, explained.target, probabilities, drawn, sounds, length, cut, seconds)
+        prediction = f"{explained.prediction} {self.unit}".strip()
+        target = prediction if self.model.kind == "number" else explained.target  # there is nothing else to explain
+        return Answer(prediction, target, probabilities, drawn, sounds, length, cut, seconds)

@@ -365,3 +365,49 @@ def test_torchscript_is_explained_by_gradients_only():
     with pytest.raises(auscult.Mistake, match="LRP cannot look into TorchScript: build the network from its Python"):
         explained(network, "lrp_epsilon_plus")
     assert explained(network).relevance.isfinite().all()
+
+
+def of_kind(kind: str, classes=("low", "middle", "high")) -> auscult.Model:
+    model = linear(classes)
+    return auscult.Model(model.network, classes=classes, sample_rate=RATE, kind=kind)
+
+
+@pytest.mark.parametrize("as_object", [False, True])
+@pytest.mark.parametrize("name", ["low", "middle", "high"])
+def test_a_tag_is_the_one_that_is_named(as_object, name):
+    """A domain that was made before knows nothing of the tag that is asked for."""
+    model = of_kind("tags")
+    domain = Frequency(model, SAMPLES) if as_object else "frequency"
+    explanation = auscult.explain(model, tone(), target=name, domain=domain, attribution="gradient_x_input")
+    number = model.classes.index(name)
+    share = 1.0 if as_object else 0.5  # of its logit: without an object, there are two answers, no and yes
+    expected = share * float(model.network[1].weight.detach()[number] @ tone())
+    assert explanation.target == name
+    assert float(explanation.relevance.sum()) + explanation.apart == pytest.approx(expected, rel=1e-3)
+
+
+def test_tags_have_probabilities_of_their_own():
+    model = of_kind("tags")
+    explanation = auscult.explain(model, tone())
+    torch.testing.assert_close(explanation.probabilities, model(tone().view(1, 1, -1))[0].sigmoid().detach())
+
+
+def test_a_number_has_no_probability():
+    model = of_kind("number", ("age",))
+    explanation = auscult.explain(model, tone(), target="regression:age")
+    assert explanation.prediction == f"{model(tone().view(1, 1, -1)).item():.4g}" and explanation.target == "age"
+    assert len(explanation.probabilities) == 0 and "Explanation of age: " in repr(explanation)
+
+
+def test_one_class_against_another_is_half_the_difference():
+    model = linear(("low", "middle", "high"))
+    explanation = auscult.explain(model, tone(), target="low", against="high", attribution="gradient_x_input")
+    weight = model.network[1].weight.detach()
+    torch.testing.assert_close(explanation.relevance, (weight[0] - weight[2]) / 2 * tone(), atol=1e-6, rtol=1e-4)
+    assert explanation.target == "low" and explanation.model.classes == ["low", "high"]
+
+
+def test_groups_want_a_domain_by_its_name():
+    model = linear(("low", "middle", "high"))
+    with pytest.raises(Mistake, match="make another model, for which domain=… was not made; name the domain instead"):
+        auscult.explain(model, tone(), target="low", against="rest", domain=Frequency(model, SAMPLES))

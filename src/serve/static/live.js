@@ -66,6 +66,7 @@ async function explain(isNew = false) {
 function show(answer) {
   const target = answer.target === answer.prediction ? "" : `, explained as ${answer.target}`;
   part("verdict").textContent = `It hears: ${answer.prediction}${target}`;
+  part("probabilities").hidden = !answer.probabilities.length; // a network may give a number
   part("probabilities").tBodies[0].replaceChildren(...answer.probabilities.map(([name, share]) => {
     const row = document.createElement("tr"), head = row.appendChild(document.createElement("th"));
     head.scope = "row";
