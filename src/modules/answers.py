@@ -135,9 +135,9 @@ class TagAnswers(Answers):
             self.weight = (len(labels) - present) / present.clamp(min=1)
 
     def metric(self, name: str) -> Metric:
-        """See `Answers.metric`; means over tags."""
+        """See `Answers.metric`; means over the tags that some clips have and, for the area, some have not."""
         kinds: dict[str, Any] = {"map": MultilabelAveragePrecision, "f1": MultilabelF1Score, "auc": MultilabelAUROC}
-        return WholeLabels(kinds[name](len(self.names), average="macro"))
+        return MeanOverTags(kinds[name](len(self.names), average="none"), len(self.names), needs_both=name == "auc")
 
     def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
         """Binary cross entropy with labels (B, C) of 0 and 1, the mean over tags."""
@@ -226,21 +226,35 @@ class BalancedAccuracy(MulticlassRecall):
         return super().compute()[support > 0].mean()
 
 
-class WholeLabels(Metric):
-    """A metric of tags that takes labels as floats."""
+class MeanOverTags(Metric):
+    """The mean of a metric over the tags that it is defined for; 0 if there are none.
 
-    def __init__(self, metric: Any) -> None:
+    Args:
+        metric: of each tag, (C,).
+        tags: C.
+        needs_both: whether a tag needs clips without it, too.
+    """
+
+    present: Tensor
+    clips: Tensor
+
+    def __init__(self, metric: Any, tags: int, needs_both: bool) -> None:
         super().__init__()
-        self.metric = metric
+        self.metric, self.needs_both = metric, needs_both
+        self.add_state("present", torch.zeros(tags), dist_reduce_fx="sum")
+        self.add_state("clips", torch.zeros(()), dist_reduce_fx="sum")
 
     def update(self, read: Tensor, labels: Tensor) -> None:
         """Takes probabilities (B, C) and labels (B, C) of 0 and 1."""
         self.metric.update(read, labels.int())
+        self.present += labels.sum(0)
+        self.clips += len(labels)
 
     def compute(self) -> Tensor:
-        """The value of the metric, a scalar."""
-        value: Tensor = self.metric.compute()
-        return value
+        """The mean, a scalar."""
+        each: Tensor = self.metric.compute()
+        is_known = (self.present > 0) & ((self.present < self.clips) | (not self.needs_both))
+        return each[is_known].mean() if is_known.any() else each.new_zeros(())
 
     def reset(self) -> None:
         """Forgets what it has taken."""

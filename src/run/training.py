@@ -243,5 +243,6 @@ def hush() -> None:
         ".*y_pred contains classes not in y_true.*",
         ".*A single label was found.*",
         ".*variance of predictions or target is close to zero.*",
+        ".*No (positive|negative) samples in targets.*",
     ):
         warnings.filterwarnings("ignore", message)

@@ -221,7 +221,9 @@ def markdown(rows: list[dict[str, Any]]) -> list[str]:
     metrics = [name for name in metrics_shown(rows) if any(name in row for row in rows)]
     columns = [*names, "jobs", *(name.removeprefix("test/") for name in metrics)]
     columns += ["paper, Table 1, as published"] if with_paper else []
-    lines = ["# Sweep", "", f"Percent, {SPREAD} of a row (folds).", ""]
+    raw = [name.removeprefix("test/") for name in metrics if factor(name) == 1]
+    percent = f"Percent, but for {' and '.join(raw)}" if raw else "Percent"
+    lines = ["# Sweep", "", f"{percent}, {SPREAD} of a row (folds).", ""]
     lines += ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
     for values, members in groups.items():
         done = [row for row in members if not row["error"]]

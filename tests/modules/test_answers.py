@@ -111,6 +111,19 @@ def test_balanced_tags_weigh_the_same():
     assert answers.training_loss(outputs, labels).item() == pytest.approx(expected.item(), abs=1e-6)
 
 
+def test_tags_that_no_clip_has_do_not_count():
+    outputs, labels = draw(50, 3), (draw(50, 3, seed=1) > 0).float()
+    labels[:, 1], labels[:, 2] = 0, 1  # one tag that none has, and one that all have
+    read = outputs.sigmoid()
+    values = measured(TagAnswers(NAMES), read, labels)
+    known, areas = [0, 2], [0]
+    precisions = [reference.average_precision_score(labels[:, tag], read[:, tag]) for tag in known]
+    assert values["map"] == pytest.approx(np.mean(precisions))
+    assert values["auc"] == pytest.approx(reference.roc_auc_score(labels[:, areas], read[:, areas]))
+    f1 = [reference.f1_score(labels[:, tag], read[:, tag] >= 0.5) for tag in known]
+    assert values["f1"] == pytest.approx(np.mean(f1))
+
+
 @pytest.mark.parametrize("label", [torch.tensor([1.0, 3.0]), torch.tensor([[1.0, 0.0], [0.0, 1.0]])])
 def test_mixed_labels_keep_their_mean(label):
     torch.manual_seed(0)
