@@ -13,6 +13,7 @@ from auscult.plain_data import shown
 if TYPE_CHECKING:
     from datasets import Dataset
 
+LISTS = ("List", "LargeList", "Sequence")  # types of columns with several values in a row
 MOST_NAMED = 20  # columns, in a message
 READ = ("string", "large_string", "int", "uint", "float", "bool")  # how types of labels begin, beside classes
 
@@ -109,11 +110,15 @@ def _has_names(feature: Any) -> bool:
 
 
 def _is_label(feature: Any) -> bool:
+    if type(feature).__name__ in LISTS:  # such as tags
+        return _is_label(feature.feature)
     return _has_names(feature) or (type(feature).__name__ == "Value" and feature.dtype.startswith(READ))
 
 
 def _texts(feature: Any, values: list[Any]) -> list[str]:
-    """The names of classes, or values as texts; empty where they are unknown."""
+    """The names of classes, or values as texts, those of a list with semicolons; empty where they are unknown."""
+    if type(feature).__name__ in LISTS:
+        return [";".join(filter(None, _texts(feature.feature, value or []))) for value in values]
     if _has_names(feature):
         return ["" if value is None or value < 0 else feature.names[value] for value in values]
     return [_text(value) for value in values]

@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 LEAST_SPEAKERS = 3  # of a stratum: one each to train, validate and test
 MOST_STRATA = 5  # of numbers
+THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?")
 
 
 class Kind(ABC):
@@ -117,11 +118,12 @@ class Number(Kind):
         super().__init__(task)
         self.low = -math.inf if task.get("low") is None else task["low"]
         self.high = math.inf if task.get("high") is None else task["high"]
+        self.comma = "."  # what a comma stands for: a decimal point, or nothing between thousands
 
     def number(self, clip: Clip) -> float:
         """The number of a clip; NaN if its cell is none, or beyond the bounds."""
         try:
-            number = float(clip.labels.get(self.label, "nan").replace(",", "."))
+            number = float(clip.labels.get(self.label, "nan").replace(",", self.comma))
         except ValueError:
             return math.nan
         return number if math.isfinite(number) and self.low <= number <= self.high else math.nan
@@ -132,6 +134,13 @@ class Number(Kind):
         Raises:
             Mistake: no clip has a number.
         """
+        with_commas = [cell for clip in clips if "," in (cell := clip.labels.get(self.label, ""))]
+        if with_commas and all(THOUSANDS.fullmatch(cell.strip()) for cell in with_commas):
+            self.comma = ""
+            log.warning(
+                "commas in %s are taken to part thousands: %s is %s; write decimals with a point.", self.label,
+                with_commas[0], with_commas[0].replace(",", ""),
+            )  # fmt: skip
         wrong = [clip for clip in clips if self.label in clip.labels and math.isnan(self.number(clip))]
         if not wrong:
             return list(clips)

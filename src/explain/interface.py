@@ -44,8 +44,8 @@ def explain(
     *,
     attribution: str | Mapping[str, Any] | Callable[..., Tensor] = "lrp_epsilon_plus",
     domain: str | Mapping[str, Any] | Domain | Callable[[Model, int], Domain] = "input",
-    target: str | int | list[str] | None = None,
-    against: str | list[str] | None = None,
+    target: str | int | list[str] | list[int] | None = None,
+    against: str | int | list[str] | list[int] | None = None,
     smoothing: float = SMOOTHING_SECONDS,
 ) -> Explanation:
     """Explains the prediction of a model for one recording.
@@ -106,9 +106,7 @@ def explain(
     )
 
 
-def aimed(
-    model: Model, target: str | int | list[str] | None, against: str | list[str] | None, domain: Any
-) -> tuple[Model, int | None]:
+def aimed(model: Model, target: Any, against: Any, domain: Any) -> tuple[Model, int | None]:
     """The model that answers the question, and the output that is explained; None for the likeliest class.
 
     A `Domain` was made for the model itself, which is not narrowed, then.
@@ -116,17 +114,33 @@ def aimed(
     Raises:
         Mistake: the model cannot be asked for the target, or only one that is narrowed.
     """
-    is_grouped = isinstance(target, list) or against is not None
+    is_grouped = isinstance(target, list | tuple) or against is not None
     if isinstance(domain, Domain) and is_grouped:
         raise Mistake(
             "target and against make another model, for which domain=… was not made; name the domain instead."
         )
     if is_grouped or (isinstance(target, str) and model.kind != "classes" and not isinstance(domain, Domain)):
-        asked = list(map(str, target)) if isinstance(target, list) else "predicted" if target is None else str(target)
-        aim = aim_at(model, asked, against)
+        asked = "predicted" if target is None else names_in(target, model.classes, "target")
+        aim = aim_at(model, asked, None if against is None else names_in(against, model.classes, "against"))
         return aim.model, aim.target if isinstance(aim.target, int) else None
-    assert not isinstance(target, list)
     return model, class_of(target, model.classes)
+
+
+def names_in(given: Any, classes: list[str], option: str) -> str | list[str]:
+    """Classes by name or number as their names.
+
+    Raises:
+        Mistake: there are none, or a number is that of no class.
+    """
+    if isinstance(given, list | tuple):
+        if not given:
+            raise Mistake(f"{option}=[] names no class; name one, or leave it out.")
+        return [str(names_in(each, classes, option)) for each in given]
+    if isinstance(given, int | np.integer) and not isinstance(given, bool):
+        if not 0 <= given < len(classes):
+            raise Mistake(f"{option}={given} is no class of the model; name one, or a number under {len(classes)}.")
+        return classes[int(given)]
+    return str(given)
 
 
 def place_in(model: Model) -> float:

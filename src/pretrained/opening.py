@@ -20,7 +20,7 @@ from auscult.pretrained.around import model_around
 from auscult.pretrained.factory import network_of
 from auscult.pretrained.frames import Frames
 from auscult.pretrained.hugging_face import from_hub
-from auscult.pretrained.options import LIKENESS, check_described
+from auscult.pretrained.options import LIKENESS, NUMBER, check_described
 from auscult.pretrained.weights import load_weights
 from auscult.program.conf import choices_of, content_of
 from auscult.program.paths import HUB
@@ -113,10 +113,12 @@ def said_by(network: nn.Module, config: dict[str, Any]) -> dict[str, Any]:
     Raises:
         Mistake: neither says the rate, or an attribute has an impossible value.
     """
+    from_target = config.get("classes") == [str(config.get("target")).removeprefix(NUMBER)]  # its only name so far
     said = {
         option: getattr(network, option)
         for option in ("sample_rate", "classes", "frames")
-        if config.get(option) is None and isinstance(getattr(network, option, None), int | list | tuple)
+        if (config.get(option) is None or (option == "classes" and from_target))
+        and isinstance(getattr(network, option, None), int | list | tuple)
     }
     said = {option: value if isinstance(value, int) else list(value) for option, value in said.items()}
     if {**config, **said}["sample_rate"] is None:

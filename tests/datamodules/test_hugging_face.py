@@ -15,6 +15,7 @@ from auscult.datamodules import hub_splits
 from auscult.datamodules.clips import Clip
 from auscult.datamodules.datamodule import AudioDataModule
 from auscult.datamodules.division import Division
+from auscult.datamodules.hub_columns import rows_of as rows_in
 from auscult.datamodules.hugging_face import HuggingFace
 from auscult.mistake import Mistake, NoSuchFold
 from auscult.program import complaint, config
@@ -329,3 +330,11 @@ def test_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = checked("here/other")["data"]
     assert (data["name"], data["root"], chosen("data", data)) == ("here/other", "hf:here/other", "hf")
     assert chosen("data", config.check(composed("data=folder", "data.root=here"))["data"]) == "folder"
+
+
+def test_lists_are_tags() -> None:
+    from datasets import ClassLabel, Dataset, Features, List, Value
+
+    features = Features({"tags": List(Value("string")), "kinds": List(ClassLabel(names=["x", "y"]))})
+    table = Dataset.from_dict({"tags": [["dog", "rain"], [], None], "kinds": [[0, 1], [1], []]}, features=features)
+    assert rows_in(table, None) == [{"tags": "dog;rain", "kinds": "x;y"}, {"kinds": "y"}, {}]

@@ -59,6 +59,23 @@ def test_what_is_no_number_is_left_out_and_said(cell, caplog):
     assert "1 recordings are left out, as their age is no number from 3 to 110" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("cells", "numbers"),
+    [
+        (["1,234", "1,234.5"], [1234, 1234.5]),  # thousands, and it is said
+        (["1,234", "0,5"], [1.234, 0.5]),  # decimals, as another cell shows
+        (["0,512", "0,250"], [0.512, 0.25]),
+    ],
+)
+def test_commas_part_thousands_or_decimals(cells, numbers, caplog):
+    kind = Number({"label": "age"})
+    clips = [aged(cell, "a", take) for take, cell in enumerate(cells)]
+    with caplog.at_level(logging.WARNING):
+        kind.usable(clips)
+    assert [kind.number(clip) for clip in clips] == numbers
+    assert ("1,234 is 1234" in caplog.text) == (numbers[0] == 1234)
+
+
 def test_a_column_without_numbers_is_named():
     with pytest.raises(
         Mistake, match=r"task\.label=age holds no number from 3 to 110: the recordings have old, young;"

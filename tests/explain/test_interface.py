@@ -411,3 +411,13 @@ def test_groups_want_a_domain_by_its_name():
     model = linear(("low", "middle", "high"))
     with pytest.raises(Mistake, match="make another model, for which domain=… was not made; name the domain instead"):
         auscult.explain(model, tone(), target="low", against="rest", domain=Frequency(model, SAMPLES))
+
+
+def test_classes_go_by_number_too():
+    model = linear(("low", "middle", "high"))
+    named = auscult.explain(model, tone(), target=["low", "middle"], against="high")
+    numbered = auscult.explain(model, tone(), target=[0, 1], against=2)
+    assert torch.equal(named.relevance, numbered.relevance)
+    for options in ({"target": []}, {"target": 0, "against": 7}, {"target": [0, 9]}):
+        with pytest.raises(Mistake, match=r"names no class|is no class of the model"):
+            auscult.explain(model, tone(), **options)

@@ -214,5 +214,7 @@ def test_what_a_network_says_of_itself_is_taken():
 
     assert auscult.load(network=Said(3)).classes == ["a", "b", "c"]
     assert auscult.load(network=Said(3), classes=["x", "y", "z"]).classes == ["x", "y", "z"]
+    numbers = auscult.load(network=Said(3), target="regression:b")
+    assert (numbers.kind, numbers.classes) == ("number", ["a", "b", "c"])
     with pytest.raises(Mistake, match="sample_rate has no value; say sample_rate=16000"):
         auscult.load(network=networks.Mel(3))

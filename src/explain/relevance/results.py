@@ -94,12 +94,15 @@ class Results:
     def conservation_error(self) -> np.ndarray:
         """|sum of relevance and what is kept apart - logit| / |logit|, (N,). NaN if the attribution does not conserve.
 
-        Kept apart are `apart`, `biases` and `unshared`; what is not known counts as 0.
+        Of a number, it is relative to what is not the network's constants. Kept apart are `apart`, `biases` and
+        `unshared`; what is not known counts as 0.
         """
         if not self.question.attribution.conserves:
             return np.full(len(self.logit), np.nan)
         kept = self.apart + np.nan_to_num(self.biases) + np.nan_to_num(self.unshared)
         missing = np.abs(self.total + kept - self.logit)
+        if self.kind == "number":  # which is mostly the mean of what was learnt, a constant
+            return relative_to_logit(missing, self.logit - np.nan_to_num(self.biases))
         return relative_to_logit(missing, self.logit)
 
     @property
