@@ -51,6 +51,7 @@ from auscult.explain.domain.explain import explain
 from auscult.explain.measures.perturbation import counts_of, perturb
 from auscult.explain.options import check_question
 from auscult.explain.relevance.explainer import Explainer, lay_out
+from auscult.explain.relevance.aim import aim_at
 from auscult.explain.relevance.question import Perturbation, Question, question_of
 from auscult.machine import memory
 from auscult.modules.classifier import Classifier
@@ -123,7 +124,7 @@ class Case:
         source = Source(datamodule.evaluation_dataset(members), [datamodule.clips[i] for i in members], [])
         classifier = Classifier.from_config(trained, datamodule.classes).eval()
         model = Model.of(classifier, trained["data"]["clip"]["sample_rate"]).eval()
-        question = question_of(run, model, source)
+        question = question_of(run, aim_at(model, run["target"]), source)
         assert question.perturbation is not None
         device = torch.device("cuda" if torch.cuda.is_available() and run["trainer"]["accelerator"] != "cpu" else "cpu")
         return cls(

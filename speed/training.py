@@ -127,7 +127,7 @@ def train_bare(run: dict[str, Any], datamodule: AudioDataModule, classifier: Cla
         for batch in batches:
             with torch.autocast(device.type, torch.bfloat16, enabled=half):
                 logits = network(front_end(augmentation(batch["waveform"]))).float()
-                loss = classifier.training_loss(logits, batch["label"])
+                loss = classifier.answers.training_loss(logits, batch["label"])
             optimizer.zero_grad()
             loss.backward()
             if largest_norm:
