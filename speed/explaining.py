@@ -50,8 +50,8 @@ from auscult.explain.attribution.base import Attribution, as_attribution
 from auscult.explain.domain.explain import explain
 from auscult.explain.measures.perturbation import counts_of, perturb
 from auscult.explain.options import check_question
-from auscult.explain.relevance.explainer import Explainer, lay_out
 from auscult.explain.relevance.aim import aim_at
+from auscult.explain.relevance.explainer import Explainer, lay_out
 from auscult.explain.relevance.question import Perturbation, Question, question_of
 from auscult.machine import memory
 from auscult.modules.classifier import Classifier
