@@ -40,6 +40,12 @@ TINY = [
 ]  # fmt: skip
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Each process of the tests keeps what Numba compiles for librosa to itself: one folder for all of them can hold
+    halves of two compilations, which end the next process with a segmentation fault (numba/numba#10128)."""
+    os.environ["NUMBA_CACHE_DIR"] = str(config.cache.mkdir(f"numba-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def quick_hydra() -> Iterator[None]:
     """Programs that run within this process spend less time in Hydra, which takes most of that of a mistake."""
