@@ -41,9 +41,20 @@ TINY = [
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Each process of the tests keeps what Numba compiles for librosa to itself: one folder for all of them can hold
-    halves of two compilations, which end the next process with a segmentation fault (numba/numba#10128)."""
-    os.environ["NUMBA_CACHE_DIR"] = str(config.cache.mkdir(f"numba-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"))
+    os.environ["NUMBA_CACHE_DIR"] = str(config.cache.mkdir("numba"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled_librosa(request: pytest.FixtureRequest) -> None:
+    """What Numba compiles for librosa is compiled by one process, as the others wait: where several do it at once, they
+    mix their files, and whoever opens them ends with a segmentation fault (numba/numba#10128)."""
+    if "librosa" in vars(request.module):
+        import librosa
+
+        with FileLock(f"{os.environ['NUMBA_CACHE_DIR']}.lock"):
+            librosa.feature.rms(y=np.ones(2048))
+            librosa.lpc(np.random.default_rng(0).normal(size=512), order=2)
+            librosa.cqt(np.ones(22050))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -75,7 +75,7 @@ def corpora(draw: st.DrawFn) -> list[Clip]:
     return clips
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(clips=corpora(), folds=st.integers(3, 8), balance=st.booleans(), seed=st.integers(0, 3))
 def test_speakers_never_meet_and_every_clip_is_tested_once(
     clips: list[Clip], folds: int, balance: bool, seed: int
