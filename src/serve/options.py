@@ -10,7 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from auscult.explain.options import listed
+from auscult.explain.options import check_input, listed
 from auscult.machine.hardware import check_devices
 from auscult.mistake import Mistake
 from auscult.parts import packages
@@ -49,11 +49,13 @@ def check(cfg: DictConfig) -> dict[str, Any]:
     if page == "study":
         check_study(config)
     for option in NEEDED[page]:
-        if not selected(config, option):
+        if not selected(config, option) and not (option == "checkpoint" and config.get("network")):
             raise Mistake(f"{option} has no value; say {option}=… to set it.")
     if page == "record" and config["checkpoint"] not in (None, ""):
         raise Mistake("page=record uses no network; leave checkpoint out, or leave page out for the live page.")
     check_pretrained(config)
+    if page == "study":
+        check_judged(config)
     if page == "live" and not (selected(config, "checkpoint") or config.get("network")):
         log.info("No checkpoint is given: the page has the network that comes along, MelCNN on synthetic digits.")
         config["checkpoint"] = str(EXAMPLE)
@@ -127,6 +129,21 @@ def check_study(config: dict[str, Any]) -> None:
         log.warning("study.conditions=%s is one condition: nothing is compared.", conditions)
     study["conditions"] = conditions
     study["primary"] = primary_of(study["primary"], conditions)
+
+
+def check_judged(config: dict[str, Any]) -> None:
+    """Checks whose recordings are judged in a study: the test clips of checkpoints, or the user's own.
+
+    Raises:
+        Mistake: a network of the user's own has none, or a second one; or a file does not exist.
+    """
+    if config.get("network"):
+        if config["checkpoint_2"] not in (None, ""):
+            raise Mistake("checkpoint_2=… is a second one beside checkpoint=…; leave it out with network=….")
+        if not config["input"]:
+            raise Mistake("input has no value; network=… has no corpus of its own: say input=… for your recordings.")
+    make_absolute(config, ("input",))
+    check_input({**config, "target": "predicted"})
 
 
 def primary_of(primary: Any, conditions: list[str]) -> list[dict[str, str]]:

@@ -19,6 +19,7 @@ from auscult.serve.upload import BadUpload
 from auscult.study.materials import Materials, prepared
 from auscult.study.plan import SCALE, Condition, Plan, Trial
 from auscult.study.store import Answer, Store
+from auscult.study.subjects import subjects_of
 
 PARTS = ("signal", "picture", "sound")
 
@@ -33,9 +34,8 @@ def page(config: dict[str, Any]) -> FastAPI:
     settings = config["study"]
     folder = Path(settings["root"]) / settings["name"]
     conditions = [Condition.of(name) for name in settings["conditions"]]
-    checkpoints = [path for path in (config["checkpoint"], config["checkpoint_2"]) if path]
     options = {name: settings[name] for name in ("clips", "training", "attention", "seed", "primary", "smoothing")}
-    materials = prepared(folder, checkpoints, conditions, options, config["data"], config["allow"])
+    materials = prepared(folder, subjects_of(config), conditions, options, config["data"], config["input"])
     study = Study(materials, conditions, options["training"], options["attention"], options["seed"])
     return application(study, config["names"])
 

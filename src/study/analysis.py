@@ -13,7 +13,7 @@ from auscult.mistake import Mistake
 from auscult.study.crossed import estimate
 from auscult.study.materials import manifest_of
 from auscult.study.options import ANSWERS, check_study
-from auscult.study.plan import CLIPS, MEASURES, Comparison
+from auscult.study.plan import CLIPS, MEASURES, UNLABELLED, Comparison
 from auscult.study.store import Store
 
 LEAST_SECONDS = 1.0  # the median time of an answer: nobody listens, looks and decides faster
@@ -61,6 +61,7 @@ def read(folder: Path) -> Answers:
         raise Mistake(f"results={folder} has no answers yet; come back when somebody has taken part.")
     table = timed(table, store.handed_out()).join(clips[["path", "label", "prediction", "checkpoint"]], on="clip")
     table["clips"] = np.where(table["label"] == table["prediction"], "right", "wrong")
+    table.loc[table["label"] == UNLABELLED, "clips"] = "all"
     table["rating"] = table["rating"].astype(float)
     table["correct"] = (table["guess"] == table["prediction"]).astype(float)
     main = len(clips) - int(manifest["asked"]["training"])

@@ -5,7 +5,6 @@ sound of each clip and attribution, and the clip itself. All are made once, befo
 and every later participant, is shown the same.
 """
 
-import hashlib
 import json
 import logging
 from collections.abc import Sequence
@@ -15,13 +14,13 @@ from typing import Any
 
 from filelock import FileLock
 
-from auscult.checkpoint.checkpoint import KEY, open_checkpoint
 from auscult.files import check_links
 from auscult.mistake import Mistake
 from auscult.plain_data import plain_data, shown, text_of
 from auscult.study.options import MANIFEST
 from auscult.study.plan import Comparison, Condition, StudyClip
-from auscult.study.stimuli import Stimuli, listened, made
+from auscult.study.stimuli import Stimuli, made
+from auscult.study.subjects import Listened, Subject, listened
 
 log = logging.getLogger(__name__)
 
@@ -71,41 +70,39 @@ def clip_of(row: dict[str, Any]) -> StudyClip:
 
 def prepared(
     folder: Path,
-    checkpoints: list[str],
+    subjects: list[Subject],
     conditions: list[Condition],
     options: dict[str, Any],
     data: dict[str, Any],
-    allow: Sequence[str] = (),
+    input: str | None = None,
 ) -> Materials:
     """A study's materials, made if they are not there.
 
     Args:
         folder: the study's folder.
-        checkpoints: paths of the networks that are explained; each brings its share of the clips.
+        subjects: the networks that are explained; each brings its share of the clips.
         conditions: those that are compared.
         options: `{clips, training, attention, seed, primary, smoothing}` of the plan. Networks got half of all clips
             wrong, with those for practice, if there are enough of both kinds. `primary` are the comparisons that the
             study is for, as `Comparison.of` takes them; a study that began without any keeps none.
-        data: `{root, csv, speakers, cache_dir}`, where the recordings lie now.
-        allow: packages of the user's own that networks may come from.
+        data: `{root, csv, speakers, pattern, cache_dir}`: where the recordings lie, or what labels those of `input`.
+        input: the user's recordings, in the place of the networks' test clips.
 
     Raises:
-        Mistake: the folder cannot be written to or holds another study, or a checkpoint cannot be used.
+        Mistake: the folder cannot be written to or holds another study, or there are no clips.
     """
-    named = zip(("checkpoint", "checkpoint_2"), checkpoints, strict=False)
-    opened = [open_checkpoint(path, option, allow) for option, path in named]
-    classes = opened[0][KEY]["classes"]
-    if any(other[KEY]["classes"] != classes for other in opened):
-        raise Mistake("checkpoint_2=… has other classes than checkpoint; choose two networks of the same task.")
+    classes = subjects[0].opened.card["classes"]
     asked = {
-        "checkpoints": [hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in checkpoints],
+        "checkpoints": [subject.digest for subject in subjects],
         "conditions": [condition.name for condition in conditions],
+        "input": input,
         **options,
     }
     check_links(folder)
     networks = []
     if not (folder / MANIFEST).exists():  # before anything is made: a wrong checkpoint leaves no empty study
-        networks = [listened(*network, data, options["seed"]) for network in zip(opened, checkpoints, strict=True)]
+        networks = [listened(subject, data, options["seed"], input) for subject in subjects]
+        check_primary(options["primary"], networks)
     try:
         folder.mkdir(0o700, parents=True, exist_ok=True)  # participants' links are in it
         (folder / "materials").mkdir(exist_ok=True)
@@ -126,6 +123,16 @@ def prepared(
     for comparison in held["primary"]:
         log.info("The study's primary comparison: %s.", comparison.words)
     return Materials(folder, held["chosen"], classes)
+
+
+def check_primary(primary: Sequence[dict[str, str]], networks: Sequence[Listened]) -> None:
+    """Raises a Mistake if a comparison is of the clips that a network got right, or wrong, and nobody knows which."""
+    unknown = any((network.source.labels < 0).any() for network in networks)
+    if unknown and any(row["clips"] != "all" for row in primary):
+        raise Mistake(
+            "study.primary.clips asks for clips that the network got right or wrong, and the recordings of input=… have"
+            " no labels; give them some by data.pattern or data.csv, or say study.primary.clips=all."
+        )
 
 
 def write_manifest(folder: Path, held: dict[str, Any]) -> None:

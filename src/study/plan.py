@@ -16,15 +16,16 @@ SCALE = 5  # ratings of explanations, from 1: not at all, to 5: very well
 Form = Literal["visual", "audible", "both", "none"]
 Block = Literal["training", "main", "attention"]
 MEASURES = {"correct": (0.0, 1.0), "rating": (1.0, float(SCALE))}  # measure -> ends of its scale
+UNLABELLED = ""  # the label of a clip of which nobody says what it is
 CLIPS = ("all", "right", "wrong")  # kinds of clips: all, or those that the network got right or wrong
 
 
 @dataclass(frozen=True)
 class StudyClip:
-    """A test clip, what it is, and what the network took it for.
+    """A clip, what it is, and what the network took it for.
 
     Args:
-        checkpoint: the network's checkpoint.
+        checkpoint: the network's checkpoint, or the name of a network of the user's own.
         time_axes: attribution -> where the clip starts and ends, as shares of its picture's width.
     """
 

@@ -7,26 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from auscult.checkpoint.card import trained_config
-from auscult.checkpoint.checkpoint import KEY, model_of
-from auscult.datamodules.source import Source, test_clips
 from auscult.explain.attribution.base import attribution_of
 from auscult.explain.domain.domains import Input
 from auscult.explain.domain.explain import explain
-from auscult.explain.domain.inputs import inputs_of
 from auscult.explain.show.audible import wav
 from auscult.explain.show.clip import View, picture, sounds_of
 from auscult.mistake import Mistake
-from auscult.modules.model import Model
 from auscult.program.conf import choice
 from auscult.progress import tracked
-from auscult.study.plan import Condition, StudyClip
+from auscult.study.plan import UNLABELLED, Condition, StudyClip
+from auscult.study.subjects import Listened
 
 log = logging.getLogger(__name__)
-
-BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -46,32 +39,6 @@ class Stimuli:
     def signal(self, clip: int) -> Path:
         """The file of a clip itself."""
         return self.folder / f"materials/{clip:03d}.wav"
-
-
-@dataclass(frozen=True)
-class Listened:
-    """A network that has listened to the test clips of its run.
-
-    Args:
-        checkpoint: the path of its checkpoint.
-        predicted: (N,) indices of the classes that it predicts.
-    """
-
-    checkpoint: str
-    model: Model
-    source: Source
-    predicted: np.ndarray
-
-
-def listened(checkpoint: dict[str, Any], path: str, data: dict[str, Any], seed: int) -> Listened:
-    """A checkpoint's network, and what it predicts for the test clips of its run."""
-    model = model_of(checkpoint)
-    trained = trained_config(checkpoint[KEY], {**data, "batch_size": BATCH}, path)
-    source = test_clips(trained, checkpoint[KEY]["speakers"], None, seed)
-    with torch.no_grad():
-        logits = [model.logits(input) for input in inputs_of(model, source.dataset, BATCH)]  # (B, C) each
-    predicted = torch.cat(logits).argmax(1).numpy()  # (N,)
-    return Listened(path, model, source, predicted)
 
 
 def made(
@@ -121,6 +88,8 @@ def warn_of_few(order: list[tuple[Listened, int]], count: int, training: int) ->
             "study.clips=%d is more than there are: all %d test clips are in the study, of which %d are judged; say a"
             " smaller study.clips to take some of them.", count - training, len(order), len(order) - training,
         )  # fmt: skip
+    if not all(network.source.is_labelled for network, _ in order):
+        return
     if wrong > (len(order) + 1) // 2:
         log.warning("Of %d clips, the network got %d wrong: there are no more that it got right.", len(order), wrong)
     if wrong < len(order) // 2:
@@ -162,8 +131,9 @@ def show(
         stimuli.sound(number, each).write_bytes(wav(quieter * sounds["positive"], view.sample_rate))
         signal = quieter * sounds["original"]
     stimuli.signal(number).write_bytes(wav(signal, view.sample_rate))
-    label, prediction = (model.classes[index] for index in (source.labels[row], predicted))
-    return StudyClip(source.clips[row].path, label, prediction, network.checkpoint, axes)
+    labelled = int(source.labels[row])
+    label = model.classes[labelled] if labelled >= 0 else UNLABELLED
+    return StudyClip(source.clips[row].path, label, model.classes[predicted], network.name, axes)
 
 
 def chosen(labels: np.ndarray, predicted: np.ndarray, count: int, seed: int, free: np.ndarray) -> list[int]:

@@ -14,10 +14,10 @@ from hydra import initialize_config_dir
 from auscult.explain.show.audible import loudness
 from auscult.mistake import Mistake
 from auscult.program.conf import CONF
-from auscult.study.materials import MANIFEST, Materials, manifest_of, prepared
+from auscult.study.materials import MANIFEST, Materials, manifest_of
 from auscult.study.plan import Comparison
 from auscult.study.stimuli import chosen
-from tests.study.pilot import CLIPS, CONDITIONS, PRIMARY, TRAINING, make
+from tests.study.pilot import CLIPS, CONDITIONS, PRIMARY, TRAINING, make, make_here
 
 
 def test_materials_are_made_once_and_kept(materials, trained, cache_dir):
@@ -103,12 +103,11 @@ def test_two_networks_bring_clips_by_turns_and_none_twice(trained, cache_dir, tm
 
 @pytest.mark.slow
 def test_two_servers_that_begin_a_study_show_the_same(trained, cache_dir, tmp_path):
-    checkpoint, data = [str(trained("audionet", "sex"))], {"root": None, "cache_dir": str(cache_dir)}
+    checkpoint = trained("audionet", "sex")
 
     def begin(seed: int) -> Materials | str:
         try:
-            plan = {"clips": CLIPS, "training": TRAINING, "attention": 0, "seed": seed, "smoothing": 0.005}
-            return prepared(tmp_path, checkpoint, CONDITIONS[:1], plan, data)
+            return make_here(tmp_path, [checkpoint], cache_dir, conditions=CONDITIONS[:1], attention=0, seed=seed)
         except Mistake as mistake:
             return str(mistake)
 
