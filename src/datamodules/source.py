@@ -36,6 +36,7 @@ class Source:
         unit: what a clip's `speaker` is called in its corpus.
         cues: returns where the cues of a clip lie, if its corpus has such a function.
         segments: returns what is said when in a recording, if its corpus knows that.
+        tags: (N, C), which of all tags hold, where the labels are no longer these; None if nobody knows.
     """
 
     dataset: ClipDataset
@@ -44,6 +45,7 @@ class Source:
     unit: str = "speaker"
     cues: Callable[[Clip], list[Cue]] | None = None
     segments: Callable[[Clip], list[Segment]] | None = None
+    tags: np.ndarray | None = None
 
     @property
     def labels(self) -> np.ndarray:

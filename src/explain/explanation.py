@@ -114,7 +114,8 @@ def write_predictions(folder: Path, results: Results) -> None:
     """Writes `predictions.csv` and, if labels are known, `confusion.png`, in the format that training writes."""
     classes, clips = results.classes, results.source.clips
     read = results.probabilities if results.numbers is None else results.logits
-    run_folder.write_predictions(folder, clips, classes, results.label, read, results.kind)
+    label = results.label if results.source.tags is None else results.source.tags
+    run_folder.write_predictions(folder, clips, classes, label, read, results.kind)
     if results.errors is not None and results.numbers is not None:
         with drawing("scatter.png"):
             run_folder.plot_numbers(folder, results.label, results.numbers, classes[0], f"{len(clips)} clips")

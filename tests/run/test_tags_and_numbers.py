@@ -3,9 +3,11 @@
 import json
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import average_precision_score, f1_score
 
 import auscult
 from tests.conftest import run_program
@@ -76,7 +78,7 @@ def test_errors_of_numbers_are_those_of_the_metrics(run_of):
             ["test/accuracy", "perturbation/area/relevance"],
             ["perturbation/fall_area/relevance"],
         ),
-        ("tags", [], ["perturbation/fall_area/relevance"], ["test/accuracy"]),
+        ("tags", [], ["perturbation/fall_area/relevance", "test/map", "test/f1", "test/auc"], ["test/accuracy"]),
     ],
 )
 def test_explanations_speak_of_what_is_asked(run_of, explain_here, tmp_path, kind, options, has, lacks):
@@ -87,6 +89,17 @@ def test_explanations_speak_of_what_is_asked(run_of, explain_here, tmp_path, kin
         assert metrics["conservation_error/highest"] < 1e-3
     page = (tmp_path / "run/report.html").read_text()
     assert ("its mean error is" in page) == (kind == "number")
+    if kind == "tags" and not options:
+        table = pd.read_csv(tmp_path / "run/predictions.csv", keep_default_na=False)
+        names = [column[2:-1] for column in table if column.startswith("p(")]
+        truth = np.array([[name in row.split(";") for name in names] for row in table["label"]])
+        with h5py.File(tmp_path / "run/relevance.h5") as file:  # the table's probabilities are rounded
+            read = 1 / (1 + np.exp(-file["prediction"][:].astype(float)))
+        some = truth.any(0)
+        assert truth.any() and metrics["test/map"] == pytest.approx(
+            average_precision_score(truth[:, some], read[:, some], average="macro"), abs=1e-4
+        )
+        assert metrics["test/f1"] == pytest.approx(f1_score(truth[:, some], read[:, some] >= 0.5, average="macro"))
 
 
 @pytest.mark.slow

@@ -1,6 +1,6 @@
 """Makes of a model and a target the model that is explained, and its labels."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -41,7 +41,7 @@ class Aim:
             return source if labels.dtype.kind == "f" else source.relabelled(np.full(len(labels), np.nan, np.float32))
         if labels.ndim == 2:  # tags
             own = labels[:, self.classes[1][0]].astype(np.int64) if self.classes else np.full(len(labels), -1, np.int64)
-            return source.relabelled(own)
+            return source.relabelled(own) if self.classes else replace(source.relabelled(own), tags=labels)
         if self.classes is None or (labels < 0).all():
             return source
         numbers = np.full(len(labels), -1, np.int64)

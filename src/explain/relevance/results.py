@@ -8,6 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pandas as pd
+import torch
 from scipy.stats import rankdata
 from sklearn.metrics import balanced_accuracy_score
 
@@ -19,6 +20,7 @@ from auscult.explain.measures.catalogue import measure_of
 from auscult.explain.measures.intervals import POSITIVE, SpeakerIntervals
 from auscult.explain.measures.perturbation import Outcome, areas, summarise
 from auscult.explain.relevance.question import Question
+from auscult.modules.answers import TagAnswers
 
 KEPT = 2**28  # bytes of relevance that stay in memory; larger relevance is read again when needed
 BATCH = 32  # clips in memory at a time
@@ -145,6 +147,10 @@ class Results:
             metrics[f"{self.source.unit}s/explained"] = len({clip.speaker for clip in self.source.clips})
             metrics["test/accuracy"] = float((self.predicted == self.label).mean())
             metrics["test/balanced_accuracy"] = float(balanced_accuracy_score(self.label, self.predicted))
+        if self.kind == "tags" and self.source.tags is not None:
+            answers, read = TagAnswers(self.classes), torch.from_numpy(self.probabilities).float()
+            tags = torch.from_numpy(self.source.tags).long()
+            metrics |= {f"test/{name}": float(answers.metric(name)(read, tags)) for name in answers.measured}
         if self.errors is not None and self.numbers is not None:
             metrics |= self.intervals.described("test/mae", np.abs(self.errors), POSITIVE)
             if len(self.errors) > 2:
