@@ -61,6 +61,8 @@ def explain(config: dict[str, Any], folder: Path) -> run_folder.Metrics:
     trainer = make_trainer(config["trainer"], folder)  # first, as Lightning may refuse the options
     subject = opened(config)
     model = subject.model
+    if model.mixes:
+        config = {**config, "data": {**config["data"], "batch_size": 1}}
     trained = trained_config(subject.card, config["data"], config["checkpoint"], reads_corpus=not config["input"])
     source = source_of(config, trained, subject.card)
     aim, source = aim_of(model, source, config)

@@ -119,7 +119,7 @@ def aimed(model: Model, target: Any, against: Any, domain: Any) -> tuple[Model, 
         raise Mistake(
             "target and against make another model, for which domain=… was not made; name the domain instead."
         )
-    if is_grouped or (isinstance(target, str) and model.kind != "classes" and not isinstance(domain, Domain)):
+    if is_grouped or (target is not None and model.kind != "classes" and not isinstance(domain, Domain)):
         asked = "predicted" if target is None else names_in(target, model.classes, "target")
         aim = aim_at(model, asked, None if against is None else names_in(against, model.classes, "against"))
         return aim.model, aim.target if isinstance(aim.target, int) else None

@@ -114,6 +114,8 @@ def channels_of(recording: Any) -> np.ndarray:
     """
     if not isinstance(recording, Tensor | np.ndarray):
         raise Mistake(f"a {type(recording).__name__} is no recording; give the path of a file, a tensor or an array.")
+    if isinstance(recording, Tensor) and str(recording.dtype) == "torch.bfloat16":  # which NumPy does not have
+        recording = recording.float()
     samples = recording.detach().cpu().numpy() if isinstance(recording, Tensor) else recording
     if samples.ndim == 3 and len(samples) == 1:
         samples = samples[0]  # a batch of one

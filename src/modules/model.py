@@ -37,6 +37,9 @@ class Model(nn.Module):
         sample_rate: of the waveforms, in hertz.
         kind: what the outputs mean: "classes", "tags" or "number", see `auscult.modules.answers`.
 
+    Attributes:
+        mixes: whether the network's outputs for a clip depend on the other clips of its batch.
+
     Raises:
         Mistake: the network or the front end is no module, the classes are no names, or the rate is no rate of
             recordings.
@@ -60,6 +63,7 @@ class Model(nn.Module):
             raise Mistake(f"sample_rate={shown(sample_rate)} is not a whole number of {LOWEST_RATE} Hz or more.")
         self.network, self.front_end = network, as_front_end(nn.Identity() if front_end is None else front_end)
         self.classes, self.sample_rate, self.kind = list(classes), int(sample_rate), kind
+        self.mixes = False
         self.silences: dict[tuple[int, torch.device], Tensor] = {}
 
     @classmethod

@@ -12,10 +12,11 @@ from auscult.parts import place_of
 from auscult.plain_data import shown
 from auscult.pretrained.inner import Before, Behind
 from auscult.pretrained.logits import Logits, head_of, names_of, picked, place_of_classes
-from auscult.pretrained.transforms import axes_of
+from auscult.pretrained.transforms import axes_of, rate_of
 
 log = logging.getLogger(__name__)
 
+QUIET = torch.tensor([1.0, 1e-4]).view(2, 1, 1)  # of two clips, the second is 80 dB softer
 CLOSE = 1e-3  # of the largest output: outputs that are meant to be the same differ by less
 
 
@@ -42,6 +43,12 @@ def model_around(
         Mistake: it cannot take such clips, gives no logits, draws by chance, or has another number of outputs.
     """
     network.eval()
+    check_precision(network)
+    if (own := rate_of(network)) not in (None, sample_rate):
+        log.warning(
+            "sample_rate=%d, and the network makes its spectrogram for %d Hz: say sample_rate=%d if it was trained with"
+            " that.", sample_rate, own, own,
+        )  # fmt: skip
     device = next((weight.device for weight in network.parameters()), torch.device("cpu"))
     front_end = None if front_end is None else front_end.to(device)
     with torch.random.fork_rng(devices=[]):
@@ -66,6 +73,16 @@ def model_around(
         model = cut(whole, front_end, inner, waveform, sample_rate, classes)
         check(model, waveform, whole, front_end)
     return model
+
+
+def check_precision(network: nn.Module) -> None:
+    """Raises a Mistake if a network's weights are of another precision than waveforms are."""
+    for weight in network.parameters():
+        if weight.is_floating_point() and weight.dtype != torch.float32:
+            raise Mistake(
+                f"the network's weights are {str(weight.dtype).removeprefix('torch.')}, and relevance is computed in"
+                " float32; say network.float(), of a copy if you need the network as it is."
+            )
 
 
 def place_that_stays(network: nn.Module, input: Tensor, values: Tensor, flat: bool, output: str | int | None) -> int:
@@ -133,6 +150,24 @@ def cut(
     return Model(network, front_end=front_end, classes=names, sample_rate=sample_rate, kind=whole.kind).eval()
 
 
+def mixture(model: Model, waveform: Tensor) -> float:
+    """How much the outputs for a clip differ if others are in the batch, as a share of the largest output.
+
+    Raises:
+        Mistake: the model takes no single clip, or gives another shape for it.
+    """
+    together = model(waveform)
+    try:
+        alone = torch.cat([model(clip[None]) for clip in waveform])
+        difference = (alone - together).abs().max() / together.abs().max().clamp(min=1e-30)
+    except Exception as error:  # a user's network may raise anything
+        raise Mistake(
+            "the network takes 2 clips, but not one alone, or gives another shape for it; let it keep the dimension of"
+            " clips, as by squeeze(-1) instead of squeeze()."
+        ) from error
+    return float(difference)
+
+
 def check(model: Model, waveform: Tensor, whole: nn.Module, front_end: nn.Module | None) -> None:
     """Compares what a model gives with what the whole network gives, from one pass to the next, and clip by clip.
 
@@ -144,7 +179,7 @@ def check(model: Model, waveform: Tensor, whole: nn.Module, front_end: nn.Module
         if not logits.isfinite().all():
             raise Mistake("the network gives outputs that are not finite for noise; use finite weights.")
         again = whole(waveform if front_end is None else front_end(waveform))
-        alone = torch.cat([model(clip[None]) for clip in waveform])
+        difference = max(mixture(model, waveform), mixture(model, waveform * QUIET.to(waveform)))
     scale = logits.abs().max().clamp(min=1e-30)
     if (again - logits).abs().max() > CLOSE * scale:
         inner = getattr(model.front_end, "module", None)
@@ -156,8 +191,10 @@ def check(model: Model, waveform: Tensor, whole: nn.Module, front_end: nn.Module
             "the network gives other outputs from one pass to the next; let it draw nothing by chance in evaluation,"
             " as by F.dropout(x, training=self.training)."
         )
-    if (difference := (alone - logits).abs().max()) > CLOSE * scale:
+    if difference > CLOSE:
+        model.mixes = True
         log.warning(
-            "the network mixes clips: its outputs for a clip differ by %.2g of their size if others are in the batch;"
-            " data.batch_size=1 explains each alone.", difference / scale,
-        )  # fmt: skip
+            "the network mixes clips: its outputs for a clip differ by %.2g of their size if others are in the batch,"
+            " as behind AmplitudeToDB(top_db=80), which takes the loudest of all; so each clip is explained alone.",
+            difference,
+        )

@@ -17,6 +17,7 @@ LEAST = 1e-30  # a probability below is taken for this one
 HEADS = {"SoftmaxBackward0": "softmax", "SigmoidBackward0": "sigmoid"}
 # what stands behind a head and changes no value
 MOVES = ("View", "Squeeze", "Unsqueeze", "Reshape", "Permute", "Transpose", "T", "Clone", "Alias", "Select", "Slice")
+POOLS = ("Clamp", "Mean", "Amax", "Amin", "Max", "Min")  # what keeps a probability one: bounds, and pooling over time
 MOST_MOVES = 20
 
 
@@ -117,16 +118,51 @@ def picked(outputs: Any, output: str | int | None) -> Tensor:
 
 
 def head_of(values: Tensor) -> str:
-    """What a tensor was made by last: "softmax", "sigmoid", or "" for anything else."""
-    made: Any = values.grad_fn
-    for _ in range(MOST_MOVES):
-        if made is None or not made.name().startswith(MOVES):
-            break
-        made = made.next_functions[0][0]
-    if made is not None and made.name() in HEADS:
-        return HEADS[made.name()]
+    """What a tensor was made by last: "softmax", "sigmoid", or "" for anything else.
+
+    Sigmoids may be pooled over time, also with weights that are a softmax or a sigmoid themselves. Outputs from 0 to 1
+    that are made in another way are taken for logits, with a warning.
+    """
+    if head := head_behind(values.grad_fn, MOST_MOVES):
+        return head
     summed = values.dim() > 1 and values.shape[-1] > 1 and bool(((values.sum(-1) - 1).abs() < 1e-4).all())
-    return "softmax" if summed and bool((values >= 0).all()) else ""
+    if summed and bool((values >= 0).all()):
+        return "softmax"
+    if pooled_sigmoid(values.grad_fn, MOST_MOVES):
+        return "sigmoid"
+    if bool(((values >= 0) & (values <= 1)).all()):
+        log.warning(
+            "the network gives values from 0 to 1, and ends neither in a sigmoid nor in a softmax: they are taken for"
+            " logits; if they are probabilities, let it give their logits."
+        )
+    return ""
+
+
+def head_behind(made: Any, most: int) -> str:
+    """The head that lies behind at most so many operations that change no value; "" if there is none."""
+    if made is None or most == 0:
+        return ""
+    if made.name() in HEADS:
+        return HEADS[made.name()]
+    return head_behind(made.next_functions[0][0], most - 1) if made.name().startswith(MOVES) else ""
+
+
+def pooled_sigmoid(made: Any, most: int) -> bool:
+    """Whether a tensor is made of sigmoids by bounds, by pooling, or by a sum with weights from 0 to 1."""
+    if made is None or most == 0:
+        return False
+    name = made.name()
+    if name.startswith("Sum"):
+        inner = made.next_functions[0][0]
+        return inner is not None and inner.name().startswith("Mul") and pooled_sigmoid(inner, most - 1)
+    if name.startswith("Mul"):
+        both = [function for function, _ in made.next_functions]
+        heads = {head_behind(function, most - 1) or ("sigmoid" if pooled_sigmoid(function, most - 1) else "")
+                 for function in both}  # fmt: skip
+        return len(both) == 2 and "" not in heads and "sigmoid" in heads
+    if name.startswith((*MOVES, *POOLS)):
+        return pooled_sigmoid(made.next_functions[0][0], most - 1)
+    return name == "SigmoidBackward0"
 
 
 def place_of_classes(values: Tensor, classes: int | None) -> int:

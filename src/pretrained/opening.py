@@ -1,5 +1,6 @@
 """Opens what is explained: the network of a checkpoint, or a network of the user's own with its weights."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ from auscult.pretrained.weights import load_weights
 from auscult.program.conf import choices_of, content_of
 from auscult.program.paths import HUB
 
+log = logging.getLogger(__name__)
+
+CLOSE = 0.01  # seconds: recordings that are meant to have one length differ by less
 LONGEST = 10.0  # seconds of clips, unless the options say more
 UNPREPARED = {"preparation": "cleaned", "highpass_hz": None, "trim_db": None, "min_seconds": 0.0, "short": "pad"}
 
@@ -87,6 +91,8 @@ def own_network(config: dict[str, Any], module: nn.Module | None = None) -> Open
         network = network_of(name, config["network_options"], count) if module is None else module
         if config["weights"]:
             load_weights(network, Path(config["weights"]))
+        elif module is None:
+            log.info("weights=… is not given: the network is explained with those that %s gives it.", name_of(name))
         config = {**config, **said_by(network, config)}
         classes, rate = config["classes"], config["sample_rate"]
     seconds = seconds_of(config, front_end)
@@ -153,6 +159,13 @@ def likeness(model: Model, path: str, settings: ClipSettings) -> Model:
         prepared = prepare(samples, rate, settings).samples
     except BadRecording as reason:
         raise Mistake(f"{LIKENESS}{path} cannot be listened to ({reason}); choose another recording.") from reason
+    length = settings.seconds
+    if abs(len(samples) / rate - length) > CLOSE:
+        log.warning(
+            "%s%s lasts %.3g s: %s, as the clips are of %.3g s; say seconds=… for others.", LIKENESS, path,
+            len(samples) / rate, "its loudest part is taken" if len(samples) / rate > length else "silence follows it",
+            length,
+        )  # fmt: skip
     waveform = torch.zeros(1, 1, round(settings.seconds * settings.sample_rate))
     waveform[0, 0, : len(prepared)] = torch.from_numpy(prepared / np.float32(FULL_SCALE))
     with torch.no_grad():

@@ -2,9 +2,19 @@
 
 import torch
 from torch import Tensor, nn
-from torchaudio.transforms import MelSpectrogram, Spectrogram
+from torchaudio.transforms import LFCC, MFCC, MelSpectrogram, Resample, Spectrogram
 
 from auscult.modules.mel import centres
+
+
+def rate_of(network: nn.Module) -> int | None:
+    """The sample rate in hertz that a network's spectrograms of torchaudio were made for; None if none says it.
+
+    What the network resamples inside is of another rate than its waveforms.
+    """
+    rates = {module.sample_rate for module in network.modules() if isinstance(module, MelSpectrogram | MFCC | LFCC)}
+    resampled = any(isinstance(module, Resample) for module in network.modules())
+    return rates.pop() if len(rates) == 1 and not resampled else None
 
 
 def axes_of(network: nn.Module, shape: tuple[int, ...], sample_rate: int) -> tuple[Tensor, Tensor] | None:

@@ -40,11 +40,12 @@ def load_weights(network: nn.Module, path: Path) -> None:
     wrong = [name for name, value in renamed.items() if name in own and own[name].shape != value.shape]
     if wrong:
         shapes = ", ".join(
-            f"{name} {tuple(renamed[name].shape)} and not {tuple(own[name].shape)}" for name in wrong[:2]
+            f"{name} is {tuple(renamed[name].shape)} in the file and {tuple(own[name].shape)} in the network"
+            for name in wrong[:2]
         )
         raise Mistake(
             f"weights={path} are of another network: {counted(len(wrong), 'tensor')} of other shapes ({shapes}); name"
-            " the class that they were trained with, or its network_options."
+            " the class that they were trained with, or its arguments, such as 'network_options={num_classes: 4}'."
         )
     if not set(renamed) & set(own):
         raise Mistake(

@@ -93,7 +93,7 @@ def test_what_is_left_over_is_said_and_what_is_missing_refused(tmp_path, caplog)
 
 def test_weights_of_another_network(tmp_path):
     write(tmp_path / "best.pt", "")
-    with pytest.raises(Mistake, match=r"2 tensors of other shapes \(dense.weight \(5, 4\) and not \(7, 4\)"):
+    with pytest.raises(Mistake, match=r"2 tensors of other shapes \(dense.weight is \(5, 4\) in the file and \(7,"):
         load_weights(networks.Mel(7), tmp_path / "best.pt")
     with pytest.raises(Mistake, match="none of its names"):
         load_weights(nn.Sequential(nn.Linear(2, 2)), tmp_path / "best.pt")

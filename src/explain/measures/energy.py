@@ -119,9 +119,8 @@ class Energy(Measurement):
     """Measures the curves of `curve_over_energy` and the areas under them.
 
     Args:
-        network: the network that is explained.
+        removal: the removal of features of the same network; it says which clips are tested.
         fractions: F shares of the energy that are removed, and kept.
-        fill: replaces removed features.
         signal_of: turns inputs into the signal whose energy counts.
     """
 
@@ -134,8 +133,8 @@ class Energy(Measurement):
                 title="Probability as energy returns"),
     )  # fmt: skip
 
-    def __init__(self, network: nn.Module, fractions: Sequence[float], fill: Fill, signal_of: Inverse) -> None:
-        self.network, self.fractions, self.fill, self.signal_of = network, fractions, fill, signal_of
+    def __init__(self, removal: Removal, fractions: Sequence[float], signal_of: Inverse) -> None:
+        self.removal, self.fractions, self.signal_of = removal, fractions, signal_of
 
     @classmethod
     def of(cls, run: Run) -> Self | None:
@@ -144,7 +143,7 @@ class Energy(Measurement):
         if removal is None or not fractions:
             return None
         checked = checked_fractions(fractions, "perturbation.energies")
-        return cls(run.domain.model.network, checked, removal.perturbation.fill, run.domain.signal_of)
+        return cls(removal, checked, run.domain.signal_of)
 
     @property
     def columns(self) -> dict[str, Row]:
@@ -154,9 +153,11 @@ class Energy(Measurement):
     def __call__(self, clips: Clips) -> dict[str, Tensor]:
         explained, label = clips.explained, clips.label
         curves = curve_over_energy(
-            self.network, explained.input, label, explained.relevance, self.fractions, self.fill, self.signal_of,
-            explained.logits,
+            self.removal.network, explained.input, label, explained.relevance, self.fractions,
+            self.removal.perturbation.fill, self.signal_of, explained.logits,
         )  # fmt: skip
+        untested = ~self.removal.is_tested(label)[:, None]
+        deletion, insertion = (curve.masked_fill(untested, torch.nan) for curve in curves)
         shares, span = torch.tensor(self.fractions, device=label.device), self.fractions[-1] - self.fractions[0]
-        areas = [torch.trapezoid(curve, shares) / span for curve in curves]  # (B,) each
-        return dict(zip((*self.names, *CURVES), (*areas, *curves), strict=True))
+        areas = [torch.trapezoid(curve, shares) / span for curve in (deletion, insertion)]  # (B,) each
+        return dict(zip((*self.names, *CURVES), (*areas, deletion, insertion), strict=True))

@@ -1,5 +1,6 @@
 """The removal of relevant features as a measurement of a run, see `perturbation`."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +18,8 @@ from auscult.explain.measures.fill import Fill
 from auscult.explain.measures.fractions import DEFINITIONS, checked_fractions
 from auscult.explain.measures.measure import Better, Clips, Measure, Measurement, Row, Run, Topic
 from auscult.explain.measures.perturbation import Outcome, counts_of, mean_height, perturb, scores_of
+
+log = logging.getLogger(__name__)
 
 DELETION = Topic("deletion", "does the network fail as the most relevant features are removed?", 0)
 
@@ -84,6 +87,9 @@ class Removal(Measurement):
     Args:
         perturbation: how inputs are perturbed.
         network: the network that is explained.
+        target: the one class that is explained; None if it differs from clip to clip. Of other clips, relevance says
+            what speaks for a class that they are not: their removal tells nothing of its order, and they have no curve
+            (NaN).
     """
 
     measures = (
@@ -106,8 +112,8 @@ class Removal(Measurement):
         f"perturbation/area/{name}" for name in ("relevance", "amplitude_minus_relevance", "random_minus_relevance")
     )
 
-    def __init__(self, perturbation: Perturbation, network: nn.Module) -> None:
-        self.perturbation, self.network = perturbation, network
+    def __init__(self, perturbation: Perturbation, network: nn.Module, target: int | None = None) -> None:
+        self.perturbation, self.network, self.target = perturbation, network, target
 
     @classmethod
     def of(cls, run: Run) -> Self | None:
@@ -115,7 +121,15 @@ class Removal(Measurement):
         is_classes = run.domain.model.kind == "classes"
         if run.config["perturbation"]["fractions"] is None or not (is_classes and run.source.is_labelled):
             return None
-        return cls(perturbation_of(run), run.domain.model.network)
+        target = run.target if isinstance(run.target, int) else None
+        if target is not None and not (run.source.labels == target).any():
+            log.warning("None of the clips is of what is explained: its removal is not measured.")
+            return None
+        return cls(perturbation_of(run), run.domain.model.network, target)
+
+    def is_tested(self, label: Tensor) -> Tensor:
+        """Whether clips of these classes (B,) have curves, (B,)."""
+        return torch.ones_like(label, dtype=torch.bool) if self.target is None else label == self.target
 
     @property
     def names(self) -> list[str]:
@@ -133,6 +147,7 @@ class Removal(Measurement):
 
     def __call__(self, clips: Clips) -> dict[str, Tensor]:
         outcome = self.perturbation(self.network, clips.explained, clips.label, clips.clip)
+        outcome.probability[~self.is_tested(clips.label).cpu().numpy()] = np.nan
         values = (outcome.correct, outcome.probability)  # (B, O, F) each
         return dict(zip(self.columns, map(torch.from_numpy, values), strict=True))
 
@@ -144,5 +159,6 @@ class Removal(Measurement):
         options, values = config["perturbation"], {}
         for measure, column in zip(cls.measures, ("correct", "probability"), strict=True):
             curve = file[f"perturbation/{column}"][:, 0].astype(float)  # (N, F)
+            curve[np.isnan(file["perturbation/probability"][:, 0])] = np.nan
             values[measure.column] = mean_height(curve, options["fractions"], options.get("definition", "paper"))
         return values

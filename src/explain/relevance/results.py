@@ -58,12 +58,15 @@ class Results:
             measured = [name for name in question.measured if name in file]  # early files lack newer measures
             self.measured: dict[str, np.ndarray] = {name: file[name][:] for name in measured}  # (N,) each
             self.outcome: Outcome | None = None
+            self.tested = np.ones(rows, bool)
             self.falls: dict[str, np.ndarray] = {  # (N, O, F) each, of answers that are no classes
                 name: file[f"perturbation/{name}"][:] for name in fall.BOUNDS if f"perturbation/{name}" in file
             }
             if question.perturbation is not None and not self.falls:
                 correct, probability = (file[f"perturbation/{name}"][:] for name in ("correct", "probability"))
-                self.outcome = Outcome(question.perturbation.orders, correct.astype(bool), probability)
+                self.tested = ~np.isnan(probability[:, 0, 0])  # (N,) see `Removal`
+                correct = correct[self.tested].astype(bool)
+                self.outcome = Outcome(question.perturbation.orders, correct, probability[self.tested])
             self.is_kept = file["relevance"].nbytes <= KEPT
             self.shape: tuple[int, ...] = file["relevance"].shape[2:]  # shape of a clip's relevance
         self.sums = np.full(rows, np.nan)  # (N,) sums of the relevance that has been read
@@ -133,7 +136,14 @@ class Results:
             return fall.summarise(self.question.perturbation, self.falls, self.intervals)
         if self.outcome is None or self.question.perturbation is None:
             return None
-        return summarise(self.outcome, self.question.perturbation.fractions, self.intervals)
+        return summarise(self.outcome, self.question.perturbation.fractions, self.tested_intervals)
+
+    @property
+    def tested_intervals(self) -> SpeakerIntervals:
+        """For means over the clips whose features were removed."""
+        return SpeakerIntervals(
+            [clip.speaker for clip, is_one in zip(self.source.clips, self.tested, strict=True) if is_one]
+        )
 
     @cached_property
     def metrics(self) -> dict[str, float | int]:
@@ -168,7 +178,7 @@ class Results:
             metrics |= self.mean(name, values)
         if self.outcome is not None and self.question.perturbation is not None:
             perturbation = self.question.perturbation
-            metrics |= areas(self.outcome, perturbation.fractions, self.intervals, perturbation.definition)
+            metrics |= areas(self.outcome, perturbation.fractions, self.tested_intervals, perturbation.definition)
         if self.falls and self.question.perturbation is not None:
             metrics |= fall.areas(self.question.perturbation, self.falls, self.intervals)
         if self.changed is not None:

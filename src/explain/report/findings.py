@@ -140,7 +140,7 @@ def removal_verdict(metrics: Mapping[str, float], features: str, unit: str = "sp
     }
     own = [ends[name] for name in ("random", "least_relevant") if name in ends]
     if any(math.isnan(low) for low, _ in own):
-        return f"There are too few {unit}s to say whether removal confirms the order of relevance."
+        return f"The {unit}s are too few, or too much alike, to say whether removal confirms the order of relevance."
     verb = "confirms" if all(low > 0 for low, _ in own) else "does not confirm"
     if any(high < 0 for _, high in own):
         verb = "contradicts"
@@ -161,7 +161,7 @@ def fall_verdict(metrics: Mapping[str, float], features: str, unit: str = "speak
         return ""
     low, high = (metrics.get(f"{further}_{end}", math.nan) for end in ENDS)
     if math.isnan(low):
-        return f"There are too few {unit}s to say whether removal confirms the order of relevance."
+        return f"The {unit}s are too few, or too much alike, to say whether removal confirms the order of relevance."
     verb = "confirms" if low > 0 else "contradicts" if high < 0 else "does not confirm"
     return (
         f"Removal {verb} the order of relevance. Where the most relevant {features} go first, the answer falls by"

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from auscult.datamodules.clips import Segment
@@ -169,6 +170,8 @@ def curves(folder: Path, results: Results, view: View) -> Section:
         text += (
             " In every order silence comes last, and no fraction counts it, as the removal of silence changes nothing."
         )
+    if not results.tested.all():
+        text += f" Only the {counted(int(results.tested.sum()), 'clip')} of the explained class are tested."
     if perturbation.seeds:
         text += " Random removal spares silence; its curve is a mean over several seeds."
     alt = f"{value.capitalize()} over the fraction of the input that is removed, by relevance and in the control orders"
@@ -214,6 +217,8 @@ def panel(folder: Path, results: Results, view: View, row: int, remarks: Sequenc
     label = None
     if results.source.is_labelled or (results.kind == "classes" and results.label[row] >= 0):
         label = f"{results.label[row]:.4g}" if results.kind == "number" else classes[results.label[row]]
+    if results.source.tags is not None:
+        label = "; ".join(classes[number] for number in np.flatnonzero(results.source.tags[row])) or "none"
     prediction, target = classes[results.predicted[row]], classes[results.target[row]]
     if results.numbers is not None:
         prediction = f"{results.numbers[row]:.4g}"

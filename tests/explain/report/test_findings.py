@@ -143,7 +143,12 @@ GOOD, SOME = (0.157, 0.042, 0.267), (0.2, 0.1, 0.3)
         ((-0.1, -0.15, -0.05), None, None, r"contradicts .* less far than .* random, by 10.0 points \[5.0, 15.0\]\.$"),
         (GOOD, (-0.003, -0.02, 0.02), None, r"does not confirm .* least relevant go first \(by −0.3 points"),
         (GOOD, (-0.1, -0.2, -0.05), None, "contradicts .*; it falls less far than where the least relevant go"),
-        ((0.2, math.nan, math.nan), None, None, "^There are too few speakers to say whether removal confirms the"),
+        (
+            (0.2, math.nan, math.nan),
+            None,
+            None,
+            "^The speakers are too few, or too much alike, to say whether",
+        ),
         (GOOD, SOME, (0.1, math.nan, math.nan), "^Removal confirms .*; it cannot be compared with where the loudest"),
         (None, None, SOME, "^$"),
     ],
