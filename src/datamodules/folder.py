@@ -115,11 +115,9 @@ class Folder(Corpus):
         alone = sum(not row.get("speaker") for row in rows.values())
         if alone:
             log.warning(
-                "%d of %d recordings name no speaker (a column or group `speaker`) and count as one speaker each:"
-                " folds may share voices.",
-                alone,
-                len(rows),
-            )
+                "%d of %d recordings name no speaker (a column or group `speaker`) and count as one speaker each%s.",
+                alone, len(rows), "" if self.option == "input" else ": folds may share voices",
+            )  # fmt: skip
         return [clip_of(path, row) for path, row in sorted(rows.items())]
 
     def identity(self) -> dict[str, object]:

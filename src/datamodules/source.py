@@ -24,6 +24,8 @@ from auscult.mistake import Mistake
 
 log = logging.getLogger(__name__)
 
+SHORT = 0.98  # of the length of the clips: what is shorter is padded by silence that can be heard
+
 
 @dataclass(frozen=True)
 class Source:
@@ -144,7 +146,7 @@ def recordings(
     members = limited(np.flatnonzero(known) if labelled else np.arange(len(clips)), limit, seed)
     length = round(settings.seconds * settings.sample_rate)
     is_own = config["data"].get("name", "") is None  # a network of the user's own, see `auscult.pretrained`
-    if is_own and (short := sum(len(cache.samples(int(number))) < length for number in members)):
+    if is_own and (short := sum(len(cache.samples(int(number))) < SHORT * length for number in members)):
         log.warning(
             "%d of %d recordings are shorter than seconds=%g: silence follows them, as what the network takes has one"
             " length; each alone has its own.", short, len(members), settings.seconds,
@@ -205,16 +207,16 @@ def _require_labels(numbers: np.ndarray, named: list[str], label: str, classes: 
     learnt = ", ".join(classes[:20])
     if left_out == len(named) and unknown == [""]:
         raise Mistake(
-            f"none of the {left_out} recordings of input=… has a '{label}', which the checkpoint tells apart; give"
+            f"none of the {left_out} recordings of input=… has a '{label}', which the network tells apart; give"
             f" data.csv a column {label}, or data.pattern a group of that name."
         )
     if left_out == len(named):
         raise Mistake(
-            f"none of the {left_out} recordings of input=… has a '{label}' that the checkpoint knows ({learnt}): they"
+            f"none of the {left_out} recordings of input=… has a '{label}' that the network knows ({learnt}): they"
             f" are labelled {examples}; mend data.pattern or data.csv."
         )
     log.warning(
-        "%d of %d recordings are left out, as they are labelled %s, and the checkpoint knows %s.",
+        "%d of %d recordings are left out, as they are labelled %s, and the network knows %s.",
         left_out, len(named), examples, learnt,
     )  # fmt: skip
 

@@ -23,6 +23,8 @@ from auscult.run import wandb as wandb_run
 log = logging.getLogger(__name__)
 
 EACH = ("test/recall/", "test/precision/")  # how the metrics of a class or tag begin
+SEVERAL = 3  # clips: fewer may be alike
+ONE_ANSWER = 0.02  # of a probability, or of the range of the labels: answers that differ by less are one
 MOST_SAID = 20  # classes or tags, on the screen
 
 # numbers (N,), labels (N, ...) and probabilities or numbers (N, C) of N test clips
@@ -91,6 +93,7 @@ def write(
     clips, labels, read = predictions
     classes = datamodule.classes
     run_folder.write_predictions(folder, [datamodule.clips[i] for i in clips], classes, labels, read, kind)
+    warn_of_one_answer(labels, read, kind, trainer.global_step)
     if datamodule.cache.skipped:
         write_skipped(folder / SKIPPED, datamodule.cache.skipped)
     run_folder.write_metrics(folder, metrics)  # a run that has them is complete
@@ -117,6 +120,19 @@ def table_of(classes: list[str], labels: np.ndarray, read: np.ndarray, kind: str
     counts = confusion_matrix(labels, read.argmax(1), labels=range(len(classes)))  # (C, C)
     rows = [[classes[row], classes[column], int(counts[row, column])] for row, column in np.ndindex(counts.shape)]
     return "confusion", pd.DataFrame(rows, columns=["true", "predicted", "clips"])
+
+
+def warn_of_one_answer(labels: np.ndarray, read: np.ndarray, kind: str, steps: int) -> None:
+    """Warns if a network gives the same answer for all of the N test clips, whose labels differ."""
+    if kind == "classes":
+        is_one = len(np.unique(read.argmax(1))) == 1
+    else:
+        is_one = bool((np.ptp(read, axis=0) < ONE_ANSWER * (1 if kind == "tags" else np.ptp(labels))).all())
+    if is_one and len(labels) >= SEVERAL and len(np.unique(labels, axis=0)) > 1:
+        log.warning(
+            "The network gives the same answer for all %d test clips: in %d steps it has learnt nothing that tells them"
+            " apart; say a larger trainer.max_epochs, or a smaller data.batch_size.", len(labels), steps,
+        )  # fmt: skip
 
 
 def warn_of_divergence(loss: float, classes: int) -> None:

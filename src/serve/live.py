@@ -46,7 +46,7 @@ def application(model: LiveModel, names: Sequence[str] = LOOPBACK) -> FastAPI:
             page.render(
                 network=model.trained["model"]["name"], task=task, corpus=model.trained["data"]["name"],
                 attributions=list(model.attributions), domains=list(model.domains), classes=model.classes,
-                seconds=MOST_SECONDS, megabytes=MOST_BYTES // 10**6,
+                kind=model.model.kind, seconds=MOST_SECONDS, megabytes=MOST_BYTES // 10**6,
             )
         )  # fmt: skip
 

@@ -548,9 +548,7 @@ def test_labels_that_the_network_does_not_know(explain_here, trained, spoken_fol
     assert explain_here(*command, *short, "hydra.run.dir=run") == ""
     assert "10 of 30 recordings are left out, as they are labelled two" in capfd.readouterr().out
     labelled.write_text(labelled.read_text().replace("digit", "word"))
-    assert "none of the 30 recordings of input=… has a 'digit', which the checkpoint tells apart" in explain_here(
-        *command
-    )
+    assert "none of the 30 recordings of input=… has a 'digit', which the network tells apart" in explain_here(*command)
     alone = [command[0], f"input={spoken_folder}/say-0-by-ada-0.wav", command[2]]
     assert "data.csv labels the recordings of a folder; name that by input=…" in explain_here(*alone)
     assert "data.pattern labels the recordings of input=…" in explain_here(command[0], SPOKEN_PATTERN)

@@ -5,6 +5,7 @@ import logging
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 import torchaudio
 from torch import nn
@@ -149,3 +150,28 @@ def test_recordings_in_bfloat16_are_heard():
 def test_a_network_that_loses_the_dimension_of_clips_is_told_so():
     with pytest.raises(Mistake, match="takes 2 clips, but not one alone, or gives another shape"):
         around(made(lambda z, a: z.mean(-1).squeeze()), classes=TAGS)
+
+
+class Deaf(nn.Module):
+    """Gives the same logits whatever it hears."""
+
+    sample_rate = RATE
+
+    def __init__(self):
+        super().__init__()
+        self.convolution = nn.Conv1d(1, 3, 64, 32)
+        self.convolution.weight.data *= 1e-9
+
+    def forward(self, waveform):
+        return self.convolution(waveform).mean(-1)
+
+
+def test_a_network_that_hears_nothing_gets_no_headline(explain_here, tmp_path):
+    draws = np.random.default_rng(0)
+    for number in range(4):
+        soundfile.write(tmp_path / f"{number}.wav", 0.1 * draws.normal(size=RATE), RATE)
+    network = [f"network={__file__}:Deaf", "classes=[a,b,c]", f"input={tmp_path}", "clips=1", "hydra.run.dir=run"]
+    assert explain_here(*network, "attribution=gradient_x_input") == ""
+    page = (tmp_path / "run/report.html").read_text()
+    assert "The network gives the same answer for all 4 clips: there is nothing to explain." in page
+    assert "listens most" not in page and "confirms the order" not in page

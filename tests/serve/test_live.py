@@ -153,9 +153,10 @@ def test_the_names_it_may_be_called_by(options, names, tmp_path):
     [
         ("live", {"attributions", "domains", "smoothing", *content_of("pretrained")}),
         ("record", {"record.root", "record.words", "record.repetitions"}),
-        ("study", {"checkpoint_2", "data.root", "data.cache_dir", "study.name", "study.root", "study.primary.pairs"}),
+        ("study", {"checkpoint_2", "input", "data.root", "data.cache_dir", "study.name", "study.primary.pairs",
+                   *content_of("pretrained")}),
     ],
-)
+)  # fmt: skip
 def test_each_page_has_its_own_options_and_those_of_all(page, own):
     assert own | {"checkpoint", "host", "names", "port", "allow", "trainer.accelerator", "page"} <= set(
         options([f"page={page}"], "serve")

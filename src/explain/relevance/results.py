@@ -23,6 +23,8 @@ from auscult.explain.relevance.question import Question
 from auscult.modules.answers import TagAnswers
 
 KEPT = 2**28  # bytes of relevance that stay in memory; larger relevance is read again when needed
+SAME = 1e-3  # logits, or shares of a number, that differ by less are the same answer
+SEVERAL = 3  # clips: fewer may be alike
 BATCH = 32  # clips in memory at a time
 
 
@@ -137,6 +139,13 @@ class Results:
         if self.outcome is None or self.question.perturbation is None:
             return None
         return summarise(self.outcome, self.question.perturbation.fractions, self.tested_intervals)
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether the network gives the same answer for all clips, of which there are several."""
+        spread = np.ptp(self.logits, axis=0).max()
+        least = SAME * np.abs(self.logits).max() if self.kind == "number" else SAME
+        return len(self.logits) >= SEVERAL and bool(spread < least)
 
     @property
     def tested_intervals(self) -> SpeakerIntervals:

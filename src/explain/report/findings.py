@@ -113,9 +113,13 @@ def cautions(metrics: Mapping[str, float], kind: str = "classes") -> list[str]:
             " what is seen is mostly noise. Choose another attribution, or a larger attribution.epsilon."
         )
     if (missing := metrics.get("conservation_error/median", 0)) > MISSING:
-        said.append(f"Careful: {100 * missing:.3g} % of the logit is missing in the median; audit=true says where.")
+        whole = "number" if kind == "number" else "logit"
+        said.append(f"Careful: {100 * missing:.3g} % of the {whole} is missing in the median; audit=true says where.")
     if (share := metrics.get("biases/median", 0)) > MOSTLY and kind != "number":
-        said.append(f"Careful: the network's constants have {100 * share:.3g} % of the logit, and the input the rest.")
+        said.append(
+            f"Careful: relevance of the network's constants is {share:.2g} times the logit in the median: much of the"
+            " answer is there whatever is heard."
+        )
     return said
 
 

@@ -135,6 +135,9 @@ def shown_rows(results: Results, clips: int, standing_out: Set[int]) -> set[int]
 
 def answer(results: Results, view: View, classes: Classes | None, panels: Mapping[int, ClipPanel], lead: str) -> Answer:
     """What the page says first: what each class that has examples is recognised by, and whether removal confirms it."""
+    if results.is_constant:
+        alike = f"The network gives the same answer for all {len(results.label)} clips: there is nothing to explain."
+        return Answer(lead, confirmed=alike)
     answers, examples = [], classes.examples if classes else ()
     for part in classes.section.parts if classes else ():
         own = [panels[example.row] for example in examples if results.classes[example.label] == part.name]
