@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import soundfile
 
+pytestmark = pytest.mark.slow
 RATE, HERTZ = 8000, {"low": 500, "mid": 1500, "high": 2500}
 NETWORK = """
 import torch

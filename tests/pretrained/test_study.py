@@ -19,6 +19,7 @@ from auscult.study import analysis
 from tests.pretrained import networks
 from tests.pretrained.networks import RATE
 
+pytestmark = pytest.mark.slow
 CLASSES = ["low", "high", "other"]
 STUDY = ["page=study", "study.name=pilot", "study.clips=4", "study.training=2", "study.attention=1", "port=0",
          "study.conditions=[both/gradient_x_input,none]", f"network={networks.__file__}:Mel", f"sample_rate={RATE}",
