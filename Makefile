@@ -63,6 +63,7 @@ install-dev: $(DEV)
 $(RUN): requirements/build.txt requirements/run.txt
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) $(FITS) || $(NEEDED)
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the packages into $(VENV), up to 5 GB; this takes some minutes, and says nothing meanwhile."
 	$(LOCKED) -r requirements/build.txt
 ifdef TORCH_INDEX
 	$(PIP) --no-deps --index-url "$(TORCH_INDEX)" $$(grep -oE '$(TORCH)' requirements/run.txt)

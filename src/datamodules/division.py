@@ -11,7 +11,7 @@ from typing import Any
 
 from auscult.datamodules.clips import Clip, Corpus
 from auscult.datamodules.confound import Confound
-from auscult.datamodules.folds import LEAST_SPEAKERS, Split, split, split_of, unsaid
+from auscult.datamodules.folds import LEAST_SPEAKERS, Split, require_two, split, split_of, unsaid
 from auscult.datamodules.kinds import Classes, Number, Tags, kind_of
 from auscult.datamodules.labels.speakers import spelled_alike
 from auscult.datamodules.labels.table import shortened
@@ -78,12 +78,18 @@ class Division:
             raise Mistake(
                 f"{asked} needs clips labelled '{self.label}', and this corpus has only"
                 f" {', '.join(sorted(columns)) or 'unlabelled clips'};"
-                f" {', '.join(filter(None, [_other_task(columns), way, 'or another corpus (data)']))}."
+                f" {', '.join(filter(None, [self._other_label(columns), way, 'or another corpus (data)']))}."
             )
         clips = self.kind.usable(clips)
         self._warn_of_spellings(clips)
         with unsaid():  # the next `keep`, with the clips that can be used, logs its own
             self.keep(clips)
+
+    def _other_label(self, columns: set[str]) -> str:
+        """What labels of the corpus the task can have instead, or which task goes with them."""
+        if isinstance(self.kind, Classes) or not columns:
+            return _other_task(columns)
+        return f"choose {' or '.join(f'task.label={column}' for column in sorted(columns))}"
 
     @classmethod
     def from_config(cls, config: dict[str, Any], speakers: dict[str, list[str]] | None = None) -> "Division":
@@ -143,6 +149,7 @@ class Division:
         clips = self.kind.strata(self.clips)
         try:
             if (part_of := self.corpus.published_split()) is not None:
+                require_two({clip.labels[self.label] for clip in clips}, self.label)
                 return published_split(
                     clips, self.label, self.fold, part_of, self.task, self.corpus.undivided, self.unit
                 )

@@ -8,7 +8,7 @@ rest, as in the published folds of AudioMNIST. A corpus may let the next group o
 import logging
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -175,14 +175,19 @@ def _possible_folds(clips: Sequence[Clip], label: str, folds: int, balance: bool
     return min(folds, fewest)
 
 
+def require_two(classes: Collection[str], label: str) -> None:
+    """Raises a Mistake if there are fewer than two classes."""
+    if len(classes) < 2:
+        only = f"only the class '{next(iter(classes))}'" if classes else "no class"
+        raise Mistake(f"the recordings under data.root show {only} of the label '{label}': choose another task.")
+
+
 def _rarest(pool: list[Clip], label: str, unit: str) -> tuple[str, int]:
     """The class of the fewest speakers, and their number. Raises a Mistake if they are too few, or of one class."""
     speakers_of: dict[str, set[str]] = defaultdict(set)
     for clip in pool:
         speakers_of[clip.labels[label]].add(clip.speaker)
-    if len(speakers_of) < 2:
-        classes = f"only the class '{next(iter(speakers_of))}'" if speakers_of else "no class"
-        raise Mistake(f"the recordings under data.root show {classes} of the label '{label}': choose another task.")
+    require_two(speakers_of, label)
     rarest = min(sorted(speakers_of), key=lambda name: len(speakers_of[name]))
     fewest = len(speakers_of[rarest])
     if fewest < LEAST_SPEAKERS:

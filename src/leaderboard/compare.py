@@ -133,7 +133,7 @@ def compare(
         if len(entries) == 1 and SpeakerIntervals(entries[0].speakers).effective < ENOUGH:
             log.warning(
                 "The clips are of too few speakers to compare attributions: none is called the best; explain more, such"
-                " as by a higher limit."
+                " as by a higher limit, and say whose voices those of your own are (a column or group `speaker`)."
             )
         table = write(folder, entries, left_out, about)
     if not entries:

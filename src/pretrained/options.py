@@ -12,7 +12,7 @@ from typing import Any
 from auscult.mistake import Mistake
 from auscult.plain_data import shown
 from auscult.program.numbers import check_number
-from auscult.program.paths import HUB, absolute, place_of_hub
+from auscult.program.paths import HUB, absolute, checkpoint_at, place_of_hub
 
 NUMBER, LIKENESS = "regression:", "similarity:"  # how a target begins that names a number, or a recording
 NETWORK = "auscult.modules.networks.hugging_face.HuggingFace"  # the network of model=hf
@@ -132,10 +132,18 @@ def check_weights(config: dict[str, Any]) -> None:
 
 
 def weights_at(option: str, value: Any) -> str:
-    """The absolute path of a file of weights. Raises a Mistake if there is no such file, or one of another kind."""
+    """The absolute path of a file of weights, also by the run folder that holds it.
+
+    Raises:
+        Mistake: there is no such file, or it is of another kind.
+    """
     path = Path(absolute(option, value))
+    if path.is_dir():
+        return checkpoint_at(option, value)
     if not path.is_file():
-        raise Mistake(f"{option}={shown(value)} is no file; name a state dict, such as best.safetensors.")
+        raise Mistake(
+            f"{option}={shown(value)} is no file and no run folder; name a state dict, such as best.safetensors."
+        )
     if path.suffix not in WEIGHTS:
         raise Mistake(f"{option}={shown(value)} is none of {', '.join(WEIGHTS)}; save the state dict as one.")
     return str(path)

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -163,3 +164,5 @@ def show(metrics: run_folder.Metrics, folder: Path, units: str, answers: Answers
             what = "recall" if answers.kind == "classes" else "average precision"
             console.print(f"Test {what}: {', '.join(f'{name} {value:.2f}' for name, value in each.items())}")
         console.print(f"Run folder: {folder}", soft_wrap=True, highlight=False)
+        command = f"python explain.py checkpoint={shlex.quote(str(folder))}"
+        console.print(f"Explain it: {command}", soft_wrap=True, highlight=False)

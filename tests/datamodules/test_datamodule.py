@@ -201,6 +201,8 @@ def test_mistakes(opened):
         opened(classes=["a", "b"])
     with pytest.raises(Mistake, match=r"task\.label=mood needs clips labelled 'mood', and this corpus has only pitch"):
         opened(name="mood", label="mood")
+    with pytest.raises(Mistake, match=r"this corpus has only pitch; choose task\.label=pitch,"):
+        opened(name="number", label="mood", kind="number")
 
 
 def test_the_sound_task_serves_any_corpus_with_a_class(cache_dir, spoken_folder):

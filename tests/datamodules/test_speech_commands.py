@@ -89,6 +89,8 @@ def test_folds_of_speakers_instead(root: Path) -> None:
 
 def test_some_of_the_words(root: Path) -> None:
     assert divided(root, "data.words=[yes,on]").classes == ["on", "yes"]
+    with pytest.raises(Mistake, match="only the class 'yes' of the label"):
+        divided(root, "data.words=[yes]")
     with pytest.raises(Mistake, match=r"data\.words names yess, which is no folder .* choose of yes\."):
         divided(root, "data.words=[yess,on]")
     with pytest.raises(Mistake, match=r"data\.words=\[True, 'up'\] is no list of words; .* in a YAML in quotes"):

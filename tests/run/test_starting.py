@@ -56,7 +56,12 @@ def test_a_network_starts_from_a_file_but_for_its_head(tmp_path, caplog):
 def test_a_run_starts_from_a_checkpoint_freezes_resumes_without_it_and_is_explained(train_here, explain_here, tmp_path):
     assert train_here(*OF_M5, "hydra.run.dir=first") == ""
     best = tmp_path / "first/checkpoints/best.ckpt"
-    options = [f"model.weights={best}", "model.freeze=[layers]", "optimizer.parts={dense: 0.5}", "keep_last=true"]
+    options = [
+        f"model.weights={tmp_path / 'first'}",
+        "model.freeze=[layers]",
+        "optimizer.parts={dense: 0.5}",
+        "keep_last=true",
+    ]
     other = [*OF_M5, "task=digit", *options, "optimizer=audio_lrp", "data.batch_size=8", "hydra.run.dir=second"]
     assert train_here(*other, "trainer.max_epochs=1") == ""
     first = classifier_of(open_checkpoint(best)).network.state_dict()
