@@ -39,6 +39,7 @@ def data_of(cache_dir: Path, **given: str) -> dict[str, object]:
     return {"root": None, "csv": None, "speakers": None, "cache_dir": str(cache_dir), "batch_size": 8, **given}
 
 
+@pytest.mark.slow
 def test_recordings_are_read_where_this_machine_read_them_before(spoken_run, cache_dir, tmp_path):
     card = open_checkpoint(spoken_run)[KEY]
     known = trained_config(card, data_of(cache_dir), "x.ckpt")
@@ -146,6 +147,7 @@ def going_on(tmp_path):
     return start
 
 
+@pytest.mark.slow
 def test_resume_takes_the_checkpoints_configuration_and_refuses_another(going_on, tmp_path):
     started = ["model=alexnet", "task=sex", "fold=2", "optimizer=paper", "trainer.max_epochs=3"]
     own, again = going_on(started, {}, "model=alexnet", "fold=2")
@@ -169,6 +171,7 @@ def test_a_card_whose_length_is_no_number(going_on, name, value):
         going_on([], {f"trainer.{name}": value})
 
 
+@pytest.mark.slow
 def test_a_card_decides_neither_where_to_run_nor_where_to_log(going_on, tmp_path):
     elsewhere = str(tmp_path / "elsewhere")
     hostile = {

@@ -412,7 +412,13 @@ def many(tmp_path: Path) -> Files:
     return Files(root)
 
 
-@pytest.mark.parametrize("torn", [b"", b'["torn', b'["00.wav", "1-1", 10, 0, false, ""]\n'])
+@pytest.mark.parametrize(
+    "torn",
+    [
+        b'["torn',
+        *(pytest.param(end, marks=pytest.mark.slow) for end in (b"", b'["00.wav", "1-1", 10, 0, false, ""]\n')),
+    ],
+)
 def test_a_killed_build_carries_on_to_the_same_bytes(many: Files, tmp_path: Path, torn: bytes) -> None:
     uninterrupted = contents(opened(many, tmp_path / "uninterrupted").folder)
     process = start_slow_build(many.root, tmp_path / "cache", tmp_path / "log")

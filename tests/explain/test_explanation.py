@@ -98,6 +98,7 @@ def test_relevance_of_recordings_of_ones_own(explain_here: Here, trained: Traine
     assert not (run / "curves.csv").exists()
 
 
+@pytest.mark.slow
 def test_one_recording(explain_here: Here, trained: Trained, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "voice.wav", np.random.default_rng(0).normal(0, 0.1, 4000), 16000)
     checkpoint = trained("alexnet", "sex")
@@ -277,6 +278,7 @@ def test_a_run_that_could_not_start_leaves_its_folder_free(
     assert explain_here(*options) == ""
 
 
+@pytest.mark.slow
 def test_so_many_recordings_of_ones_own(explain_here: Here, trained: Trained, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     for number in range(5):
@@ -429,6 +431,7 @@ def test_without_a_checkpoint(explain_here: Here) -> None:
     assert explain_here() == "checkpoint has no value; set it with checkpoint=…/checkpoints/best.ckpt, of a run folder."
 
 
+@pytest.mark.slow
 def test_a_corpus_that_is_not_there(explain_here: Here, trained: Trained, tmp_path: Path) -> None:
     checkpoint = torch.load(trained("audionet", "sex"), weights_only=True)
     data = checkpoint["auscult"]["config"]["data"]

@@ -185,6 +185,7 @@ def test_floats_above_full_scale_are_taken():
 
 
 @pytest.mark.parametrize("as_folder", [True, False])
+@pytest.mark.slow
 def test_a_checkpoint_listens_to_a_file_as_to_its_own_recordings(trained, tmp_path, as_folder):
     path = trained("audionet", "sex")
     soundfile.write(tmp_path / "word.wav", np.pad(0.3 * np.sin(np.arange(9000) / 9), 9000), 22050)

@@ -19,7 +19,7 @@ NETWORKS = {
     "ast": (ast.AST, LOG_MEL, "0.48 million"), "wav2vec2": (wav2vec2.Wav2Vec2, WAVEFORM, "0.48 million"),
     "ds_cnn": (ds_cnn.DSCNN, LOG_MEL, "0.1 million"),
 }  # fmt: skip
-LONG = ("resnet", "ast", "cnn14", "m5")  # seconds for all composites
+LONG = ("resnet", "ast", "cnn14", "m5", "wav2vec2", "crnn")  # seconds for all composites
 
 
 def made(name: str) -> tuple[nn.Module, Tensor]:

@@ -329,6 +329,7 @@ def test_epochs_are_not_trained_over_even_without_their_checkpoint(train_here, k
     assert "holds a run already" in train_here(*three)
 
 
+@pytest.mark.slow
 def test_a_run_is_resumed_by_one_at_a_time(train_here, tmp_path):
     assert train_here(*SMALL, "keep_last=true") == ""
     before = {path: path.read_bytes() for path in sorted((tmp_path / "run").rglob("*")) if path.is_file()}

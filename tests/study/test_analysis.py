@@ -156,6 +156,7 @@ def test_where_everybody_is_excluded_a_sentence_says_so(tmp_path, monkeypatch):
     assert len(pd.read_csv(folder / "answers.csv")) == 2 * 29
 
 
+@pytest.mark.slow
 def test_the_program_writes_tables_a_figure_and_a_page(tmp_path, monkeypatch, capsys):
     folder = simulated(
         tmp_path / "pilot", {"visual": 0.4, "audible": 0.9, "none": 0.5}, 9, careless=(2,), primary=[PRIMARY]
