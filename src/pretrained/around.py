@@ -63,7 +63,7 @@ def model_around(
         classes_at = place_of_classes(values, count)
         if values.dim() > 2 and count is None:
             classes_at = place_that_stays(network, input, values, flat, output)
-        head, several = head_of(values), values.dim() > 1 and values.shape[classes_at] > 1
+        head, several = head_of(values, kind), values.dim() > 1 and values.shape[classes_at] > 1
         if kind is None and head == "sigmoid" and several:
             log.info("The network ends in sigmoids: each output is a tag, a yes or no of its own (kind=tags).")
         kind = ("tags" if head == "sigmoid" else "classes") if kind is None else kind

@@ -117,11 +117,11 @@ def picked(outputs: Any, output: str | int | None) -> Tensor:
     )
 
 
-def head_of(values: Tensor) -> str:
+def head_of(values: Tensor, kind: str | None = None) -> str:
     """What a tensor was made by last: "softmax", "sigmoid", or "" for anything else.
 
     Sigmoids may be pooled over time, also with weights that are a softmax or a sigmoid themselves. Outputs from 0 to 1
-    that are made in another way are taken for logits, with a warning.
+    that are made in another way are taken for logits, with a warning, unless the kind of outputs is a number.
     """
     if head := head_behind(values.grad_fn, MOST_MOVES):
         return head
@@ -130,7 +130,7 @@ def head_of(values: Tensor) -> str:
         return "softmax"
     if pooled_sigmoid(values.grad_fn, MOST_MOVES):
         return "sigmoid"
-    if bool(((values >= 0) & (values <= 1)).all()):
+    if kind != "number" and bool(((values >= 0) & (values <= 1)).all()):
         log.warning(
             "the network gives values from 0 to 1, and ends neither in a sigmoid nor in a softmax: they are taken for"
             " logits; if they are probabilities, let it give their logits."
