@@ -105,7 +105,7 @@ def test_what_cannot_be_drawn_costs_no_result(train_here, tmp_path, monkeypatch,
     explain = ["callbacks=explain", "~callbacks.perturbation", "callbacks.relevance.clips=1", "attribution=amplitude"]
     assert train_here(*TINY, "model=audionet", "task=sex", *explain, "hydra.run.dir=run") == ""
     assert {"metrics.json", "predictions.csv"} <= {path.name for path in (tmp_path / "run").iterdir()}
-    assert "confusion.png cannot be drawn (ValueError: no ink)." in (tmp_path / "run/train.log").read_text()
+    assert "the figure of the test cannot be drawn (ValueError: no ink)." in (tmp_path / "run/train.log").read_text()
     with pytest.raises(KeyboardInterrupt), drawing("it"):
         raise KeyboardInterrupt
 

@@ -135,9 +135,6 @@ def shown_rows(results: Results, clips: int, standing_out: Set[int]) -> set[int]
 
 def answer(results: Results, view: View, classes: Classes | None, panels: Mapping[int, ClipPanel], lead: str) -> Answer:
     """What the page says first: what each class that has examples is recognised by, and whether removal confirms it."""
-    if results.is_constant:
-        alike = f"The network gives the same answer for all {len(results.label)} clips: there is nothing to explain."
-        return Answer(lead, confirmed=alike)
     answers, examples = [], classes.examples if classes else ()
     for part in classes.section.parts if classes else ():
         own = [panels[example.row] for example in examples if results.classes[example.label] == part.name]
@@ -149,6 +146,9 @@ def answer(results: Results, view: View, classes: Classes | None, panels: Mappin
     if removed is not None:
         said = fall_verdict if results.falls else removal_verdict
         verdict = said(results.metrics, removed.counted(view.features), unit)
+    if results.is_constant:
+        alike = f"The network gives the same answer for all {len(results.label)} clips: there is nothing to explain."
+        return Answer(lead, answers, alike, how_sure(unit) if answers else "")
     is_blind = isinstance(results.question.attribution, Amplitude | Random)  # they know nothing of the network
     of_own_class = isinstance(results.question.target, str)  # and not of one that was chosen for all clips
     found = headline(classes.places) if classes and of_own_class and not is_blind else ""
