@@ -149,7 +149,8 @@ class Division:
         clips = self.kind.strata(self.clips)
         try:
             if (part_of := self.corpus.published_split()) is not None:
-                require_two({clip.labels[self.label] for clip in clips}, self.label)
+                if isinstance(self.kind, Classes):  # tags and numbers may be of one stratum here
+                    require_two({clip.labels[self.label] for clip in clips}, self.label)
                 return published_split(
                     clips, self.label, self.fold, part_of, self.task, self.corpus.undivided, self.unit
                 )

@@ -25,6 +25,7 @@ class Subject:
     """A network that is explained.
 
     Args:
+        opened: the network and its card.
         name: the path of its checkpoint, or what `network` says.
         digest: of its weights; another one is another study.
     """
@@ -40,6 +41,7 @@ class Listened:
 
     Args:
         name: see `Subject`.
+        source: the N clips.
         predicted: (N,) indices of the classes that it predicts.
     """
 
@@ -100,5 +102,6 @@ def listened(subject: Subject, data: dict[str, Any], seed: int, input: str | Non
     trained = trained_config(card, {**data, "batch_size": BATCH}, subject.name, reads_corpus=not input)
     source = source_of({"input": input, "data": data, "limit": None, "seed": seed}, trained, card)
     with torch.no_grad():
-        logits = [model.logits(input) for input in inputs_of(model, source.dataset, BATCH)]  # (B, C) each
+        inputs = inputs_of(model, source.dataset, 1 if model.mixes else BATCH)
+        logits = [model.logits(input) for input in inputs]  # (B, C) each
     return Listened(subject.name, model, source, torch.cat(logits).argmax(1).numpy())

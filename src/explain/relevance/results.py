@@ -23,7 +23,8 @@ from auscult.explain.relevance.question import Question
 from auscult.modules.answers import TagAnswers
 
 KEPT = 2**28  # bytes of relevance that stay in memory; larger relevance is read again when needed
-SAME = 1e-3  # logits, or shares of a number, that differ by less are the same answer
+SAME = 1e-3  # logits that differ by less are the same answer
+ROUNDING = 1e-6  # of a number, which may be a year: 2020 and 2021 are two answers
 SEVERAL = 3  # clips: fewer may be alike
 BATCH = 32  # clips in memory at a time
 
@@ -144,7 +145,7 @@ class Results:
     def is_constant(self) -> bool:
         """Whether the network gives the same answer for all clips, of which there are several."""
         spread = np.ptp(self.logits, axis=0).max()
-        least = SAME * np.abs(self.logits).max() if self.kind == "number" else SAME
+        least = ROUNDING * np.abs(self.logits).max() if self.kind == "number" else SAME
         return len(self.logits) >= SEVERAL and bool(spread < least)
 
     @property
