@@ -39,4 +39,6 @@ def test_the_lines_of_the_readme_run(trained, tmp_path, monkeypatch, ipython):
     [lines] = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     known: dict[str, Any] = {"auscult": auscult}
     exec(lines, known)
-    assert known["explanation"].relevance.shape == known["explanation"].view.inputs(np.zeros((1, 8000), "f"))[0].shape
+    assert (
+        known["explanation"].relevance.shape == known["explanation"].view.inputs(np.zeros((1, 1, 8000), "f"))[0].shape
+    )

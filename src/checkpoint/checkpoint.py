@@ -113,7 +113,8 @@ def model_of(checkpoint: dict[str, Any]) -> Model:
     Raises:
         Mistake: see `classifier_of`.
     """
-    return Model.of(classifier_of(checkpoint), checkpoint[KEY]["config"]["data"]["clip"]["sample_rate"]).eval()
+    clip = checkpoint[KEY]["config"]["data"]["clip"]
+    return Model.of(classifier_of(checkpoint), clip["sample_rate"], clip.get("channels", 1)).eval()
 
 
 def classifier_of(checkpoint: dict[str, Any]) -> Classifier:
@@ -136,7 +137,7 @@ def classifier_of(checkpoint: dict[str, Any]) -> Classifier:
             classifier.load_state_dict(weights)
             clip = card["config"]["data"]["clip"]
             with torch.no_grad():  # logits of silence: whatever follows needs logits
-                classifier.eval()(torch.zeros(1, 1, round(clip["seconds"] * clip["sample_rate"])))
+                classifier.eval()(torch.zeros(1, clip.get("channels", 1), round(clip["seconds"] * clip["sample_rate"])))
     except Mistake:
         raise
     except Exception as error:  # options from a file make a network raise any error

@@ -31,7 +31,8 @@ class Cache:
 
     folder: Path
     clips: list[Clip]
-    lengths: np.ndarray  # (N,) int64, samples
+    channels: int  # C, of each clip
+    lengths: np.ndarray  # (N,) int64, samples of a channel
     starts: np.ndarray  # (N,) int64, where each clip begins in its recording, in samples at the clips' rate
     cut: np.ndarray  # (N,) bool, whether each recording was too long
     skipped: list[tuple[str, str]]  # path and reason of each bad recording
@@ -49,13 +50,13 @@ class Cache:
         return [clip.path for clip in self.clips]
 
     def samples(self, i: int) -> np.ndarray:
-        """Clip i, (L,) int16, a read-only view.
+        """Clip i, (C, L) int16, a read-only view.
 
         Raises:
             Mistake: its samples have changed since they were written; the next `open_cache` builds the cache again.
         """
         end = self._ends[i]
-        samples = self._memory[end - self.lengths[i] : end]
+        samples = self._memory[end - self.channels * self.lengths[i] : end].reshape(self.channels, -1)
         if not self._checked[i]:
             if checksum(samples) != self.checksums[i]:
                 raise self._damaged(self.clips[i])
@@ -98,13 +99,13 @@ def open_cache(
             memory = map_samples(home, entries)
         _remember(corpus, settings, folder)
     except OSError as error:
-        if shared := _shared(home, clips, stamps):
+        if shared := _shared(home, clips, stamps, settings.channels):
             return _report(shared, option)
         raise Mistake(
             f"data.cache_dir={folder} cannot hold the prepared recordings ({error.strerror or error}): make room "
             "there, or set data.cache_dir to a folder that can be written."
         ) from error
-    return _report(_assemble(home, clips, entries, memory), option)
+    return _report(_assemble(home, clips, entries, memory, settings.channels), option)
 
 
 def has_prepared(corpus: Corpus, settings: ClipSettings, folder: str | Path) -> bool:
@@ -145,8 +146,9 @@ def _remember(corpus: Corpus, settings: ClipSettings, folder: str | Path) -> Non
 
 def _home(corpus: Corpus, settings: ClipSettings, folder: str | Path, format: int = FORMAT) -> Path:
     own = asdict(settings)
-    if own["preparation"] == ClipSettings.preparation:  # keeps the keys of caches from before this option
-        del own["preparation"]
+    for option in ("preparation", "channels"):  # keeps the keys of caches from before these options
+        if own[option] == getattr(ClipSettings, option):
+            del own[option]
     content = {"corpus": corpus.identity(), "settings": own, "format": format}
     key = hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:12]
     return Path(folder).expanduser() / f"{type(corpus).__name__.lower()}-{key}"
@@ -161,13 +163,13 @@ def _locked(home: Path) -> AbstractContextManager[object]:
         return lock.acquire()
 
 
-def _shared(home: Path, clips: Sequence[Clip], stamps: list[str]) -> Cache | None:
+def _shared(home: Path, clips: Sequence[Clip], stamps: list[str], channels: int) -> Cache | None:
     """Opens a finished cache in a folder that can be read but not written, as several people may share one."""
     try:
         entries = read_entries(home)
         if entries is None or not _is_current(entries, clips, stamps):
             return None
-        return _assemble(home, clips, entries, map_samples(home, entries))
+        return _assemble(home, clips, entries, map_samples(home, entries), channels)
     except OSError:
         return None
 
@@ -181,12 +183,13 @@ def _is_current(entries: list[Entry], clips: Sequence[Clip], stamps: list[str]) 
     )
 
 
-def _assemble(home: Path, clips: Sequence[Clip], entries: list[Entry], memory: np.ndarray) -> Cache:
+def _assemble(home: Path, clips: Sequence[Clip], entries: list[Entry], memory: np.ndarray, channels: int) -> Cache:
     kept = [entry for entry in entries if not entry.reason]
     return Cache(
         folder=home,
         clips=[clip for clip, entry in zip(clips, entries, strict=True) if not entry.reason],
-        lengths=np.array([entry.length for entry in kept], dtype=np.int64),
+        channels=channels,
+        lengths=np.array([entry.length for entry in kept], dtype=np.int64) // channels,
         starts=np.array([entry.start for entry in kept], dtype=np.int64),
         cut=np.array([entry.cut for entry in kept], dtype=bool),
         skipped=[(entry.path, entry.reason) for entry in entries if entry.reason],

@@ -20,7 +20,7 @@ class Entry(NamedTuple):
 
     path: str
     stamp: str  # the recording's `Corpus.stamp` when it was read
-    length: int  # samples; 0 for a bad recording
+    length: int  # samples of all channels; 0 for a bad recording
     start: int  # see `Prepared`
     cut: bool
     reason: str  # why a recording was skipped; empty for a kept one
@@ -44,7 +44,7 @@ def read_entries(home: Path) -> list[Entry] | None:
 
 
 def checksum(samples: np.ndarray) -> int:
-    """CRC-32 of a clip's samples (L,) int16, as the index holds it."""
+    """CRC-32 of a clip's samples (C, L) int16, as the index holds it."""
     return zlib.crc32(np.ascontiguousarray(samples, "<i2").data)
 
 

@@ -2,7 +2,7 @@
 
 A cache is a folder of three files:
 
-    samples.int16   all kept clips, one after the other, 16 bit little-endian
+    samples.int16   all kept clips, one after the other, 16 bit little-endian; channel after channel
     index.jsonl     one line per clip of the corpus, in the corpus's order: an `Entry`, and the line's checksum
     skipped.csv     path and reason of each bad recording
 
@@ -134,13 +134,13 @@ def _prepare(
     if prepared.left < LEAST_LEFT:
         lost.append(clip.path)
     samples = prepared.samples
-    return Entry(clip.path, stamp, len(samples), prepared.start, prepared.cut, "", checksum(samples)), samples
+    return Entry(clip.path, stamp, samples.size, prepared.start, prepared.cut, "", checksum(samples)), samples
 
 
 def workers_for(settings: ClipSettings) -> int:
     """How many recordings are prepared at once: one per core, or fewer if long clips would take too much memory."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, int(MOST_SAMPLES_AT_ONCE / (settings.seconds * settings.sample_rate))))
+    return max(1, min(cores, int(MOST_SAMPLES_AT_ONCE / (settings.channels * settings.seconds * settings.sample_rate))))
 
 
 def _in_order(

@@ -129,7 +129,7 @@ class Confound:
         return bool(self._random(clip).random() < probability)
 
     def plant(self, waveform: np.ndarray, start: int, stop: int, clip: Clip) -> None:
-        """Plants the confound into a waveform (T,), float32 in [-1, 1], in place.
+        """Plants the confound into all channels of a waveform (C, T), float32 in [-1, 1], in place.
 
         If a hum or a click raises the peak above 1, the whole waveform is scaled down to a peak of 1. If the frame has
         no room for the clip behind its lead-in, the end of the clip is lost. If it has room, the rest of the silence is
@@ -139,18 +139,19 @@ class Confound:
             start, stop: the samples between which the clip lies.
             clip: the clip of this waveform.
         """
+        length = waveform.shape[1]
         if self.kind == "lead_in":
-            lead, free = self._stop(len(waveform)), len(waveform) - (stop - start)
+            lead, free = self._stop(length), length - (stop - start)
             later = lead + (round(start * max(0, free - lead) / free) if free else 0)
-            sound = waveform[start:stop].copy()
+            sound = waveform[:, start:stop].copy()
             waveform[:] = 0
-            waveform[later : later + len(sound)] = sound[: len(waveform) - later]
+            waveform[:, later : later + sound.shape[1]] = sound[:, : length - later]
             return
         random = self._random(clip)
         random.random()  # skips the number that `carried_by` draws
-        planted = self._hum(len(waveform), random) if self.kind == "hum" else self._click(len(waveform), random)
-        level = _root_mean_square(waveform[start:stop]) * 10 ** (self.level_db / 20)
-        waveform[: len(planted)] += planted * (level / _root_mean_square(planted))
+        planted = self._hum(length, random) if self.kind == "hum" else self._click(length, random)
+        level = _root_mean_square(waveform[:, start:stop]) * 10 ** (self.level_db / 20)
+        waveform[:, : len(planted)] += planted * (level / _root_mean_square(planted))
         if (peak := np.abs(waveform).max()) > 1:
             waveform /= peak
 

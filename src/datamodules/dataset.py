@@ -48,15 +48,15 @@ class ClipDataset(Dataset[Batch]):
         return len(self.clips)
 
     def __getitems__(self, indices: list[int]) -> Batch:
-        waveforms = np.zeros((len(indices), 1, self.length), np.float32)  # (B, 1, T)
+        waveforms = np.zeros((len(indices), self.cache.channels, self.length), np.float32)  # (B, C, T)
         places = self.places()
         for waveform, index in zip(waveforms, indices, strict=True):
             samples = self.cache.samples(self.clips[index])
-            offset = round(places[index] * (self.length - len(samples)))
-            end = offset + len(samples)
-            np.divide(samples, 32768, out=waveform[0, offset:end], dtype=np.float32)
+            offset = round(places[index] * (self.length - samples.shape[1]))
+            end = offset + samples.shape[1]
+            np.divide(samples, 32768, out=waveform[:, offset:end], dtype=np.float32)
             if self.confound and self.planted[index]:
-                self.confound.plant(waveform[0], offset, end, self.cache.clips[self.clips[index]])
+                self.confound.plant(waveform, offset, end, self.cache.clips[self.clips[index]])
         return {
             "waveform": torch.from_numpy(waveforms),
             "label": torch.from_numpy(self.labels[indices]),

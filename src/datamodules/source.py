@@ -146,7 +146,7 @@ def recordings(
     members = limited(np.flatnonzero(known) if labelled else np.arange(len(clips)), limit, seed)
     length = round(settings.seconds * settings.sample_rate)
     is_own = config["data"].get("name", "") is None  # a network of the user's own, see `auscult.pretrained`
-    if is_own and (short := sum(len(cache.samples(int(number))) < SHORT * length for number in members)):
+    if is_own and (short := sum(cache.lengths[int(number)] < SHORT * length for number in members)):
         log.warning(
             "%d of %d recordings are shorter than seconds=%g: silence follows them, as what the network takes has one"
             " length; each alone has its own.", short, len(members), settings.seconds,

@@ -57,19 +57,20 @@ class RelevancePanel(Callback):
         if not due or trainer.state.fn != TrainerFn.FITTING or trainer.sanity_checking or not trainer.is_global_zero:
             return
         classifier, datamodule = parts(trainer, module)
-        model = Model.of(classifier, datamodule.settings.sample_rate)
+        settings = datamodule.settings
+        model = Model.of(classifier, settings.sample_rate, settings.channels)
         members = datamodule.split.validation
         chosen = np.unique(np.linspace(0, len(members) - 1, min(self.clips, len(members))).round().astype(int))
         batch = datamodule.evaluation_dataset(members).__getitems__(chosen.tolist())
-        waveforms = batch["waveform"].to(module.device)  # (B, 1, T)
+        waveforms = batch["waveform"].to(module.device)  # (B, C, T)
         explained = explain(Input(model, waveforms.shape[-1]), self.attribution, waveforms)
-        relevance = explained.relevance[:, 0].cpu().numpy()  # (B, ...)
+        relevance = explained.relevance.cpu().numpy()  # (B, C, ...)
         view = View.of(model, tuple(explained.input.shape[1:]), attribution=self.attribution)
         folder = Path(trainer.default_root_dir) / f"relevance/epoch-{epoch:03d}"
         folder.mkdir(parents=True, exist_ok=True)
         images, sounds = [], []
         for row, clip in enumerate(members[chosen]):
-            path, waveform = datamodule.clips[clip].path, batch["waveform"][row, 0].numpy()
+            path, waveform = datamodule.clips[clip].path, batch["waveform"][row].numpy()
             title = f"{path}: {answered(classifier, batch['label'][row], explained.logits[row])}"
             drawn = folder / f"{file_name(path)}.png"
             with drawing(drawn.name):

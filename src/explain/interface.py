@@ -42,6 +42,7 @@ def explain(
     recording: str | Path | Tensor | np.ndarray,
     sample_rate: int | None = None,
     *,
+    channels: int = 1,
     attribution: str | Mapping[str, Any] | Callable[..., Tensor] = "lrp_epsilon_plus",
     domain: str | Mapping[str, Any] | Domain | Callable[[Model, int], Domain] = "input",
     target: str | int | list[str] | list[int] | None = None,
@@ -52,12 +53,15 @@ def explain(
 
     Args:
         model: a model that `load` returns, a `Model` around any network, or any network that takes waveforms of
-            `sample_rate`; the classes of the last have numbers. It runs on its own device and stays as it was.
+            `sample_rate` and `channels`; the classes of the last have numbers. It runs on its own device and stays as
+            it was.
         recording: a file, or samples (T,) or (channels, T), floats in [-1, 1] or int16. For a model of `load`, the
             recording is prepared as in its training: mixed, trimmed, resampled, in the middle of a clip. Any other
-            model gets the whole recording, mixed and resampled, without its offset.
+            model gets the whole recording, resampled, without its offset. A model of several channels gets them as
+            they are, or one for all.
         sample_rate: sample rate of the samples, in hertz. Without it, the samples are taken as the waveform itself,
             and nothing is prepared.
+        channels: of the waveforms that a network takes which is no `Model`.
         attribution: a name in conf/attribution, a name with options, {"name": "lrp_box", "low": 0}, or a callable
             `(network, input, target) -> relevance`.
         domain: where relevance is looked at: a name in conf/domain, a name with options, a `Domain`, or a callable
@@ -78,21 +82,25 @@ def explain(
     if not isinstance(smoothing, int | float) or isinstance(smoothing, bool) or not 0 <= smoothing <= 1:
         raise Mistake(f"smoothing={shown(smoothing)} is no number from 0 to 1 second.")
     if not isinstance(model, Model):
-        return explain(*wrapped(model, recording, sample_rate), attribution=attribution, domain=domain, target=target,
-                       against=against, smoothing=smoothing)  # fmt: skip
+        around = wrapped(model, recording, sample_rate, channels)
+        return explain(*around, attribution=attribution, domain=domain, target=target, against=against,
+                       smoothing=smoothing)  # fmt: skip
+    if channels not in (1, model.channels) or isinstance(channels, bool):
+        raise Mistake(f"channels={shown(channels)}: the model has {model.channels}; leave channels out.")
     settings = model.settings if isinstance(model, TrainedModel) else None
-    waveform, cut = waveform_of(recording, sample_rate, model.sample_rate, settings, place_in(model))
+    how: dict[str, Any] = {"place": place_in(model), "channels": model.channels}
+    waveform, cut = waveform_of(recording, sample_rate, model.sample_rate, settings, **how)
     method = attribution_from(attribution)
     model, number = aimed(model, target, against, domain)
     with evaluating(model):
-        place = domain_from(domain, model, len(waveform))
-        batch = torch.from_numpy(waveform).view(1, 1, -1).to(model.device)  # (1, 1, T)
+        place = domain_from(domain, model, waveform.shape[1])
+        batch = torch.from_numpy(waveform)[None].to(model.device)  # (1, C, T)
         explained = explain_clips(place, method, batch, "predicted" if number is None else number)
     relevance = explained.relevance[0].cpu()
     shape = tuple(relevance.shape)
     return Explanation(
         model=place.model,
-        waveform=torch.from_numpy(waveform),
+        waveform=torch.from_numpy(waveform[0] if len(waveform) == 1 else waveform),
         logits=explained.logits[0].cpu(),
         target=model.classes[int(explained.target)],
         relevance=relevance[0] if len(shape) > 1 and shape[0] == 1 else relevance,
@@ -149,19 +157,22 @@ def place_in(model: Model) -> float:
 
 
 def wrapped(
-    network: nn.Module, recording: str | Path | Tensor | np.ndarray, sample_rate: int | None
+    network: nn.Module, recording: str | Path | Tensor | np.ndarray, sample_rate: int | None, channels: int
 ) -> tuple[Model, np.ndarray]:
-    """The model of a network that takes waveforms of this rate, and a recording as such a waveform.
+    """The model of a network that takes waveforms of this rate and so many channels, and a recording as one (C, T).
 
     Raises:
         Mistake: the rate is not given, the recording cannot be used, or the network cannot take it.
     """
     if sample_rate is None:
         raise Mistake("explain(network, recording) needs sample_rate=…, that of the waveforms which the network takes.")
+    if isinstance(channels, bool) or not isinstance(channels, int) or channels < 1:
+        raise Mistake(f"channels={shown(channels)} is not a whole number of 1 or more.")
     is_file = isinstance(recording, str | Path)
-    waveform, _ = waveform_of(recording, None if is_file else sample_rate, sample_rate, None)
+    waveform, _ = waveform_of(recording, None if is_file else sample_rate, sample_rate, None, channels=channels)
+    how: dict[str, Any] = {"sample_rate": sample_rate, "samples": waveform.shape[1], "channels": channels}
     with evaluating(network):
-        return model_around(network, sample_rate=sample_rate, samples=len(waveform)), waveform
+        return model_around(network, **how), waveform
 
 
 def attribution_from(given: Any) -> Attribution:

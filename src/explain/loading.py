@@ -27,8 +27,9 @@ class TrainedModel(Model):
     """
 
     def __init__(self, model: Model, config: dict[str, Any]) -> None:
-        how: dict[str, Any] = {"classes": model.classes, "sample_rate": model.sample_rate, "kind": model.kind}
-        super().__init__(model.network, front_end=model.front_end, **how)
+        how: dict[str, Any] = {"sample_rate": model.sample_rate, "kind": model.kind, "channels": model.channels}
+        super().__init__(model.network, front_end=model.front_end, classes=model.classes, **how)
+        self.mixes = model.mixes
         self.config, self.settings = config, ClipSettings(**config["data"]["clip"])
         self.place = 0.0 if config["data"]["name"] is None else 0.5  # of a short recording in its clip, see `clip_of`
 

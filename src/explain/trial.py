@@ -24,7 +24,7 @@ def try_attribution(attribution: Attribution, classifier: Classifier, settings: 
     Raises:
         Mistake: the attribution cannot explain this network, or its relevance cannot be drawn.
     """
-    model = Model.of(classifier, settings.sample_rate)
+    model = Model.of(classifier, settings.sample_rate, settings.channels)
     with noise(model, settings) as waveform:
         explained = explain(Input(model, waveform.shape[-1]), attribution, waveform, 0)
     View.of(model, tuple(explained.input.shape[1:]))
@@ -36,7 +36,7 @@ def try_intervention(intervention: Intervention, classifier: Classifier, setting
     Raises:
         Mistake: the intervention does not suit this network.
     """
-    model = Model.of(classifier, settings.sample_rate)
+    model = Model.of(classifier, settings.sample_rate, settings.channels)
     changes: list[Change] = [intervention, *intervention.shams().values()]
     with noise(model, settings) as waveform, torch.no_grad():
         for change in changes:

@@ -7,24 +7,24 @@ import numpy as np
 from torch import Tensor
 
 from auscult.datamodules.audio.audio_file import BadRecording, read_whole
-from auscult.datamodules.recording import FULL_SCALE, LOWEST_RATE, ClipSettings, prepare
+from auscult.datamodules.recording import FULL_SCALE, LOWEST_RATE, MOST_CHANNELS, ClipSettings, prepare
 from auscult.mistake import Mistake
 
-MOST_CHANNELS = 64
 ABOVE_FULL_SCALE = 16  # whole numbers beyond this were integers once
 LOUDEST = 1000  # 60 dB above full scale: no recording of floats is as loud
 
 
-def whole(frames: int, rate: int, sample_rate: int) -> ClipSettings:
-    """Settings that make a recording mono, remove its offset and resample it, but cut nothing off.
+def whole(frames: int, rate: int, sample_rate: int, channels: int) -> ClipSettings:
+    """Settings that mix or keep a recording's channels, remove its offset and resample it, but cut nothing off.
 
     Args:
         frames: length of the recording.
         rate: sample rate of the recording, in hertz.
         sample_rate: sample rate of the result, in hertz.
+        channels: of the result.
     """
     seconds = frames / rate + 1  # the resampler may round the length up
-    return ClipSettings(sample_rate, seconds, highpass_hz=None, trim_db=None, min_seconds=0.0)
+    return ClipSettings(sample_rate, seconds, highpass_hz=None, trim_db=None, min_seconds=0.0, channels=channels)
 
 
 def clip_of(samples: np.ndarray, rate: int, settings: ClipSettings, place: float = 0.5) -> tuple[np.ndarray, bool]:
@@ -37,15 +37,16 @@ def clip_of(samples: np.ndarray, rate: int, settings: ClipSettings, place: float
         place: of a short recording in the silence of its clip: 0 is the start, 0.5 the middle.
 
     Returns:
-        (T,) float32, and whether the recording was too long, so that only the part with the most energy is left.
+        (C, T) float32, and whether the recording was too long, so that only the part with the most energy is left.
 
     Raises:
         BadRecording: see `prepare`.
     """
     prepared = prepare(samples, rate, settings)
-    clip = np.zeros(round(settings.seconds * settings.sample_rate), np.float32)
-    offset = int((len(clip) - len(prepared.samples)) * place)
-    clip[offset : offset + len(prepared.samples)] = prepared.samples / np.float32(FULL_SCALE)
+    length = prepared.samples.shape[1]
+    clip = np.zeros((settings.channels, round(settings.seconds * settings.sample_rate)), np.float32)
+    offset = int((clip.shape[1] - length) * place)
+    clip[:, offset : offset + length] = prepared.samples / np.float32(FULL_SCALE)
     return clip, prepared.cut
 
 
@@ -55,6 +56,7 @@ def waveform_of(
     sample_rate: int,
     settings: ClipSettings | None,
     place: float = 0.5,
+    channels: int = 1,
 ) -> tuple[np.ndarray, bool]:
     """The waveform of a recording.
 
@@ -63,9 +65,10 @@ def waveform_of(
         rate: sample rate of the samples, in hertz. Samples without a rate are a waveform already, and stay as they are.
         sample_rate: sample rate of the waveform, in hertz.
         settings: how the network's clips were prepared; None: only the channels, the offset and the rate change.
+        channels: C, of the waveform; 1: the recording's channels are mixed.
 
     Returns:
-        (T,) float32, and whether the recording was too long, so that only the part with the most energy is left.
+        (C, T) float32, and whether the recording was too long, so that only the part with the most energy is left.
 
     Raises:
         Mistake: the recording cannot be read or used, or its length is not that of the network's clips.
@@ -73,7 +76,7 @@ def waveform_of(
     if isinstance(recording, str | Path):
         samples, own_rate = read(Path(recording).expanduser(), rate)
     elif rate is None:
-        return as_it_is(channels_of(recording), sample_rate, settings), False
+        return as_it_is(channels_of(recording), sample_rate, settings, channels), False
     elif isinstance(rate, bool) or not isinstance(rate, int | np.integer) or rate < LOWEST_RATE:
         raise Mistake(f"sample_rate={rate} is not a whole number of {LOWEST_RATE} Hz or more.")
     else:
@@ -82,7 +85,7 @@ def waveform_of(
     try:
         if settings is not None:
             return clip_of(samples, own_rate, settings, place)
-        prepared = prepare(samples, own_rate, whole(len(samples), own_rate, sample_rate))
+        prepared = prepare(samples, own_rate, whole(len(samples), own_rate, sample_rate, channels))
         return prepared.samples / np.float32(FULL_SCALE), False
     except BadRecording as reason:
         name = recording if isinstance(recording, str | Path) else "the recording"
@@ -141,24 +144,25 @@ def check_scale(samples: np.ndarray) -> None:
         )
 
 
-def as_it_is(channels: np.ndarray, sample_rate: int, settings: ClipSettings | None) -> np.ndarray:
-    """Converts samples (1, T) that are a waveform already to float32, (T,).
+def as_it_is(samples: np.ndarray, sample_rate: int, settings: ClipSettings | None, channels: int) -> np.ndarray:
+    """Converts samples (C, T) that are a waveform already to float32, (C, T).
 
     Raises:
-        Mistake: they have several channels, are not finite, or do not have the length of the network's clips.
+        Mistake: they have another number of channels, are not finite, or do not have the length of the network's clips.
     """
     way_out = "add sample_rate=…, so that it is prepared as the network's recordings were"
-    if len(channels) != 1:
-        raise Mistake(f"a waveform has one channel, not {len(channels)}; {way_out}.")
-    waveform = channels[0] / np.float32(FULL_SCALE) if channels.dtype == np.int16 else channels[0]
+    if len(samples) != channels:
+        of_network = "one channel" if channels == 1 else f"{channels} channels"
+        raise Mistake(f"a waveform of this network has {of_network}, not {len(samples)}; {way_out}.")
+    waveform = samples / np.float32(FULL_SCALE) if samples.dtype == np.int16 else samples
     if not np.isfinite(waveform).all():
         raise Mistake("the waveform is not finite; remove NaN and infinite values.")
     if settings is not None:  # a network of the user's own may take any scale
-        check_scale(channels)
+        check_scale(samples)
     length = None if settings is None else round(settings.seconds * settings.sample_rate)
-    if length is not None and len(waveform) != length:
+    if length is not None and waveform.shape[1] != length:
         raise Mistake(
-            f"the waveform has {len(waveform)} samples, but the network's clips have {length}"
+            f"the waveform has {waveform.shape[1]} samples, but the network's clips have {length}"
             f" ({length / sample_rate:g} s at {sample_rate} Hz); {way_out}."
         )
     return np.ascontiguousarray(waveform)

@@ -50,8 +50,8 @@ log = logging.getLogger(__name__)
 
 SHARED = (
     "checkpoint", "target", "limit", "clips", "seed", "perturbation", "checks", "control", "fill", "data", "trainer",
-    "allow", "input", "against", "network", "network_options", "weights", "sample_rate", "seconds", "classes",
-    "front_end", "output", "frames", "stretch", "kind", "label",
+    "allow", "input", "against", "network", "network_options", "weights", "sample_rate", "seconds", "channels",
+    "classes", "front_end", "output", "frames", "stretch", "kind", "label",
 )  # fmt: skip
 
 

@@ -26,15 +26,17 @@ class NormalizedWaveform(FrontEnd):
     """
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """Normalised waveforms (B, 1, T) of waveforms (B, 1, T); zeros stay zeros."""
+        """Normalised waveforms (B, C, T) of waveforms (B, C, T); zeros stay zeros."""
         return waveform / self.divisor(waveform)
 
     @staticmethod
     def divisor(waveform: Tensor) -> Tensor:
-        """Percentile plus 0.001 / 32768, but at least 1 % of the peak: (B, 1, 1) of waveforms (B, 1, T).
+        """Percentile plus 0.001 / 32768, but at least 1 % of the peak: (B, 1, 1) of waveforms (B, C, T).
 
-        The percentile is taken over the signed samples with their silence, and interpolated linearly as in numpy.
+        The percentile is taken over the signed samples of all channels with their silence, and interpolated linearly as
+        in numpy.
         """
+        waveform = waveform.flatten(1)[:, None]  # (B, 1, C * T)
         rank = PERCENTILE * (waveform.shape[-1] - 1)
         loudest = waveform.topk(waveform.shape[-1] - int(rank), dim=-1).values  # six times as fast as sorting
         percentile = torch.lerp(loudest[..., -1:], loudest[..., -2:-1], rank % 1)
@@ -43,7 +45,7 @@ class NormalizedWaveform(FrontEnd):
 
 
 class DecibelSpectrogram(FrontEnd):
-    """Decibels relative to the clip's loudest bin: AlexNet's input.
+    """Decibels relative to the loudest bin of all channels of the clip: AlexNet's input.
 
     Row k is at k * sample_rate / 455 hertz, and column t is centred on sample (t + 2) * 35: see `frequencies` and
     `times`. The scaling of the published amplitudes cancels. Their least value, 1e-5 of a 16-bit step, is below the
@@ -80,7 +82,7 @@ class DecibelSpectrogram(FrontEnd):
         return (torch.arange(self.size) + self.first_frame) * self.hop / self.sample_rate
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """Spectrograms (B, 1, 227, 227), frequency by time, of waveforms (B, 1, 8000).
+        """Spectrograms (B, C, 227, 227), frequency by time, of waveforms (B, C, 8000).
 
         Raises:
             Mistake: the waveforms have another length.
@@ -91,8 +93,8 @@ class DecibelSpectrogram(FrontEnd):
                 "choose data.clip.sample_rate and data.clip.seconds with this product."
             )
         with torch.autocast(waveform.device.type, enabled=False):
-            magnitude = self._magnitude(waveform)  # (B, 1, 227, 227)
-            loudest = magnitude.amax(dim=(-2, -1), keepdim=True).clamp(min=torch.finfo(magnitude.dtype).tiny)
+            magnitude = self._magnitude(waveform)  # (B, C, 227, 227)
+            loudest = magnitude.amax(dim=(1, 2, 3), keepdim=True).clamp(min=torch.finfo(magnitude.dtype).tiny)
             decibels = 20 * torch.log10((magnitude / loudest).clamp(min=10 ** (self.floor / 20)))
             scaled = decibels if self.raw_decibels else 1 - decibels / self.floor
         return scaled.to(waveform.dtype)
@@ -122,5 +124,5 @@ class DecibelSpectrogram(FrontEnd):
             power=None,
             normalized=False,
             pad_mode="constant",
-        )  # (B, 1, 228, 229)
+        )  # (B, C, 228, 229)
         return transform[..., : self.size, self.first_frame :].to(torch.complex64).abs()

@@ -51,7 +51,7 @@ class Augmentation(nn.Module):
         self.time_mask, self.band_mask, self.mixup = time_mask, band_mask, mixup
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """Changes waveforms (B, 1, T) in training mode; returns them as they are in evaluation mode."""
+        """Changes waveforms (B, C, T) in training mode, all channels alike; returns them as they are in evaluation."""
         if not self.training:
             return waveform
         if self.shift:
@@ -70,7 +70,7 @@ class Augmentation(nn.Module):
         return bool(self.time_mask or self.band_mask)
 
     def masked(self, input: Tensor, silence: Tensor) -> Tensor:
-        """Inputs (B, 1, T) or (B, channels, F, N) whose masked parts are replaced by silence (1, ...)."""
+        """Inputs (B, C, T) or (B, C, F, N) whose masked parts are replaced by silence (1, ...)."""
         kept = torch.ones_like(input[:, :1])
         for _ in range(MASKS):
             if self.time_mask:
@@ -102,40 +102,41 @@ class Augmentation(nn.Module):
 
 
 def turned(waveform: Tensor, share: Tensor) -> Tensor:
-    """Shifts waveforms (B, 1, T) to later by a share (B, 1, 1) of their length; their ends come in at the beginning."""
+    """Shifts waveforms (B, C, T) to later by a share (B, 1, 1) of their length; their ends come in at the beginning."""
     samples = waveform.shape[-1]
     time = torch.arange(samples, device=waveform.device)  # (T,)
-    return waveform.gather(-1, (time - (share.float() * samples).round().long()) % samples)
+    return waveform.gather(-1, ((time - (share.float() * samples).round().long()) % samples).expand_as(waveform))
 
 
 def at_speed(waveform: Tensor, factor: Tensor) -> Tensor:
-    """Plays waveforms (B, 1, T) at a speed `factor` (B, 1, 1) about the centre of their energy.
+    """Plays waveforms (B, C, T) at a speed `factor` (B, 1, 1) about the centre of their energy.
 
     Interpolates with Catmull-Rom cubics, which are exact at a factor of 1. At a rate of 8 kHz, their error is -42 dB
     for a tone of 1 kHz, -21 dB at 2 kHz and -10 dB at 3 kHz: this is enough for augmentation, but not for measuring.
     """
     samples = waveform.shape[-1]
     time = torch.arange(samples, device=waveform.device)  # (T,)
-    energy = waveform.float().square()
+    energy = waveform.float().square().sum(1, keepdim=True)
     centre = (energy * time).sum(-1, keepdim=True) / energy.sum(-1, keepdim=True).clamp(min=1e-20)
-    delay = (time - centre) * (factor.float() - 1)  # (B, 1, T) from a sample to the place that it is taken from
+    delay = (time - centre) * (factor.float() - 1)  # (B, C, T) from a sample to the place that it is taken from
     before = delay.floor()
     t = (delay - before).to(waveform.dtype)  # in [0, 1) between two samples
 
     padded = nn.functional.pad(waveform, (1, 1))  # samples outside the frame are zeros
 
     def tap(offset: int) -> Tensor:
-        return padded.gather(-1, (time + before.long() + (offset + 1)).clamp(0, samples + 1))
+        place = (time + before.long() + (offset + 1)).clamp(0, samples + 1)
+        return padded.gather(-1, place.expand_as(waveform))
 
     a, b, c, d = tap(-1), tap(0), tap(1), tap(2)
     return b + 0.5 * t * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)))
 
 
 def noise_for(waveform: Tensor, snr_db: Tensor) -> Tensor:
-    """Coloured noise (B, 1, T) for waveforms (B, 1, T), at signal-to-noise ratios (B, 1, 1).
+    """Coloured noise (B, C, T) for waveforms (B, C, T), at signal-to-noise ratios (B, 1, 1).
 
     The power of the signal is the mean over its samples that are not zero: the silence around a clip does not count.
-    The noise of a silent clip is silence.
+    The noise of a silent clip is silence. Each channel has its own noise, all of the same level.
     """
     batch, channels, samples = waveform.shape
     spectrum = torch.randn(batch, channels, samples // 2 + 1, dtype=torch.complex64, device=waveform.device)
@@ -144,8 +145,8 @@ def noise_for(waveform: Tensor, snr_db: Tensor) -> Tensor:
     noise = torch.fft.irfft(spectrum * frequency ** (-slope / 2), n=samples)
 
     signal = waveform.float()
-    signal_power = signal.square().sum(-1, keepdim=True) / (signal != 0).sum(-1, keepdim=True).clamp(min=1)
-    noise_power = noise.square().mean(-1, keepdim=True)
+    signal_power = signal.square().sum((1, 2), keepdim=True) / (signal != 0).sum((1, 2), keepdim=True).clamp(min=1)
+    noise_power = noise.square().mean((1, 2), keepdim=True)
     return (noise * (signal_power / noise_power).sqrt() * 10 ** (-snr_db / 20)).to(waveform.dtype)
 
 

@@ -15,9 +15,9 @@ from auscult.modules.front_end import FrontEnd
 class ColumnSpectrogram(FrontEnd, ABC):
     """Decibels relative to the clip's loudest bin, on a scale where silence is 0 and the loudest bin is 1.
 
-    Power is averaged in time into columns of equal length. The level does not matter: `gain * waveform` gives the same
-    input. The spectrogram is differentiable above the floor. It cannot be inverted, as phases and details within bins
-    are lost.
+    Power is averaged in time into columns of equal length. The loudest bin is that of all channels of the clip. The
+    level does not matter: `gain * waveform` gives the same input. The spectrogram is differentiable above the floor. It
+    cannot be inverted, as phases and details within bins are lost.
 
     Args:
         sample_rate: of the waveforms, in hertz.
@@ -59,7 +59,7 @@ class ColumnSpectrogram(FrontEnd, ABC):
 
     @abstractmethod
     def power(self, waveform: Tensor) -> Tensor:
-        """Power (B, F, frames) of waveforms (B, 1, T); frames are centred on samples 0, hop, 2 * hop, ..."""
+        """Power (B, F, frames) of waveforms (B, T); frames are centred on samples 0, hop, 2 * hop, ..."""
 
     @property
     def frames(self) -> int:
@@ -73,7 +73,7 @@ class ColumnSpectrogram(FrontEnd, ABC):
         return frame * self.hop / self.sample_rate
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """Spectrograms (B, 1, F, columns) of waveforms (B, 1, T).
+        """Spectrograms (B, C, F, columns) of waveforms (B, C, T).
 
         Raises:
             Mistake: the waveforms have another length.
@@ -84,11 +84,13 @@ class ColumnSpectrogram(FrontEnd, ABC):
                 " model.front_end.seconds as long as data.clip.seconds."
             )
         with torch.autocast(waveform.device.type, enabled=False):
-            return self.scaled(self.power(waveform.float())).unsqueeze(1).to(waveform.dtype)
+            power = self.power(waveform.float().flatten(0, 1))  # (B * C, F, frames)
+            return self.scaled(power.unflatten(0, waveform.shape[:2])).to(waveform.dtype)
 
     def scaled(self, power: Tensor) -> Tensor:
-        """Power (B, F, frames) in decibels, (B, F, columns), on the scale from 0 to 1."""
-        power = adaptive_avg_pool1d(power, self.columns)  # (B, F, columns)
-        loudest = power.amax(dim=(-2, -1), keepdim=True).clamp(min=torch.finfo(power.dtype).tiny)
+        """Power (B, C, F, frames) in decibels, (B, C, F, columns), on the scale from 0 to 1."""
+        averages = adaptive_avg_pool1d(power.flatten(0, 1), self.columns)  # (B * C, F, columns)
+        power = averages.unflatten(0, power.shape[:2])
+        loudest = power.amax(dim=(1, 2, 3), keepdim=True).clamp(min=torch.finfo(power.dtype).tiny)
         decibels = 10 * torch.log10((power / loudest).clamp(min=10 ** (self.floor / 10)))
         return 1 - decibels / self.floor

@@ -10,7 +10,7 @@ from torchaudio.compliance import kaldi
 from torchaudio.functional import melscale_fbanks
 
 from auscult.mistake import Mistake
-from auscult.modules.front_end import FrontEnd
+from auscult.modules.front_end import FrontEnd, check_one
 from auscult.modules.mel import centres
 
 
@@ -27,6 +27,7 @@ class UnitVariance(FrontEnd):
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Waveforms (B, 1, T) of waveforms (B, 1, T)."""
+        check_one(waveform, "a waveform network of Hugging Face")
         if not self.normalized:
             return waveform
         variance, mean = torch.var_mean(waveform, -1, correction=0, keepdim=True)
@@ -76,6 +77,7 @@ class KaldiMel(FrontEnd):
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Spectrograms (B, 1, bands, frames) of waveforms (B, 1, T)."""
+        check_one(waveform, "Kaldi's spectrogram")
         if waveform.shape[-1] < self.length * self.sample_rate / 1000:
             raise Mistake(f"clips of {waveform.shape[-1]} samples are shorter than a frame of {self.length:g} ms.")
         with torch.autocast(waveform.device.type, enabled=False):
@@ -126,6 +128,7 @@ class WhisperMel(FrontEnd):
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Spectrograms (B, 1, bands, frames) of waveforms (B, 1, T)."""
+        check_one(waveform, "Whisper's spectrogram")
         samples = round(self.seconds * self.sample_rate)
         with torch.autocast(waveform.device.type, enabled=False):
             clip = waveform[:, 0, :samples].float()

@@ -9,7 +9,7 @@ from auscult.mistake import Mistake
 
 
 class FrontEnd(nn.Module):
-    """`front_end(waveform (B, 1, T)) -> input (B, ...)`, with the axes of the input.
+    """`front_end(waveform (B, C, T)) -> input (B, ...)`, with the axes of the input.
 
     A subclass overrides the properties that its input has. Any other module can serve as a front end, too, see
     `as_front_end`.
@@ -97,6 +97,12 @@ class OtherFrontEnd(FrontEnd):
 def as_front_end(module: nn.Module) -> FrontEnd:
     """The module itself if it is a `FrontEnd`, else the module as one."""
     return module if isinstance(module, FrontEnd) else OtherFrontEnd(module)
+
+
+def check_one(waveform: Tensor, name: str) -> None:
+    """Raises a Mistake unless waveforms (B, C, T) have one channel, for what takes only one."""
+    if waveform.shape[1] != 1:
+        raise Mistake(f"{name} takes clips of one channel, not {waveform.shape[1]}: leave data.clip.channels out.")
 
 
 def as_axis(values: Any) -> Tensor | None:

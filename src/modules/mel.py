@@ -75,7 +75,7 @@ class LogMel(ColumnSpectrogram):
 
     def power(self, waveform: Tensor) -> Tensor:
         """See `ColumnSpectrogram.power`."""
-        return self.filters.T @ self.spectrogram(waveform[:, 0])
+        return self.filters.T @ self.spectrogram(waveform)
 
     @property
     def spreads(self) -> bool:

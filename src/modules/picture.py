@@ -64,13 +64,13 @@ class ConstantQPicture(ColumnSpectrogram):
         return self.transform(waveform).square()
 
     def scaled(self, power: Tensor) -> Tensor:
-        """Decibels of power (B, F, frames) at the picked places, where the clip's lowest is 0 and its highest is 1.
+        """Decibels of power (B, C, F, frames) at the picked places, where the clip's lowest is 0 and its highest is 1.
 
         A clip of digital silence is 0 everywhere.
         """
         decibels = 10 * torch.log10(power.clamp(min=LEAST_POWER))
-        high = decibels.amax(dim=(-2, -1), keepdim=True)
+        high = decibels.amax(dim=(1, 2, 3), keepdim=True)
         decibels = torch.maximum(decibels, high + self.floor)
-        low = decibels.amin(dim=(-2, -1), keepdim=True)
+        low = decibels.amin(dim=(1, 2, 3), keepdim=True)
         level = (decibels - low) / (high - low).clamp(min=torch.finfo(power.dtype).tiny)
-        return interpolate(level.unsqueeze(1), size=(self.columns, self.columns), mode="nearest-exact")[:, 0]
+        return interpolate(level, size=(self.columns, self.columns), mode="nearest-exact")

@@ -21,17 +21,18 @@ CLOSE = 1e-3  # of the largest output: outputs that are meant to be the same dif
 
 
 def model_around(
-    network: nn.Module, *, sample_rate: int, samples: int, front_end: nn.Module | None = None, inner: str | None = None,
-    classes: list[str] | None = None, output: str | int | None = None, kind: str | None = None,
-    stretch: tuple[float, float] | None = None,
+    network: nn.Module, *, sample_rate: int, samples: int, channels: int = 1, front_end: nn.Module | None = None,
+    inner: str | None = None, classes: list[str] | None = None, output: str | int | None = None,
+    kind: str | None = None, stretch: tuple[float, float] | None = None,
 ) -> Model:  # fmt: skip
     """The model of a network, in evaluation mode.
 
     Args:
-        network: takes waveforms (B, 1, T) or (B, T), or what the front end gives, with the dimension of channels or
+        network: takes waveforms (B, C, T) or (B, T), or what the front end gives, with the dimension of channels or
             without; gives logits, probabilities, outputs for frames, or a group of these.
         sample_rate: of the waveforms, in hertz.
         samples: length of the clips.
+        channels: C, of the waveforms.
         front_end: makes the network's input; None if it takes waveforms.
         inner: name of a module of the network whose output is explained, instead of the network's own input.
         classes: names of the outputs; None: numbers.
@@ -53,7 +54,7 @@ def model_around(
     front_end = None if front_end is None else front_end.to(device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        waveform = (0.1 * torch.randn(2, 1, samples)).to(device)
+        waveform = (0.1 * torch.randn(2, channels, samples)).to(device)
         input = waveform if front_end is None else front_end(waveform)
         flat, outputs = tried(network, input, samples / sample_rate, sample_rate)
         values = picked(outputs, output)
@@ -116,7 +117,8 @@ def tried(network: nn.Module, input: Tensor, seconds: float, sample_rate: int) -
     shapes = [tuple(input.shape), (len(input), *input.shape[2:])][: len(flat_ones)]
     raise Mistake(
         f"the network takes no clips of {seconds:g} s at {sample_rate} Hz, {' or '.join(map(str, shapes))}"
-        f" ({errors[0]}); mind sample_rate and seconds, and say front_end=… if it takes spectrograms."
+        f" ({errors[0]}); mind sample_rate and seconds, and say front_end=… if it takes spectrograms, or"
+        " channels=… if it takes several channels."
     )
 
 
@@ -141,13 +143,14 @@ def cut(
             before.frequencies, before.times = axes
         behind = Behind(before)
         front_end = before
-        how: dict[str, Any] = {"classes_at": whole.classes_at, "kind": whole.kind, "stretch": whole.stretch}
-        network = Logits(behind, whole.output, head=whole.head, **how)
+        kept: dict[str, Any] = {"classes_at": whole.classes_at, "kind": whole.kind, "stretch": whole.stretch}
+        network = Logits(behind, whole.output, head=whole.head, **kept)
     with torch.no_grad():
         input = waveform if front_end is None else front_end(waveform)
         count = network(input).shape[1]
     names = names_of(count, classes, whole.kind)
-    return Model(network, front_end=front_end, classes=names, sample_rate=sample_rate, kind=whole.kind).eval()
+    how: dict[str, Any] = {"sample_rate": sample_rate, "kind": whole.kind, "channels": waveform.shape[1]}
+    return Model(network, front_end=front_end, classes=names, **how).eval()
 
 
 def mixture(model: Model, waveform: Tensor) -> float:

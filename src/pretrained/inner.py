@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from auscult.mistake import Mistake
@@ -24,11 +25,11 @@ class Before(nn.Module):
     """What a network does up to one of its modules.
 
     Args:
-        network: takes waveforms (B, 1, T), or (B, T) if it is `flat`.
+        network: takes waveforms (B, C, T), or (B, T) if it is `flat`.
         name: of the module, as in `network.named_modules()`.
 
     Attributes:
-        samples: length of the waveforms that it has seen last.
+        size: channels and length of the waveforms that it has seen last.
         frequencies, times: of the module's output, if it is a spectrogram of torchaudio, see `axes_of`.
 
     Raises:
@@ -38,14 +39,14 @@ class Before(nn.Module):
     def __init__(self, network: nn.Module, name: str, flat: bool) -> None:
         super().__init__()
         self.network, self.name, self.flat = network, name, flat
-        self.samples = 0
+        self.size = torch.Size()
         self.module = module_at(network, name)
         self.frequencies: Tensor | None = None
         self.times: Tensor | None = None
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """The module's output for waveforms (B, 1, T): (B, F, N) becomes (B, 1, F, N)."""
-        self.samples = waveform.shape[-1]
+        """The module's output for waveforms (B, C, T): (B, F, N) becomes (B, 1, F, N)."""
+        self.size = waveform.shape[1:]
         held: list[Any] = []
 
         def hold(module: nn.Module, arguments: Any, output: Any) -> None:
@@ -87,7 +88,7 @@ class Behind(nn.Module):
 
         # nothing of these waveforms comes through; only the sizes that the network takes from them
         before = self.before
-        silence = input.new_zeros((len(input), *(() if before.flat else (1,)), before.samples))
+        silence = input.new_zeros((len(input), *(before.size[1:] if before.flat else before.size)))
         with hooked(before.module, replace):
             outputs = before.network(silence)
         if times != 1:

@@ -101,11 +101,11 @@ def own_network(config: dict[str, Any], module: nn.Module | None = None) -> Open
         front_end, inner = our_front_end(inner, rate, seconds), None
     how: dict[str, Any] = {
         "front_end": front_end, "inner": inner, "classes": classes, "sample_rate": rate, "output": config["output"],
-        "samples": round(seconds * rate), "kind": config.get("kind"),
+        "samples": round(seconds * rate), "channels": config.get("channels") or 1, "kind": config.get("kind"),
         "stretch": part_of(config.get("stretch"), seconds),
     }  # fmt: skip
     model = of_frames(network, config["frames"], how) if config.get("frames") else model_around(network, **how)
-    clip = {"sample_rate": rate, "seconds": seconds, **UNPREPARED}
+    clip = {"sample_rate": rate, "seconds": seconds, "channels": model.channels, **UNPREPARED}
     if str(config.get("target")).startswith(LIKENESS):
         model = likeness(model, str(config["target"]).removeprefix(LIKENESS), ClipSettings(**clip))
     task = {"name": config["label"], "label": config["label"], "kind": model.kind}
@@ -166,16 +166,16 @@ def likeness(model: Model, path: str, settings: ClipSettings) -> Model:
             len(samples) / rate, "its loudest part is taken" if len(samples) / rate > length else "silence follows it",
             length,
         )  # fmt: skip
-    waveform = torch.zeros(1, 1, round(settings.seconds * settings.sample_rate))
-    waveform[0, 0, : len(prepared)] = torch.from_numpy(prepared / np.float32(FULL_SCALE))
+    waveform = torch.zeros(1, settings.channels, round(settings.seconds * settings.sample_rate))
+    waveform[0, :, : prepared.shape[1]] = torch.from_numpy(prepared / np.float32(FULL_SCALE))
     with torch.no_grad():
         reference = model(waveform.to(model.device))
     if reference.shape[1] < 2:
         raise Mistake(
             f"{LIKENESS}…: the network gives one number for a clip, and likeness needs several; see output=…."
         )
-    how: dict[str, Any] = {"front_end": model.front_end, "sample_rate": model.sample_rate, "kind": "number"}
-    return Model(Likeness(model.network, reference), classes=[f"likeness to {Path(path).name}"], **how).eval()
+    names = [f"likeness to {Path(path).name}"]
+    return model.having(Likeness(model.network, reference), classes=names, kind="number").eval()
 
 
 def part_of(stretch: list[float] | None, seconds: float) -> tuple[float, float] | None:

@@ -19,12 +19,13 @@ NETWORK = "auscult.modules.networks.hugging_face.HuggingFace"  # the network of 
 WEIGHTS = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 # options that say something of the network that `network` names
 DESCRIBING = (
-    "network_options", "weights", "sample_rate", "seconds", "classes", "front_end", "output", "frames", "stretch",
-    "kind",
+    "network_options", "weights", "sample_rate", "seconds", "channels", "classes", "front_end", "output", "frames",
+    "stretch", "kind",
 )  # fmt: skip
 KINDS = ("classes", "tags", "number")
 NAMES = ("display_name", "name", "label", "class", "category")  # columns of a table of classes, the first that is there
 LOWEST_RATE, HIGHEST_RATE = 100, 1_000_000  # hertz
+MOST_CHANNELS = 64
 MOST_CLASSES = 100_000
 
 
@@ -68,10 +69,13 @@ def check_pretrained(config: dict[str, Any]) -> None:
 
 
 def check_described(config: dict[str, Any]) -> None:
-    """Raises a Mistake if the rate, the length or the frames of a network's clips are impossible."""
+    """Raises a Mistake if the rate, the length, the channels or the frames of a network's clips are impossible."""
     check_number(config, "sample_rate", int, LOWEST_RATE, HIGHEST_RATE, True)
     check_number(config, "seconds", float, 0.001, 3600, True)
+    check_number(config, "channels", int, 1, MOST_CHANNELS, True)
     frames = config.get("frames")
+    if frames is not None and (config.get("channels") or 1) > 1:
+        raise Mistake("frames=… cuts clips of one channel; leave channels out.")
     if frames is not None and not (
         isinstance(frames, list) and len(frames) == 2 and all(type(each) is int and each > 0 for each in frames)
     ):

@@ -19,7 +19,9 @@ BEFORE: dict[str, Any] = {
     "weights": "best",
     "data.placement": "each_epoch",
     "data.clip.preparation": "cleaned",
+    "data.clip.channels": 1,
     "data.random_split": False,
+    "model.network.channels": 1,
     "model.network.colours": None,
     "model.network.published": False,
     "model.weights": None,
@@ -32,6 +34,7 @@ BEFORE: dict[str, Any] = {
 }
 BEFORE_NETWORKS: dict[str, Any] = {  # likewise, in leaderboards
     **dict.fromkeys(("input", "data.pattern", "network", "network_options", "weights", "sample_rate", "seconds")),
+    "channels": None,
     **dict.fromkeys(("classes", "front_end", "output", "frames", "stretch", "kind")),
     "label": "label",
 }

@@ -31,7 +31,10 @@ def try_network(classifier: Classifier, settings: ClipSettings, own: bool) -> No
     modes = [(module, module.training) for module in classifier.modules()]
     classifier.eval()
     try:
-        with noise(Model.of(classifier, settings.sample_rate), settings) as waveform, torch.no_grad():
+        with (
+            noise(Model.of(classifier, settings.sample_rate, settings.channels), settings) as waveform,
+            torch.no_grad(),
+        ):
             input = classifier.front_end(waveform)
             logits = classifier.network(input)
     except Mistake:
@@ -92,8 +95,8 @@ def try_optimizer(classifier: Classifier, own: bool) -> None:
 
 @contextmanager
 def noise(model: Model, settings: ClipSettings) -> Iterator[Tensor]:
-    """Gives a clip of noise, (1, 1, T). The caller's random numbers stay as if nothing had been drawn."""
+    """Gives a clip of noise, (1, C, T). The caller's random numbers stay as if nothing had been drawn."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        waveform = 0.1 * torch.randn(1, 1, round(settings.seconds * settings.sample_rate))
+        waveform = 0.1 * torch.randn(1, settings.channels, round(settings.seconds * settings.sample_rate))
         yield waveform.to(model.device)

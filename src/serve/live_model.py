@@ -109,7 +109,7 @@ class LiveModel:
         return self.model.classes
 
     def clip(self, samples: np.ndarray, rate: int) -> tuple[np.ndarray, bool]:
-        """A recording, prepared as the network's own clips were, (T,) float32; and whether it was cut.
+        """A recording, prepared as the network's own clips were, (C, T) float32; and whether it was cut.
 
         Args:
             samples: (frames, channels), float32 in [-1, 1].
@@ -144,13 +144,12 @@ class LiveModel:
                 )
             except Mistake as mistake:
                 raise BadUpload(f"{str(mistake)[:1].upper()}{str(mistake)[1:]}") from mistake
-            relevance = explained.relevance.numpy()
-            drawn = plate(explained.view, clip, relevance, explained.target)
+            drawn = plate(explained.view, *explained.channels, explained.target)
             sounds = explained.files
         shares = explained.probabilities.tolist()
         probabilities = dict(zip(self.classes, shares, strict=True)) if shares else {}
         seconds = time.perf_counter() - started
-        length = len(clip) / explained.sample_rate
+        length = clip.shape[1] / explained.sample_rate
         prediction = f"{explained.prediction} {self.unit}".strip()
         target = prediction if self.model.kind == "number" else explained.target  # there is nothing else to explain
         return Answer(prediction, target, probabilities, drawn, sounds, length, cut, seconds)

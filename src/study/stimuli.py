@@ -113,19 +113,18 @@ def show(
         smoothing: seconds over which relevance of samples is smoothed before it is heard.
     """
     source, model, predicted = network.source, network.model, int(network.predicted[row])
-    batch = source.dataset.__getitems__([row])["waveform"]  # (1, 1, T)
-    domain, waveform = Input(model, batch.shape[-1]), batch[0, 0].numpy()  # (T,)
+    batch = source.dataset.__getitems__([row])["waveform"]  # (1, C, T)
+    domain, waveform = Input(model, batch.shape[-1]), batch[0].numpy()  # (C, T)
     view = View.of(domain.model, tuple(domain.model.silence(batch.shape[-1]).shape[1:]), smoothing)
     heard: dict[str, dict[str, np.ndarray]] = {}
     axes: dict[str, list[float]] = {}
     for each, method in methods.items():
-        relevance = explain(domain, method, batch, predicted).relevance[0, 0].numpy()
+        relevance = explain(domain, method, batch, predicted).relevance[0].numpy()
         drawn = picture(view, waveform, relevance, "Relevance for the network's answer")
         stimuli.picture(number, each).write_bytes(drawn.content)
         axes[each] = list(drawn.time_axis or ())
         heard[each] = sounds_of(view, waveform, relevance)
     peaks = {each: np.abs(sounds["original"]).max() for each, sounds in heard.items()}
-    signal = waveform
     for each, sounds in heard.items():
         quieter = min(peaks.values()) / peaks[each]
         stimuli.sound(number, each).write_bytes(wav(quieter * sounds["positive"], view.sample_rate))

@@ -99,9 +99,9 @@ def assert_holds_what_is_there(cache: Cache, corpus: Files) -> None:
     assert cache.clips == corpus.clips()
     for i, clip in enumerate(cache.clips):
         prepared = load(Files(corpus.root), clip, SETTINGS)
-        assert np.array_equal(cache.samples(i), prepared.samples)
+        assert np.array_equal(cache.samples(i)[0], prepared.samples[0])
         assert (cache.lengths[i], cache.starts[i], cache.cut[i]) == (
-            len(prepared.samples), prepared.start, prepared.cut,
+            len(prepared.samples[0]), prepared.start, prepared.cut,
         )  # fmt: skip
 
 
@@ -110,8 +110,8 @@ def test_holds_prepared_clips_and_decodes_them_once(corpus: Files, tmp_path: Pat
     again = opened(corpus, tmp_path / "cache")
     assert_holds_what_is_there(again, corpus)
     assert sorted(corpus.reads) == again.paths
-    assert again.samples(0).dtype == np.int16
-    assert not again.samples(0).flags.writeable
+    assert again.samples(0)[0].dtype == np.int16
+    assert not again.samples(0)[0].flags.writeable
 
 
 def test_long_recordings_are_cut_and_counted(corpus: Files, tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_other_settings_and_other_roots_have_other_caches(corpus: Files, tmp_pat
 
 def test_changed_added_and_removed_recordings_are_noticed(corpus: Files, tmp_path: Path) -> None:
     old = opened(corpus, tmp_path / "cache")
-    before = [old.samples(i).copy() for i in range(6)]
+    before = [old.samples(i)[0].copy() for i in range(6)]
     record(corpus.root / "1.wav", seed=99, seconds=0.7)
     record(corpus.root / "25.wav", seed=25)
     (corpus.root / "4.wav").unlink()
@@ -139,7 +139,7 @@ def test_changed_added_and_removed_recordings_are_noticed(corpus: Files, tmp_pat
     new = opened(corpus, tmp_path / "cache")
     assert sorted(corpus.reads) == ["1.wav", "25.wav"]  # the others are copied
     assert_holds_what_is_there(new, corpus)
-    assert all(np.array_equal(old.samples(i), before[i]) for i in range(6))  # open caches stay valid
+    assert all(np.array_equal(old.samples(i)[0], before[i]) for i in range(6))  # open caches stay valid
     assert [path.name for path in (tmp_path / "cache").iterdir() if path.is_dir()] == [new.folder.name]
 
 
@@ -161,7 +161,7 @@ def test_bad_recordings_are_skipped_counted_and_listed(
         cache = opened(corpus, tmp_path / "cache")
         assert cache.skipped == [("0.wav", "empty: no bytes"), ("3, a.wav", "silent")]
         assert cache.paths == ["1.wav", "2.wav", "3.wav", "4.wav", "5.wav"]
-        assert [len(cache.samples(i)) for i in range(5)] == cache.lengths.tolist()
+        assert [len(cache.samples(i)[0]) for i in range(5)] == cache.lengths.tolist()
         [warning] = [record for record in caplog.records if record.levelno == logging.WARNING]
         assert "2 of 7 recordings" in warning.message
         assert str(cache.folder / "skipped.csv") in warning.message
@@ -219,7 +219,7 @@ def test_flipped_bits_in_samples_are_noticed_and_mended(corpus: Files, tmp_path:
         with pytest.raises(Mistake, match=rf"{cache.folder} .*data\.cache_dir.* is damaged: .*\.wav.*builds the"):
             reopened = opened(corpus, tmp_path / "cache")
             for i in range(len(reopened)):
-                reopened.samples(i)
+                reopened.samples(i)[0]
         assert_holds_what_is_there(opened(corpus, tmp_path / "cache"), corpus)
         assert contents(cache.folder) == whole
 
@@ -448,7 +448,7 @@ def test_a_recording_that_changed_after_the_kill_is_read_again(many: Files, tmp_
     many.reads.clear()
     cache = opened(many, tmp_path / "cache")
     assert "40.wav" in many.reads and "39.wav" not in many.reads
-    assert np.array_equal(cache.samples(39), load(many, many.clips()[40], SETTINGS).samples)  # 30 is skipped
+    assert np.array_equal(cache.samples(39)[0], load(many, many.clips()[40], SETTINGS).samples[0])  # 30 is skipped
 
 
 def test_a_kill_between_the_two_renames(corpus: Files, tmp_path: Path) -> None:
@@ -479,7 +479,7 @@ def test_real_recordings(tmp_path: Path) -> None:
     assert np.median(seconds) == pytest.approx(0.54, abs=0.04)
     assert np.mean(seconds <= 1) >= 0.95
     # Recordings are offset by about -2800; filtered and trimmed, next to nothing of it is left.
-    assert max(abs(float(cache.samples(i).mean())) for i in range(len(cache))) < 60
+    assert max(abs(float(cache.samples(i)[0].mean())) for i in range(len(cache))) < 60
 
 
 def test_what_was_prepared_is_known_by_its_name(corpus: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

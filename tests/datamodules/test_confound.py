@@ -108,7 +108,7 @@ def test_without_it_no_bit_changes(opened):
         dataset = module.evaluation_dataset(getattr(module.split, name))
         carried = {module.clips[clip].path for clip in dataset.clips[dataset.planted]}
         for path, waveform in unchanged.items():
-            samples = plain.cache.samples(plain.cache.paths.index(path))
+            samples = plain.cache.samples(plain.cache.paths.index(path))[0]
             start = int(waveform.nonzero()[0, 0]) - int(np.flatnonzero(samples)[0])
             by_hand = torch.zeros(RATE)
             by_hand[start : start + len(samples)] = torch.from_numpy(samples / np.float32(32768))
@@ -161,8 +161,8 @@ def test_what_would_clip_is_made_softer_as_a_whole(kind):
     quiet = np.zeros(RATE, np.float32)
     quiet[30:4000] = np.random.default_rng(0).uniform(-0.1, 0.1, 3970)
     loud = 10 * quiet
-    planted.plant(quiet, 30, 4000, clip)
-    planted.plant(loud, 30, 4000, clip)
+    planted.plant(quiet[None], 30, 4000, clip)
+    planted.plant(loud[None], 30, 4000, clip)
     assert 0.1 < np.abs(quiet).max() < 1 and np.abs(loud).max() == 1
     assert loud == pytest.approx(quiet / np.abs(quiet).max(), abs=1e-6)
 
@@ -193,7 +193,7 @@ def test_the_region_of_a_domain_holds_what_is_planted():
         planted, silence = confound(kind, level_db=0.0), np.zeros(RATE, np.float32)
         one = silence.copy()
         one[4000] = 0.1  # a clip of one sample
-        planted.plant(one, 4000, 4001, Clip("x.wav", ""))
+        planted.plant(one[None], 4000, 4001, Clip("x.wav", ""))
         one[4000] = 0 if kind == "click" else one[3999]
         frequencies, times, transform = signal.stft(one, RATE, "hann", 456, 456 - 112)
         power = np.abs(transform) ** 2

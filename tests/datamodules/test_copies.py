@@ -35,7 +35,7 @@ def opened(root: Path, speakers: dict[str, list[str]] | None = None, fold: int =
 
 def samples_of(module: AudioDataModule) -> dict[str, list[bytes]]:
     parts = {name: getattr(module.split, name) for name in ("train", "validation", "test")}
-    return {name: [module.cache.samples(clip).tobytes() for clip in clips] for name, clips in parts.items()}
+    return {name: [module.cache.samples(clip)[0].tobytes() for clip in clips] for name, clips in parts.items()}
 
 
 @pytest.mark.parametrize("fold", range(5))

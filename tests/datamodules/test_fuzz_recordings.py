@@ -34,7 +34,7 @@ for path in sorted(Files.root.iterdir()):
     print(path.name, file=results)  # whatever ends the process, the file is known
     started = time.monotonic()
     try:
-        result = len(load(Files(), Clip(path.name, ""), ClipSettings()).samples)
+        result = len(load(Files(), Clip(path.name, ""), ClipSettings()).samples[0])
     except BadRecording as bad:
         result = str(bad)
     seconds, megabytes = time.monotonic() - started, most_megabytes()

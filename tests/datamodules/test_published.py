@@ -60,11 +60,11 @@ def test_clips_are_the_originals_to_half_a_step(frames: int) -> None:
     samples = word(frames)
     prepared = prepare(samples[:, None], 48000, PUBLISHED)
     expected = librosa.resample(samples.astype(np.float32), orig_sr=48000, target_sr=8000, res_type="scipy")
-    assert len(prepared.samples) == len(expected) == math.ceil(frames / 6) and not prepared.cut
-    assert np.abs(prepared.samples - expected.astype(np.float64)).max() <= 0.5 + 0.01  # its float32
-    assert prepared.samples.mean() == pytest.approx(OFFSET, rel=0.05)
+    assert len(prepared.samples[0]) == len(expected) == math.ceil(frames / 6) and not prepared.cut
+    assert np.abs(prepared.samples[0] - expected.astype(np.float64)).max() <= 0.5 + 0.01  # its float32
+    assert prepared.samples[0].mean() == pytest.approx(OFFSET, rel=0.05)
     cleaned = prepare(samples[:, None], 48000, ClipSettings(highpass_hz=None, trim_db=None))
-    assert abs(cleaned.samples.mean()) < 1
+    assert abs(cleaned.samples[0].mean()) < 1
 
 
 def test_inputs_of_both_networks_are_the_originals() -> None:
@@ -73,7 +73,7 @@ def test_inputs_of_both_networks_are_the_originals() -> None:
     resampled_by_librosa = librosa.resample(samples.astype(np.float32), orig_sr=48000, target_sr=8000, res_type="scipy")
     embedded[offset : offset + 6000] = resampled_by_librosa
     waveform = torch.zeros(1, 1, 8000)
-    own = prepare(samples[:, None], 48000, PUBLISHED).samples
+    own = prepare(samples[:, None], 48000, PUBLISHED).samples[0]
     waveform[0, 0, offset : offset + 6000] = torch.from_numpy(own / np.float32(32768))
 
     normalised = embedded / (np.percentile(embedded, 95) + 0.001)
@@ -98,7 +98,7 @@ def recorded(root: Path, *lengths: int) -> AudioMNIST:
 
 def test_a_second_is_the_most(tmp_path: Path, cache_dir: Path) -> None:
     corpus = recorded(tmp_path, 48_000, 48_001)
-    assert len(load(corpus, corpus.clips()[0], PUBLISHED).samples) == 8000
+    assert len(load(corpus, corpus.clips()[0], PUBLISHED).samples[0]) == 8000
     with pytest.raises(
         Mistake, match=r"refuses recordings that are longer than a clip, and data/01/3_01_1.wav is \(too"
     ) as caught:

@@ -55,7 +55,7 @@ def reason_of(path: Path) -> str:
 )
 def test_every_format_and_rate_gives_the_same_clip(tmp_path: Path, rate: int, ending: str, subtype: str) -> None:
     soundfile.write(tmp_path / f"a.{ending}", np.stack([word(rate)] * 2, axis=1), rate, subtype=subtype)
-    clip = load(Files(tmp_path), Clip(f"a.{ending}", "01"), PLAIN).samples.astype(float)
+    clip = load(Files(tmp_path), Clip(f"a.{ending}", "01"), PLAIN).samples[0].astype(float)
     assert len(clip) == 8000  # of 9600
     # The tone lies somewhere in the clip; compare its spectrum, which no rounding of the cut can move.
     spectrum, wanted = (np.abs(np.fft.rfft(x, 8000)) for x in (clip, word(8000) * 32768))
@@ -66,7 +66,7 @@ def test_every_format_and_rate_gives_the_same_clip(tmp_path: Path, rate: int, en
 def test_resampling_agrees_with_scipy() -> None:
     rate = 16000
     samples = word(rate)
-    ours = prepare(samples[:, None], rate, ClipSettings(seconds=5, highpass_hz=None, trim_db=None)).samples
+    ours = prepare(samples[:, None], rate, ClipSettings(seconds=5, highpass_hz=None, trim_db=None)).samples[0]
     scipys = signal.resample_poly(samples - samples.mean(), 1, 2)
     assert np.abs(ours / 32768 - scipys).max() < 2e-3
 
@@ -74,13 +74,13 @@ def test_resampling_agrees_with_scipy() -> None:
 def test_stereo_is_averaged() -> None:
     left, right = word(8000), 0.5 * word(8000, hz=700)
     settings_ = ClipSettings(seconds=5, highpass_hz=None, trim_db=None)
-    both = prepare(np.stack([left, right], axis=1), 8000, settings_).samples
-    mixed = prepare(((left + right) / 2)[:, None], 8000, settings_).samples
+    both = prepare(np.stack([left, right], axis=1), 8000, settings_).samples[0]
+    mixed = prepare(((left + right) / 2)[:, None], 8000, settings_).samples[0]
     assert np.array_equal(both, mixed)
 
 
 def test_offset_is_removed_and_the_level_kept() -> None:
-    clip = prepare((word(8000) * 0.5 - 0.09)[:, None], 8000, PLAIN).samples
+    clip = prepare((word(8000) * 0.5 - 0.09)[:, None], 8000, PLAIN).samples[0]
     assert abs(clip.mean()) < 20
     assert np.abs(clip).max() == pytest.approx(0.25 * 32768, rel=0.02)
 
@@ -88,7 +88,7 @@ def test_offset_is_removed_and_the_level_kept() -> None:
 def test_offset_does_not_hinder_trimming() -> None:
     clip = prepare((word(8000) - 0.09)[:, None], 8000, ClipSettings(highpass_hz=None))
     assert clip.start / 8000 == pytest.approx(0.3, abs=0.03)
-    assert len(clip.samples) / 8000 == pytest.approx(0.4, abs=0.05)
+    assert len(clip.samples[0]) / 8000 == pytest.approx(0.4, abs=0.05)
 
 
 def test_trimming_agrees_with_librosa() -> None:
@@ -98,11 +98,11 @@ def test_trimming_agrees_with_librosa() -> None:
     ours = prepare(samples[:, None], 8000, ClipSettings(seconds=2, highpass_hz=None, trim_db=25))
     energies = librosa.feature.rms(y=samples - samples.mean(), frame_length=200, hop_length=80, center=False)[0]
     loud = np.flatnonzero(librosa.amplitude_to_db(energies, ref=np.max, top_db=None) > -25)
-    assert (ours.start, ours.start + len(ours.samples)) == (loud[0] * 80, loud[-1] * 80 + 200)
+    assert (ours.start, ours.start + len(ours.samples[0])) == (loud[0] * 80, loud[-1] * 80 + 200)
 
 
 def test_nothing_is_trimmed_without_trim_db() -> None:
-    assert len(prepare(word(8000)[:, None], 8000, ClipSettings(seconds=5, trim_db=None)).samples) == 9600
+    assert len(prepare(word(8000)[:, None], 8000, ClipSettings(seconds=5, trim_db=None)).samples[0]) == 9600
 
 
 def test_highpass_agrees_with_its_analogue_response() -> None:
@@ -126,7 +126,7 @@ def test_cut_takes_the_loudest_window() -> None:
     energies = [np.sum(centred[i : i + 8000] ** 2) for i in range(16001)]
     assert clip.cut
     assert clip.start == np.argmax(energies)
-    assert len(clip.samples) == 8000
+    assert len(clip.samples[0]) == 8000
 
 
 def test_cut_counts_from_the_recordings_start_after_trimming() -> None:
@@ -137,12 +137,12 @@ def test_cut_counts_from_the_recordings_start_after_trimming() -> None:
     clip = prepare(samples[:, None], 8000, ClipSettings(highpass_hz=None, trim_db=25))
     energies = [np.sum(samples[i : i + 8000] ** 2) for i in range(len(samples) - 8000 + 1)]
     assert clip.cut and clip.start == np.argmax(energies) > 12000 - 100
-    assert np.abs(clip.samples - samples[clip.start : clip.start + 8000] * 32768).max() < 0.51
+    assert np.abs(clip.samples[0] - samples[clip.start : clip.start + 8000] * 32768).max() < 0.51
 
 
 def test_too_loud_recordings_are_scaled_rather_than_clipped() -> None:
     samples = 3 * word(8000)
-    clip = prepare(samples[:, None], 8000, ClipSettings(seconds=5, highpass_hz=None, trim_db=None)).samples
+    clip = prepare(samples[:, None], 8000, ClipSettings(seconds=5, highpass_hz=None, trim_db=None)).samples[0]
     centred = samples - samples.mean()
     assert np.abs(clip).max() == 32767
     assert np.allclose(clip / 32767, centred / np.abs(centred).max(), atol=1e-4)
@@ -165,31 +165,31 @@ def test_any_recording_becomes_a_clip_or_is_bad(length: int, channels: int, rate
         assert str(bad).split(":")[0] in ("empty", "silent", "too short")
         return
     at_target = length * 8000 / rate
-    assert clip.samples.dtype == np.int16
-    assert 0.05 * 8000 <= len(clip.samples) <= 1600
-    assert 0 <= clip.start <= at_target - len(clip.samples) + 1
-    assert not clip.cut or len(clip.samples) == 1600
+    assert clip.samples[0].dtype == np.int16
+    assert 0.05 * 8000 <= len(clip.samples[0]) <= 1600
+    assert 0 <= clip.start <= at_target - len(clip.samples[0]) + 1
+    assert not clip.cut or len(clip.samples[0]) == 1600
 
 
 def test_short_clips_are_repeated_until_full_and_cut_there() -> None:
     settings_ = ClipSettings(seconds=0.001, min_seconds=0, highpass_hz=None, trim_db=None, short="repeat")  # 8 samples
     short = np.array([0.5, -0.25, -0.25])[:, None]
     clip = prepare(short, 8000, settings_)
-    assert clip.samples.tolist() == [16384, -8192, -8192, 16384, -8192, -8192, 16384, -8192]
-    assert clip.samples.dtype == np.int16 and (clip.start, clip.cut) == (0, False)
+    assert clip.samples[0].tolist() == [16384, -8192, -8192, 16384, -8192, -8192, 16384, -8192]
+    assert clip.samples[0].dtype == np.int16 and (clip.start, clip.cut) == (0, False)
     full = np.array([1, -1, 2, -2, 3, -3, 4, -4])[:, None] / 16
-    assert prepare(full, 8000, settings_).samples.tolist() == [2048, -2048, 4096, -4096, 6144, -6144, 8192, -8192]
-    assert prepare(np.concatenate([full, full / 8]), 8000, settings_).samples.tolist() == [
+    assert prepare(full, 8000, settings_).samples[0].tolist() == [2048, -2048, 4096, -4096, 6144, -6144, 8192, -8192]
+    assert prepare(np.concatenate([full, full / 8]), 8000, settings_).samples[0].tolist() == [
         2048, -2048, 4096, -4096, 6144, -6144, 8192, -8192,
     ]  # fmt: skip
     padded = ClipSettings(seconds=0.001, min_seconds=0, highpass_hz=None, trim_db=None)
-    assert prepare(short, 8000, padded).samples.tolist() == [16384, -8192, -8192]
+    assert prepare(short, 8000, padded).samples[0].tolist() == [16384, -8192, -8192]
 
 
 def test_half_a_sample_too_few_is_not_too_short() -> None:
     settings_ = ClipSettings(22050, highpass_hz=None, trim_db=None, min_seconds=0.05)  # 1102.5 samples
     samples = np.random.default_rng(0).uniform(-0.5, 0.5, (1102, 1))
-    assert len(prepare(samples, 22050, settings_).samples) == 1102
+    assert len(prepare(samples, 22050, settings_).samples[0]) == 1102
     with pytest.raises(BadRecording, match="too short"):
         prepare(samples[1:], 22050, settings_)
 
@@ -199,7 +199,7 @@ def test_half_a_sample_too_few_is_not_too_short() -> None:
 def test_what_lasts_just_min_seconds_is_kept(rate: int, target: int) -> None:
     settings_ = ClipSettings(target, highpass_hz=None, trim_db=None, min_seconds=0.05)
     samples = np.random.default_rng(0).uniform(-0.5, 0.5, (-(-rate // 20), 1))
-    assert len(prepare(samples, rate, settings_).samples) == pytest.approx(0.05 * target, abs=target / rate + 1)
+    assert len(prepare(samples, rate, settings_).samples[0]) == pytest.approx(0.05 * target, abs=target / rate + 1)
     with pytest.raises(BadRecording, match=r"too short: under 0\.05 s"):
         prepare(samples[: -rate // 500], rate, settings_)
 
@@ -228,8 +228,8 @@ def test_bad_samples() -> None:
 def test_channels_that_cancel_each_other_leave_the_louder_one(dtype: type, other: float) -> None:
     voice = word(8000) if dtype == np.float32 else np.rint(word(8000) * 32767)
     both = np.stack([voice * other + 0.1, voice], axis=1).astype(dtype)
-    kept = prepare(both, 8000, ClipSettings()).samples
-    alone = prepare(voice[:, None].astype(dtype), 8000, ClipSettings()).samples
+    kept = prepare(both, 8000, ClipSettings()).samples[0]
+    alone = prepare(voice[:, None].astype(dtype), 8000, ClipSettings()).samples[0]
     share = 0.5 if other == 0 else 1  # a channel without sound only makes the average softer
     assert min(np.abs(kept - sign * share * alone).max() for sign in (-1, 1)) <= 1
 
@@ -239,13 +239,13 @@ def test_channels_of_different_sounds_are_averaged() -> None:
     many = random.normal(0, 0.1, (8000, 16)).astype(np.float32)
     settings = ClipSettings(highpass_hz=None, trim_db=None)
     average = many.mean(axis=1, keepdims=True)
-    assert np.abs(prepare(many, 8000, settings).samples - prepare(average, 8000, settings).samples).max() <= 1
+    assert np.abs(prepare(many, 8000, settings).samples[0] - prepare(average, 8000, settings).samples[0]).max() <= 1
 
 
 @pytest.mark.parametrize("level", [-20, -47, -49, -75, -100, -130])
 def test_soft_recordings_keep_their_resolution(level: float) -> None:
     gain = 10 ** (level / 20) / np.abs(word(8000)).max()
-    soft, loud = (prepare((word(8000) * g)[:, None], 8000, ClipSettings()).samples for g in (gain, 1.0))
+    soft, loud = (prepare((word(8000) * g)[:, None], 8000, ClipSettings()).samples[0] for g in (gain, 1.0))
     assert len(soft) == len(loud)
     scale = np.dot(soft.astype(float), loud) / np.dot(loud.astype(float), loud)
     noise = np.square(soft - scale * loud).mean() / np.square(soft.astype(float)).mean()
@@ -294,7 +294,7 @@ def test_whole_and_half_files_of_every_format(tmp_path: Path, format_: str, subt
     samples_in(format_, subtype, path)
     if (format_, subtype) == ("AIFF", "DWVW_12"):
         pytest.skip("libsndfile does not read what it writes")
-    assert len(load(Files(tmp_path), Clip(path.name, "01"), ClipSettings(seconds=9)).samples) > 2000  # XI: 44.1 kHz
+    assert len(load(Files(tmp_path), Clip(path.name, "01"), ClipSettings(seconds=9)).samples[0]) > 2000  # XI: 44.1 kHz
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     if format_ in NO_LENGTH:
         return
@@ -323,7 +323,7 @@ def test_headers_of_recorders_that_stream_promise_nothing(
 def test_flac_files_are_read_to_their_end_whatever_they_promise(tmp_path: Path, promised: int, reason: str) -> None:
     path = tmp_path / "a.flac"
     soundfile.write(path, word(8000), 8000)
-    whole = load(Files(tmp_path), Clip(path.name, "01"), PLAIN).samples
+    whole = load(Files(tmp_path), Clip(path.name, "01"), PLAIN).samples[0]
     content = bytearray(path.read_bytes())
     bits = int.from_bytes(content[18:26], "big") >> 36 << 36 | promised  # 36 bits of STREAMINFO
     content[18:26] = bits.to_bytes(8, "big")
@@ -331,7 +331,7 @@ def test_flac_files_are_read_to_their_end_whatever_they_promise(tmp_path: Path, 
     if reason:
         assert reason_of(path).startswith(reason)
     else:
-        assert np.array_equal(load(Files(tmp_path), Clip(path.name, "01"), PLAIN).samples, whole)
+        assert np.array_equal(load(Files(tmp_path), Clip(path.name, "01"), PLAIN).samples[0], whole)
 
 
 @pytest.mark.parametrize(
@@ -339,7 +339,7 @@ def test_flac_files_are_read_to_their_end_whatever_they_promise(tmp_path: Path, 
 )
 def test_formats_in_which_nothing_can_be_looked_up(tmp_path: Path, ending: str, subtype: str) -> None:
     soundfile.write(tmp_path / f"a.{ending}", word(8000), 8000, subtype=subtype, format=ending.upper())
-    assert len(load(Files(tmp_path), Clip(f"a.{ending}", "01"), PLAIN).samples) > 1500
+    assert len(load(Files(tmp_path), Clip(f"a.{ending}", "01"), PLAIN).samples[0]) > 1500
 
 
 @pytest.mark.parametrize("rate", [0, 1, 2, 99, 10**9, 2**31 - 1, 2**32 - 1])
@@ -432,8 +432,8 @@ def test_a_recording_in_blocks_gives_the_same_clip(
             patch.setattr(audio_file, "BLOCK", block)
             patch.setattr(recording, "BLOCK", block)
             parts = load(Files(tmp_path), clip, settings_)
-        assert (parts.start, parts.cut, len(parts.samples)) == (whole.start, whole.cut, len(whole.samples))
-        assert np.abs(parts.samples.astype(int) - whole.samples).max() <= 1
+        assert (parts.start, parts.cut, len(parts.samples[0])) == (whole.start, whole.cut, len(whole.samples[0]))
+        assert np.abs(parts.samples[0].astype(int) - whole.samples[0]).max() <= 1
 
 
 def most_megabytes() -> int:
@@ -452,7 +452,7 @@ from tests.datamodules.test_recording import Files, most_megabytes
 before = most_megabytes()
 with ThreadPoolExecutor(2) as pool:
     for clip in pool.map(lambda _: load(Files(Path(sys.argv[1])), Clip("a.flac", ""), ClipSettings()), range(2)):
-        print(clip.start, len(clip.samples))
+        print(clip.start, len(clip.samples[0]))
 print(most_megabytes() - before)
 """
 

@@ -87,7 +87,7 @@ def test_recordings_of_every_kind_become_clips_or_are_listed(tmp_path: Path, cap
     assert index_of.keys() == RECORDINGS.keys()
     for kind, i in index_of.items():
         hertz, seconds, _, _, _ = RECORDINGS[kind]
-        samples = module.cache.samples(i)
+        samples = module.cache.samples(i)[0]
         assert len(samples) == pytest.approx(min(seconds, 4) * RATE, abs=1), kind
         assert bool(module.cache.cut[i]) == (seconds > 4), kind
         spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples)), 8 * RATE))
@@ -99,7 +99,7 @@ def test_recordings_of_every_kind_become_clips_or_are_listed(tmp_path: Path, cap
 def test_short_excerpts_are_repeated_on_demand(tmp_path: Path) -> None:
     root = write(tmp_path, plain())
     [once, *_], [repeated, *_] = (
-        [module.cache.samples(i) for i in range(len(module.clips))]
+        [module.cache.samples(i)[0] for i in range(len(module.clips))]
         for module in (opened(root, 0, f"data.clip.short={short}") for short in ("pad", "repeat"))
     )
     assert len(once) in (1102, 1103) and len(repeated) == 4 * RATE

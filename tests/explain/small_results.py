@@ -75,8 +75,8 @@ def small_results(
         file["apart"] = np.zeros(len(label), np.float32)
         if biases is not None:
             file["biases"] = np.array(biases, np.float32)
-    memory = [np.round(32768 * waveform).astype(np.int16) for waveform in waveforms or [clip(0.0)] * len(label)]
-    cache: Any = SimpleNamespace(samples=memory.__getitem__)
+    memory = [np.round(32768 * waveform[None]).astype(np.int16) for waveform in waveforms or [clip(0.0)] * len(label)]
+    cache: Any = SimpleNamespace(samples=memory.__getitem__, channels=1)
     dataset = ClipDataset(cache, np.arange(len(label)), np.array(label), RATE, lambda: np.zeros(len(label)))
     clips = [Clip(f"{row}.wav", f"source {row}") for row in range(len(label))]
     nowhere: Any = SimpleNamespace(model=SimpleNamespace(kind="classes"))  # nothing is asked any more

@@ -193,7 +193,7 @@ def test_a_checkpoint_listens_to_a_file_as_to_its_own_recordings(trained, tmp_pa
     explanation = auscult.explain(model, tmp_path / "word.wav", domain="frequency")
     samples, rate = soundfile.read(tmp_path / "word.wav", dtype="int16", always_2d=True)
     opened = open_checkpoint(path)
-    clip = prepare(samples, rate, ClipSettings(**opened["auscult"]["config"]["data"]["clip"])).samples / 32768
+    clip = prepare(samples, rate, ClipSettings(**opened["auscult"]["config"]["data"]["clip"])).samples[0] / 32768
     before = (8000 - len(clip)) // 2
     waveform = torch.from_numpy(np.pad(clip, (before, 8000 - len(clip) - before))).float()
     torch.testing.assert_close(explanation.waveform, waveform)
@@ -235,7 +235,7 @@ def test_a_notebook_shows_a_mistake_as_a_sentence():
         ({"recording": np.zeros((800, 100))}, "samples of the shape (800, 100) are not one recording"),
         ({"recording": np.zeros(800, int)}, "samples of the type int64 have no known scale"),
         ({"recording": np.full(800, np.nan)}, "the waveform is not finite"),
-        ({"recording": torch.zeros(2, 800)}, "a waveform has one channel, not 2; add sample_rate=…"),
+        ({"recording": torch.zeros(2, 800)}, "a waveform of this network has one channel, not 2; add sample_rate=…"),
         ({"sample_rate": 0}, "sample_rate=0 is not a whole number of 100 Hz or more."),
         ({"recording": torch.zeros(800), "sample_rate": 8000}, "the recording cannot be listened to (silent)"),
         ({"recording": tone(80)}, "the model cannot be given 80 samples (0.01 s at 8000 Hz): RuntimeError: mat1"),

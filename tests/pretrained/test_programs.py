@@ -75,6 +75,16 @@ def test_labels_test_it_and_an_inner_module_is_explained(explain_here, place):
     assert list((place / "run").glob("**/*.wav"))
 
 
+def test_a_spectrogram_of_several_channels_is_explained(explain_here, place):
+    """Such as what an inner convolution gives, or mel bands with their differences."""
+    options = [*MEL, "classes=labels.txt", "input=calls", "front_end=convolution", "hydra.run.dir=run", *QUICK]
+    assert explain_here(*options) == ""
+    with h5py.File(place / "run/relevance.h5") as file:
+        assert file["relevance"].shape == (6, 4, 24, 38)
+    metrics = json.loads((place / "run/metrics.json").read_text())
+    assert sum(metrics[f"channel/relevance/{number}"] for number in range(1, 5)) == pytest.approx(1)
+
+
 @pytest.mark.slow
 def test_a_front_end_of_ours(explain_here, place):
     (place / "picture.py").write_text(
@@ -121,7 +131,7 @@ def test_the_live_page_has_it(place):
         ([*MEL, "input=calls", "classes=labels.txt", "target=cow"], "target=cow is unknown"),
         ([*MEL, "input=nowhere", "classes=labels.txt"], "input=.*nowhere does not exist"),
         ([*MEL, "input=calls", "classes=labels.txt", "checkpoint=best.ckpt"], "both set"),
-        ([*MEL, "input=calls", "classes=labels.txt", "front_end=convolution"], "cannot be drawn"),
+        ([*MEL, "input=calls", "classes=labels.txt", "front_end=dense"], "cannot be drawn"),
         ([*MEL, "input=calls", "classes=labels.txt", "front_end=mel", "domain=frequency"], "leave domain out"),
         ([*MEL, "input=calls", "classes=labels.txt", "seconds=0.001"], "takes no clips of 0.001 s"),
         ([*MEL, "input=calls", "classes=labels.txt", "intervention=keep_band"], "needs labels"),

@@ -88,7 +88,7 @@ def test_table_1_says_and_does_the_published_way_when_asked():
     whole = config.check(composed(*asked, "data.clip.preparation=published"))
     assert whole["data"]["clip"] | {"seconds": 1} == {
         "sample_rate": 8000, "seconds": 1, "highpass_hz": None, "trim_db": None, "min_seconds": 0.05,
-        "preparation": "published", "short": "pad",
+        "preparation": "published", "short": "pad", "channels": 1,
     }  # fmt: skip
     assert departures(whole) == [] and "prepared" not in said_of(whole)
 

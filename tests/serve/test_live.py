@@ -63,7 +63,7 @@ def test_an_answer_is_the_networks_own(visitor, live_model, trained):
     answer = told.json()
     opened = open_checkpoint(trained("audionet", "sex"))
     settings = ClipSettings(**live_model.trained["data"]["clip"])
-    clip = prepare(soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)[0], 48000, settings).samples
+    clip = prepare(soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)[0], 48000, settings).samples[0]
     waveform = torch.zeros(1, 1, 8000)
     before = (8000 - len(clip)) // 2
     waveform[0, 0, before : before + len(clip)] = torch.from_numpy(clip / np.float32(32768))

@@ -10,18 +10,18 @@ class Part(NamedTuple):
     """A part of a signal."""
 
     at: int  # the position of its first sample in the signal
-    samples: np.ndarray  # (n,) float64
-    before: np.ndarray  # (n + 1,) the signal's energy up to each sample, and up to the end of the part
+    samples: np.ndarray  # (n, C) float64
+    before: np.ndarray  # (n + 1,) the energy of all channels up to each sample, and up to the end of the part
 
 
 def with_energy(signal: Iterable[np.ndarray]) -> Iterator[Part]:
-    """Yields the parts of a signal that comes as arrays (n,) float64."""
+    """Yields the parts of a signal that comes as arrays (n, C) float64."""
     at, energy = 0, 0.0
     for samples in signal:
         before = np.empty(len(samples) + 1)
         before[0] = energy
         with np.errstate(over="ignore", invalid="ignore"):  # samples may be infinite or NaN
-            np.multiply(samples, samples, out=before[1:])
+            np.square(samples).sum(1, out=before[1:])
             np.cumsum(before, out=before)
         yield Part(at, samples, before)
         at, energy = at + len(samples), float(before[-1])
@@ -82,19 +82,19 @@ class _Outermost:
 
 
 def loudest_window(parts: Iterable[Part], start: int, stop: int, length: int) -> tuple[int, np.ndarray]:
-    """Finds the window of `length` samples with the most energy: its first sample, and its samples.
+    """Finds the window of `length` samples with the most energy: its first sample, and its samples (length, C).
 
     Args:
         start, stop: the window lies between these samples.
     """
-    most, best = -1.0, (start, np.empty(0))
+    most, best = -1.0, (start, np.empty((0, 1)))
     first = start  # the position of samples[0]
-    samples, before = np.empty(0), np.empty(0)
+    samples, before = None, np.empty(0)
     for at, part, energy in parts:
         begin, end = max(start - at, 0), min(stop - at, len(part))
         if begin >= end:
             continue
-        samples = np.concatenate((samples, part[begin:end]))
+        samples = part[begin:end] if samples is None else np.concatenate((samples, part[begin:end]))
         before = np.concatenate((before[:-1], energy[begin : end + 1]))
         if len(samples) < length:
             continue

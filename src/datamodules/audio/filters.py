@@ -24,54 +24,68 @@ def mono_of(block: np.ndarray, channel: int | None) -> np.ndarray:
     return total / block.shape[1]
 
 
-def mono_at_rate(
-    blocks: Iterator[np.ndarray], channel: int | None, mean: float, rate: int, to_rate: int
+def kept_of(block: np.ndarray, channels: int, channel: int | None) -> np.ndarray:
+    """The channels that a clip keeps, (frames, C), of a block (frames, channels).
+
+    Args:
+        channels: C. One is `mono_of`; several are those of the block, or its only one for each of them.
+        channel: see `mono_of`.
+    """
+    if channels == 1:
+        return mono_of(block, channel)[:, None]
+    return np.broadcast_to(block, (len(block), channels))
+
+
+def at_rate(
+    blocks: Iterator[np.ndarray], channel: int | None, mean: np.ndarray, rate: int, to_rate: int
 ) -> Iterator[np.ndarray]:
-    """Resamples one channel, or the average of all, after subtracting `mean`. Rates are in hertz.
+    """Resamples the channels of `kept_of` after subtracting each one's `mean`, (C,). Rates are in hertz.
 
     Args:
         blocks: arrays (frames, channels); the result does not depend on their lengths.
+        channel: see `mono_of`.
 
     Yields:
-        Parts (n,) float64.
+        Parts (n, C) float64.
     """
     resampler: soxr.ResampleStream | None = None
     step = max(1, min(BLOCK, BLOCK * rate // to_rate))  # resampling a low rate makes many more samples
     for block in blocks:
-        mono = mono_of(block, channel) - mean
+        centred = kept_of(block, len(mean), channel) - mean
         # The resampler computes in float32 for any input, and is fastest with float32.
-        resampler = resampler or soxr.ResampleStream(rate, to_rate, 1, dtype=mono.dtype, quality="HQ")
+        resampler = resampler or soxr.ResampleStream(rate, to_rate, len(mean), dtype=centred.dtype, quality="HQ")
         full_scale = FULL_SCALE if block.dtype == np.int16 else 1  # divided after resampling: fewer samples
-        for start in range(0, len(mono), step):
-            yield resampler.resample_chunk(mono[start : start + step]) / np.float64(full_scale)
+        for start in range(0, len(centred), step):
+            yield resampler.resample_chunk(centred[start : start + step]) / np.float64(full_scale)
     if resampler is not None:
-        yield resampler.resample_chunk(mono[:0], last=True) / np.float64(full_scale)
+        yield resampler.resample_chunk(centred[:0], last=True) / np.float64(full_scale)
 
 
 def highpass(mono: np.ndarray, rate: int, cutoff_hz: float | None) -> np.ndarray:
-    """Applies a fourth-order Linkwitz-Riley filter: two Butterworth filters of second order, 6 dB down at the cutoff.
+    """Applies a fourth-order Linkwitz-Riley filter to a signal (n,).
 
-    The filter runs forwards only, so that nothing rings before a word begins.
+    It is two Butterworth filters of second order, 6 dB down at the cutoff. They run forwards only, so that nothing
+    rings before a word begins.
     """
-    return next(highpassed(iter([mono]), rate, cutoff_hz), mono)
+    return next(highpassed(iter([mono[:, None]]), rate, cutoff_hz))[:, 0]
 
 
 def highpassed(parts: Iterator[np.ndarray], rate: int, cutoff_hz: float | None) -> Iterator[np.ndarray]:
-    """Applies the filter of `highpass` to a signal in parts (n,) at `rate` hertz; None leaves the signal as it is."""
+    """Applies the filter of `highpass` to a signal in parts (n, C) at `rate` hertz; None leaves the signal as it is."""
     from scipy import signal
 
     state: np.ndarray | None = None
     for part in parts:
         if cutoff_hz is not None and len(part):
             sections, settled = _butterworth(rate, cutoff_hz)
-            part, state = signal.sosfilt(sections, part, zi=settled * part[0] if state is None else state)
+            part, state = signal.sosfilt(sections, part, 0, settled * part[0] if state is None else state)
         yield part
 
 
 @cache
 def _butterworth(rate: int, cutoff_hz: float) -> tuple[np.ndarray, np.ndarray]:
-    """The filter's sections, and their state after a long input of ones."""
+    """The filter's sections, and their state after a long input of ones, (sections, 2, 1)."""
     from scipy import signal
 
     sections = np.tile(signal.butter(2, cutoff_hz, btype="highpass", fs=rate, output="sos"), (2, 1))
-    return sections, signal.sosfilt_zi(sections)
+    return sections, signal.sosfilt_zi(sections)[..., None]

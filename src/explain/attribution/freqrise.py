@@ -1,6 +1,6 @@
 """Relevance of frequencies from the scores of a class when random bands are kept, as FreqRISE was published."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -54,7 +54,7 @@ class FreqRISE(Attribution):
         self.compares_classes = score == "probability"
 
     def __call__(self, network: nn.Module, input: Tensor, target: Tensor) -> Tensor:
-        """See `Attribution`. The input is (B, 1, ...) complex, a Fourier or short-time Fourier transform.
+        """See `Attribution`. The input is (B, C, ...) complex, a Fourier or short-time Fourier transform.
 
         Raises:
             Mistake: the input is not complex.
@@ -63,21 +63,21 @@ class FreqRISE(Attribution):
             raise Mistake(FREQUENCIES_ONLY)
         with explaining(network, input, target) as (input, target), torch.no_grad():
             total = torch.zeros_like(input.real)
-            for mask in self.draw(input.shape[2:]):
+            for mask in self.draw(*input.shape[1:]):
                 outputs = network(input * mask.to(input.real))  # (B, C)
                 scores = outputs.softmax(1) if self.score == "probability" else outputs
                 score = scores.gather(1, target[:, None]).view(-1, *[1] * (input.dim() - 1))
                 total += score * mask.to(input.real)
             return from_0_to_1(total / (self.masks * self.keep))
 
-    def draw(self, sizes: Sequence[int]) -> Iterator[Tensor]:
-        """Yields masks (1, 1, ...) float32 of these sizes."""
+    def draw(self, channels: int, *sizes: int) -> Iterator[Tensor]:
+        """Yields masks (1, C, ...) float32 of these sizes."""
         cells = [min(self.cells, size) for size in sizes]
         edges = [min(self.cells // 2, size - 1) for size in sizes]  # values that are reflected at each end
         generator = torch.Generator().manual_seed(self.seed)
         mode = "linear" if len(sizes) == 1 else "bilinear"
         for _ in range(self.masks):
-            grid = (torch.rand(1, 1, *cells, generator=generator) < self.keep).float()
+            grid = (torch.rand(1, channels, *cells, generator=generator) < self.keep).float()
             mask = interpolate(grid, size=tuple(sizes), mode=mode, align_corners=False)
             mask = pad(mask, [edge for edge in reversed(edges) for _ in range(2)], mode="reflect")
             for dimension, (size, edge) in enumerate(zip(sizes, edges, strict=True), start=2):

@@ -14,8 +14,9 @@ from auscult.mistake import Mistake
 class Occlusion(Attribution):
     """The loss of the logit when a window is hidden, averaged over all windows that contain a value.
 
-    After Zeiler and Fergus, arXiv 1311.2901. The window slides over all dimensions but batch and channel. Windows end
-    at the edges of the input, so that every value is hidden at least once. Each window costs one forward pass.
+    After Zeiler and Fergus, arXiv 1311.2901. The window slides over all dimensions but the batch, in one channel
+    at a time. Windows end at the edges of the input, so that every value is hidden at least once. Each window costs one
+    forward pass.
 
     Args:
         window: size of the window, as a number of values or, below 1, as a share of the dimension. One number for all
@@ -42,7 +43,7 @@ class Occlusion(Attribution):
             hiding = baseline_of(self.baseline, silence, input)
             whole = target_logit(network, input, target)  # (B,)
             total, hidings = torch.zeros_like(input.real), torch.zeros_like(input[:1].real)
-            for region in self._regions(input.shape[2:]):
+            for region in self._regions(*input.shape[1:]):
                 hidden = input.clone()
                 hidden[region] = hiding[region]
                 loss = whole - target_logit(network, hidden, target)
@@ -50,7 +51,7 @@ class Occlusion(Attribution):
                 hidings[region] += 1
             return total / hidings
 
-    def _regions(self, sizes: Sequence[int]) -> Iterator[tuple]:
+    def _regions(self, channels: int, *sizes: int) -> Iterator[tuple]:
         windows, strides = _counts("window", self.window, sizes), _counts("stride", self.stride, sizes)
         if any(stride > window for stride, window in zip(strides, windows, strict=True)):
             raise gaps(self.stride, self.window)
@@ -58,8 +59,8 @@ class Occlusion(Attribution):
             [slice(start, start + window) for start in range(0, size - window + stride, stride)]
             for size, window, stride in zip(sizes, windows, strides, strict=True)
         ]
-        for region in itertools.product(*slices):
-            yield (..., *region)
+        for channel, *region in itertools.product(range(channels), *slices):
+            yield (slice(None), slice(channel, channel + 1), *region)
 
 
 def per_dimension(extent: float | Sequence[float], dimensions: int) -> list[float]:

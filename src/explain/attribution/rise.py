@@ -21,7 +21,8 @@ class RISE(Attribution):
     cell and interpolated linearly in between. The paper does not subtract the mean over all masks. To subtract it
     keeps the order of a clip's values and gives relevance a sign.
 
-    All clips get the same masks. Each mask costs one forward pass; with more masks, chance matters less.
+    All clips get the same masks, and each channel has one of its own. Each mask costs one forward pass; with more
+    masks, chance matters less.
 
     Args:
         masks: number of masks.
@@ -54,15 +55,15 @@ class RISE(Attribution):
         with explaining(network, input, target) as (input, target), torch.no_grad():
             hiding = baseline_of(self.baseline, silence, input)
             total, kept, scores = torch.zeros_like(input.real), torch.zeros_like(input[:1].real), 0.0
-            for mask in self._draw(input.shape[2:], input.real):
+            for mask in self._draw(*input.shape[1:], like=input.real):
                 masked = hiding + mask * (input - hiding)
                 score = network(masked).softmax(1).gather(1, target[:, None])  # (B, 1)
                 score = score.view(-1, *[1] * (input.dim() - 1))
                 total, kept, scores = total + score * mask, kept + mask, scores + score
             return total / kept.clamp(min=torch.finfo(kept.dtype).tiny) - scores / self.masks
 
-    def _draw(self, sizes: Sequence[int], like: Tensor) -> Iterator[Tensor]:
-        """Yields masks (1, 1, ...) of these sizes."""
+    def _draw(self, channels: int, *sizes: int, like: Tensor) -> Iterator[Tensor]:
+        """Yields masks (1, C, ...) of these sizes."""
         cells = per_dimension(self.cells, len(sizes))
         if len(cells) != len(sizes):
             raise Mistake(f"attribution.cells={self.cells} names {len(cells)} dimensions; the input has {len(sizes)}.")
@@ -70,7 +71,7 @@ class RISE(Attribution):
         widths = [-(-size // count) for count, size in zip(counts, sizes, strict=True)]
         generator = torch.Generator().manual_seed(self.seed)
         for _ in range(self.masks):
-            grid = torch.rand(1, 1, *(count + 1 for count in counts), generator=generator) < self.keep
+            grid = torch.rand(1, channels, *(count + 1 for count in counts), generator=generator) < self.keep
             whole = [(count + 1) * width for count, width in zip(counts, widths, strict=True)]
             mode = "linear" if len(sizes) == 1 else "bilinear"
             mask = interpolate(grid.float(), size=whole, mode=mode, align_corners=False)

@@ -25,7 +25,7 @@ class Samples:
 
 
 class CoefficientFrontEnd(FrontEnd):
-    """Turns waveforms (B, 1, T) into the coefficients (B, 1, ...) of their signals.
+    """Turns waveforms (B, C, T) into the coefficients (B, C, ...) of their signals.
 
     Args:
         signal: turns waveforms into signals.
@@ -38,7 +38,7 @@ class CoefficientFrontEnd(FrontEnd):
         self.signal, self.transform, self.axes = signal, transform, (frequencies, times)
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """Coefficients (B, 1, ...) of waveforms (B, 1, T)."""
+        """Coefficients (B, C, ...) of waveforms (B, C, T)."""
         return self.transform.transform(self.signal(waveform))
 
     @property
@@ -53,7 +53,7 @@ class CoefficientFrontEnd(FrontEnd):
 
 
 class CoefficientNetwork(nn.Module):
-    """A network for coefficients (B, 1, ...): it turns them into signals and gives these to a network.
+    """A network for coefficients (B, C, ...): it turns them into signals and gives these to a network.
 
     Args:
         network: a network for signals.
@@ -65,5 +65,5 @@ class CoefficientNetwork(nn.Module):
         self.network, self.transform = network, transform
 
     def forward(self, coefficients: Tensor) -> Tensor:
-        """Logits (B, C) for coefficients (B, 1, ...)."""
+        """Logits (B, C) for coefficients (B, C, ...)."""
         return self.network(self.transform.inverse(coefficients))

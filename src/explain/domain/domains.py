@@ -51,7 +51,7 @@ class Domain(ABC):
 
         Args:
             attribution: the method.
-            waveform: (B, 1, T).
+            waveform: (B, C, T).
             input: (B, ...), the output of `model.front_end` for the waveform.
             target: (B,) int64.
 
@@ -111,7 +111,7 @@ class SignalDomain(Domain):
     ) -> None:
         self.trained, self.transform = model, transform
         front_end = model.front_end
-        self.takes_waveforms = model.silence(samples).shape == (1, 1, samples)
+        self.takes_waveforms = model.silence(samples).shape == (1, model.channels, samples)
         if not (self.takes_waveforms or front_end.spreads):
             raise Mistake(
                 f"domain=… cannot hand relevance of {front_end.name} back to samples, as it has no `spread`; leave"
@@ -121,11 +121,8 @@ class SignalDomain(Domain):
             self.spectrogram = ShortTimeFourier(samples, torch.hann_window(front_end.window), front_end.hop)
         signal = front_end if self.takes_waveforms else nn.Identity()
         rest = model.network if self.takes_waveforms else nn.Sequential(front_end, model.network)
-        self.model = Model(
-            CoefficientNetwork(rest, transform),
-            front_end=CoefficientFrontEnd(signal, transform, frequencies, times),
-            classes=model.classes, sample_rate=model.sample_rate, kind=model.kind,
-        ).eval()  # fmt: skip
+        coefficients = CoefficientFrontEnd(signal, transform, frequencies, times)
+        self.model = model.having(CoefficientNetwork(rest, transform), front_end=coefficients).eval()
 
     def relevance(
         self, attribution: Attribution, waveform: Tensor, input: Tensor, target: Tensor
@@ -144,10 +141,10 @@ class SignalDomain(Domain):
             )
         front_end: Any = self.model.front_end
         with torch.no_grad():
-            signal = front_end.signal(waveform)  # (B, 1, T), not from the coefficients: their rounding is not silent
+            signal = front_end.signal(waveform)  # (B, C, T), not from the coefficients: their rounding is not silent
         relevance, silent = self._sample_relevance(attribution, signal, target)
         shares, apart = self.transform.relevance(signal, relevance)
-        return shares, apart[:, 0] + silent
+        return shares, apart.sum(1) + silent
 
     def signal_of(self, coefficients: Tensor) -> Tensor:
         """See `Domain.signal_of`."""
@@ -155,17 +152,17 @@ class SignalDomain(Domain):
         return signal
 
     def _sample_relevance(self, attribution: Attribution, signal: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Relevance (B, 1, T) of the signal's samples, and the relevance that no sample could get, (B,)."""
+        """Relevance (B, C, T) of the signal's samples, and the relevance that no sample could get, (B,)."""
         network, front_end = self.trained.network, self.trained.front_end
         silence = self.trained.silence(signal.shape[-1])
         if self.takes_waveforms:
             relevance = relevance_of(attribution, network, signal, target, silence)
             return relevance, relevance.new_zeros(len(relevance))
         with torch.no_grad():
-            input = front_end(signal)  # (B, 1, F, N)
+            input = front_end(signal)  # (B, C, F, N)
         bins = front_end.spread(relevance_of(attribution, network, input, target, silence))
         relevance, apart = self.spectrogram.to_samples(signal, bins)
-        return relevance, apart[:, 0]
+        return relevance, apart.sum(1)
 
 
 class Time(SignalDomain):
@@ -179,7 +176,7 @@ class Time(SignalDomain):
 
 
 class Frequency(SignalDomain):
-    """Coefficients (B, 1, T // 2 + 1) of the signal's Fourier transform.
+    """Coefficients (B, C, T // 2 + 1) of the signal's Fourier transform.
 
     Args: as for `Domain`.
     """
@@ -190,7 +187,7 @@ class Frequency(SignalDomain):
 
 
 class TimeFrequency(SignalDomain):
-    """Coefficients (B, 1, M // 2 + 1, frames) of the signal's short-time Fourier transform under Hann windows.
+    """Coefficients (B, C, M // 2 + 1, frames) of the signal's short-time Fourier transform under Hann windows.
 
     Args:
         model, samples: as for `Domain`.

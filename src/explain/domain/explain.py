@@ -51,7 +51,7 @@ def explain(
     Args:
         domain: where relevance is looked at, with the model that is explained.
         attribution: the method.
-        waveform: (B, 1, T).
+        waveform: (B, C, T).
         target: the class whose logit is explained.
         label: (B,) int64, for the target "true".
 

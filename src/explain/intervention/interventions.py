@@ -41,7 +41,7 @@ PAPER = {
 
 
 class Intervention(ABC):
-    """A change of clips: `intervention(model, waveform (B, 1, T), label (B,)) -> input (B, ...)`.
+    """A change of clips: `intervention(model, waveform (B, C, T), label (B,)) -> input (B, ...)`.
 
     Args:
         sample_rate: sample rate of the waveforms, in hertz.
@@ -54,7 +54,7 @@ class Intervention(ABC):
 
     @abstractmethod
     def __call__(self, model: Model, waveform: Tensor, label: Tensor) -> Tensor:
-        """The inputs (B, ...) of the network after the change of waveforms (B, 1, T) with labels (B,) int64.
+        """The inputs (B, ...) of the network after the change of waveforms (B, C, T) with labels (B,) int64.
 
         Raises:
             Mistake: the intervention does not suit this model.
@@ -92,7 +92,7 @@ class ScaleSpectrogram(Scaling):
     def __call__(self, model: Model, waveform: Tensor, label: Tensor) -> Tensor:
         frequencies = self._frequencies(model)
         factor = torch.tensor(for_classes(self.factors, model.classes), device=label.device)
-        spectrogram, floor = model.front_end(waveform), model.silence(waveform.shape[-1])  # (B, 1, R, columns)
+        spectrogram, floor = model.front_end(waveform), model.silence(waveform.shape[-1])  # (B, C, R, columns)
         return stretched(spectrogram, frequencies.to(factor), factor[label], floor)
 
     def shams(self) -> dict[str, Change]:
@@ -124,7 +124,7 @@ class ScaleWaveform(Scaling):
         return model.front_end(self.changed(model, waveform, label))
 
     def changed(self, model: Model, waveform: Tensor, label: Tensor) -> Tensor:
-        """The waveforms (B, 1, T), each with the frequencies of its class multiplied."""
+        """The waveforms (B, C, T), each with the frequencies of its class multiplied."""
         factors = for_classes(self.factors, model.classes)
         changed = torch.empty_like(waveform)
         for number in label.unique().tolist():
@@ -190,7 +190,7 @@ class KeepBand(Intervention):
         return (None, width) if below > above else (highest - width, None)
 
     def band(self, waveform: Tensor) -> Tensor:
-        """Filters waveforms (B, 1, T), so that only the band is left, (B, 1, T)."""
+        """Filters waveforms (B, C, T), so that only the band is left, (B, C, T)."""
         samples = waveform.shape[-1]
         padded = 2 * samples  # so that ringing beyond one end does not reappear at the other
         frequency = torch.fft.rfftfreq(padded, 1 / self.sample_rate, device=waveform.device)
@@ -219,13 +219,13 @@ class RemoveBand(KeepBand):
 
 
 def stretched(spectrogram: Tensor, frequencies: Tensor, factor: Tensor, floor: Tensor) -> Tensor:
-    """Stretches the frequency axis of spectrograms about 0 Hz, (B, 1, R, columns).
+    """Stretches the frequency axis of spectrograms about 0 Hz, (B, C, R, columns).
 
     Args:
-        spectrogram: (B, 1, R, columns).
+        spectrogram: (B, C, R, columns).
         frequencies: (R,), frequencies of the rows, in hertz, ascending.
         factor: (B,).
-        floor: (1, 1, R, columns), for rows from above the highest one.
+        floor: (1, C, R, columns), for rows from above the highest one.
     """
     wanted = frequencies / factor[:, None]  # (B, R) where each row comes from, in hertz
     upper = torch.searchsorted(frequencies, wanted).clamp(1, len(frequencies) - 1)  # (B, R) rows

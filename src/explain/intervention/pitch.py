@@ -19,7 +19,7 @@ NEARNESS = 0.02  # penalty at the end of the reach: of equally good places, as i
 
 
 def at_pitch(waveform: Tensor, factor: float, sample_rate: int) -> Tensor:
-    """Multiplies every frequency of waveforms (B, 1, T) by the factor, (B, 1, T).
+    """Multiplies every frequency of waveforms (B, C, T) by the factor, (B, C, T); of each channel by itself.
 
     Each sound keeps its place in the clip, to some 10 ms for factors such as 1.5 and 0.66. Frequencies above half the
     sample rate are removed, not aliased. With a factor below 1, nothing is left above the factor times half the rate.
@@ -28,9 +28,9 @@ def at_pitch(waveform: Tensor, factor: float, sample_rate: int) -> Tensor:
     ratio = Fraction(factor).limit_denominator(LARGEST_DENOMINATOR)
     if ratio == 1:
         return waveform
-    flat = waveform[:, 0]  # (B, T)
-    faster = resample(flat, ratio.numerator, ratio.denominator, lowpass_filter_width=64)  # (B, T / factor)
-    return lengthened(faster, float(ratio), flat.shape[-1], sample_rate)[:, None]
+    flat = waveform.flatten(0, 1)  # (B * C, T)
+    faster = resample(flat, ratio.numerator, ratio.denominator, lowpass_filter_width=64)  # (B * C, T / factor)
+    return lengthened(faster, float(ratio), flat.shape[-1], sample_rate).view_as(waveform)
 
 
 def lengthened(waveform: Tensor, factor: float, samples: int, sample_rate: int) -> Tensor:

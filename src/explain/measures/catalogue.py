@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from auscult.explain.measures.channels import Channels
 from auscult.explain.measures.checks import Checks
 from auscult.explain.measures.control import Control
 from auscult.explain.measures.cost import Cost
@@ -23,6 +24,7 @@ MEASUREMENTS: tuple[type[Measurement], ...] = (
     Localisation,
     Energy,
     Soundness,
+    Channels,
     Checks,
     Control,
 )

@@ -138,10 +138,10 @@ def cascading(network: nn.Module, seed: int = 0) -> Iterator[int]:
 
 
 def noisy(waveform: Tensor, clip: Tensor) -> Tensor:
-    """Adds white noise to waveforms (B, 1, T) where they are not digital silence.
+    """Adds white noise to waveforms (B, C, T) where they are not digital silence.
 
     Args:
-        waveform: (B, 1, T).
+        waveform: (B, C, T).
         clip: (B,) numbers of the clips, which seed the noise.
     """
     draws = [np.random.default_rng((0, number)).standard_normal(waveform.shape[1:]) for number in clip.tolist()]

@@ -71,7 +71,7 @@ class Localisation(Measurement):
     def locate(self, relevance: Tensor, rows: np.ndarray) -> dict[str, Tensor]:
         """Values (B,) by name, for relevance (B, ...) of the clips in rows (B,)."""
         values: dict[str, Tensor] = {}
-        for place, mask in self._masks(rows, tuple(relevance.shape[2:])).items():
+        for place, mask in self._masks(rows, tuple(relevance.shape[1:])).items():
             inside = mask.to(relevance.device)
             values |= {f"localisation/{name}/{place}": ask(relevance, inside) for name, ask in FORMULAS.items()}
         return values
@@ -87,16 +87,19 @@ class Localisation(Measurement):
         return places
 
     def _masks(self, rows: np.ndarray, shape: tuple[int, ...]) -> dict[str, Tensor]:
-        """Which features lie in each place, (B, 1, *shape) bool. Kept for the control, which needs the same masks."""
+        """Which features lie in each place, (B, *shape) bool. Kept for the control, which needs the same masks."""
         row_numbers = tuple(rows.tolist())
         if self.latest[0] != row_numbers:
-            each_clip = [self._masks_of(row, shape) for row in row_numbers]
+            each_clip = [self._masks_of(row, shape[1:]) for row in row_numbers]
             stacked = {place: np.stack([masks[place] for masks in each_clip]) for place in self.places}
-            self.latest = row_numbers, {place: torch.from_numpy(masks)[:, None] for place, masks in stacked.items()}
+            self.latest = (
+                row_numbers,
+                {place: torch.from_numpy(masks)[:, None].expand(-1, *shape) for place, masks in stacked.items()},
+            )
         return self.latest[1]
 
     def _masks_of(self, row: int, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
-        """Which features of one clip lie in each place, (*shape) bool; none if the clip has no such place."""
+        """Which features of a clip's channels lie in each place, (*shape) bool; none if the clip has no such place."""
         dataset, masks = self.source.dataset, {}
         if CUES[0] in self.places:
             assert self.source.cues is not None

@@ -139,7 +139,7 @@ class Clips:
     """B clips that were explained.
 
     Args:
-        waveform: (B, 1, T).
+        waveform: (B, C, T).
         label, clip: (B,) class and number of each.
         rows: (B,) rows of the clips in the source.
         explained: their explanation.

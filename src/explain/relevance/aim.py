@@ -89,8 +89,7 @@ def aim_at(model: Model, target: Target, against: Target | None = None) -> Aim:
 
 def narrowed(model: Model, network: nn.Module, names: list[str], kind: str = "classes") -> Model:
     """The model with another network behind its front end, in the mode of the model; what both share keeps its own."""
-    how: dict[str, Any] = {"front_end": model.front_end, "classes": names, "sample_rate": model.sample_rate}
-    made = Model(network, **how, kind=kind)
+    made = model.having(network, classes=names, kind=kind)
     made.training = network.training = model.training
     return made
 

@@ -47,7 +47,7 @@ class Explainer(LightningModule):
 
     def predict_step(self, batch: Batch) -> None:
         """Explains, measures and changes a batch of clips, and fills their rows."""
-        question, waveform, label = self.question, batch["waveform"], batch["label"]  # (B, 1, T), (B,)
+        question, waveform, label = self.question, batch["waveform"], batch["label"]  # (B, C, T), (B,)
         explained = explain(question.domain, question.attribution, waveform, question.target, label)
         rows = np.array([self.row_of[clip] for clip in batch["clip"].tolist()])
         clips = Clips(waveform, label, batch["clip"], rows, explained)

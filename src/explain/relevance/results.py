@@ -71,7 +71,7 @@ class Results:
                 correct = correct[self.tested].astype(bool)
                 self.outcome = Outcome(question.perturbation.orders, correct, probability[self.tested])
             self.is_kept = file["relevance"].nbytes <= KEPT
-            self.shape: tuple[int, ...] = file["relevance"].shape[2:]  # shape of a clip's relevance
+            self.shape: tuple[int, ...] = file["relevance"].shape[1:]  # shape of a clip's relevance
         self.sums = np.full(rows, np.nan)  # (N,) sums of the relevance that has been read
         self.predicted = self.logits.argmax(1)  # (N,)
         self.kind = question.domain.model.kind
@@ -128,9 +128,9 @@ class Results:
 
     @cached_property
     def kept(self) -> np.ndarray:
-        """The relevance of all clips, if it has at most `KEPT` bytes: (N, T) or (N, frequencies, times)."""
+        """The relevance of all clips, if it has at most `KEPT` bytes: (N, C, T) or (N, C, frequencies, times)."""
         with h5py.File(self.path) as file:
-            return file["relevance"][:, 0]
+            return file["relevance"][:]
 
     @cached_property
     def curves(self) -> pd.DataFrame | None:
@@ -204,7 +204,7 @@ class Results:
         return SpeakerIntervals(speakers).described(name, values[kept], measure_of(name).bounds)
 
     def relevance(self, row: int) -> np.ndarray:
-        """Relevance of one clip, without the channel: (T,) or (frequencies, times)."""
+        """Relevance of one clip, (C, T) or (C, frequencies, times)."""
         return self.relevances(range(row, row + 1))[0].copy()
 
     def batches(self) -> list[range]:
@@ -212,22 +212,22 @@ class Results:
         return [range(start, min(start + BATCH, len(self.label))) for start in range(0, len(self.label), BATCH)]
 
     def relevances(self, rows: range) -> np.ndarray:
-        """Relevance of B clips in a range of rows, (B, T) or (B, frequencies, times). Also notes their sums."""
+        """Relevance of B clips in a range of rows, (B, C, T) or (B, C, frequencies, times). Also notes their sums."""
         if self.is_kept:
             values = self.kept[rows.start : rows.stop]
         else:
             with h5py.File(self.path) as file:
-                values = file["relevance"][rows.start : rows.stop, 0]
+                values = file["relevance"][rows.start : rows.stop]
         self.sums[rows.start : rows.stop] = values.sum(tuple(range(1, values.ndim)), dtype=float)
         return values
 
     def waveform(self, row: int) -> np.ndarray:
-        """The waveform of one clip, (T,)."""
+        """The waveform of one clip, (C, T)."""
         return self.waveforms([row])[0]
 
     def waveforms(self, rows: Sequence[int]) -> np.ndarray:
-        """The waveforms of B clips, (B, T)."""
-        return self.source.dataset.__getitems__(list(rows))["waveform"][:, 0].numpy()
+        """The waveforms of B clips, (B, C, T)."""
+        return self.source.dataset.__getitems__(list(rows))["waveform"].numpy()
 
     def drawn(self, count: int) -> list[int]:
         """Rows of clips for the report: right and wrong ones, spread over classes and speakers; the first ones first.

@@ -31,7 +31,7 @@ def audit(folder: Path, model: Model, results: Results) -> pd.DataFrame:
     attribution = results.question.attribution
     assert isinstance(attribution, LRP)  # check_audit
     rows = range(min(CLIPS, len(results.label)))
-    waveform = torch.from_numpy(results.waveforms(rows)[:, None]).to(model.device)  # (B, 1, T)
+    waveform = torch.from_numpy(results.waveforms(rows)).to(model.device)  # (B, C, T)
     target = torch.from_numpy(results.target[rows.start : rows.stop]).to(model.device)
     with torch.no_grad():
         input = model.front_end(waveform)

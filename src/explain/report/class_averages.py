@@ -131,7 +131,7 @@ class Means:
 def class_averages(results: Results, view: View) -> ClassAverages:
     """Averages all clips in one pass. Their labels are known. Of each clip, only its profiles stay in memory."""
     classes, clips, grid, times = len(results.classes), len(results.label), view.grid, times_of(results, view)
-    empty = np.zeros((1, results.source.dataset.length), np.float32)
+    empty = np.zeros((1, *results.waveform(0).shape), np.float32)
     silence = grid.inputs(empty)[0]  # (T,), (F,) or (F, N)
     relevance, onsets = Means((classes, 2), silence.shape), np.zeros(clips)
     inputs = Means((classes, 2), silence.shape) if silence.ndim == 2 else None
@@ -142,16 +142,17 @@ def class_averages(results: Results, view: View) -> ClassAverages:
     batches = list(results.batches())
     for rows in tracked(batches, "averaging classes", len(batches)):
         waveforms = results.waveforms(rows)
+        mono = waveforms.mean(1)  # (B, T)
         seen = view.as_seen(waveforms, results.relevances(rows))
         shown = grid.inputs(waveforms) if inputs is not None else seen
         for place, row in enumerate(rows):
             label, wrong = int(results.label[row]), int(results.predicted[row] != results.label[row])
-            onsets[row] = onset_of(waveforms[place], view.sample_rate)
+            onsets[row] = onset_of(mono[place], view.sample_rate)
             added = for_average(seen[place], onsets[row], times)
             relevance.add((label, wrong), added)
             profiles.append(along_axes(added, cell))
             if times is not None:
-                room[row] = places <= sound_of(waveforms[place], view.sample_rate)
+                room[row] = places <= sound_of(mono[place], view.sample_rate)
             if inputs is not None:
                 inputs.add((label, wrong), aligned(shown[place], onsets[row], times, silence))
     averages = ClassAverages(relevance.count, relevance(), places, onsets, unit=unit)

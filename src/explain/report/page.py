@@ -18,6 +18,7 @@ from auscult.explain.measures.localisation import beginning, is_moved
 from auscult.explain.measures.perturbation import write_curves
 from auscult.explain.relevance.results import Results
 from auscult.explain.report.audit import audit_section
+from auscult.explain.report.channels import channels_section, has_channels
 from auscult.explain.report.class_findings import headline
 from auscult.explain.report.class_section import Classes, class_section, how_sure, ranged
 from auscult.explain.report.findings import curve_findings, fall_verdict, intervention_findings, removal_verdict
@@ -76,6 +77,8 @@ def write(
         sections.append(curves(folder, results, view))
     if results.measured:
         sections.append(measures(results))
+    if has_channels(results):
+        sections.append(channels_section(results))
     if audited is not None:
         sections.append(audit_section(audited))
     if results.changed is not None:
@@ -244,7 +247,7 @@ def panel(folder: Path, results: Results, view: View, row: int, remarks: Sequenc
         {} if results.kind == "number" else dict(zip(classes, results.probabilities[row].tolist(), strict=True)),
         float(results.conservation_error[row]), float(results.share_of_biases[row]),
         plate(view, waveform, relevance, target, said(results.source, row, view.sample_rate)), heard,
-        len(waveform) / view.sample_rate, begins, [*remarks, *cut(results, view, row)], measured,
+        waveform.shape[1] / view.sample_rate, begins, [*remarks, *cut(results, view, row)], measured,
     )  # fmt: skip
 
 

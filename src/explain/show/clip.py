@@ -21,7 +21,7 @@ from auscult.modules.model import Model
 
 @dataclass(frozen=True)
 class View:
-    """The axes of a network's input.
+    """The axes of a network's input. All its channels are drawn and heard together.
 
     Args:
         model: the model with these inputs.
@@ -55,20 +55,21 @@ class View:
             attribution: what gives the relevance; None: relevance of samples is not handed on to time and frequency.
 
         Raises:
-            Mistake: the input is no waveform, and no spectrogram or spectrum whose front end names its axes.
+            Mistake: the input is no waveform of the model's channels, and no spectrogram or spectrum whose front end
+                names its axes.
         """
         front_end = model.front_end
         rows, columns = (
             axis if axis is None else axis.cpu().numpy() for axis in (front_end.frequencies, front_end.times)
         )
-        if len(shape) == 2 and shape[0] == 1:
+        if len(shape) == 2 and shape[0] in (1, model.channels):
             seen = Seen.of(model, shape[1], attribution) if attribution is not None and rows is None else None
             return cls(model, rows, None, smoothing, seen)
-        if len(shape) == 3 and shape[0] == 1 and rows is not None and columns is not None:
+        if len(shape) == 3 and rows is not None and columns is not None:
             return cls(model, rows, columns, smoothing)
         raise Mistake(
             f"inputs of {front_end.name}, of the shape {shape}, cannot be drawn; use waveforms"
-            " (1, T), or spectrograms (1, F, N) of a front end with `frequencies` and `times`."
+            f" ({model.channels}, T), or spectrograms (C, F, N) of a front end with `frequencies` and `times`."
         )
 
     @property
@@ -95,18 +96,25 @@ class View:
         return self.seen or self
 
     def as_seen(self, waveforms: np.ndarray, relevances: np.ndarray) -> np.ndarray:
-        """Relevance (B, F, N) in time and frequency, from waveforms (B, T); or relevance (B, ...) as it is."""
-        return relevances if self.seen is None else self.seen.relevances(waveforms, relevances)
+        """The sum over all channels of relevance (B, C, ...), in time and frequency if there is `seen`.
+
+        Args:
+            waveforms: (B, C, T).
+
+        Returns:
+            (B, T), (B, F) or (B, F, N).
+        """
+        return relevances.sum(1) if self.seen is None else self.seen.relevances(waveforms, relevances)
 
     def inputs(self, waveforms: np.ndarray) -> np.ndarray:
-        """The inputs of the network for waveforms (B, T), as they are drawn: (B, T), (B, F) or (B, F, N).
+        """The inputs of the network for waveforms (B, C, T), as they are drawn: (B, T), (B, F) or (B, F, N).
 
-        Coefficients are drawn as levels in decibels below the loudest one, down to a floor.
+        They are the mean of all channels. Coefficients are drawn as levels in decibels below the loudest one, down to a
+        floor.
         """
         with torch.no_grad():
-            batch = torch.from_numpy(waveforms)[:, None].to(self.model.device)  # (B, 1, T)
-            input = self.model.front_end(batch)[:, 0].cpu()
-            return (spectra.level(input) if input.is_complex() else input).numpy()
+            input = self.model.front_end(torch.from_numpy(waveforms).to(self.model.device)).cpu()
+            return (spectra.level(input) if input.is_complex() else input.mean(1)).numpy()
 
 
 def drawn(view: View, waveform: np.ndarray, relevance: np.ndarray, title: str) -> Figure:
@@ -114,19 +122,19 @@ def drawn(view: View, waveform: np.ndarray, relevance: np.ndarray, title: str) -
 
     Args:
         view: the axes of the relevance.
-        waveform: (T,).
-        relevance: (T,), (F,) or (F, N).
+        waveform: (C, T).
+        relevance: (C, T), (C, F) or (C, F, N).
         title: title of the figure.
     """
     if view.frequencies is not None and view.times is None:
-        return spectra.plot_spectrum(view.inputs(waveform[None])[0], relevance, view.frequencies, title)
+        return spectra.plot_spectrum(view.inputs(waveform[None])[0], relevance.sum(0), view.frequencies, title)
     grid: dict[str, Any] = {}
     if view.grid.times is not None:
         grid["spectrogram"], grid["shown"] = view.grid.inputs(waveform[None])[0], view.shown
         grid["frequencies"], grid["times"] = view.grid.frequencies, view.grid.times
     if view.seen:
         grid["bins"] = view.as_seen(waveform[None], relevance[None])[0]
-    return plots.plot_clip(waveform, relevance, view.sample_rate, title, **grid)
+    return plots.plot_clip(waveform.mean(0), relevance.sum(0), view.sample_rate, title, **grid)
 
 
 def picture(view: View, waveform: np.ndarray, relevance: np.ndarray, title: str) -> Picture:
@@ -145,13 +153,16 @@ def audible(view: View, waveform: np.ndarray, relevance: np.ndarray) -> list[Sou
 
 
 def sounds_of(view: View, waveform: np.ndarray, relevance: np.ndarray) -> dict[str, np.ndarray]:
-    """The sounds of the clip by name, see `audible.sounds`."""
+    """The sounds of the clip by name, see `audible.sounds`: of the mean and of the relevance of all channels.
+
+    Args: as for `drawn`.
+    """
     grid: dict[str, Any] = {"frequencies": view.frequencies, "times": view.times}
     if view.model.front_end.spreads:
         grid["front_end"] = view.model.front_end
     if view.features == "frequencies":
         grid = {"is_spectrum": True}
-    return sounds(waveform, relevance, view.sample_rate, view.smoothing, **grid)
+    return sounds(waveform.mean(0), relevance.sum(0), view.sample_rate, view.smoothing, **grid)
 
 
 def file_name(path: str, sound: str = "") -> str:

@@ -24,15 +24,15 @@ class Explanation:
 
     Args:
         model: the model that was explained; in another domain, the model that the domain makes.
-        waveform: (T,) float32, the waveform that the model was given.
+        waveform: (T,) float32, the waveform that the model was given; (C, T) of several channels.
         logits: (C,) float32.
         target: the class whose logit is explained.
         relevance: float32, in the unit of the logit: (T,) of samples, (F,) of frequencies, (F, N) of a spectrogram or a
-            short-time Fourier transform, frequency by time; (channels, F, N) of an input of several channels.
+            short-time Fourier transform, frequency by time; (C, ...) of an input of several channels.
         apart: relevance that the domain cannot show.
         biases: relevance that the network's biases got; None if the attribution does not separate it.
         unshared: relevance that nothing could get, because nothing contributed where it was to be shared out; likewise.
-        shape: shape of the network's input without the batch: (1, T), (1, F), (1, F, N) or another one.
+        shape: shape of the network's input without the batch: (C, T), (C, F), (C, F, N) or another one.
         cut: whether the recording is longer than the model's clips, so that only its loudest part was used.
         smoothing: of relevance of samples before it is heard, in seconds.
         attribution: what gave the relevance; None: relevance of samples is not handed on to time and frequency.
@@ -92,14 +92,18 @@ class Explanation:
         """
         return View.of(self.model, self.shape, self.smoothing, self.attribution)
 
+    @property
+    def channels(self) -> tuple[np.ndarray, np.ndarray]:
+        """The waveform (C, T) and the relevance (C, ...), also of one channel."""
+        return self.waveform.numpy().reshape(self.model.channels, -1), self.relevance.numpy().reshape(self.shape)
+
     def plot(self) -> Figure:
         """Draws the clip and its relevance, red for the target and blue against it.
 
         Raises:
             Mistake: see `view`.
         """
-        waveform, relevance = self.waveform.numpy(), self.relevance.numpy()
-        figure = drawn(self.view, waveform, relevance, f"Relevance for {self.target}")
+        figure = drawn(self.view, *self.channels, f"Relevance for {self.target}")
         figure._repr_png_ = partial(plots.png, figure)  # type: ignore[attr-defined]  # notebooks show it without pyplot
         return figure
 
@@ -110,7 +114,7 @@ class Explanation:
         Raises:
             Mistake: see `view`.
         """
-        return sounds_of(self.view, self.waveform.numpy(), self.relevance.numpy())
+        return sounds_of(self.view, *self.channels)
 
     @property
     def files(self) -> list[Sound]:

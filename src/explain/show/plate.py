@@ -93,18 +93,18 @@ def plate(
 
     Args:
         view: the axes of the relevance.
-        waveform: (T,).
-        relevance: (T,), (F,) or (F, N).
+        waveform: (C, T).
+        relevance: (C, T), (C, F) or (C, F, N).
         target: the class that is explained.
         segments: what is said when, in seconds from the start of the clip.
     """
     if view.features == "frequencies":
         return _of_spectrum(view, waveform, relevance, target)
-    seconds = len(waveform) / view.sample_rate
-    times = np.arange(len(waveform)) / view.sample_rate if relevance.ndim == 1 else view.times
-    along = relevance if relevance.ndim == 1 else relevance.sum(0)
-    assert times is not None
-    panels = [replace(_strip(along, times, seconds, "ms"), outline=_envelope(waveform))]
+    samples = waveform.shape[1]
+    seconds = samples / view.sample_rate
+    times = np.arange(samples) / view.sample_rate if view.times is None else view.times
+    along = relevance.sum(tuple(range(relevance.ndim - 1)))  # (T,) or (N,)
+    panels = [replace(_strip(along, times, seconds, "ms"), outline=_envelope(waveform.mean(0)))]
     if view.grid.times is not None and view.grid.frequencies is not None:
         bins = view.as_seen(waveform[None], relevance[None])[0]
         shown = view.grid.inputs(waveform[None])[0]
@@ -143,13 +143,13 @@ def with_band(drawn: Plate, low: float, high: float, is_sure: bool, frequencies:
 
 
 def _of_spectrum(view: View, waveform: np.ndarray, relevance: np.ndarray, target: str) -> Plate:
-    """The level (F,) of a clip over frequency, in decibels, with relevance (F,)."""
+    """The level (F,) of a clip over frequency, in decibels, with relevance (C, F)."""
     assert view.frequencies is not None
     level, highest = view.inputs(waveform[None])[0], float(view.frequencies[-1])
     pieces = _pieces(level)
     tops = [HEIGHT * (1 - (piece.max() - FLOOR_DB) / -FLOOR_DB) for piece in pieces]
     outline = _path([(place, top) for place, top in enumerate(tops)], [(len(tops) - 1, HEIGHT), (0, HEIGHT)], len(tops))
-    panel = replace(_strip(relevance, view.frequencies, highest, "Hz"), outline=outline)
+    panel = replace(_strip(relevance.sum(0), view.frequencies, highest, "Hz"), outline=outline)
     return Plate((panel,), ticks(0.0, highest), "Hz", f"Level of frequencies with their relevance for {target}")
 
 

@@ -23,7 +23,7 @@ class Seen:
     """Time and frequency of a waveform network's clips.
 
     Args:
-        model: the model, whose front end gives the samples that the network sees, (B, 1, T).
+        model: the model, whose front end gives the samples that the network sees, (B, C, T).
         samples: T.
 
     Attributes:
@@ -52,18 +52,19 @@ class Seen:
 
     @torch.no_grad()
     def relevances(self, waveforms: np.ndarray, relevances: np.ndarray) -> np.ndarray:
-        """Relevance (B, F, N) of cells, from waveforms (B, T) and relevance (B, T) of samples."""
+        """Relevance (B, F, N) of cells in all channels, from waveforms and relevance of samples, (B, C, T) each."""
         cells = np.empty((len(waveforms), *self.shape), np.float32)
         for row, relevance in enumerate(relevances):  # one by one: a long clip's bins are many times its cells
             signal = self.signal(waveforms[row : row + 1])
-            shares, _ = self.transform.relevance(signal, torch.from_numpy(relevance[None]).to(signal))
+            of_channels, _ = self.transform.relevance(signal, torch.from_numpy(relevance[None]).to(signal))
+            shares = of_channels.sum(1)
             missing = (-shares.shape[-1] % self.cell[1], -shares.shape[-2] % self.cell[0])
             cells[row] = avg_pool2d(pad(shares, (0, missing[0], 0, missing[1])), self.cell, divisor_override=1)[0]
         return cells
 
     @torch.no_grad()
     def inputs(self, waveforms: np.ndarray) -> np.ndarray:
-        """Levels (B, F, N) of cells in decibels below the loudest, down to a floor, from waveforms (B, T)."""
+        """Levels (B, F, N) of cells in decibels below the loudest, down to a floor, from waveforms (B, C, T)."""
         cells = np.empty((len(waveforms), *self.shape), np.float32)
         for row in range(len(waveforms)):
             level = spectra.level(self.transform.transform(self.signal(waveforms[row : row + 1])))
@@ -71,7 +72,6 @@ class Seen:
         return cells
 
     def signal(self, waveforms: np.ndarray) -> Tensor:
-        """The samples (B, T) that the network sees, on the CPU."""
-        batch = torch.from_numpy(waveforms)[:, None].to(self.model.device)  # (B, 1, T)
-        signal: Tensor = self.model.front_end(batch)[:, 0].cpu()
+        """The samples (B, C, T) that the network sees, on the CPU."""
+        signal: Tensor = self.model.front_end(torch.from_numpy(waveforms).to(self.model.device)).cpu()
         return signal

@@ -11,8 +11,11 @@ AGAINST, FOR = RELEVANCE_MAP(0.0), RELEVANCE_MAP(1.0)
 
 
 def level(coefficients: torch.Tensor) -> torch.Tensor:
-    """The level of coefficients (B, ...) in decibels relative to the loudest of the clip, from `FLOOR_DB` to 0."""
-    amplitude = coefficients.abs()
+    """The level (B, ...) of coefficients (B, C, ...) in decibels relative to the loudest of the clip.
+
+    It is that of the power of all channels, from `FLOOR_DB` to 0.
+    """
+    amplitude = torch.linalg.vector_norm(coefficients, dim=1)
     loudest = amplitude.flatten(1).amax(1).view(-1, *[1] * (amplitude.dim() - 1))
     share = amplitude / loudest.clamp(min=torch.finfo(amplitude.dtype).tiny)
     return 20 * torch.log10(share.clamp(min=10 ** (FLOOR_DB / 20)))

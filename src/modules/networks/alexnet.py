@@ -28,13 +28,14 @@ class AlexNet(nn.Module):
             solver. Without it, start from He's (arXiv 1502.01852): these keep the size of the signal through eight
             layers without normalisation, so that training rises above chance at once.
         dropout: probability of dropping an output of the first two dense layers.
+        channels: of the input, as data.clip.channels.
     """
 
-    def __init__(self, classes: int, published: bool = False, dropout: float = 0.5) -> None:
+    def __init__(self, classes: int, published: bool = False, dropout: float = 0.5, channels: int = 1) -> None:
         super().__init__()
         self.layers = nn.Sequential(
             OrderedDict(
-                conv1=nn.Conv2d(1, 96, kernel_size=11, stride=4),  # 227 -> 55
+                conv1=nn.Conv2d(channels, 96, kernel_size=11, stride=4),  # 227 -> 55
                 relu1=nn.ReLU(),
                 pool1=nn.MaxPool2d(kernel_size=3, stride=2),  # 27
                 conv2=nn.Conv2d(96, 256, kernel_size=5, padding=2, groups=2),
@@ -67,5 +68,5 @@ class AlexNet(nn.Module):
             nn.init.constant_(layer.get_parameter("bias"), bias if published else 0.0)
 
     def forward(self, spectrogram: Tensor) -> Tensor:
-        """Logits (B, classes) of decibel spectrograms (B, 1, 227, 227)."""
+        """Logits (B, classes) of decibel spectrograms (B, channels, 227, 227)."""
         return self.layers(spectrogram)

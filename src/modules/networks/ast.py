@@ -18,6 +18,7 @@ class AST(nn.Module):
         depth: layers of the encoder.
         heads: of attention, in each layer.
         dropout: of the encoder's layers.
+        channels: of the input, as data.clip.channels.
 
     Raises:
         Mistake: no patch fits the spectrogram, or a token cannot be shared among the heads.
@@ -34,6 +35,7 @@ class AST(nn.Module):
         depth: int = 4,
         heads: int = 3,
         dropout: float = 0.1,
+        channels: int = 1,
     ) -> None:
         super().__init__()
         if patch > min(rows, columns):
@@ -42,7 +44,7 @@ class AST(nn.Module):
             raise Mistake(f"model.network.width={width} is no multiple of model.network.heads={heads}; choose one.")
         self.size = rows, columns
         count = ((rows - patch) // stride + 1) * ((columns - patch) // stride + 1)
-        self.patches = nn.Conv2d(1, width, patch, stride)
+        self.patches = nn.Conv2d(channels, width, patch, stride)
         self.token, self.place = nn.Parameter(torch.zeros(1, 1, width)), nn.Parameter(torch.zeros(1, count + 1, width))
         layer = nn.TransformerEncoderLayer(
             width, heads, 4 * width, dropout, activation="gelu", batch_first=True, norm_first=True
@@ -53,7 +55,7 @@ class AST(nn.Module):
             nn.init.trunc_normal_(start, std=0.02)
 
     def forward(self, spectrogram: Tensor) -> Tensor:
-        """Logits (B, classes) of spectrograms (B, 1, rows, columns).
+        """Logits (B, classes) of spectrograms (B, channels, rows, columns).
 
         Raises:
             Mistake: the spectrograms have another size.

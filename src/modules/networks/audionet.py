@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from auscult.mistake import Mistake
 
-CHANNELS = (1, 100, 64, 128, 128, 128, 128)  # of the waveform, and after each block
+FILTERS = (100, 64, 128, 128, 128, 128)  # of each block
 
 
 class AudioNet(nn.Module):
@@ -24,6 +24,7 @@ class AudioNet(nn.Module):
         dense_relu: put ReLUs between the dense layers. The published network has none.
         dropout: probability of dropping an output of the first two dense layers.
         samples: length of the input; 8000 is one second at 8 kHz.
+        channels: of the input, as data.clip.channels.
     """
 
     def __init__(
@@ -33,11 +34,12 @@ class AudioNet(nn.Module):
         dense_relu: bool = False,
         dropout: float = 0.5,
         samples: int = 8000,
+        channels: int = 1,
     ) -> None:
         super().__init__()
         self.samples = samples
         layers: OrderedDict[str, nn.Module] = OrderedDict()
-        for number, (before, after) in enumerate(pairwise(CHANNELS), start=1):
+        for number, (before, after) in enumerate(pairwise((channels, *FILTERS)), start=1):
             layers[f"conv{number}"] = nn.Conv1d(before, after, kernel_size=3, padding=1)
             layers[f"relu{number}"] = nn.ReLU()
             # Caffe rounds lengths up. Only the windows of the first pool overlap.
@@ -63,7 +65,7 @@ class AudioNet(nn.Module):
                 nn.init.zeros_(layer.get_parameter("bias"))
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """Logits (B, classes) of normalised waveforms (B, 1, samples).
+        """Logits (B, classes) of normalised waveforms (B, channels, samples).
 
         Raises:
             Mistake: the waveforms have another length.

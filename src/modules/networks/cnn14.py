@@ -28,22 +28,23 @@ class CNN14(nn.Module):
 
     Args:
         classes: number of logits.
-        width: channels of the first pair; each next has twice as many. CNN14's is 64, which makes 80 million weights.
+        width: filters of the first pair; each next has twice as many. CNN14's is 64, which makes 80 million weights.
         dropout: probability of dropping an output of a pair; the dense layers' is 0.5.
+        channels: of the input, as data.clip.channels.
     """
 
-    def __init__(self, classes: int, width: int = 8, dropout: float = 0.2) -> None:
+    def __init__(self, classes: int, width: int = 8, dropout: float = 0.2, channels: int = 1) -> None:
         super().__init__()
-        channels = [1, *(width * 2**number for number in range(6))]
+        filters = [channels, *(width * 2**number for number in range(6))]
         self.pairs = nn.ModuleList(
             Pair(before, after, pool=1 if number == 5 else 2)
-            for number, (before, after) in enumerate(pairwise(channels))
+            for number, (before, after) in enumerate(pairwise(filters))
         )
         self.dropout = nn.Dropout(dropout)
-        self.dense, self.head = nn.Linear(channels[-1], channels[-1]), nn.Linear(channels[-1], classes)
+        self.dense, self.head = nn.Linear(filters[-1], filters[-1]), nn.Linear(filters[-1], classes)
 
     def forward(self, spectrogram: Tensor) -> Tensor:
-        """Logits (B, classes) of spectrograms (B, 1, F, N), F and N 32 or more."""
+        """Logits (B, classes) of spectrograms (B, channels, F, N), F and N 32 or more."""
         hidden = spectrogram
         for pair in self.pairs:
             hidden = self.dropout(pair(hidden))

@@ -12,14 +12,15 @@ class CRNN(nn.Module):
     Args:
         classes: number of logits.
         rows: rows F of the spectrogram, a multiple of 16.
-        width: channels of the convolutions.
+        width: filters of the convolutions.
         states: of the GRU, in each direction.
+        channels: of the input, as data.clip.channels.
     """
 
-    def __init__(self, classes: int, rows: int = 64, width: int = 48, states: int = 64) -> None:
+    def __init__(self, classes: int, rows: int = 64, width: int = 48, states: int = 64, channels: int = 1) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for before, pool in ((1, (2, 2)), (width, (4, 1)), (width, (2, 1))):
+        for before, pool in ((channels, (2, 2)), (width, (4, 1)), (width, (2, 1))):
             layers += [
                 nn.Conv2d(before, width, 3, padding=1, bias=False),
                 nn.BatchNorm2d(width),
@@ -33,7 +34,7 @@ class CRNN(nn.Module):
         self.dense = nn.Linear(2 * states, classes)
 
     def forward(self, spectrogram: Tensor) -> Tensor:
-        """Logits (B, classes) of spectrograms (B, 1, F, N)."""
+        """Logits (B, classes) of spectrograms (B, channels, F, N)."""
         hidden = self.layers(spectrogram)  # (B, C, F // 16, N // 2)
         hidden, _ = self.gru(hidden.flatten(1, 2).transpose(1, 2))  # (B, N // 2, 2 * states)
         weights = self.attention(hidden).softmax(1)  # (B, N // 2, 1)

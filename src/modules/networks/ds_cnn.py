@@ -19,19 +19,22 @@ class DSCNN(nn.Module):
 
     Args:
         classes: number of logits.
-        width: channels; the original's three sizes have 64, 172 and 276.
+        width: filters; the original's three sizes have 64, 172 and 276.
         blocks: of two convolutions; 4 or 5 in the original.
-        dropout: probability of dropping a channel's mean.
+        dropout: probability of dropping a filter's mean.
+        channels: of the input, as data.clip.channels.
     """
 
-    def __init__(self, classes: int, width: int = 128, blocks: int = 5, dropout: float = 0.2) -> None:
+    def __init__(
+        self, classes: int, width: int = 128, blocks: int = 5, dropout: float = 0.2, channels: int = 1
+    ) -> None:
         super().__init__()
-        layers = block(1, width, (10, 4), stride=2)
+        layers = block(channels, width, (10, 4), stride=2)
         for number in range(blocks):
             layers += block(width, width, 3, stride=2 if number == 1 else 1, groups=width)
             layers += block(width, width, 1, stride=1)
         self.layers, self.dropout, self.dense = nn.Sequential(*layers), nn.Dropout(dropout), nn.Linear(width, classes)
 
     def forward(self, spectrogram: Tensor) -> Tensor:
-        """Logits (B, classes) of spectrograms (B, 1, F, N) of any size."""
+        """Logits (B, classes) of spectrograms (B, channels, F, N) of any size."""
         return self.dense(self.dropout(self.layers(spectrogram).mean((2, 3))))

@@ -10,23 +10,24 @@ class M5(nn.Module):
 
     Args:
         classes: number of logits.
-        width: channels of the first two blocks; the others have two and four times as many. The original's is 128.
+        width: filters of the first two blocks; the others have two and four times as many. The original's is 128.
+        channels: of the input, as data.clip.channels.
     """
 
-    def __init__(self, classes: int, width: int = 128) -> None:
+    def __init__(self, classes: int, width: int = 128, channels: int = 1) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        before = 1
-        for channels, kernel, stride in ((width, 80, 4), (width, 3, 1), (2 * width, 3, 1), (4 * width, 3, 1)):
+        before = channels
+        for filters, kernel, stride in ((width, 80, 4), (width, 3, 1), (2 * width, 3, 1), (4 * width, 3, 1)):
             layers += [
-                nn.Conv1d(before, channels, kernel, stride, padding=kernel // 2, bias=False),
-                nn.BatchNorm1d(channels),
+                nn.Conv1d(before, filters, kernel, stride, padding=kernel // 2, bias=False),
+                nn.BatchNorm1d(filters),
                 nn.ReLU(),
                 nn.MaxPool1d(4, ceil_mode=True),
             ]
-            before = channels
+            before = filters
         self.layers, self.dense = nn.Sequential(*layers), nn.Linear(before, classes)
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """Logits (B, classes) of waveforms (B, 1, T) of any length."""
+        """Logits (B, classes) of waveforms (B, channels, T) of any length."""
         return self.dense(self.layers(waveform).mean(2))

@@ -3,6 +3,8 @@
 from torch import Tensor, nn
 from torchaudio.models import wav2vec2_model
 
+from auscult.modules.front_end import check_one
+
 LAYERS = [(512, 10, 5), *[(512, 3, 2)] * 4, *[(512, 2, 2)] * 2]  # channels, kernel and stride of the original
 
 
@@ -51,6 +53,11 @@ class Wav2Vec2(nn.Module):
         self.dense = nn.Linear(width, classes)
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """Logits (B, classes) of waveforms (B, 1, T)."""
+        """Logits (B, classes) of waveforms (B, 1, T).
+
+        Raises:
+            Mistake: the waveforms have several channels.
+        """
+        check_one(waveform, "model=wav2vec2")
         features, _ = self.encoder(waveform[:, 0])  # (B, frames, width)
         return self.dense(features.mean(1))

@@ -55,7 +55,7 @@ def take(samples: np.ndarray, rate: int) -> Take:
         raise BadUpload(f"Nothing was heard ({reason}); say it again, louder or closer.") from reason
     mono = samples.mean(axis=1)
     margin = round(MARGIN_SECONDS * rate)
-    word_stop = prepared.start + len(prepared.samples)
+    word_stop = prepared.start + prepared.samples.shape[1]
     start, stop = max(0, prepared.start - margin), min(len(mono), word_stop + margin)
     resampled = mono if rate == RATE else soxr.resample(mono, rate, RATE, quality="VHQ")
     kept = resampled[round(start * RATE / rate) : round(stop * RATE / rate)]

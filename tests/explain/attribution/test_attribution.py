@@ -246,9 +246,9 @@ def test_occlusion_is_the_mean_loss_over_the_windows_that_hide_a_value(dimension
     assert torch.allclose(relevance, expected, atol=1e-12)
 
 
-def test_occlusion_hides_all_channels():
+def test_occlusion_hides_one_channel_at_a_time():
     input, target = torch.ones(1, 2, 4, dtype=torch.float64), torch.zeros(1, dtype=torch.int64)
-    assert Occlusion(2, 2)(Half(), input, target).tolist() == [[[2.0] * 4] * 2]  # 2 x 2 values of energy 1/2 each
+    assert Occlusion(2, 2)(Half(), input, target).tolist() == [[[1.0] * 4] * 2]  # 2 values of energy 1/2 each
 
 
 def test_amplitude_is_the_distance_from_nothing():

@@ -89,7 +89,7 @@ def test_a_network_that_hears_nothing_parts_them():
     """f is constant: RISE's mean over what is kept is f everywhere, FreqRISE's f times the share that chance kept."""
     input, target = torch.ones(1, 1, 80, dtype=torch.complex64), torch.tensor([0])
     attribution = FreqRISE(masks=50, cells=20, seed=3)
-    kept = torch.cat(list(attribution.draw((80,)))).double().mean(0)[0]  # (80,)
+    kept = torch.cat(list(attribution.draw(1, 80))).double().mean(0)[0]  # (80,)
     expected = (kept - kept.min()) / (kept.max() - kept.min())
     found = attribution(Constant(), input, target)[0, 0]
     torch.testing.assert_close(found.double(), expected, atol=1e-5, rtol=0)
@@ -108,7 +108,7 @@ def test_a_relevant_coefficient_has_another_place_among_the_others(monkeypatch):
 
     input, target = torch.ones(1, 1, 3, dtype=torch.complex64), torch.tensor([0])
     for kind, name in ((FreqRISE, "draw"), (RISE, "_draw")):
-        monkeypatch.setattr(kind, name, lambda *_: iter(masks.view(2, 1, 1, 3)))
+        monkeypatch.setattr(kind, name, lambda *_, like=None: iter(masks.view(2, 1, 1, 3)))
     ours = FreqRISE(masks=2, score="probability")(Told(), input, target)[0, 0]
     torch.testing.assert_close(ours, torch.tensor([0.0, 1.0, 2 / 3]))  # (1/4, 1, 3/4), from 0 to 1
     rise = RISE(masks=2)(Told(), input, target)[0, 0]

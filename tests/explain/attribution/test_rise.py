@@ -22,7 +22,7 @@ class Squares(nn.Module):
 
 
 def masks_of(attribution: RISE, shape: tuple[int, ...]) -> np.ndarray:
-    return np.stack([mask[0, 0].numpy() for mask in attribution._draw(shape, torch.zeros(()))])
+    return np.stack([mask[0, 0].numpy() for mask in attribution._draw(1, *shape, like=torch.zeros(()))])
 
 
 @pytest.mark.parametrize("shape, cells", [((30,), 7), ((12, 20), 5), ((12, 20), [3, 20])])

@@ -319,7 +319,7 @@ def test_smoothed_relevance_of_samples_is_the_default_and_the_published_form_an_
     relevance = np.abs(noise(8))
     model = Model(torch.nn.Identity(), classes=["a"], sample_rate=RATE)
     for view, smoothing in ((View.of(model, (1, RATE)), 0.005), (View.of(model, (1, RATE), 0.0), 0.0)):
-        heard = sounds_of(view, clip, relevance)["positive"]
+        heard = sounds_of(view, clip[None], relevance[None])["positive"]
         np.testing.assert_array_equal(heard, sounds(clip, relevance, RATE, smoothing)["positive"])
     with pytest.raises(AssertionError):
         np.testing.assert_allclose(heard, sounds(clip, relevance, RATE)["positive"], atol=0.01)

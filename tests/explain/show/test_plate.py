@@ -51,7 +51,7 @@ def test_large_pictures_become_means_of_neighbours():
 def test_a_spectrogram_lies_where_its_bins_are():
     relevance = np.zeros((ROWS, COLUMNS))
     relevance[1, 4] = 1.0  # 200 Hz, at 0.4 s
-    above, below = plate(small_view(), clip(0.3).astype(np.float32), relevance, "dog").panels
+    above, below = plate(small_view(), clip(0.3)[None].astype(np.float32), relevance[None], "dog").panels
     assert below.grey is not None and below.relevance.start == -5 and below.relevance.width == 100  # 0.1 s around 0 s
     drawn = pixels(below.relevance.uri)
     assert np.argwhere(drawn[..., 3]).tolist() == [[ROWS - 2, 4]] and drawn[ROWS - 2, 4, :3].tolist() == list(FOR)
@@ -63,7 +63,7 @@ def test_a_spectrogram_lies_where_its_bins_are():
 def test_the_outline_is_the_waveforms_envelope():
     waveform = np.zeros(RATE, np.float32)
     waveform[500] = 0.5
-    outline = points(plate(wave_view(), waveform, np.zeros(RATE), "dog").panels[0].outline)
+    outline = points(plate(wave_view(), waveform[None], np.zeros((1, RATE)), "dog").panels[0].outline)
     assert len(outline) == 2 * PIECES and outline.min() >= 0 and outline[:, 0].max() <= PIECES
     highest = outline[outline[:, 1].argmin()]
     assert highest.tolist() == [pytest.approx(PIECES / 2, abs=1), pytest.approx(HEIGHT / 2 * (1 - 1 / 1.1), abs=0.1)]
@@ -71,7 +71,7 @@ def test_the_outline_is_the_waveforms_envelope():
 
 def test_waveforms_are_seen_in_time_and_frequency_if_they_can_be():
     model = Model(nn.Identity(), classes=[], sample_rate=RATE)
-    waveform, relevance = clip(0.3).astype(np.float32), np.ones(RATE, np.float32)
+    waveform, relevance = clip(0.3)[None].astype(np.float32), np.ones((1, RATE), np.float32)
     assert len(plate(wave_view(), waveform, relevance, "dog").panels) == 1
     view = View.of(model, (1, RATE), attribution=GradientXInput())
     drawn = plate(view, waveform, relevance, "dog")
@@ -86,7 +86,7 @@ def test_a_spectrum_is_along_hertz():
     waveform = np.sin(2 * np.pi * 100 * np.arange(RATE) / RATE).astype(np.float32)
     relevance = np.zeros(RATE // 2 + 1)
     relevance[100] = 1.0
-    drawn = plate(view, waveform, relevance, "dog")
+    drawn = plate(view, waveform[None], relevance[None], "dog")
     [panel] = drawn.panels
     assert not drawn.plays and drawn.ticks[1] == (20, "100")
     assert pixels(panel.relevance.uri)[0, :, 3].argmax() / PIECES == pytest.approx(0.2, abs=0.01)
@@ -94,10 +94,10 @@ def test_a_spectrum_is_along_hertz():
     assert outline[outline[:, 1].argmin()].tolist() == [pytest.approx(0.2 * PIECES, abs=1.5), 0], "the tone is the peak"
 
 
-@pytest.mark.parametrize("shape", [(RATE,), (ROWS, COLUMNS)])
+@pytest.mark.parametrize("shape", [(1, RATE), (1, ROWS, COLUMNS)])
 def test_silence_and_no_relevance_are_drawn(shape):
-    view = wave_view() if len(shape) == 1 else small_view()
-    for panel in plate(view, np.zeros(RATE, np.float32), np.zeros(shape), "dog").panels:
+    view = wave_view() if len(shape) == 2 else small_view()
+    for panel in plate(view, np.zeros((1, RATE), np.float32), np.zeros(shape), "dog").panels:
         assert not pixels(panel.relevance.uri)[..., 3].any() and np.isfinite(points(panel.outline)).all()
 
 
@@ -111,5 +111,5 @@ def test_words_of_rows_do_not_touch(frequencies):
 def test_what_is_said_is_marked_within_the_clip():
     """Segments that begin before the clip or end after it are cut; those beyond it are left out."""
     segments = [Segment("a", -0.2, -0.1), Segment("b", -0.1, 0.25), Segment("c", 0.25, 1.5), Segment("d", 2.0, 3.0)]
-    drawn = plate(wave_view(), clip(0.2), np.ones(RATE), "yes", segments)
+    drawn = plate(wave_view(), clip(0.2)[None], np.ones((1, RATE)), "yes", segments)
     assert drawn.marks == ((0.0, 25.0, "b"), (25.0, 100.0, "c"))

@@ -29,8 +29,8 @@ def tone(hertz: float, start: float, stop: float, samples: int = RATE, rate: int
 def test_relevance_of_a_tone_lies_at_its_place_and_pitch(hertz, start):
     """The relevance of a linear network is shared out where the sound is."""
     view, waveform = Seen(model(), RATE), tone(hertz, start, start + 0.3)
-    cells = view.relevances(waveform[None], np.square(waveform)[None])[0]
-    assert cells.shape == view.shape == view.inputs(waveform[None])[0].shape
+    cells = view.relevances(waveform[None, None], np.square(waveform)[None, None])[0]
+    assert cells.shape == view.shape == view.inputs(waveform[None, None])[0].shape
     row, column = np.unravel_index(cells.argmax(), cells.shape)
     assert view.frequencies[row] == pytest.approx(hertz, abs=RATE / 114) and start < view.times[column] < start + 0.3
     near = (np.abs(view.times - start - 0.15) < 0.15 + 0.057 / 2)[None] & (np.abs(view.frequencies - hertz) < 60)[
@@ -44,12 +44,12 @@ def test_nothing_is_lost_however_many_cells_there_are(monkeypatch, most_rows, mo
     monkeypatch.setattr(seen, "MOST_ROWS", most_rows)
     monkeypatch.setattr(seen, "MOST_COLUMNS", most_columns)
     random, view = np.random.default_rng(0), Seen(model(), RATE)
-    waveforms = random.standard_normal((3, RATE)).astype(np.float32)
-    relevances = random.standard_normal((3, RATE)).astype(np.float32) * np.abs(waveforms)
+    waveforms = random.standard_normal((3, 2, RATE)).astype(np.float32)
+    relevances = random.standard_normal((3, 2, RATE)).astype(np.float32) * np.abs(waveforms)
     cells = view.relevances(waveforms, relevances)
     assert cells.shape == (3, len(view.frequencies), len(view.times))
     assert len(view.frequencies) <= most_rows and len(view.times) <= most_columns
-    np.testing.assert_allclose(cells.sum((1, 2)), relevances.sum(1), atol=1e-2)
+    np.testing.assert_allclose(cells.sum((1, 2)), relevances.sum((1, 2)), atol=1e-2)
     assert np.diff(view.times) == pytest.approx(view.times[1] - view.times[0])
     assert 0 <= view.frequencies[0] < view.frequencies[-1] <= RATE / 2 + view.frequencies[1]
 
@@ -65,7 +65,7 @@ def test_it_is_the_relevance_of_the_time_frequency_domain():
     expected, _ = domain.relevance(GradientXInput(), waveform, input, target)
     gradient = own.network[1].weight[1].detach()
     relevance = (gradient * waveform[0, 0]).numpy()
-    np.testing.assert_allclose(view.relevances(waveform[0].numpy(), relevance[None]), expected[0].numpy(), atol=1e-6)
+    np.testing.assert_allclose(view.relevances(waveform.numpy(), relevance[None, None]), expected[0].numpy(), atol=1e-6)
     np.testing.assert_allclose(view.frequencies, domain.model.front_end.frequencies)
     np.testing.assert_allclose(view.times, domain.model.front_end.times, rtol=1e-6)
 
