@@ -11,6 +11,7 @@ from torchmetrics import MeanMetric
 
 from auscult.modules.answers import ANSWERS, Answers, ClassAnswers
 from auscult.modules.augmentation import Augmentation
+from auscult.modules.batch_norm import first_steps
 from auscult.modules.frozen import evaluate, freeze, groups_of
 from auscult.parts import build_part
 
@@ -115,6 +116,15 @@ class Classifier(LightningModule):
     def forward(self, waveform: Tensor) -> Tensor:
         """Outputs (B, C) float32 of waveforms (B, C, T)."""
         return self.network(self.front_end(waveform)).float()
+
+    def on_train_start(self) -> None:
+        """Keeps the beginning of BatchNorm's running statistics out of them, see `FirstSteps`."""
+        self.first_steps = first_steps(self.network)
+
+    def on_train_end(self) -> None:
+        """Gives each BatchNorm its own momentum back."""
+        for steps, norm in self.first_steps:
+            steps.end(norm)
 
     def on_train_epoch_start(self) -> None:
         """Seeds torch by seed, epoch and process, so that a resumed run draws the same as an uninterrupted one."""
