@@ -218,8 +218,7 @@ def _report(cache: Cache, option: str) -> Cache:
         )  # fmt: skip
     if cache.cut.any():
         log.info(
-            "%d of %d recordings are longer than a clip (data.clip.seconds) and were cut to the part with most energy.",
-            cache.cut.sum(),
-            count,
-        )
+            "%d of %d recordings are longer than a clip%s and were cut to the part with most energy.", cache.cut.sum(),
+            count, "" if option == "input" else " (data.clip.seconds)",
+        )  # fmt: skip
     return cache

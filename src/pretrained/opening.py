@@ -1,6 +1,7 @@
 """Opens what is explained: the network of a checkpoint, or a network of the user's own with its weights."""
 
 import logging
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,7 @@ def own_network(config: dict[str, Any], module: nn.Module | None = None) -> Open
             log.info("weights=… is not given: the network is explained with those that %s gives it.", name_of(name))
         config = {**config, **said_by(network, config)}
         classes, rate = config["classes"], config["sample_rate"]
-    seconds = seconds_of(config, front_end)
+    seconds = seconds_of(config, front_end, rate)
     inner = config["front_end"]
     if inner in choices_of("model/front_end"):
         front_end, inner = our_front_end(inner, rate, seconds), None
@@ -196,7 +197,7 @@ def name_of(network: str) -> str:
     return network.removeprefix(HUB).rstrip("/").rpartition("/")[2].rpartition(":")[2]
 
 
-def seconds_of(config: dict[str, Any], front_end: nn.Module | None) -> float:
+def seconds_of(config: dict[str, Any], front_end: nn.Module | None, rate: int) -> float:
     """The length of the clips in seconds: as the options say, or that of the longest recording, up to 10 s.
 
     Raises:
@@ -207,7 +208,9 @@ def seconds_of(config: dict[str, Any], front_end: nn.Module | None) -> float:
         if most is not None and config["seconds"] > most:
             raise Mistake(f"seconds={config['seconds']:g}: the network sees {most:g} s at most; choose fewer.")
         return float(config["seconds"])
-    return min(longest(Path(config["input"]), LONGEST) if config.get("input") else LONGEST, most or LONGEST)
+    length = longest(Path(config["input"]), LONGEST) if config.get("input") else LONGEST
+    whole = math.ceil(length * rate) / rate  # a resampler rounds up, too
+    return min(whole, LONGEST, most or LONGEST)
 
 
 def our_front_end(name: str, sample_rate: int, seconds: float) -> nn.Module:

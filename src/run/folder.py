@@ -167,11 +167,11 @@ def plot_tags(folder: Path, precision: np.ndarray, clips: np.ndarray, classes: l
     figure = matplotlib.figure.Figure((6.4, min(1.2 + 0.3 * len(classes), 60)), layout="constrained")
     axes = figure.subplots()
     order = np.argsort(np.nan_to_num(precision, nan=-1.0))
-    axes.barh(range(len(order)), precision[order], color="#2f6db3")
+    axes.barh(range(len(order)), precision[order], color="#8db4e2")
     axes.plot(clips[order], range(len(order)), "|", color="black", markersize=11, label="chance")
     axes.set_yticks(range(len(order)), [literal(classes[number], MOST_OF_NAME) for number in order])
     axes.set(xlim=(0, 1), xlabel="average precision", title=literal(title))
-    axes.legend(loc="lower right")
+    figure.legend(loc="outside lower right", frameon=False)
     path = folder / "tags.png"
     save(figure, path, dpi=150)
     return path

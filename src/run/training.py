@@ -21,7 +21,7 @@ from auscult.machine import memory
 from auscult.machine.processes import folder_of_first_process, processes_of
 from auscult.mistake import CannotGoOn, Mistake
 from auscult.modules.classifier import Classifier
-from auscult.plain_data import shown
+from auscult.plain_data import counted, shown
 from auscult.pretrained.starting import start
 from auscult.printing import printing
 from auscult.program.conf import selected
@@ -73,7 +73,9 @@ def train(
     classifier = tried_classifier(config, datamodule, try_explanations)
     datamodule.setup()
     names = ", ".join(map(shortened, datamodule.classes[:MOST_CLASSES_SAID]))
-    log.info("%d classes: %s%s", len(datamodule.classes), names, ", …" * (len(datamodule.classes) > MOST_CLASSES_SAID))
+    count = len(datamodule.classes)
+    said = {"classes": f"{count} classes", "tags": counted(count, "tag"), "number": "number"}[classifier.answers.kind]
+    log.info("%s: %s%s", said, names, ", …" * (count > MOST_CLASSES_SAID))
     if datamodule.classes != classifier.classes:  # no recording of one of them can be used
         classifier = new_classifier(config, datamodule.classes)
     is_balanced = config.get("class_weights") == "balanced"

@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from auscult.explain.loading import TrainedModel
 from auscult.explain.report.html import template
 from auscult.pretrained.opening import opened
+from auscult.program.conf import choices_of
 from auscult.run.trainer import trainer_of
 from auscult.run.training import hush
 from auscult.serve.capacity import Turns
@@ -29,7 +30,9 @@ def page(config: dict[str, Any]) -> FastAPI:
     hush()
     device = trainer_of(**config["trainer"], devices=1, logger=False, enable_checkpointing=False).strategy.root_device
     choices = config["attributions"], config["domains"]
-    model = LiveModel(TrainedModel.of_subject(opened(config)), *choices, device, config["smoothing"])
+    is_ours = config.get("front_end") in choices_of("model/front_end")  # and made for one length
+    own_length = bool(config.get("network")) and config["seconds"] is None and not is_ours
+    model = LiveModel(TrainedModel.of_subject(opened(config)), *choices, device, config["smoothing"], own_length)
     return application(model, config["names"])
 
 
@@ -76,6 +79,7 @@ def as_json(answer: Answer) -> dict[str, Any]:
     return {
         "prediction": answer.prediction,
         "target": answer.target,
+        "named": answer.named,
         "probabilities": list(answer.probabilities.items()),
         "clip": str(pieces.plate(answer.plate)) + str(pieces.sounds(answer.sounds, "your recording")),
         "length": answer.length,

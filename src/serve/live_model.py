@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from auscult.datamodules.audio.audio_file import BadRecording
+from auscult.datamodules.recording import FULL_SCALE, prepare
 from auscult.explain.domain.domains import Domain
 from auscult.explain.interface import attribution_from, domain_from, explain
 from auscult.explain.loading import TrainedModel
@@ -28,7 +29,9 @@ class Answer:
     """What the network heard.
 
     Args:
-        prediction, target: the likeliest class, and the one that is explained.
+        prediction: the likeliest class; all tags that hold; or the number.
+        target: the class, tag or number that is explained.
+        named: the classes or tags of the prediction.
         probabilities: class -> probability.
         plate: the clip and its relevance.
         sounds: the clip, and its relevance made audible.
@@ -39,6 +42,7 @@ class Answer:
 
     prediction: str
     target: str
+    named: list[str]
     probabilities: dict[str, float]
     plate: Plate
     sounds: list[Sound]
@@ -73,6 +77,7 @@ class LiveModel:
         attributions, domains: names that visitors can choose from.
         device: where the network runs.
         smoothing: seconds over which relevance of samples is smoothed before it is heard.
+        own_length: each recording keeps its length, up to that of the model's clips, instead of being filled up.
 
     Raises:
         Mistake: one of the choices does not fit the network.
@@ -85,9 +90,11 @@ class LiveModel:
         domains: list[str],
         device: torch.device,
         smoothing: float = SMOOTHING_SECONDS,
+        own_length: bool = False,
     ) -> None:
-        self.smoothing = smoothing
+        self.smoothing, self.own_length = smoothing, own_length
         self.model = model.to(device)
+        self.asked = model.having(model.network).eval() if own_length else model  # which takes any length
         self.trained: dict[str, Any] = self.model.config
         settings = self.model.settings
         length = round(settings.seconds * settings.sample_rate)
@@ -111,6 +118,8 @@ class LiveModel:
     def clip(self, samples: np.ndarray, rate: int) -> tuple[np.ndarray, bool]:
         """A recording, prepared as the network's own clips were, (C, T) float32; and whether it was cut.
 
+        With `own_length`, T is that of the recording.
+
         Args:
             samples: (frames, channels), float32 in [-1, 1].
             rate: sample rate in hertz.
@@ -118,8 +127,12 @@ class LiveModel:
         Raises:
             BadUpload: there is nothing to listen to.
         """
+        settings = self.model.settings
         try:
-            return clip_of(samples, rate, self.model.settings, self.model.place)
+            if self.own_length:
+                prepared = prepare(samples, rate, settings)
+                return prepared.samples / np.float32(FULL_SCALE), prepared.cut
+            return clip_of(samples, rate, settings, self.model.place)
         except BadRecording as reason:
             raise BadUpload(f"There is nothing to listen to ({reason}); speak louder, or send another one.") from reason
 
@@ -135,12 +148,13 @@ class LiveModel:
             BadUpload: the attribution has no meaning in this domain.
         """
         started = time.perf_counter()
-        method, view = self.attributions[attribution], self.domains[domain]
+        method = self.attributions[attribution]
+        view = domain if self.own_length else self.domains[domain]  # which is made for one length
         label = None if target == "predicted" else target
         with self.turn:
             try:
                 explained = explain(
-                    self.model, clip, attribution=method, domain=view, target=label, smoothing=self.smoothing
+                    self.asked, clip, attribution=method, domain=view, target=label, smoothing=self.smoothing
                 )
             except Mistake as mistake:
                 raise BadUpload(f"{str(mistake)[:1].upper()}{str(mistake)[1:]}") from mistake
@@ -150,6 +164,9 @@ class LiveModel:
         probabilities = dict(zip(self.classes, shares, strict=True)) if shares else {}
         seconds = time.perf_counter() - started
         length = clip.shape[1] / explained.sample_rate
-        prediction = f"{explained.prediction} {self.unit}".strip()
+        named = [explained.prediction]
+        if self.model.kind == "tags":
+            named = [name for name, share in probabilities.items() if share >= 0.5]
+        prediction = f"{', '.join(named) or 'none of its tags'} {self.unit}".strip()
         target = prediction if self.model.kind == "number" else explained.target  # there is nothing else to explain
-        return Answer(prediction, target, probabilities, drawn, sounds, length, cut, seconds)
+        return Answer(prediction, target, named, probabilities, drawn, sounds, length, cut, seconds)

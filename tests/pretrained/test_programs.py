@@ -122,6 +122,46 @@ def test_the_live_page_has_it(place):
     assert answer.status_code == 200 and len(answer.json()["probabilities"]) == 4
 
 
+@pytest.mark.parametrize("own_length", [True, False])
+def test_the_live_page_keeps_the_length_of_a_recording(place, own_length):
+    """Silence up to ten seconds would change what the network says."""
+    classes = ["low", "high", "x"]
+    known = {"network": f"{FILE}:Mel", "weights": "best.safetensors", "sample_rate": RATE, "classes": classes,
+             "network_options": None, "seconds": None, "front_end": None, "output": None, "label": "label"}  # fmt: skip
+    subject = TrainedModel.of_subject(opened(known))
+    domains, cpu = ["input", "time_frequency"], torch.device("cpu")
+    client = TestClient(application(LiveModel(subject, ["lrp_epsilon"], domains, cpu, own_length=own_length), ["*"]))
+    samples = torch.from_numpy(soundfile.read(place / "calls/low/0.wav", dtype="float32")[0])
+    expected = opened(known).model(samples[None, None]).softmax(1)[0]
+    sound = (place / "calls/low/0.wav").read_bytes()
+    for domain in domains:
+        answer = client.post(f"/explain?attribution=lrp_epsilon&domain={domain}&target=predicted", content=sound).json()
+        assert answer["length"] == (0.375 if own_length else 10)
+        shares = [share for _, share in answer["probabilities"]]
+        assert (np.abs(np.array(shares) - expected.detach().numpy()).max() < 0.01) == own_length
+
+
+def test_the_live_page_names_all_tags_that_hold(place):
+    (place / "tags.py").write_text(
+        "import torch\nclass Tags(torch.nn.Module):\n"
+        "    def __init__(self):\n        super().__init__()\n        self.dense = torch.nn.Conv1d(1, 3, 1)\n"
+        "        torch.nn.init.zeros_(self.dense.weight)\n"
+        "        self.dense.bias = torch.nn.Parameter(torch.tensor([2.0, -2.0, 1.0]))\n"
+        "    def forward(self, waveform):\n        return self.dense(waveform).mean(2).sigmoid()\n"
+    )
+    known = {"network": "tags.py:Tags", "weights": None, "sample_rate": RATE, "classes": ["a", "b", "c"],
+             "network_options": None, "seconds": 0.375, "front_end": None, "output": None, "label": ""}  # fmt: skip
+    model = LiveModel(TrainedModel.of_subject(opened(known)), ["lrp_epsilon"], ["input"], torch.device("cpu"))
+    client = TestClient(application(model, ["*"]))
+    page, sound = client.get("/").text, (place / "calls/low/0.wav").read_bytes()
+    assert "says which tags it hears" in page
+    answer = client.post("/explain?attribution=lrp_epsilon&domain=input&target=b", content=sound).json()
+    assert (answer["prediction"], answer["named"], answer["target"]) == ("a, c", ["a", "c"], "b")
+    model.asked.network.network.dense.bias.data.fill_(-1.0)
+    answer = client.post("/explain?attribution=lrp_epsilon&domain=input&target=b", content=sound).json()
+    assert (answer["prediction"], answer["named"]) == ("none of its tags", [])
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -75,7 +75,7 @@ function show(answer) {
     bar.value = share;
     bar.setAttribute("aria-label", name);
     row.insertCell().textContent = share.toFixed(3);
-    row.classList.toggle("named", name === answer.prediction);
+    row.classList.toggle("named", answer.named.includes(name));
     return row;
   }));
   const clip = part("clip");
@@ -83,7 +83,8 @@ function show(answer) {
   clip.innerHTML = answer.clip; // pictures and sounds of the server's own making
   playerOf(clip);
   part("answer").hidden = false;
-  say(`This took ${answer.seconds.toFixed(1)} seconds.${answer.cut ? " The recording is longer than a clip: the network listened to its loudest part." : ""}`);
+  const took = answer.seconds < 0.1 ? "less than 0.1" : answer.seconds.toFixed(1);
+  say(`This took ${took} seconds.${answer.cut ? " The recording is longer than a clip: the network listened to its loudest part." : ""}`);
 }
 
 function take(files) {

@@ -9,6 +9,7 @@ let following = null; // what comes after the feedback of a trial for practice
 function say(words, isWrong = false) {
   part("status").textContent = words;
   part("status").classList.toggle("wrong", isWrong);
+  if (isWrong || following) part("status").scrollIntoView({ block: "nearest" }); // the button is below a picture
 }
 
 async function ask(path, options) {
@@ -40,7 +41,7 @@ async function show(told) {
   }
   part("answer").reset();
   part("wanted").hidden = !told.wanted;
-  part("wanted").textContent = told.wanted ? `This step checks your attention: whatever you hear, answer ${told.wanted} here.` : "";
+  part("wanted").textContent = told.wanted ? `This step checks your attention: whatever you hear, say that the network said ${told.wanted}.` : "";
   const place = `${location.pathname}/trial/${told.number}`;
   part("sounds").replaceChildren(...told.parts.filter((name) => name in names).map((name) =>
     playerOf(names[name], `${place}/${name}`, part("cursor"), told.time_axis)));
