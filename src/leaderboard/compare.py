@@ -151,12 +151,14 @@ def once(said: set[str]) -> Iterator[None]:
         said.add(record.getMessage())
         return not known
 
-    corpus = logging.getLogger("auscult.datamodules.source")
-    corpus.addFilter(is_new)
+    corpus = [logging.getLogger(f"auscult.datamodules.{name}") for name in ("source", "audio.listing", "cache")]
+    for logger in corpus:
+        logger.addFilter(is_new)
     try:
         yield
     finally:
-        corpus.removeFilter(is_new)
+        for logger in corpus:
+            logger.removeFilter(is_new)
 
 
 def configured(cfg: DictConfig, domain: str, attribution: str) -> dict[str, Any]:

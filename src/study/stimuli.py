@@ -79,13 +79,11 @@ def warn_of_few(order: list[tuple[Listened, int]], count: int, training: int) ->
         Mistake: there is nothing left to judge.
     """
     if len(order) < training + 2:
-        raise Mistake(
-            f"study.training={training} leaves nothing to judge: there are {len(order)} test clips; choose fewer."
-        )
+        raise Mistake(f"study.training={training} leaves nothing to judge: there are {len(order)} clips; choose fewer.")
     wrong = sum(network.predicted[row] != network.source.labels[row] for network, row in order)
     if len(order) < count:
         log.warning(
-            "study.clips=%d is more than there are: all %d test clips are in the study, of which %d are judged; say a"
+            "study.clips=%d is more than there are: all %d clips are in the study, of which %d are judged; say a"
             " smaller study.clips to take some of them.", count - training, len(order), len(order) - training,
         )  # fmt: skip
     if not all(network.source.is_labelled for network, _ in order):

@@ -125,7 +125,7 @@ def test_what_a_study_lacks_is_said(trained, cache_dir, tmp_path, caplog):
     checkpoint = [trained("audionet", "sex")]
     few = make(tmp_path / "few", checkpoint, cache_dir, conditions=CONDITIONS[3:], clips=1000)
     clips = len(few.clips)
-    assert f"study.clips=1000 is more than there are: all {clips} test clips are in the study" in caplog.text
+    assert f"study.clips=1000 is more than there are: all {clips} clips are in the study" in caplog.text
     assert f"of which {clips - TRAINING} are judged" in caplog.text
     right = sum(clip.is_right for clip in few.clips)
     wrong = len(few.clips) - right

@@ -107,8 +107,9 @@ def range_of(place: Place) -> str:
     """The ends of a place in words: "150 to 300 Hz"."""
     if place.unit == "s" and place.stop <= 0:
         return "the time just before the onset"
-    ends = f"{_digits(max(place.start, 0.0))} to {_digits(place.stop)} {place.unit}"
-    return f"{ends}{' after the onset' if place.unit == 's' else ''}"
+    start, stop = _digits(max(place.start, 0.0)), _digits(place.stop)
+    ends = stop if start == stop else f"{start} to {stop}"
+    return f"{ends} {place.unit}{' after the onset' if place.unit == 's' else ''}"
 
 
 def certainty(half: Half, unit: str) -> str:

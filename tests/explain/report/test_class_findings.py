@@ -12,6 +12,7 @@ from auscult.explain.report.class_findings import (
     headline,
     interval,
     places_of,
+    range_of,
 )
 from auscult.explain.report.profiles import Half, Profiles, along_axes, half_of, shortest_half
 from tests.explain.small_results import COLUMNS, FREQUENCIES, ROWS, small_results
@@ -216,3 +217,9 @@ def test_of_many_classes_the_headline_names_two_that_are_sure_and_differ():
     assert "earliest for w (0 to 0.1 s after the onset) and latest for z (0.3 to 0.4 s" in headline(times)
     assert headline({name: [low] for name in "abcde"}) == "", "equal ranges are not called different"
     assert headline({name: [doubtful] for name in "abcde"}) == ""
+
+
+def test_a_range_within_one_value_is_that_value():
+    half = Half(3, 3, 0.9, 0.8, 1.0, 0.5, True)
+    assert range_of(Place("Hz", 496.0, 504.0, "", half)) == "500 Hz"
+    assert range_of(Place("Hz", 150.0, 300.0, "", half)) == "150 to 300 Hz"
