@@ -112,14 +112,14 @@ def facts(config: dict[str, Any], trained: dict[str, Any], results: Results) -> 
     elif results.question.attribution.loses_relevance:
         about["conservation"] = results.question.attribution.loses_relevance
     if (share := results.metrics.get("apart/median")) is not None:
-        about["kept apart"] = f"{float(f'{100 * share:.2g}'):g} % of the logit in the median: relevance of silence"
+        about["kept apart"] = f"{of_logit(share)}: relevance of silence"
     if (share := results.metrics.get("biases/median")) is not None:
-        about["biases"] = (
-            f"{float(f'{100 * share:.2g}'):g} % of the logit in the median: the network's own, kept apart from the input's"
-        )
+        about["biases"] = f"{of_logit(share)}: the network's own, kept apart from the input's"
     if (share := results.metrics.get("unshared/median")) is not None:
-        about["unshared"] = (
-            f"{float(f'{100 * share:.2g}'):g} % of the logit in the median: nothing contributed where it was to be shared out, as in"
-            " silence"
-        )
+        about["unshared"] = f"{of_logit(share)}: nothing contributed where it was to be shared out, as in silence"
     return about
+
+
+def of_logit(share: float) -> str:
+    """A share of the logit as a text of two digits, also above 100 %."""
+    return f"{float(f'{100 * share:.2g}'):g} % of the logit in the median"
