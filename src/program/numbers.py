@@ -18,6 +18,7 @@ NUMBERS: list[tuple[str, type, float, float, bool]] = [
     ("data.clip.highpass_hz", float, 0, 10**6, True),
     ("data.clip.trim_db", float, 0, 1000, True),
     ("data.clip.min_seconds", float, 0, 3600, False),
+    ("data.clip.channels", int, 1, 64, False),
     ("augmentation.gain_db", float, 0, 100, False),
     ("augmentation.speed", float, 0, 0.5, False),
     ("augmentation.shift", float, 0, 1, False),
