@@ -91,7 +91,7 @@ def starts(folder: Path) -> None:
     transformers.Wav2Vec2Model(model.config).save_pretrained(folder / "facebook/wav2vec2-base")
     extractor.save_pretrained(folder / "facebook/wav2vec2-base")
     parquet(folder / "gilkeyio/AudioMNIST", train=table_of(rows_of(TRAIN)), test=table_of(rows_of(TEST)))
-    other = build_part("model.network", content_of("model/cnn14")["network"], classes=7)
+    other = build_part("model.network", {**content_of("model/cnn14")["network"], "channels": 1}, classes=7)
     save_file({name: value.clone() for name, value in other.state_dict().items()}, folder / "pretrained.safetensors")
 
 

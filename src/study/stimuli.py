@@ -123,6 +123,7 @@ def show(
         axes[each] = list(drawn.time_axis or ())
         heard[each] = sounds_of(view, waveform, relevance)
     peaks = {each: np.abs(sounds["original"]).max() for each, sounds in heard.items()}
+    signal = waveform.mean(0)
     for each, sounds in heard.items():
         quieter = min(peaks.values()) / peaks[each]
         stimuli.sound(number, each).write_bytes(wav(quieter * sounds["positive"], view.sample_rate))

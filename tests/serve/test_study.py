@@ -322,7 +322,7 @@ TAKE_PART = """
             await document.getElementById("picture").decode();
             await until(() => !document.getElementById("cursor").hidden);
         }
-        const guess = wanted.hidden ? "male" : wanted.textContent.match(/answer (\\w+) here/)[1];
+        const guess = wanted.hidden ? "male" : wanted.textContent.match(/network said (\\w+)\\./)[1];
         document.querySelector(`input[name=guess][value=${guess}]`).click();
         const rating = document.getElementById("rating");
         if (!rating.disabled) rating.querySelector("[value='4']").click();
