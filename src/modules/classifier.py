@@ -41,7 +41,7 @@ def optimizer_options(config: dict[str, Any]) -> dict[str, Any]:
 
 
 class Classifier(LightningModule):
-    """`front_end(waveform (B, C, T)) -> input`, `network(input) -> outputs (B, C)`.
+    """`front_end(waveform (B, C, T)) -> input`, `network(input) -> outputs (B, classes)`.
 
     Args:
         front_end: makes the network's input from waveforms, on the device.
@@ -114,7 +114,7 @@ class Classifier(LightningModule):
         return self
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """Outputs (B, C) float32 of waveforms (B, C, T)."""
+        """Outputs (B, classes) float32 of waveforms (B, C, T)."""
         return self.network(self.front_end(waveform)).float()
 
     def on_train_start(self) -> None:

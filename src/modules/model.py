@@ -26,7 +26,7 @@ class Trained(Protocol):
 
 
 class Model(nn.Module):
-    """`front_end(waveform (B, C, T)) -> input (B, ...)`, `network(input) -> logits (B, C)`.
+    """`front_end(waveform (B, C, T)) -> input (B, ...)`, `network(input) -> logits (B, classes)`.
 
     It shares its modules with the objects that it is made from, and moves to another device with them.
 

@@ -65,5 +65,5 @@ class CoefficientNetwork(nn.Module):
         self.network, self.transform = network, transform
 
     def forward(self, coefficients: Tensor) -> Tensor:
-        """Logits (B, C) for coefficients (B, C, ...)."""
+        """Logits (B, classes) for coefficients (B, C, ...)."""
         return self.network(self.transform.inverse(coefficients))
