@@ -11,7 +11,7 @@ from torchaudio.functional import melscale_fbanks
 
 from auscult.mistake import Mistake
 from auscult.modules.front_end import FrontEnd, check_one
-from auscult.modules.mel import centres
+from auscult.modules.mel import centres, shares
 
 
 class UnitVariance(FrontEnd):
@@ -45,6 +45,10 @@ class KaldiMel(FrontEnd):
         frames: of each spectrogram.
         mean, deviation: of the training's spectrograms; the result is `(x - mean) / (2 * deviation)`. None: it is x.
 
+    Attributes:
+        window: samples of the transform of each frame, a power of two; zeros follow the frame's samples.
+        hop: samples from one frame to the next.
+
     Raises:
         Mistake: a waveform is shorter than a frame.
     """
@@ -58,6 +62,8 @@ class KaldiMel(FrontEnd):
         super().__init__()
         self.sample_rate, self.bands, self.length_in_frames = sample_rate, bands, frames
         self.mean, self.deviation = mean, deviation
+        self.frame, self.hop = (int(sample_rate * part * 0.001) for part in (self.length, self.shift))  # as in kaldi
+        self.window = 2 ** (self.frame - 1).bit_length()
 
     @property
     def seconds(self) -> float:
@@ -67,13 +73,42 @@ class KaldiMel(FrontEnd):
     @property
     def frequencies(self) -> Tensor:
         """Centre of each band, (bands,), in hertz."""
-        _, centres = kaldi.get_mel_banks(self.bands, 512, self.sample_rate, self.low_hz, 0.0, 100.0, -500.0, 1.0)
-        return centres.flatten()
+        return self._banks()[1].flatten()
 
     @property
     def times(self) -> Tensor:
         """Centre of each frame, (frames,), in seconds."""
         return (torch.arange(self.length_in_frames) * self.shift + self.length / 2) / 1000
+
+    @property
+    def spreads(self) -> bool:
+        """See `FrontEnd.spreads`."""
+        return True
+
+    def spread(self, relevance: Tensor) -> Tensor:
+        """Hands relevance of bands and frames back to the bins of a short-time transform, as `LogMel.spread` does.
+
+        Frames here begin with the clip, and those of the transform are centred on its samples 0, hop, 2 * hop and so
+        on. So the relevance of a frame is shared out over the two of the transform that it lies between. The sum stays
+        the same.
+
+        Args:
+            relevance: (..., bands, frames).
+
+        Returns:
+            Relevance (..., window // 2 + 1, frames + 2) of the transform with this object's `window` and `hop`.
+        """
+        weights, middles = self._banks()  # (bands, window // 2), (bands, 1)
+        bins = shares(pad(weights, (0, 1)).T.to(relevance), middles.flatten(), self.sample_rate) @ relevance
+        before, later = divmod(self.frame / 2 / self.hop, 1)  # of the first frame's middle, in frames
+        return (1 - later) * pad(bins, (int(before), 1)) + later * pad(bins, (int(before) + 1, 0))
+
+    def _banks(self) -> tuple[Tensor, Tensor]:
+        """The weights of the bands, (bands, window // 2), and their centres, (bands, 1), in hertz."""
+        banks: tuple[Tensor, Tensor] = kaldi.get_mel_banks(
+            self.bands, self.window, self.sample_rate, self.low_hz, 0.0, 100.0, -500.0, 1.0
+        )
+        return banks
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Spectrograms (B, 1, bands, frames) of waveforms (B, 1, T)."""
@@ -112,7 +147,7 @@ class WhisperMel(FrontEnd):
         self, sample_rate: int = 16000, bands: int = 80, seconds: float = 30.0, window: int = 400, hop: int = 160
     ) -> None:
         super().__init__()
-        self.sample_rate, self.seconds, self.size, self.step = sample_rate, float(seconds), window, hop
+        self.sample_rate, self.seconds, self.window, self.hop = sample_rate, float(seconds), window, hop
         filters = melscale_fbanks(window // 2 + 1, 0.0, 8000.0, bands, sample_rate, "slaney", "slaney")
         self.register_buffer("filters", filters, persistent=False)
 
@@ -124,7 +159,19 @@ class WhisperMel(FrontEnd):
     @property
     def times(self) -> Tensor:
         """Centre of each frame, (frames,), in seconds."""
-        return torch.arange(round(self.seconds * self.sample_rate) // self.step) * self.step / self.sample_rate
+        return torch.arange(round(self.seconds * self.sample_rate) // self.hop) * self.hop / self.sample_rate
+
+    @property
+    def spreads(self) -> bool:
+        """See `FrontEnd.spreads`."""
+        return True
+
+    def spread(self, relevance: Tensor) -> Tensor:
+        """Hands relevance of bands (..., bands, frames) back to bins (..., window // 2 + 1, frames), as `LogMel` does.
+
+        The sum stays the same.
+        """
+        return shares(self.filters.to(relevance), self.frequencies, self.sample_rate) @ relevance
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Spectrograms (B, 1, bands, frames) of waveforms (B, 1, T)."""
@@ -133,8 +180,8 @@ class WhisperMel(FrontEnd):
         with torch.autocast(waveform.device.type, enabled=False):
             clip = waveform[:, 0, :samples].float()
             clip = pad(clip, (0, samples - clip.shape[-1]))
-            window = torch.hann_window(self.size, device=clip.device)
-            transform = torch.stft(clip, self.size, self.step, window=window, return_complex=True)
+            window = torch.hann_window(self.window, device=clip.device)
+            transform = torch.stft(clip, self.window, self.hop, window=window, return_complex=True)
             power = transform[..., :-1].abs() ** 2  # (B, K, frames)
             decades = (self.filters.T @ power).clamp(min=1e-10).log10()
             loudest = decades.amax(dim=(-2, -1), keepdim=True)

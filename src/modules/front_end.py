@@ -45,6 +45,10 @@ class FrontEnd(nn.Module):
     def spread(self, relevance: Tensor) -> Tensor:
         """Hands relevance of the input (..., F, N) back to the transform's bins, (..., window // 2 + 1, frames).
 
+        The frames are those of `torch.stft` with zeros around the clip: their centres are its samples 0, hop, 2 * hop
+        and so on. They may be more than the clip has, where the front end puts zeros behind the clip, or fewer, where
+        it cuts the clip off.
+
         Raises:
             Mistake: the input is not made from such bins.
         """

@@ -97,12 +97,9 @@ class LogMel(ColumnSpectrogram):
         Returns:
             Relevance (..., K, frames) of the transform with this object's `window` and `hop`.
         """
-        filters, averages = self.filters.to(relevance), self.averages.to(relevance)
-        if self.empty.any():
-            nearest = (self.frequencies[self.empty] * self.window / self.sample_rate).round().long()
-            filters = filters.clone()
-            filters[nearest, self.empty.nonzero()[:, 0]] = 1
-        return (filters / filters.sum(0)) @ relevance @ (averages / averages.sum(0)).T
+        bins = shares(self.filters.to(relevance), self.frequencies, self.sample_rate) @ relevance
+        averages = self.averages.to(relevance)
+        return bins @ (averages / averages.sum(0)).T
 
 
 def centres(low_hz: float, high_hz: float, bands: int, scale: str) -> Tensor:
@@ -114,6 +111,24 @@ def centres(low_hz: float, high_hz: float, bands: int, scale: str) -> Tensor:
     """
     ends = [_hz_to_mel(hertz, scale) for hertz in (low_hz, high_hz)]
     return _mel_to_hz(torch.linspace(ends[0], ends[1], bands + 2)[1:-1], scale)
+
+
+def shares(filters: Tensor, frequencies: Tensor, sample_rate: int) -> Tensor:
+    """The share of each bin of a transform in each band, (K, bands): the weights, divided by their sum over the bins.
+
+    A band without bins gets the one next to its centre.
+
+    Args:
+        filters: weights (K, bands).
+        frequencies: centre of each band, (bands,), in hertz.
+        sample_rate: half of it is the frequency of the last bin, in hertz.
+    """
+    empty = filters.sum(0) == 0
+    last = len(filters) - 1
+    nearest = (frequencies.to(filters) * 2 * last / sample_rate).round().long().clamp(max=last)
+    filters = filters.clone()
+    filters[nearest[empty], empty.nonzero()[:, 0]] = 1
+    return filters / filters.sum(0)
 
 
 def mel(hertz: Tensor) -> Tensor:

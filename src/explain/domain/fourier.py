@@ -139,12 +139,16 @@ class ShortTimeFourier:
 
         Args:
             waveform: (..., N).
-            relevance: (..., M // 2 + 1, frames), of the amplitudes of the waveform's transform.
+            relevance: (..., M // 2 + 1, frames), of the amplitudes of the waveform's transform. Frames that it lacks
+                have none.
 
         Returns:
             Relevance (..., N), and the part that is kept apart, (...): the relevance of coefficients that are 120 dB or
-            more below the loudest one of the clip. The total is that of the amplitudes' relevance.
+            more below the loudest one of the clip, and of frames behind the clip. The total is that of the amplitudes'
+            relevance.
         """
+        behind = relevance[..., self.frames :].sum((-2, -1))
+        relevance = torch.nn.functional.pad(relevance, (0, self.frames - relevance.shape[-1]))
         coefficients = self.transform(waveform)
         amplitude = coefficients.abs()
         sounding = amplitude > EPSILON * amplitude.amax((-2, -1), keepdim=True)
@@ -154,7 +158,7 @@ class ShortTimeFourier:
         flat = (shares * scale).reshape(-1, *shares.shape[-2:])
         frames = torch.fft.irfft(flat, n=self.size, dim=1) * self.window.to(amplitude)[:, None]
         back = self._overlapped(frames).reshape(waveform.shape)
-        return waveform * back, torch.where(sounding, 0, relevance).sum((-2, -1))
+        return waveform * back, torch.where(sounding, 0, relevance).sum((-2, -1)) + behind
 
 
 def quotient(waveform: Tensor, relevance: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:

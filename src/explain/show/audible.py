@@ -87,7 +87,7 @@ def sounds(
         raise Mistake("the relevance is not finite: choose another attribution, or a checkpoint with finite weights.")
     size, hop = DecibelSpectrogram.window, DecibelSpectrogram.hop
     if gain.ndim == 2 and front_end is not None:
-        gain, size, hop = as_gain(gain, front_end), front_end.window, front_end.hop
+        gain, size, hop = as_gain(gain, front_end, len(clip)), front_end.window, front_end.hop
     elif gain.ndim == 2:
         gain = on_transform(gain, len(clip), sample_rate, frequencies, times)
     elif is_spectrum:
@@ -168,18 +168,21 @@ def on_transform(
     return RegularGridInterpolator((frequencies, times), gain)(tuple(np.meshgrid(*inside, indexing="ij")))
 
 
-def as_gain(relevance: np.ndarray, front_end: FrontEnd) -> np.ndarray:
-    """Converts relevance of a front end's bins (F, N) to a gain on the bins of its transform, (K, frames).
+def as_gain(relevance: np.ndarray, front_end: FrontEnd, samples: int) -> np.ndarray:
+    """Converts relevance of a front end's bins (F, N) to a gain on the transform of a clip of T samples, (K, frames).
 
     `front_end.spread` gives each bin of the transform a share of the relevance. In a wide band the shares are smaller,
     as more bins share the relevance, and the band would sound quieter than a narrow one with the same relevance. So the
     gain is the share divided by the share under even relevance: the mean relevance of the bands that contain the bin.
-    A bin that no band contains is silent.
+    A bin that no band contains is silent, and so is what the front end cuts off.
+    Relevance behind the clip has no sound.
     """
     spread, even = (
         front_end.spread(torch.from_numpy(part)).double().numpy() for part in (relevance, np.ones_like(relevance))
     )
-    return np.divide(spread, even, out=np.zeros_like(spread), where=even > 0)
+    gain = np.divide(spread, even, out=np.zeros_like(spread), where=even > 0)
+    frames = (samples - front_end.window % 2) // front_end.hop + 1
+    return np.pad(gain[:, :frames], ((0, 0), (0, max(0, frames - gain.shape[1]))))
 
 
 def loudness(samples: np.ndarray, sample_rate: int) -> float:

@@ -17,6 +17,7 @@ from auscult.explain.attribution.rise import RISE
 from auscult.explain.domain.domains import Frequency, Input, Time, TimeFrequency
 from auscult.mistake import Mistake
 from auscult.modules.audiomnist_front_ends import DecibelSpectrogram, NormalizedWaveform
+from auscult.modules.feature_extractors import KaldiMel
 from auscult.modules.mel import LogMel
 from auscult.modules.model import Model
 
@@ -26,10 +27,11 @@ TARGET = torch.tensor([2, 0])
 
 @cache
 def classifier(kind: str) -> Model:
-    """A small network of waveforms, of AlexNet's spectrograms or of mel spectrograms."""
+    """A small network of waveforms, of AlexNet's spectrograms or of others, also shorter and longer than the clip."""
     torch.manual_seed(0)
     front_end: nn.Module = {
-        "waveform": NormalizedWaveform(), "spectrogram": DecibelSpectrogram(), "mel": LogMel(RATE, 1.0, 20, 20)
+        "waveform": NormalizedWaveform(), "spectrogram": DecibelSpectrogram(), "mel": LogMel(RATE, 1.0, 20, 20),
+        "kaldi": KaldiMel(RATE, 20, 130), "kaldi cut off": KaldiMel(RATE, 20, 60),
     }[kind]  # fmt: skip
     convolution: Any = nn.Conv1d(1, 4, 9, 4) if kind == "waveform" else nn.Conv2d(1, 4, 9, 4)
     pool = nn.AdaptiveAvgPool1d(6) if kind == "waveform" else nn.AdaptiveAvgPool2d(3)
@@ -58,7 +60,7 @@ def asked(domain: Any, attribution: Any, waveform: Tensor) -> tuple[Tensor, Tens
     return domain.relevance(attribution, waveform, domain.model.front_end(waveform), TARGET)
 
 
-KINDS = ["waveform", "spectrogram", "mel"]
+KINDS = ["waveform", "spectrogram", "mel", "kaldi", "kaldi cut off"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
