@@ -47,15 +47,18 @@ class Region:
         """(T,) bool."""
         return np.arange(self.length) < self.stop
 
-    def mask(self, frequencies: Any = None, times: Any = None) -> np.ndarray:
+    def mask(self, frequencies: Any = None, times: Any = None, *, resolution: float = 0.0) -> np.ndarray:
         """Which features of a domain of `auscult.explain.domain.domains` are planted, by the axes of that domain.
 
         A bin extends over the times and frequencies where its Hann window and the transform of this window exceed half
-        their height. With d the distance of bins, that is 0.25 / d seconds and d hertz to either side.
+        their height. With d the distance of bins, that is 0.25 / d seconds and d hertz to either side. Unevenly spaced
+        rows, as of mel, are bands of bins, and their columns may be means of frames. A band extends to the centres of
+        its neighbours, and at least as far as a bin; a column half the way to its neighbours, beyond its window.
 
         Args:
-            frequencies: (F,) hertz, evenly spaced; None: the features are samples.
+            frequencies: (F,) hertz, two or more; None: the features are samples.
             times: (N,) seconds, the middles of frames; None: the features are frequencies of the whole clip.
+            resolution: distance of the transform's bins in hertz; 0: that of the rows.
 
         Returns:
             (T,), (F,) or (F, N) bool.
@@ -63,14 +66,18 @@ class Region:
         if frequencies is None:
             return self.samples
         hertz = np.asarray(frequencies, float)  # (F,)
-        step = hertz[1] - hertz[0]
+        gaps = np.diff(hertz)
+        is_banded = not np.allclose(gaps, gaps[0], rtol=1e-3)
+        gaps = np.maximum(gaps, resolution)
+        below, above = np.append(gaps[0], gaps), np.append(gaps, gaps[-1])  # (F,), how far each extends
         rows = np.zeros(len(hertz), bool)
         for low, high in self.bands:
-            rows |= (hertz > low - step) & (hertz < high + step)
+            rows |= (hertz + above > low) & (hertz - below < high)
         if times is None:
             return rows
-        columns = np.asarray(times, float) - 0.25 / step < self.stop / self.sample_rate  # (N,)
-        return rows[:, None] & columns
+        middles = np.asarray(times, float)  # (N,)
+        reach = 0.25 / (resolution or gaps.min()) + (np.diff(middles).max(initial=0) / 2 if is_banded else 0.0)
+        return rows[:, None] & (middles - reach < self.stop / self.sample_rate)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ from auscult.datamodules.datamodule import AudioDataModule
 from auscult.explain.domain.domains import TimeFrequency
 from auscult.mistake import Mistake
 from auscult.modules.classifier import Classifier
+from auscult.modules.feature_extractors import KaldiMel
+from auscult.modules.mel import LogMel
 from auscult.modules.model import Model
 from auscult.program.config import check
 from tests.conftest import TINY
@@ -198,6 +200,21 @@ def test_the_region_of_a_domain_holds_what_is_planted():
         frequencies, times, transform = signal.stft(one, RATE, "hann", 456, 456 - 112)
         power = np.abs(transform) ** 2
         assert power[planted.region(RATE).mask(frequencies, times)].sum() > 0.9 * power.sum()
+
+
+@pytest.mark.parametrize("front_end", [LogMel(RATE, 1.0), LogMel(RATE, 1.0, 20), KaldiMel(RATE, 40, 150, None)])
+@pytest.mark.parametrize("kind", ["hum", "click"])
+def test_the_region_of_mel_bands_holds_what_is_planted(kind, front_end):
+    planted, one = confound(kind, level_db=0.0), np.zeros(RATE, np.float32)
+    one[4000] = 0.1  # a clip of one sample
+    planted.plant(one[None], 4000, 4001, Clip("x.wav", ""))
+    one[4000] = 0 if kind == "click" else one[3999]
+    bands = front_end(torch.from_numpy(one)[None, None])[0, 0].double()
+    power = (10 ** (8 * (bands - 1)) if isinstance(front_end, LogMel) else bands.exp()).numpy()
+    inside = planted.region(RATE).mask(front_end.frequencies, front_end.times, resolution=RATE / front_end.window)
+    within = front_end.times < 0.98
+    assert power[inside].sum() > 0.9 * power[:, within].sum() and inside[:, within].mean() < 0.4
+    assert not inside[:, front_end.times > 1.02].any()  # behind the clip
 
 
 @pytest.mark.parametrize(

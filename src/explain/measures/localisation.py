@@ -1,7 +1,7 @@
 """Does relevance lie in the cues of synthetic clips, or in a planted confound? Their places are known."""
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -50,7 +50,8 @@ class Localisation(Measurement):
     def __init__(self, domain: Domain, source: Source) -> None:
         self.source, self.sample_rate = source, domain.model.sample_rate
         front_end = domain.model.front_end
-        self.axes = [axis.cpu().numpy() for axis in (front_end.frequencies, front_end.times) if axis is not None]
+        self.resolution = self.sample_rate / front_end.window if front_end.spreads else 0.0  # hertz
+        self.axes: list[Any] = [axis.cpu().numpy() for axis in (front_end.frequencies, front_end.times) if axis is not None]
         self.places = self._places()
         self.latest: tuple[tuple[int, ...], dict[str, Tensor]] = ((), {})  # row numbers, and their masks
 
@@ -81,8 +82,7 @@ class Localisation(Measurement):
         places: list[str] = []
         if self.source.cues is not None and len(self.axes) == 2 and not is_moved(self.source.dataset):
             places += CUES
-        steps = np.diff(self.axes[0]) if self.axes else np.ones(1)
-        if confound is not None and np.allclose(steps, steps[0]):  # its region is known on even axes only
+        if confound is not None and (not self.axes or len(self.axes[0]) > 1):
             places.append(CONFOUND)
         return places
 
@@ -110,7 +110,7 @@ class Localisation(Measurement):
             masks[CONFOUND] = np.zeros(shape, bool)
             if dataset.planted[row]:
                 assert dataset.confound is not None
-                mask = dataset.confound.region(dataset.length).mask(*self.axes)
+                mask = dataset.confound.region(dataset.length).mask(*self.axes, resolution=self.resolution)
                 masks[CONFOUND] = mask & ~mask.all()  # a hum fills all features: it has no place
         return masks
 

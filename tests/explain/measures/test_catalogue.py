@@ -48,7 +48,7 @@ def domain_of(name: str, kind: str) -> Any:
         ("Frequency", "waveform", "hum", {"confound"}),
         ("TimeFrequency", "waveform", "click", {"harmonic", "formant", "frication", "confound"}),
         ("Input", "spectrogram", None, {"harmonic", "formant", "frication"}),
-        ("Input", "mel", "hum", {"harmonic", "formant", "frication"}),
+        ("Input", "mel", "hum", {"harmonic", "formant", "frication", "confound"}),
         ("TimeFrequency", "waveform", "lead_in", {"confound"}),
     ],
 )  # fmt: skip
