@@ -51,7 +51,8 @@ class Localisation(Measurement):
         self.source, self.sample_rate = source, domain.model.sample_rate
         front_end = domain.model.front_end
         self.resolution = self.sample_rate / front_end.window if front_end.spreads else 0.0  # hertz
-        self.axes: list[Any] = [axis.cpu().numpy() for axis in (front_end.frequencies, front_end.times) if axis is not None]
+        axes = (front_end.frequencies, front_end.times)
+        self.axes: list[Any] = [axis.cpu().numpy() for axis in axes if axis is not None]
         self.places = self._places()
         self.latest: tuple[tuple[int, ...], dict[str, Tensor]] = ((), {})  # row numbers, and their masks
 
