@@ -44,8 +44,15 @@ def how_right(trained: dict[str, Any], results: Results) -> str:
     if results.errors is not None:
         return f"; its mean error is {np.abs(results.errors).mean():.3g}{unit_of(trained)}"
     if results.labelled:
-        return f"; it was right in {100 * (results.predicted == results.label).mean():.1f} % of them"
+        return f"; it was right in {accuracy(results)} of them"
     return ""
+
+
+def accuracy(results: Results) -> str:
+    """The accuracy in %, and its interval for other speakers, if that is known."""
+    found = results.tested_figures
+    ends = [f"{100 * found[name]:.1f}" for name in ("test/accuracy_low", "test/accuracy_high") if name in found]
+    return f"{100 * found['test/accuracy']:.1f} %" + (f" [{', '.join(ends)}]" if ends else "")
 
 
 def heard(config: dict[str, Any], trained: dict[str, Any], results: Results) -> str:
@@ -104,7 +111,7 @@ def facts(config: dict[str, Any], trained: dict[str, Any], results: Results) -> 
     if results.errors is not None:
         about["mean error"] = f"{results.metrics['test/mae']:.3g}{unit_of(trained)}"
     if results.labelled:
-        about["accuracy"] = f"{100 * results.metrics['test/accuracy']:.1f} %"
+        about["accuracy"] = accuracy(results)
     if (error := results.metrics.get("conservation_error/median")) is not None:
         about["conservation error"] = (
             f"{error:.2g} in the median (0: relevance and what is kept apart sum to the logit)"

@@ -28,9 +28,9 @@ from auscult.explain.measures import catalogue
 from auscult.explain.measures.checks import CASCADE
 from auscult.explain.measures.control import check_classes
 from auscult.explain.measures.energy import CURVES
-from auscult.explain.measures.intervals import ENOUGH, SpeakerIntervals
 from auscult.explain.options import check_benchmark, check_explanation, listed, target_of
 from auscult.explain.relevance.target import check_target
+from auscult.intervals import ENOUGH, SpeakerIntervals
 from auscult.leaderboard.estimate import DRAWING, estimated
 from auscult.leaderboard.page import write
 from auscult.leaderboard.ranking import Entry

@@ -18,8 +18,8 @@ import pandas as pd
 
 from auscult.explain.measures.catalogue import measure_of, measures
 from auscult.explain.measures.cost import COST
-from auscult.explain.measures.intervals import ENOUGH, SpeakerIntervals
 from auscult.explain.measures.measure import Better, Measure, Topic
+from auscult.intervals import ENOUGH, SpeakerIntervals
 
 ACROSS = Topic("across", "the measures on a scale that all domains share, ranked over all domains.", 1)
 RANKED = (Better.LOWER, Better.HIGHER)

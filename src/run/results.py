@@ -18,6 +18,7 @@ from auscult.datamodules.cache_entries import SKIPPED, write_skipped
 from auscult.datamodules.datamodule import AudioDataModule
 from auscult.drawing import drawing
 from auscult.modules.answers import Answers
+from auscult.modules.figures import figures
 from auscult.run import folder as run_folder
 from auscult.run import wandb as wandb_run
 
@@ -44,7 +45,9 @@ def measured(
         counts[f"{datamodule.unit}s/test"] = len({datamodule.clips[clip].speaker for clip in clips})
     callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
     best: Any = trainer.checkpoint_callback
+    speakers = [datamodule.clips[clip].speaker for clip in clips]
     return {
+        **{f"test/{name}": value for name, value in figures(answers, read, labels, speakers).items()},
         **{f"test/{name}": float(trainer.callback_metrics[f"test/{name}"]) for name in (*answers.measured, "loss")},
         **each_of(answers, labels, read),
         **({best.monitor: float(best.best_model_score)} if best.best_model_score is not None else {}),
@@ -157,9 +160,16 @@ def show(metrics: run_folder.Metrics, folder: Path, units: str, answers: Answers
         cells = ["" if number is None else f"{number:.4f}" for number in numbers]
         table.add_row(split, str(metrics[f"clips/{split}"]), str(metrics[f"{units}/{split}"]), *cells)
     each = {name.split("/", 2)[2]: value for name, value in metrics.items() if name.startswith(EACH)}
+    ends = [
+        f"{name.replace('_', ' ')} {metrics[f'test/{name}_low']:.3f} to {metrics[f'test/{name}_high']:.3f}"
+        for name in answers.measured
+        if f"test/{name}_low" in metrics
+    ]
     console = Console(markup=False, emoji=False)  # a name may look like one
     with console:  # in one piece, as jobs of a multirun may print at the same time
         console.print(table)
+        if ends:
+            console.print(f"95 % intervals for other {units}: {', '.join(ends)}")
         if 0 < len(each) <= MOST_SAID:
             what = "recall" if answers.kind == "classes" else "average precision"
             console.print(f"Test {what}: {', '.join(f'{name} {value:.2f}' for name, value in each.items())}")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from auscult.explain.measures.intervals import DIFFERENCE, SpeakerIntervals
+from auscult.intervals import DIFFERENCE, SpeakerIntervals
 
 
 def compare(

@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from auscult.explain.attribution.base import Attribution
 from auscult.explain.domain.domains import Domain
 from auscult.explain.domain.explain import explain
-from auscult.explain.measures.intervals import DIFFERENCE
 from auscult.explain.measures.measure import Better, Clips, Measure, Measurement, Row, Run, Topic
 from auscult.explain.measures.metrics import similarity
+from auscult.intervals import DIFFERENCE
 from auscult.modules.model import Model
 
 SIMILAR = "how similar (rank correlation) is relevance to that of"

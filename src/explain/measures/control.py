@@ -11,10 +11,10 @@ from auscult.checkpoint.checkpoint import model_of, open_checkpoint
 from auscult.explain.attribution.base import Attribution
 from auscult.explain.domain.domains import Domain
 from auscult.explain.domain.explain import explain
-from auscult.explain.measures.intervals import DIFFERENCE
 from auscult.explain.measures.localisation import Localisation
 from auscult.explain.measures.measure import Better, Clips, Measure, Measurement, Run, Topic
 from auscult.explain.measures.metrics import similarity
+from auscult.intervals import DIFFERENCE
 from auscult.mistake import Mistake
 
 CONTROL = Topic("control", "how similar is relevance to that of another network?", 4)

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from auscult.explain.domain.explain import Explained
-from auscult.explain.measures.intervals import POSITIVE, Bounds, SpeakerIntervals
 from auscult.explain.measures.measure import Better, Clips, Measure, Measurement, Row, Run
 from auscult.explain.measures.perturbation import counts_of, mean_height, removals, scores_of
 from auscult.explain.measures.removal import DELETION, Perturbation, perturbation_of
+from auscult.intervals import POSITIVE, Bounds, SpeakerIntervals
 from auscult.modules.model import Model
 
 BOUNDS: dict[str, Bounds] = {"fall": None, "error": POSITIVE}

@@ -18,7 +18,7 @@ from auscult.datamodules.source import Source
 from auscult.explain.attribution.base import Attribution
 from auscult.explain.domain.domains import Domain
 from auscult.explain.domain.explain import Explained
-from auscult.explain.measures.intervals import SHARE, Bounds
+from auscult.intervals import SHARE, Bounds
 from auscult.modules.model import Model
 
 Row = np.dtype[Any]  # type of one row of a column

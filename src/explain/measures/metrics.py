@@ -16,8 +16,8 @@ import torch
 from scipy.stats import rankdata
 from torch import Tensor, nn
 
-from auscult.explain.measures.intervals import DIFFERENCE
 from auscult.explain.measures.measure import Better, Clips, Measure, Measurement, Run, Topic
+from auscult.intervals import DIFFERENCE
 from auscult.modules.model import Model
 
 COMPLEXITY = Topic("complexity", "on how few features does relevance lie?", 7)

@@ -31,7 +31,7 @@ from scipy.integrate import trapezoid
 from torch import Tensor, nn
 
 from auscult.explain.measures.fill import Fill
-from auscult.explain.measures.intervals import DIFFERENCE, SHARE, SpeakerIntervals
+from auscult.intervals import DIFFERENCE, SHARE, SpeakerIntervals
 
 Scores = Mapping[str, Tensor | Sequence[Tensor]]  # order -> (B, ...), or one per seed; the highest is removed first
 

@@ -12,8 +12,8 @@ from torch.nn.functional import cosine_similarity
 
 from auscult.explain.attribution.base import Attribution
 from auscult.explain.domain.domains import Domain
-from auscult.explain.measures.intervals import DIFFERENCE, POSITIVE
 from auscult.explain.measures.measure import Better, Clips, Measure, Measurement, Run, Topic
+from auscult.intervals import DIFFERENCE, POSITIVE
 
 SOUNDNESS = Topic("soundness", "is relevance of the logit's size, and is it that of the class?", 9)
 

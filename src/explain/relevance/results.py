@@ -8,19 +8,18 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pandas as pd
-import torch
 from scipy.stats import rankdata
-from sklearn.metrics import balanced_accuracy_score
 
 from auscult.datamodules.source import Source
 from auscult.explain.domain.explain import relative_to_logit
 from auscult.explain.intervention.effect import compare
 from auscult.explain.measures import fall
 from auscult.explain.measures.catalogue import measure_of
-from auscult.explain.measures.intervals import POSITIVE, SpeakerIntervals
 from auscult.explain.measures.perturbation import Outcome, areas, summarise
 from auscult.explain.relevance.question import Question
-from auscult.modules.answers import TagAnswers
+from auscult.intervals import SpeakerIntervals
+from auscult.modules.answers import ANSWERS
+from auscult.modules.figures import figures
 
 KEPT = 2**28  # bytes of relevance that stay in memory; larger relevance is read again when needed
 SAME = 1e-3  # logits that differ by less are the same answer
@@ -76,7 +75,8 @@ class Results:
         self.predicted = self.logits.argmax(1)  # (N,)
         self.kind = question.domain.model.kind
         self.labelled = source.is_labelled and self.kind == "classes"  # with classes, which can be right or wrong
-        self.intervals = SpeakerIntervals([clip.speaker for clip in source.clips])
+        self.speakers = [clip.speaker for clip in source.clips]  # (N,)
+        self.intervals = SpeakerIntervals(self.speakers)
 
     @property
     def numbers(self) -> np.ndarray | None:
@@ -156,6 +156,17 @@ class Results:
         )
 
     @cached_property
+    def tested_figures(self) -> dict[str, float]:
+        """How well the network answers the clips, with intervals over speakers; empty without labels."""
+        labels = self.source.tags if self.kind == "tags" else self.label if self.source.is_labelled else None
+        if labels is None:
+            return {}
+        read = self.logits if self.kind == "number" else self.probabilities
+        labels = labels.astype(np.float32 if self.kind == "number" else np.int64)
+        found = figures(ANSWERS[self.kind](self.classes), read, labels, self.speakers)
+        return {f"test/{name}": value for name, value in found.items()}
+
+    @cached_property
     def metrics(self) -> dict[str, float | int]:
         """The metrics for `metrics.json`."""
         error = self.conservation_error
@@ -165,16 +176,7 @@ class Results:
         }
         if self.labelled:
             metrics[f"{self.source.unit}s/explained"] = len({clip.speaker for clip in self.source.clips})
-            metrics["test/accuracy"] = float((self.predicted == self.label).mean())
-            metrics["test/balanced_accuracy"] = float(balanced_accuracy_score(self.label, self.predicted))
-        if self.kind == "tags" and self.source.tags is not None:
-            answers, read = TagAnswers(self.classes), torch.from_numpy(self.probabilities).float()
-            tags = torch.from_numpy(self.source.tags).long()
-            metrics |= {f"test/{name}": float(answers.metric(name)(read, tags)) for name in answers.measured}
-        if self.errors is not None and self.numbers is not None:
-            metrics |= self.intervals.described("test/mae", np.abs(self.errors), POSITIVE)
-            if len(self.errors) > 2:
-                metrics["test/correlation"] = float(np.corrcoef(self.numbers, self.label)[0, 1])
+        metrics |= self.tested_figures
         if not np.isnan(error).any():
             metrics["conservation_error/median"] = float(np.median(error))
             metrics["conservation_error/highest"] = float(error.max())

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 
 from auscult.explain.measures.channels import Channels
-from auscult.explain.measures.intervals import SpeakerIntervals
 from auscult.explain.relevance.results import Results
 from auscult.explain.report.html import Section
+from auscult.intervals import SpeakerIntervals
 
 RELEVANCE, ENERGY = Channels.measures
 MOST = 100  # rows of the table: classes with most clips

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auscult.explain.measures.intervals import DIFFERENCE, SpeakerIntervals
+from auscult.intervals import DIFFERENCE, SpeakerIntervals
 
 CELL = {"ms": 10.0, "Hz": 8.0}  # of a profile along a single axis; within it, relevance changes its sign
 

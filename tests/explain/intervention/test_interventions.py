@@ -16,7 +16,7 @@ from auscult.explain.intervention.interventions import (
     ScaleWaveform,
     stretched,
 )
-from auscult.explain.measures.intervals import DIFFERENCE, SpeakerIntervals
+from auscult.intervals import DIFFERENCE, SpeakerIntervals
 from auscult.mistake import Mistake
 from auscult.modules.audiomnist_front_ends import DecibelSpectrogram, NormalizedWaveform
 from auscult.modules.model import Model

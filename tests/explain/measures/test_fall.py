@@ -10,9 +10,9 @@ from torch import nn
 
 from auscult.explain.measures.fall import Fall, areas, summarise
 from auscult.explain.measures.fill import Silence
-from auscult.explain.measures.intervals import SpeakerIntervals
 from auscult.explain.measures.measure import Clips
 from auscult.explain.measures.removal import Perturbation
+from auscult.intervals import SpeakerIntervals
 from auscult.modules.model import Model
 
 WEIGHT = torch.tensor([[1.0, 2.0, -3.0, 4.0]])

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from auscult.explain.measures.fill import Silence
 from auscult.explain.measures.fractions import checked_fractions
-from auscult.explain.measures.intervals import DIFFERENCE, SpeakerIntervals
 from auscult.explain.measures.perturbation import (
     Outcome,
     areas,
@@ -22,6 +21,7 @@ from auscult.explain.measures.perturbation import (
     summarise,
     write_curves,
 )
+from auscult.intervals import DIFFERENCE, SpeakerIntervals
 from auscult.mistake import Mistake
 
 

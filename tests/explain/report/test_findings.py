@@ -7,9 +7,9 @@ import pytest
 
 from auscult.explain.intervention.effect import compare
 from auscult.explain.intervention.interventions import KeepBand, RemoveBand
-from auscult.explain.measures.intervals import SpeakerIntervals
 from auscult.explain.measures.perturbation import Outcome, areas, summarise
 from auscult.explain.report.findings import cautions, curve_findings, intervention_findings, removal_verdict
+from auscult.intervals import SpeakerIntervals
 
 
 def curves(relevance: float, amplitude: float, margin: float, fraction: float = 0.01) -> pd.DataFrame:

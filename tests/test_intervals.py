@@ -1,8 +1,12 @@
+from functools import partial
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy import stats
+from sklearn import metrics
 
-from auscult.explain.measures.intervals import DIFFERENCE, POSITIVE, SHARE, SpeakerIntervals
+from auscult.intervals import DIFFERENCE, POSITIVE, SHARE, SpeakerIntervals
 
 SIMULATIONS = 2000
 
@@ -113,9 +117,9 @@ def test_too_few_speakers_give_no_interval(speakers):
 
 def test_a_metric_comes_with_its_interval():
     names, values = [f"s{number % 7}" for number in range(30)], np.random.default_rng(5).random(30)
-    metrics = SpeakerIntervals(names).described("accuracy", values)
-    assert list(metrics) == ["accuracy", "accuracy_low", "accuracy_high"]
-    assert metrics["accuracy_low"] < metrics["accuracy"] < metrics["accuracy_high"]
+    said = SpeakerIntervals(names).described("accuracy", values)
+    assert list(said) == ["accuracy", "accuracy_low", "accuracy_high"]
+    assert said["accuracy_low"] < said["accuracy"] < said["accuracy_high"]
 
 
 def test_where_all_speakers_agree_the_sign_test_stands_in():
@@ -130,3 +134,81 @@ def test_ratios_have_intervals_above_zero():
     low, high = SpeakerIntervals(speakers).of_mean(values, POSITIVE)
     assert 0 < low < values.mean() < high and low * high == pytest.approx(values.mean() ** 2)
     assert SpeakerIntervals(speakers).of_mean(np.zeros(4), POSITIVE) == (pytest.approx(0), pytest.approx(0))
+
+
+def scored(speakers: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Speaker, label and score of clips whose speakers differ in how loud they score each label."""
+    speaker = np.repeat(np.arange(speakers), clips_of(speakers, generator))
+    label = (generator.random(len(speaker)) < 0.3).astype(int)
+    shift = 0.7 * generator.standard_normal((2, speakers))
+    return speaker, label, 1.2 * label + shift[label, speaker] + generator.standard_normal(len(speaker))
+
+
+STATISTICS = {
+    "balanced accuracy": lambda label, score: metrics.balanced_accuracy_score(label, score > 0.6),
+    "area under the curve": metrics.roc_auc_score,
+    "average precision": metrics.average_precision_score,
+    "f1": lambda label, score: metrics.f1_score(label, score > 0.6),
+    "correlation": lambda label, score: np.corrcoef(label, score)[0, 1],
+}
+
+
+def of_clips(of: Any, label: np.ndarray, score: np.ndarray, clips: np.ndarray) -> float:
+    return of(label[clips], score[clips])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("speakers", [5, 8, 15, 30])
+def test_intervals_of_statistics_cover_what_they_claim(speakers: int) -> None:
+    generator = np.random.default_rng(speakers)
+    _, label, score = scored(5000, generator)
+    truth = {name: of(label, score) for name, of in STATISTICS.items()}
+    covered: dict[str, list[bool]] = {name: [] for name in STATISTICS}
+    for _ in range(300):
+        speaker, label, score = scored(speakers, generator)
+        intervals = SpeakerIntervals(speaker.astype(str).tolist())
+        for name, of in STATISTICS.items():
+            bounds = DIFFERENCE if name == "correlation" else SHARE
+            asked = partial(of_clips, of, label, score)
+            _, low, high = intervals.of_statistic(asked, bounds)
+            covered[name].append(low <= truth[name] <= high)
+    for name, held in covered.items():
+        assert 0.9 <= np.mean(held) <= 0.99, (name, np.mean(held))  # 300 draws of 0.95: 0.92 to 0.975
+
+
+@pytest.mark.parametrize("bounds", [SHARE, POSITIVE, DIFFERENCE, None])
+def test_a_mean_as_a_statistic_has_the_same_interval(bounds):
+    names, values = [f"s{number % 7}" for number in range(33)], np.random.default_rng(6).random(33)
+    intervals = SpeakerIntervals(names)
+    mean, low, high = intervals.of_statistic(lambda clips: values[clips].mean(), bounds)
+    np.testing.assert_allclose((mean, low, high), (values.mean(), *intervals.of_mean(values, bounds)))
+
+
+def test_many_speakers_are_left_out_in_groups():
+    generator = np.random.default_rng(7)
+    own = generator.beta(8, 2, 400)
+    values = (generator.random(4000) < np.repeat(own, 10)).astype(float)
+    intervals = SpeakerIntervals(np.repeat(np.arange(400).astype(str), 10).tolist())
+    asked = []
+
+    def mean(clips):
+        asked.append(len(clips))
+        return values[clips].mean()
+
+    _, low, high = intervals.of_statistic(mean)
+    assert len(asked) == 51
+    exact = intervals.of_mean(values)
+    assert high - low == pytest.approx(exact[1] - exact[0], rel=0.35)
+
+
+def test_what_is_not_known_without_a_speaker_has_no_interval():
+    names, labels = ["a"] * 4 + ["b"] * 4 + ["c"] * 4, np.repeat([1.0, 0.0, 0.0], 4)
+    score = np.random.default_rng(8).random(12)
+
+    def of(clips):
+        known = np.ptp(labels[clips]) > 0
+        return metrics.roc_auc_score(labels[clips], score[clips]) if known else np.nan
+
+    said = SpeakerIntervals(names).described_statistic("auc", of)
+    assert said == {"auc": pytest.approx(metrics.roc_auc_score(labels, score))}
+    assert SpeakerIntervals(["me"] * 12).described_statistic("auc", of).keys() == {"auc"}
