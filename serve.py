@@ -30,7 +30,10 @@ from auscult.serve import options
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="serve")
 def main(cfg: DictConfig) -> float | None:
-    return command_line.job(cfg, run, lambda _: "what was saved is safe, and the same command goes on with it.")
+    way_on = "the same command serves the page again."
+    if cfg.get("page") != "live":  # which keeps nothing
+        way_on = "what was saved is safe, and the same command goes on with it."
+    return command_line.job(cfg, run, lambda _: way_on)
 
 
 def run(cfg: DictConfig, folder: Path, sweep: Path | None, overrides: list[str]) -> float | None:

@@ -87,12 +87,14 @@ def write(
     metrics: run_folder.Metrics,
     title: str,
     kind: str = "classes",
+    unit: str | None = None,
 ) -> None:
     """Writes the results into the run folder, and logs them to W&B. `metrics.json` is the last file that matters.
 
     Args:
         title: of the figure.
         kind: of the task, see `auscult.modules.answers`.
+        unit: of a number.
     """
     clips, labels, read = predictions
     classes = datamodule.classes
@@ -109,7 +111,8 @@ def write(
         elif kind == "tags":
             plot = run_folder.plot_tags(folder, precision_of(labels, read), labels.mean(0), classes, title)
         else:
-            plot = run_folder.plot_numbers(folder, labels, read[:, 0], classes[0], title)
+            name = classes[0] if unit is None else f"{classes[0]} ({unit})"
+            plot = run_folder.plot_numbers(folder, labels, read[:, 0], name, title)
     if isinstance(trainer.logger, WandbLogger):
         wandb_run.log_results(trainer.logger, metrics, table, plot)
 
@@ -169,7 +172,7 @@ def show(metrics: run_folder.Metrics, folder: Path, units: str, answers: Answers
     with console:  # in one piece, as jobs of a multirun may print at the same time
         console.print(table)
         if ends:
-            console.print(f"95 % intervals for other {units}: {', '.join(ends)}")
+            console.print(f"95 % intervals for other {units}: {', '.join(ends)}", soft_wrap=True, highlight=False)
         if 0 < len(each) <= MOST_SAID:
             what = "recall" if answers.kind == "classes" else "average precision"
             console.print(f"Test {what}: {', '.join(f'{name} {value:.2f}' for name, value in each.items())}")

@@ -98,7 +98,8 @@ def train(
             metrics = measured(trainer, datamodule, predictions, classifier.answers)
             metrics["seconds"] = round(time.monotonic() - started, 1)
             title = f"{config['model']['name']}, {config['task']['name']}, fold {config['fold']}: test"
-            write(folder, trainer, datamodule, predictions, metrics, title, classifier.answers.kind)
+            unit = config["task"].get("unit")
+            write(folder, trainer, datamodule, predictions, metrics, title, classifier.answers.kind, unit)
             if classifier.answers.kind == "classes":
                 warn_of_divergence(metrics["test/loss"], len(datamodule.classes))
             with printing():
