@@ -62,12 +62,12 @@ class Epsilon(Rule):
 
     def shares(self, layer: Layer, input: Tensor, output: Tensor, relevance: Tensor) -> Shares:
         """See `Rule.shares`."""
-        quotient = relevance / stable(output.detach(), self.epsilon)
+        quotient, lost = divided(relevance, output.detach(), self.epsilon)
         # batch norms behind the layer may use its graph, too
         (gradient,) = torch.autograd.grad(output, input, quotient, retain_graph=True)
         bias = layer.bias if self.uses_bias else None
         kept = None if bias is None else layer.per_row(quotient, bias)
-        return input.detach() * gradient, kept, unshared(relevance, output.detach())
+        return input.detach() * gradient, kept, lost
 
 
 class AlphaBeta(Rule):
@@ -154,6 +154,15 @@ class Box(Rule):
 def stable(values: Tensor, epsilon: float) -> Tensor:
     """The values with epsilon added to their size, for divisions: zennit's `stabilize` in two passes instead of six."""
     return values + torch.copysign(values.new_tensor(epsilon), values)
+
+
+def divided(relevance: Tensor, contributions: Tensor, epsilon: float) -> tuple[Tensor, Tensor | None]:
+    """Relevance over contributions whose size epsilon is added to, and the relevance that is `unshared`."""
+    divisor = torch.add(contributions, contributions.sign(), alpha=epsilon)
+    quotient = torch.div(relevance, divisor, out=divisor)
+    if quotient.sum().isfinite():  # so no contribution is zero; a sum is much faster than a look at each
+        return quotient, None
+    return relevance / stable(contributions, epsilon), unshared(relevance, contributions)
 
 
 def unshared(relevance: Tensor, contributions: Tensor) -> Tensor | None:
