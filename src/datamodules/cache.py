@@ -37,6 +37,7 @@ class Cache:
     cut: np.ndarray  # (N,) bool, whether each recording was too long
     skipped: list[tuple[str, str]]  # path and reason of each bad recording
     checksums: np.ndarray  # (N,) uint32, of each clip's samples
+    gains: np.ndarray  # (N,) what the samples of each clip were multiplied by
     _memory: np.ndarray  # (sum of lengths,) int16
     _ends: np.ndarray  # (N,) int64, where each clip ends in _memory
     _checked: np.ndarray  # (N,) bool, whether this process has compared the checksum
@@ -196,6 +197,7 @@ def _assemble(home: Path, clips: Sequence[Clip], entries: list[Entry], memory: n
         _memory=memory,
         _ends=ends_of(kept),
         checksums=np.array([entry.checksum for entry in kept], dtype=np.uint32),
+        gains=np.array([entry.gain for entry in kept]),
         _checked=np.zeros(len(kept), dtype=bool),
     )
 

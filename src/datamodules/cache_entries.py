@@ -25,6 +25,7 @@ class Entry(NamedTuple):
     cut: bool
     reason: str  # why a recording was skipped; empty for a kept one
     checksum: int  # CRC-32 of the samples' bytes
+    gain: float = 1.0  # see `Prepared`; not written if it is 1
 
 
 def read_entries(home: Path) -> list[Entry] | None:
@@ -63,7 +64,7 @@ def write_skipped(path: Path, skipped: list[tuple[str, str]]) -> None:
 
 def line_of(entry: Entry) -> bytes:
     """The line of an entry, with the line's own checksum."""
-    text = json.dumps(entry).encode()
+    text = json.dumps(entry[:-1] if entry.gain == 1 else entry).encode()
     return b"%s, %d]\n" % (text[:-1], zlib.crc32(text))
 
 
@@ -74,7 +75,7 @@ def parsed(line: bytes) -> Entry:
     if check != b"%d]\n" % zlib.crc32(text):
         raise ValueError("a damaged line")
     fields = json.loads(text)
-    if [type(field) for field in fields] != list(Entry.__annotations__.values()):
+    if [type(field) for field in fields] != list(Entry.__annotations__.values())[: max(7, len(fields))]:
         raise ValueError("a line of another version")
     return Entry(*fields)
 

@@ -134,7 +134,8 @@ def _prepare(
     if prepared.left < LEAST_LEFT:
         lost.append(clip.path)
     samples = prepared.samples
-    return Entry(clip.path, stamp, samples.size, prepared.start, prepared.cut, "", checksum(samples)), samples
+    own = (prepared.start, prepared.cut, "", checksum(samples), prepared.gain)
+    return Entry(clip.path, stamp, samples.size, *own), samples
 
 
 def workers_for(settings: ClipSettings) -> int:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from auscult.datamodules.audio.filters import FULL_SCALE
 from auscult.datamodules.cache import Cache
 from auscult.datamodules.confound import Confound
 
@@ -54,7 +55,8 @@ class ClipDataset(Dataset[Batch]):
             samples = self.cache.samples(self.clips[index])
             offset = round(places[index] * (self.length - samples.shape[1]))
             end = offset + samples.shape[1]
-            np.divide(samples, 32768, out=waveform[:, offset:end], dtype=np.float32)
+            full = FULL_SCALE * float(self.cache.gains[self.clips[index]])
+            np.divide(samples, full, out=waveform[:, offset:end], dtype=np.float32)
             if self.confound and self.planted[index]:
                 self.confound.plant(waveform, offset, end, self.cache.clips[self.clips[index]])
         return {

@@ -18,6 +18,7 @@ from auscult.datamodules.published import TooLong, check_length, resampled
 from auscult.mistake import Mistake
 
 SOFT = 2.0**-8  # of full scale, -48 dB: the peak of a louder clip keeps at least eight of the 16 bits
+MOST = (FULL_SCALE - 1) / FULL_SCALE  # the largest sample of 16 bits
 SILENT = 2.0**-24  # of full scale, -144 dB: half a step of 24 bits
 LOWEST_RATE, HIGHEST_RATE = 100, 10**7  # hertz, of recordings: other rates are damage, or take long to resample
 FRAME_SECONDS, HOP_SECONDS = 0.025, 0.010  # of the frames whose energy trimming compares
@@ -38,7 +39,7 @@ class ClipSettings:
     highpass_hz: float | None = 60.0  # removes hum and handling noise below; None: no filter
     trim_db: float | None = 25.0  # edges this far below the loudest frame are cut off; None keeps them
     min_seconds: float = 0.05  # shorter clips are bad recordings
-    preparation: str = "cleaned"  # or "published", as AudioMNIST's authors did, see `published.py`
+    preparation: str = "cleaned"  # "untouched": offsets and levels stay; "published": see `published.py`
     short: str = "pad"  # shorter clips are embedded in silence when they are read; "repeat": repeated until full
     channels: int = 1  # of a clip; 1: mono, the average of all channels
 
@@ -66,6 +67,11 @@ class ClipSettings:
             )
         if self.trim_db is not None and not self.trim_db > 0:
             raise Mistake(f"data.clip.trim_db={self.trim_db} must be above 0 decibels, or null.")
+        if self.preparation == "untouched" and (self.highpass_hz, self.trim_db) != (None, None):
+            raise Mistake(
+                "data.clip.preparation=untouched neither filters nor trims: say data.clip.highpass_hz=null"
+                " data.clip.trim_db=null with it."
+            )
         if self.preparation == "published" and (self.highpass_hz, self.trim_db, self.short) != (None, None, "pad"):
             raise Mistake(
                 "data.clip.preparation=published neither filters nor trims nor repeats clips: say"
@@ -88,6 +94,12 @@ class Prepared:
     start: int  # where the kept part begins in the recording, in samples at the clip's own rate
     cut: bool  # whether the recording was too long even after trimming
     left: float = 1.0  # share of the recording's power, without its mean, after resampling and high-pass
+    gain: float = 1.0  # what the samples were multiplied by to fit into 16 bits, and are to be divided by
+
+    @property
+    def waveform(self) -> np.ndarray:
+        """(C, L) float32, in the recording's own level, where full scale is 1."""
+        return self.samples / np.float32(FULL_SCALE * self.gain)
 
 
 def load(corpus: Corpus, clip: Clip, settings: ClipSettings, stopped: Event | None = None) -> Prepared:
@@ -135,8 +147,9 @@ def prepare(samples: np.ndarray, rate: int, settings: ClipSettings) -> Prepared:
     left is raised by a power of two. A repeated clip begins again right after its last sample; its last repetition ends
     where the clip is full.
 
-    With `preparation="published"`, the mean stays and another resampler is used, see `published.py`. Rounding to 16
-    bits, which the original did not do, changes a sample by half a step at most.
+    With `preparation="untouched"`, the mean stays, and so do all levels, as `Prepared.gain` is known: what a network
+    was trained on that did not come from here. With `preparation="published"`, the mean stays and another resampler is
+    used, see `published.py`. Rounding to 16 bits, which the original did not do, changes a sample by half a step.
 
     Raises:
         BadRecording: the recording is empty, not finite, silent, too short after trimming, has an impossible rate, or
@@ -155,6 +168,8 @@ def _prepare(blocks: Callable[[], Iterator[np.ndarray]], rate: int, settings: Cl
     if not LOWEST_RATE <= rate <= HIGHEST_RATE:
         raise BadRecording(f"not audio: a sample rate of {rate} Hz")
     frames, mean, channel, power = _measured(blocks(), settings.channels)
+    is_untouched = settings.preparation == "untouched"
+    mean = np.zeros_like(mean) if is_untouched else mean
     if settings.preparation == "published":
         return _prepare_as_published(blocks(), frames, channel, rate, settings)
 
@@ -173,9 +188,11 @@ def _prepare(blocks: Callable[[], Iterator[np.ndarray]], rate: int, settings: Cl
     begin, samples = loudest_window(kept or parts(), start, stop, min(longest, stop - start))
     if len(samples) == 0:
         raise BadRecording(f"{UNREADABLE}: it changed while it was read")
-    clip = _to_int16(samples)
+    gain = _power_of_two(samples) if is_untouched else _gain(samples)
+    clip = _to_int16(samples, gain)
     whole = clip[:, np.arange(longest) % clip.shape[1]] if settings.short == "repeat" else clip
-    return Prepared(whole, begin, stop - start > longest, left / power if power > 0 else 1.0)
+    share = left / power if power > 0 else 1.0
+    return Prepared(whole, begin, stop - start > longest, share, gain if is_untouched else 1.0)
 
 
 def _prepare_as_published(
@@ -190,7 +207,7 @@ def _prepare_as_published(
     _check_peak(peak_of(samples))
     if len(samples) < math.floor(settings.min_seconds * settings.sample_rate):
         raise BadRecording(f"too short: under {settings.min_seconds:g} s")
-    return Prepared(_to_int16(samples[:, None]), 0, False)
+    return Prepared(_to_int16(samples[:, None], _gain(samples)), 0, False)
 
 
 def _check_peak(peak: float) -> None:
@@ -243,9 +260,19 @@ def _measured(blocks: Iterator[np.ndarray], channels: int) -> tuple[int, np.ndar
     return frames, sums[taken, None] / frames, channel, energies[taken] / scale
 
 
-def _to_int16(samples: np.ndarray) -> np.ndarray:
+def _gain(samples: np.ndarray) -> float:
+    """What samples are multiplied by: 1, unless their peak does not fit into 16 bits or would have few of them."""
+    gain = MOST / peak_of(samples)
+    return _power_of_two(samples) if gain > MOST / SOFT else min(gain, 1.0)
+
+
+def _power_of_two(samples: np.ndarray) -> float:
+    """The power of two by which samples become as loud as 16 bits can hold, but for less than a factor of two."""
+    gain = 2.0 ** math.floor(math.log2(MOST / peak_of(samples)))
+    fits = -float(samples.min()) * 2 * gain <= 1 and float(samples.max()) * 2 * gain <= MOST  # -1 fits, and 1 does not
+    return 2 * gain if fits else gain
+
+
+def _to_int16(samples: np.ndarray, gain: float) -> np.ndarray:
     """Samples (L, C) as (C, L) int16; all channels get the same gain."""
-    most = (FULL_SCALE - 1) / FULL_SCALE
-    gain = most / peak_of(samples)
-    gain = 2.0 ** math.floor(math.log2(gain)) if gain > most / SOFT else min(gain, 1.0)
     return np.ascontiguousarray(np.rint(samples.T * (FULL_SCALE * gain)).astype(np.int16))

@@ -9,6 +9,7 @@ from auscult.explain.relevance.results import Results
 from auscult.explain.relevance.target import name_of
 from auscult.explain.report.findings import cautions
 from auscult.plain_data import counted
+from auscult.program.paths import HUB
 
 ANY_SOUND = (
     " It takes any sound for one of its classes: of a sound unlike those of its corpus, its answer means little."
@@ -80,7 +81,9 @@ def origin(config: dict[str, Any], trained: dict[str, Any]) -> dict[str, object]
     """Where the network comes from, for the head of the report."""
     if trained["data"]["name"] is None:
         clip = trained["data"]["clip"]
-        weights = {"weights": config["weights"]} if config["weights"] else {}
+        weights = (
+            {} if config["network"].startswith(HUB) else {"weights": config["weights"] or "those that it is built with"}
+        )
         taken = f"{clip['seconds']:g} s at {clip['sample_rate']} Hz"
         return {"network": config["network"], **weights, "input of": taken}
     return {
@@ -100,6 +103,8 @@ def facts(config: dict[str, Any], trained: dict[str, Any], results: Results) -> 
         "domain": config["domain"]["name"],
         "target": name_of(config["target"], config.get("against")),
     }
+    if trained["model"].get("head") == "softmax":
+        about["logit"] = "the logarithm of the probability, as the network ends in a softmax; near 0 where it is sure"
     if config.get("intervention"):
         options = {name: value for name, value in config["intervention"].items() if name not in ("name", "_target_")}
         about["intervention"] = f"{config['intervention']['name']} {json.dumps(options)}"

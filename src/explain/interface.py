@@ -57,7 +57,7 @@ def explain(
             it was.
         recording: a file, or samples (T,) or (channels, T), floats in [-1, 1] or int16. For a model of `load`, the
             recording is prepared as in its training: mixed, trimmed, resampled, in the middle of a clip. Any other
-            model gets the whole recording, resampled, without its offset. A model of several channels gets them as
+            model gets the whole recording, resampled. A model of several channels gets them as
             they are, or one for all.
         sample_rate: sample rate of the samples, in hertz. Without it, the samples are taken as the waveform itself,
             and nothing is prepared.

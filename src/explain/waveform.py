@@ -15,7 +15,7 @@ LOUDEST = 1000  # 60 dB above full scale: no recording of floats is as loud
 
 
 def whole(frames: int, rate: int, sample_rate: int, channels: int) -> ClipSettings:
-    """Settings that mix or keep a recording's channels, remove its offset and resample it, but cut nothing off.
+    """Settings that mix or keep a recording's channels and resample it, and leave the rest untouched.
 
     Args:
         frames: length of the recording.
@@ -24,7 +24,8 @@ def whole(frames: int, rate: int, sample_rate: int, channels: int) -> ClipSettin
         channels: of the result.
     """
     seconds = frames / rate + 1  # the resampler may round the length up
-    return ClipSettings(sample_rate, seconds, highpass_hz=None, trim_db=None, min_seconds=0.0, channels=channels)
+    how: dict[str, Any] = {"highpass_hz": None, "trim_db": None, "min_seconds": 0.0, "preparation": "untouched"}
+    return ClipSettings(sample_rate, seconds, channels=channels, **how)
 
 
 def clip_of(samples: np.ndarray, rate: int, settings: ClipSettings, place: float = 0.5) -> tuple[np.ndarray, bool]:
@@ -46,7 +47,7 @@ def clip_of(samples: np.ndarray, rate: int, settings: ClipSettings, place: float
     length = prepared.samples.shape[1]
     clip = np.zeros((settings.channels, round(settings.seconds * settings.sample_rate)), np.float32)
     offset = int((clip.shape[1] - length) * place)
-    clip[:, offset : offset + length] = prepared.samples / np.float32(FULL_SCALE)
+    clip[:, offset : offset + length] = prepared.waveform
     return clip, prepared.cut
 
 
@@ -64,7 +65,7 @@ def waveform_of(
         recording: a file; or samples (T,), or (channels, T) as torchaudio has them, in [-1, 1] or int16.
         rate: sample rate of the samples, in hertz. Samples without a rate are a waveform already, and stay as they are.
         sample_rate: sample rate of the waveform, in hertz.
-        settings: how the network's clips were prepared; None: only the channels, the offset and the rate change.
+        settings: how the network's clips were prepared; None: only the channels and the rate change.
         channels: C, of the waveform; 1: the recording's channels are mixed.
 
     Returns:
@@ -86,7 +87,7 @@ def waveform_of(
         if settings is not None:
             return clip_of(samples, own_rate, settings, place)
         prepared = prepare(samples, own_rate, whole(len(samples), own_rate, sample_rate, channels))
-        return prepared.samples / np.float32(FULL_SCALE), False
+        return prepared.waveform, False
     except BadRecording as reason:
         name = recording if isinstance(recording, str | Path) else "the recording"
         raise Mistake(f"{name} cannot be listened to ({reason}); choose another recording.") from reason

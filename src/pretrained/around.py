@@ -67,6 +67,11 @@ def model_around(
         head, several = head_of(values, kind), values.dim() > 1 and values.shape[classes_at] > 1
         if kind is None and head == "sigmoid" and several:
             log.info("The network ends in sigmoids: each output is a tag, a yes or no of its own (kind=tags).")
+        if kind in (None, "classes") and head == "softmax":
+            log.info(
+                "The network ends in a softmax: the logarithms of its probabilities are explained. They are near 0"
+                " where it is sure, so that shares of them are large; let it give its logits to have shares of these."
+            )
         kind = ("tags" if head == "sigmoid" else "classes") if kind is None else kind
         kind = kind if several or kind == "number" else "classes"
         how: dict[str, Any] = {"classes_at": classes_at, "kind": kind, "stretch": stretch}

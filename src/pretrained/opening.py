@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from auscult.checkpoint.checkpoint import KEY, model_of, open_checkpoint
 from auscult.datamodules.audio.audio_file import BadRecording, read_whole
 from auscult.datamodules.audio.lengths import longest
-from auscult.datamodules.recording import FULL_SCALE, ClipSettings, prepare
+from auscult.datamodules.recording import ClipSettings, prepare
 from auscult.mistake import Mistake
 from auscult.modules.model import Model
 from auscult.modules.narrowed import Likeness
@@ -31,7 +30,7 @@ log = logging.getLogger(__name__)
 
 CLOSE = 0.01  # seconds: recordings that are meant to have one length differ by less
 LONGEST = 10.0  # seconds of clips, unless the options say more
-UNPREPARED = {"preparation": "cleaned", "highpass_hz": None, "trim_db": None, "min_seconds": 0.0, "short": "pad"}
+UNPREPARED = {"preparation": "untouched", "highpass_hz": None, "trim_db": None, "min_seconds": 0.0, "short": "pad"}
 
 
 @dataclass(frozen=True)
@@ -107,10 +106,16 @@ def own_network(config: dict[str, Any], module: nn.Module | None = None) -> Open
     }  # fmt: skip
     model = of_frames(network, config["frames"], how) if config.get("frames") else model_around(network, **how)
     clip = {"sample_rate": rate, "seconds": seconds, "channels": model.channels, **UNPREPARED}
+    head = str(getattr(model.network, "head", ""))
     if str(config.get("target")).startswith(LIKENESS):
         model = likeness(model, str(config["target"]).removeprefix(LIKENESS), ClipSettings(**clip))
     task = {"name": config["label"], "label": config["label"], "kind": model.kind}
-    about = {"model": {"name": name_of(name)}, "task": task, "data": {"name": None, "clip": clip}, "fold": None}
+    about = {
+        "model": {"name": name_of(name), "head": head},
+        "task": task,
+        "data": {"name": None, "clip": clip},
+        "fold": None,
+    }
     return Opened(model, {"config": about, "classes": model.classes, "speakers": {"train": [], "test": []}})
 
 
@@ -157,7 +162,7 @@ def likeness(model: Model, path: str, settings: ClipSettings) -> Model:
     """
     try:
         samples, rate = read_whole(Path(path))
-        prepared = prepare(samples, rate, settings).samples
+        prepared = prepare(samples, rate, settings).waveform
     except BadRecording as reason:
         raise Mistake(f"{LIKENESS}{path} cannot be listened to ({reason}); choose another recording.") from reason
     length = settings.seconds
@@ -168,7 +173,7 @@ def likeness(model: Model, path: str, settings: ClipSettings) -> Model:
             length,
         )  # fmt: skip
     waveform = torch.zeros(1, settings.channels, round(settings.seconds * settings.sample_rate))
-    waveform[0, :, : prepared.shape[1]] = torch.from_numpy(prepared / np.float32(FULL_SCALE))
+    waveform[0, :, : prepared.shape[1]] = torch.from_numpy(prepared)
     with torch.no_grad():
         reference = model(waveform.to(model.device))
     if reference.shape[1] < 2:

@@ -32,7 +32,7 @@ CHOICES = {
     "task.kind": ("classes", "tags", "number"),
     "class_weights": ("balanced",),
     "data.placement": ("each_epoch", "fixed"),
-    "data.clip.preparation": ("cleaned", "published"),
+    "data.clip.preparation": ("cleaned", "untouched", "published"),
 }
 
 # what every configuration of a training needs

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from auscult.datamodules.audio.audio_file import BadRecording
-from auscult.datamodules.recording import FULL_SCALE, prepare
+from auscult.datamodules.recording import prepare
 from auscult.explain.domain.domains import Domain
 from auscult.explain.interface import attribution_from, domain_from, explain
 from auscult.explain.loading import TrainedModel
@@ -131,7 +131,7 @@ class LiveModel:
         try:
             if self.own_length:
                 prepared = prepare(samples, rate, settings)
-                return prepared.samples / np.float32(FULL_SCALE), prepared.cut
+                return prepared.waveform, prepared.cut
             return clip_of(samples, rate, settings, self.model.place)
         except BadRecording as reason:
             raise BadUpload(f"There is nothing to listen to ({reason}); speak louder, or send another one.") from reason

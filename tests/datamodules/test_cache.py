@@ -14,6 +14,7 @@ import soundfile
 from auscult.datamodules.audiomnist_az import AudioMNISTAz
 from auscult.datamodules.cache import Cache, has_prepared, open_cache
 from auscult.datamodules.clips import Clip, Corpus
+from auscult.datamodules.dataset import ClipDataset
 from auscult.datamodules.recording import ClipSettings, load
 from auscult.mistake import Mistake
 
@@ -112,6 +113,19 @@ def test_holds_prepared_clips_and_decodes_them_once(corpus: Files, tmp_path: Pat
     assert sorted(corpus.reads) == again.paths
     assert again.samples(0)[0].dtype == np.int16
     assert not again.samples(0)[0].flags.writeable
+
+
+def test_untouched_clips_have_the_levels_of_their_recordings(tmp_path: Path) -> None:
+    settings = ClipSettings(highpass_hz=None, trim_db=None, preparation="untouched")
+    recordings = [scale * np.random.default_rng(0).standard_normal(4000) for scale in (1e-4, 0.1, 0.4)]
+    for number, samples in enumerate(recordings):
+        soundfile.write(tmp_path / f"{number}.wav", 0.01 + samples, 8000, subtype="FLOAT")
+    corpus = Files(tmp_path)
+    for _ in range(2):  # built, and read again
+        cache = open_cache(corpus, corpus.clips(), settings, tmp_path / "cache")
+        dataset = ClipDataset(cache, np.arange(3), np.zeros(3), 4000, lambda: np.zeros(3))
+        for heard, samples in zip(dataset.__getitems__([0, 1, 2])["waveform"][:, 0], recordings, strict=True):
+            np.testing.assert_allclose(heard, 0.01 + samples, rtol=0, atol=np.abs(0.01 + samples).max() / 2**15)
 
 
 def test_long_recordings_are_cut_and_counted(corpus: Files, tmp_path: Path) -> None:

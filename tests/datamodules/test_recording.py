@@ -503,3 +503,29 @@ def test_files_that_are_no_recordings(tmp_path: Path) -> None:
 def test_impossible_settings(option: str, value: float | str | None) -> None:
     with pytest.raises(Mistake, match=f"data.clip.{option}"):
         ClipSettings(**{option: value})
+
+
+@pytest.mark.parametrize("dtype", ["int16", "float32"])
+@pytest.mark.parametrize(
+    ("level", "offset"), [(0.3, 0.0), (0.3, 0.4), (0.002, -0.05), (3e-5, 0.0), (0.98, 0.0), (1.7, 0.3)]
+)
+def test_untouched_recordings_keep_levels_and_offsets(dtype: str, level: float, offset: float) -> None:
+    settings = ClipSettings(highpass_hz=None, trim_db=None, preparation="untouched")
+    samples = (offset + level * np.random.default_rng(0).uniform(-1, 1, (8000, 1))).astype(np.float32)
+    if dtype == "int16":
+        if level > 1:
+            return
+        samples = (samples * 32767).clip(-32768, 32767).round().astype(np.int16)
+    clip = prepare(samples, 8000, settings)
+    expected = samples.T / (32768 if dtype == "int16" else 1)
+    assert clip.samples.dtype == np.int16
+    step = 0 if dtype == "int16" else 1.01 * np.abs(expected).max() / 2**15
+    np.testing.assert_allclose(clip.waveform, expected, rtol=0, atol=step)
+    lowest = np.full((8000, 1), -32768, np.int16)
+    lowest[1::2] = 32767
+    np.testing.assert_array_equal(prepare(lowest, 8000, settings).waveform, lowest.T / 32768)
+
+
+def test_untouched_recordings_are_neither_filtered_nor_trimmed() -> None:
+    with pytest.raises(Mistake, match=r"data\.clip\.preparation=untouched neither filters nor trims"):
+        ClipSettings(preparation="untouched")

@@ -422,3 +422,21 @@ def test_classes_go_by_number_too():
     for options in ({"target": []}, {"target": 0, "against": 7}, {"target": [0, 9]}):
         with pytest.raises(Mistake, match=r"names no class|is no class of the model"):
             auscult.explain(model, tone(), **options)
+
+
+class Mean(nn.Module):
+    def forward(self, waveform: torch.Tensor) -> torch.Tensor:
+        mean = waveform.mean(-1)  # (B, 1)
+        return torch.cat([mean, 0.5 - mean], 1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.int16])
+def test_a_network_hears_the_offset_and_the_level_of_a_recording(dtype, tmp_path):
+    samples = 0.3 + 0.001 * torch.randn(8000, generator=torch.Generator().manual_seed(0))
+    samples = samples if dtype == torch.float32 else (32768 * samples).round().to(dtype)
+    explanation = auscult.explain(Mean(), samples, sample_rate=16000, attribution="gradient_x_input")
+    torch.testing.assert_close(explanation.logits, torch.tensor([0.3, 0.2]), rtol=0, atol=1e-4)
+    soundfile.write(tmp_path / "a.wav", samples.numpy(), 16000)
+    model = auscult.Model(Mean(), classes=["up", "down"], sample_rate=16000)
+    explanation = auscult.explain(model, tmp_path / "a.wav", attribution="gradient_x_input")
+    torch.testing.assert_close(explanation.logits, torch.tensor([0.3, 0.2]), rtol=0, atol=1e-4)

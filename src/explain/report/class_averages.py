@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from auscult.datamodules.audio.energy import loud_part, with_energy
+from auscult.datamodules.recording import FRAME_SECONDS, HOP_SECONDS
 from auscult.explain.relevance.results import Results
 from auscult.explain.report.profiles import CELL, Profiles, along_axes, shares_of
 from auscult.explain.show.canvas import colour_limit, density
@@ -15,6 +17,7 @@ from auscult.explain.show.clip import View
 from auscult.progress import tracked
 
 SMOOTHING = 1 / 64  # standard deviation as a share of rows and columns: means of few clips are speckled
+QUIET_DB = 26.0  # a decibel more than trimming leaves by default: the edges of a trimmed clip sound
 LEAD_SECONDS = 0.03  # shown before the onset, as windows of the spectrogram reach that far
 
 
@@ -62,9 +65,24 @@ class ClassAverages:
         return float(all_means.min()), float(all_means.max())
 
 
+def sounding(waveform: np.ndarray, sample_rate: int) -> tuple[int, int]:
+    """The first and the last (exclusive) sample of a clip (T,) that sounds: not more than `QUIET_DB` below its loudest.
+
+    Clips that were trimmed lie between zeros; others may begin with the noise of a room, and have an offset.
+    """
+    nonzero = np.flatnonzero(waveform)
+    if not len(nonzero):
+        return 0, 0
+    first, last = int(nonzero[0]), int(nonzero[-1]) + 1
+    whole = waveform[first:last].astype(np.float64)
+    frame, hop = (max(1, round(seconds * sample_rate)) for seconds in (FRAME_SECONDS, HOP_SECONDS))
+    start, stop, _, _ = loud_part(with_energy([(whole - whole.mean())[:, None]]), frame, hop, QUIET_DB)
+    return first + start, first + stop
+
+
 def onset_of(waveform: np.ndarray, sample_rate: int) -> float:
-    """The end of the silence before a clip (T,), in seconds."""
-    return int(np.argmax(waveform != 0)) / sample_rate
+    """Where the sound of a clip (T,) begins, in seconds."""
+    return sounding(waveform, sample_rate)[0] / sample_rate
 
 
 def aligned(
@@ -185,8 +203,8 @@ def places_of(shape: tuple[int, ...], view: View, times: np.ndarray | None) -> t
 
 def sound_of(waveform: np.ndarray, sample_rate: int) -> float:
     """Seconds from the onset of a clip (T,) to the end of its sound."""
-    sounding = np.flatnonzero(waveform)
-    return float(sounding[-1] - sounding[0]) / sample_rate if len(sounding) else 0.0
+    start, stop = sounding(waveform, sample_rate)
+    return max(0, stop - 1 - start) / sample_rate
 
 
 def times_of(results: Results, view: View) -> np.ndarray | None:

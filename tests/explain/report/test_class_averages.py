@@ -1,7 +1,16 @@
 import numpy as np
 import pytest
 
-from auscult.explain.report.class_averages import LEAD_SECONDS, aligned, class_averages, for_average, onset_of
+from auscult.datamodules.recording import ClipSettings
+from auscult.explain.report.class_averages import (
+    LEAD_SECONDS,
+    aligned,
+    class_averages,
+    for_average,
+    onset_of,
+    sound_of,
+)
+from auscult.explain.waveform import clip_of
 from auscult.modules.audiomnist_front_ends import DecibelSpectrogram
 from tests.explain.small_results import (
     COLUMNS,
@@ -114,3 +123,25 @@ def test_waveforms_have_relevance_in_time_only(tmp_path):
     np.testing.assert_allclose(cells, np.arange(100) / 100 + 0.0045 - LEAD_SECONDS)
     np.testing.assert_allclose(averages.in_time.shares, [np.where((cells > 0) & (cells < 0.1), 0.1, 0)] * 2, atol=1e-6)
     assert averages.places[0] == -LEAD_SECONDS and averages.places[1] - averages.places[0] == pytest.approx(1 / RATE)
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.3])
+@pytest.mark.parametrize("noise", [0.0, 1e-4, 4e-3])
+def test_the_onset_is_that_of_the_sound_and_not_of_the_room(noise, offset):
+    """A word behind half a second of a room, 28 dB softer or more, in a recording with an offset."""
+    generator = np.random.default_rng(0)
+    waveform = offset + noise * generator.standard_normal(16000)
+    waveform[8000:12000] += 0.1 * generator.standard_normal(4000)
+    assert onset_of(waveform, 16000) == pytest.approx(0.5, abs=0.025)
+    assert sound_of(waveform, 16000) == pytest.approx(0.25, abs=0.05)
+
+
+def test_the_onset_of_a_trimmed_clip_is_its_first_sample():
+    settings = ClipSettings(sample_rate=8000)
+    generator = np.random.default_rng(1)
+    for _ in range(20):
+        envelope = np.interp(np.arange(12000), [0, 3000, 5000, 9000, 12000], [0.001, 0.001, 0.3, 0.01, 0.001])
+        recording = (envelope * generator.standard_normal(12000)).astype(np.float32)[:, None]
+        clip, _ = clip_of(recording, 8000, settings)
+        assert onset_of(clip[0], 8000) == np.flatnonzero(clip[0])[0] / 8000
+        assert sound_of(clip[0], 8000) == pytest.approx(np.ptp(np.flatnonzero(clip[0])) / 8000)
