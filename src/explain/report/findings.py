@@ -148,9 +148,12 @@ def removal_verdict(metrics: Mapping[str, float], features: str, unit: str = "sp
     verb = "confirms" if all(low > 0 for low, _ in own) else "does not confirm"
     if any(high < 0 for _, high in own):
         verb = "contradicts"
+    doubt = ""
+    if verb == "confirms" and not ends.get("amplitude", (1.0, 1.0))[0] > 0:
+        doubt = ", but does not show it to be better than that of loudness"
     beside = [fall(RIVALS[name], metrics[f"{AREA}{name}{GAP}"], *own) for name, own in ends.items()]
     return (
-        f"Removal {verb} the order of relevance. Where the most relevant {features} go first, mean accuracy"
+        f"Removal {verb} the order of relevance{doubt}. Where the most relevant {features} go first, mean accuracy"
         f" {'; it '.join(beside)}."
     )
 
