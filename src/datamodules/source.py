@@ -39,6 +39,7 @@ class Source:
         cues: returns where the cues of a clip lie, if its corpus has such a function.
         segments: returns what is said when in a recording, if its corpus knows that.
         tags: (N, C), which of all tags hold, where the labels are no longer these; None if nobody knows.
+        is_trimmed: whether what is silent before and behind a sound was cut off, so that only zeros are there.
     """
 
     dataset: ClipDataset
@@ -48,6 +49,7 @@ class Source:
     cues: Callable[[Clip], list[Cue]] | None = None
     segments: Callable[[Clip], list[Segment]] | None = None
     tags: np.ndarray | None = None
+    is_trimmed: bool = True
 
     @property
     def labels(self) -> np.ndarray:
@@ -154,7 +156,7 @@ def recordings(
     dataset = ClipDataset(
         cache, members, numbers[members], length, lambda: np.full(len(members), 0.0 if is_own else 0.5)
     )
-    return Source(dataset, [clips[i] for i in members], cache.skipped)
+    return Source(dataset, [clips[i] for i in members], cache.skipped, is_trimmed=settings.trim_db is not None)
 
 
 def _say_what_labels(clips: list[Clip], label: str, classes: list[str]) -> None:
@@ -254,7 +256,9 @@ def test_clips(config: dict[str, Any], speakers: dict[str, list[str]], limit: in
     cache: Cache = datamodule.cache
     clips = [datamodule.clips[i] for i in members]
     cues = getattr(datamodule.corpus, "cues", None)
-    return Source(datamodule.evaluation_dataset(members), clips, cache.skipped, unit, cues, datamodule.corpus.segments)
+    known = unit, cues, datamodule.corpus.segments
+    is_trimmed = config["data"]["clip"]["trim_db"] is not None
+    return Source(datamodule.evaluation_dataset(members), clips, cache.skipped, *known, is_trimmed=is_trimmed)
 
 
 def limited(members: np.ndarray, limit: int | None, seed: int) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from auscult.datamodules.audio.energy import loud_part, with_energy
+from auscult.datamodules.audio.filters import highpassed
 from auscult.datamodules.recording import FRAME_SECONDS, HOP_SECONDS
 from auscult.explain.relevance.results import Results
 from auscult.explain.report.profiles import CELL, Profiles, along_axes, shares_of
@@ -17,7 +18,7 @@ from auscult.explain.show.clip import View
 from auscult.progress import tracked
 
 SMOOTHING = 1 / 64  # standard deviation as a share of rows and columns: means of few clips are speckled
-QUIET_DB = 26.0  # a decibel more than trimming leaves by default: the edges of a trimmed clip sound
+LOWEST_HZ, TRIM_DB = 60.0, 25.0  # where a clip sounds that was not trimmed: as recordings are trimmed by default
 LEAD_SECONDS = 0.03  # shown before the onset, as windows of the spectrogram reach that far
 
 
@@ -65,24 +66,28 @@ class ClassAverages:
         return float(all_means.min()), float(all_means.max())
 
 
-def sounding(waveform: np.ndarray, sample_rate: int) -> tuple[int, int]:
-    """The first and the last (exclusive) sample of a clip (T,) that sounds: not more than `QUIET_DB` below its loudest.
+def sounding(waveform: np.ndarray, sample_rate: int, is_trimmed: bool = True) -> tuple[int, int]:
+    """The first and the last (exclusive) sample of a clip (T,) that sounds.
 
-    Clips that were trimmed lie between zeros; others may begin with the noise of a room, and have an offset.
+    A clip that was trimmed lies between zeros. In another one, what sounds is found as trimming would find it: what is
+    less than 25 dB softer than the loudest frame, above 60 Hz.
     """
     nonzero = np.flatnonzero(waveform)
     if not len(nonzero):
         return 0, 0
     first, last = int(nonzero[0]), int(nonzero[-1]) + 1
-    whole = waveform[first:last].astype(np.float64)
+    if is_trimmed:
+        return first, last
     frame, hop = (max(1, round(seconds * sample_rate)) for seconds in (FRAME_SECONDS, HOP_SECONDS))
-    start, stop, _, _ = loud_part(with_energy([(whole - whole.mean())[:, None]]), frame, hop, QUIET_DB)
+    lowest = LOWEST_HZ if sample_rate > 2 * LOWEST_HZ else None
+    heard = highpassed(iter([waveform[first:last, None].astype(np.float64)]), sample_rate, lowest)
+    start, stop, _, _ = loud_part(with_energy(heard), frame, hop, TRIM_DB)
     return first + start, first + stop
 
 
-def onset_of(waveform: np.ndarray, sample_rate: int) -> float:
+def onset_of(waveform: np.ndarray, sample_rate: int, is_trimmed: bool = True) -> float:
     """Where the sound of a clip (T,) begins, in seconds."""
-    return sounding(waveform, sample_rate)[0] / sample_rate
+    return sounding(waveform, sample_rate, is_trimmed)[0] / sample_rate
 
 
 def aligned(
@@ -165,12 +170,12 @@ def class_averages(results: Results, view: View) -> ClassAverages:
         shown = grid.inputs(waveforms) if inputs is not None else seen
         for place, row in enumerate(rows):
             label, wrong = int(results.label[row]), int(results.predicted[row] != results.label[row])
-            onsets[row] = onset_of(mono[place], view.sample_rate)
+            onsets[row] = onset_of(mono[place], view.sample_rate, results.source.is_trimmed)
             added = for_average(seen[place], onsets[row], times)
             relevance.add((label, wrong), added)
             profiles.append(along_axes(added, cell))
             if times is not None:
-                room[row] = places <= sound_of(mono[place], view.sample_rate)
+                room[row] = places <= sound_of(mono[place], view.sample_rate, results.source.is_trimmed)
             if inputs is not None:
                 inputs.add((label, wrong), aligned(shown[place], onsets[row], times, silence))
     averages = ClassAverages(relevance.count, relevance(), places, onsets, unit=unit)
@@ -201,9 +206,9 @@ def places_of(shape: tuple[int, ...], view: View, times: np.ndarray | None) -> t
     return np.arange(shape[-1]) * (times[1] - times[0]) - LEAD_SECONDS, "ms" if len(shape) == 1 else "bin"
 
 
-def sound_of(waveform: np.ndarray, sample_rate: int) -> float:
+def sound_of(waveform: np.ndarray, sample_rate: int, is_trimmed: bool = True) -> float:
     """Seconds from the onset of a clip (T,) to the end of its sound."""
-    start, stop = sounding(waveform, sample_rate)
+    start, stop = sounding(waveform, sample_rate, is_trimmed)
     return max(0, stop - 1 - start) / sample_rate
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from auscult.datamodules.recording import ClipSettings
+from auscult.datamodules.recording import ClipSettings, prepare
 from auscult.explain.report.class_averages import (
     LEAD_SECONDS,
     aligned,
@@ -128,20 +128,24 @@ def test_waveforms_have_relevance_in_time_only(tmp_path):
 @pytest.mark.parametrize("offset", [0.0, 0.3])
 @pytest.mark.parametrize("noise", [0.0, 1e-4, 4e-3])
 def test_the_onset_is_that_of_the_sound_and_not_of_the_room(noise, offset):
-    """A word behind half a second of a room, 28 dB softer or more, in a recording with an offset."""
+    """A word behind half a second of a room, 28 dB softer or more, with an offset and rumble."""
     generator = np.random.default_rng(0)
     waveform = offset + noise * generator.standard_normal(16000)
+    waveform += 0.05 * np.sin(2 * np.pi * 8 * np.arange(16000) / 16000)
     waveform[8000:12000] += 0.1 * generator.standard_normal(4000)
-    assert onset_of(waveform, 16000) == pytest.approx(0.5, abs=0.025)
-    assert sound_of(waveform, 16000) == pytest.approx(0.25, abs=0.05)
+    assert onset_of(waveform, 16000, is_trimmed=False) == pytest.approx(0.5, abs=0.025)
+    assert sound_of(waveform, 16000, is_trimmed=False) == pytest.approx(0.25, abs=0.05)
 
 
-def test_the_onset_of_a_trimmed_clip_is_its_first_sample():
+def test_an_untrimmed_clip_sounds_where_trimming_would_cut_it():
     settings = ClipSettings(sample_rate=8000)
     generator = np.random.default_rng(1)
     for _ in range(20):
         envelope = np.interp(np.arange(12000), [0, 3000, 5000, 9000, 12000], [0.001, 0.001, 0.3, 0.01, 0.001])
         recording = (envelope * generator.standard_normal(12000)).astype(np.float32)[:, None]
         clip, _ = clip_of(recording, 8000, settings)
+        trimmed = prepare(recording, 8000, settings)
+        begin, length = trimmed.start / 8000, trimmed.samples.shape[1] / 8000
+        assert onset_of(recording[:, 0], 8000, is_trimmed=False) == pytest.approx(begin)
+        assert sound_of(recording[:, 0], 8000, is_trimmed=False) == pytest.approx(length, abs=0.001)
         assert onset_of(clip[0], 8000) == np.flatnonzero(clip[0])[0] / 8000
-        assert sound_of(clip[0], 8000) == pytest.approx(np.ptp(np.flatnonzero(clip[0])) / 8000)
