@@ -187,6 +187,7 @@ def write_report(
     guide: Sequence[str] = (),
     clips: Sequence[ClipPanel] = (),
     unit: str = "speaker",
+    total: int = 0,
 ) -> None:
     """Writes the page, whole or not at all.
 
@@ -201,6 +202,7 @@ def write_report(
         guide: sentences on how to read the pictures and hear the sounds.
         clips: clips, one card each, in this order.
         unit: the name of a `speaker`, such as "speaker" or "recording".
+        total: how many clips were explained.
 
     Raises:
         OSError: the disk is full or read-only. An earlier page at `path` stays.
@@ -209,7 +211,7 @@ def write_report(
     cards = {clip.path: f"clip-{number}" for number, clip in enumerate(all_clips, start=1)}
     pieces = template("report.html.j2").generate(
         title=title, facts=facts, answer=answer, findings=findings, sections=sections, notes=notes, guide=guide,
-        clips=clips, cards=cards, unit=unit, key=[f"#{bytes(colour).hex()}" for colour in colours(7)],
+        clips=clips, cards=cards, unit=unit, total=total, key=[f"#{bytes(colour).hex()}" for colour in colours(7)],
     )  # fmt: skip
     unfinished = path.with_name(path.name + ".part")
     try:

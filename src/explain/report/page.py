@@ -102,6 +102,7 @@ def write(
         guide=[GUIDE, SPECTRUM_GUIDE] if view.features == "frequencies" else [GUIDE],
         clips=[panels[row] for row in rows if row not in standing_out],
         unit=results.source.unit,
+        total=len(results.label),
     )
 
 
@@ -194,9 +195,11 @@ def measures(results: Results) -> Section:
             says = f"{measure.says}{measure.unit and f', in {measure.unit}'}"
             value = Value(label_of(column), mean, low, high, says, measure.direction, column)
             values.setdefault(f"{measure.topic.name.capitalize()}: {measure.topic.asks}", []).append(value)
+    has_ends = any(value.low == value.low for each in values.values() for value in each)
+    sure = f", with 95 % intervals over {results.source.unit}s" if has_ends else ""
     text = (
-        f"Means over clips, with 95 % intervals over {results.source.unit}s. They serve to compare attributions of one"
-        " checkpoint, as benchmark.py does, and say little alone."
+        f"Means over clips{sure}. They serve to compare attributions of one checkpoint, as benchmark.py does, and say"
+        " little alone."
     )
     return Section("Measures", [text], values=values)
 

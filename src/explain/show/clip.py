@@ -110,11 +110,13 @@ class View:
         """The inputs of the network for waveforms (B, C, T), as they are drawn: (B, T), (B, F) or (B, F, N).
 
         They are the mean of all channels. Coefficients are drawn as levels in decibels below the loudest one, down to a
-        floor.
+        floor, and power as in `spectra.visible`.
         """
         with torch.no_grad():
             input = self.model.front_end(torch.from_numpy(waveforms).to(self.model.device)).cpu()
-            return (spectra.level(input) if input.is_complex() else input.mean(1)).numpy()
+            if input.is_complex():
+                return spectra.level(input).numpy()
+            return (spectra.visible(input.mean(1)) if input.dim() == 4 else input.mean(1)).numpy()
 
 
 def drawn(view: View, waveform: np.ndarray, relevance: np.ndarray, title: str) -> Figure:

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from auscult.explain.show.canvas import RELEVANCE_MAP, density, new_figure
 
 FLOOR_DB = -70.0  # lowest level, relative to the loudest
+PEAKED = 30  # times the median: decibels from 0 to 1 have their loudest bin at less than ten times theirs
 AGAINST, FOR = RELEVANCE_MAP(0.0), RELEVANCE_MAP(1.0)
 
 
@@ -19,6 +20,20 @@ def level(coefficients: torch.Tensor) -> torch.Tensor:
     loudest = amplitude.flatten(1).amax(1).view(-1, *[1] * (amplitude.dim() - 1))
     share = amplitude / loudest.clamp(min=torch.finfo(amplitude.dtype).tiny)
     return 20 * torch.log10(share.clamp(min=10 ** (FLOOR_DB / 20)))
+
+
+def visible(spectrograms: torch.Tensor) -> torch.Tensor:
+    """Spectrograms (B, F, N) as they are drawn: power and amplitudes in decibels, as otherwise little would be seen.
+
+    They are known by their loudest bin, which is far above the median of those that sound. From `FLOOR_DB` below that
+    bin to it, their levels are drawn from 0 to 1, so that silence is 0 as before.
+    """
+    drawn = spectrograms.clone()
+    for own in drawn:
+        sounding = own[own > 0]
+        if own.min() >= 0 and len(sounding) and own.max() > PEAKED * sounding.median():
+            own.copy_(1 - (10 * torch.log10(own / own.max())).clamp(min=FLOOR_DB) / FLOOR_DB)
+    return drawn
 
 
 def plot_spectrum(level: np.ndarray, relevance: np.ndarray, frequencies: np.ndarray, title: str = "") -> Figure:

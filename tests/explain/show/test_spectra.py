@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from auscult.explain.show.spectra import FLOOR_DB, level, plot_spectrum
+from auscult.explain.show.spectra import FLOOR_DB, level, plot_spectrum, visible
 
 
 def test_level_is_in_decibels_below_the_loudest():
@@ -21,3 +21,16 @@ def test_a_spectrum_shows_relevance_for_above_and_against_below():
     drawn = [part[part[:, 1] != 0] for part in (rising, falling)]
     sums = [np.abs(part[:, 1]).sum() for part in drawn]  # of densities per hertz, one hertz apart
     np.testing.assert_allclose(sums, [2, 1], rtol=1e-3)
+
+
+def test_power_is_drawn_in_decibels_and_decibels_as_they_are():
+    generator = torch.Generator().manual_seed(0)
+    decibels = -70 * torch.rand(2, 20, 30, generator=generator)
+    decibels[:, 3, 4] = 0
+    scaled = 1 + decibels / 70
+    torch.testing.assert_close(visible(scaled), scaled)
+    torch.testing.assert_close(visible(5.0 * 10 ** (decibels / 10)), scaled)
+    torch.testing.assert_close(visible(decibels), decibels)
+    assert not visible(torch.zeros(1, 20, 30)).any()
+    padded = torch.cat([torch.zeros(2, 20, 300), scaled], 2)  # a short clip in silence
+    torch.testing.assert_close(visible(padded), padded)
