@@ -5,9 +5,10 @@
     python -m speed.lrp --networks ast_wide --batch 1           four layers of AST's published width
 
 Fresh networks, a batch of noise, all sides in turns in one run, but for zennit, whose hooks would slow the others: it
-has its turns before. Zennit by hand is its EpsilonPlus, with hooks that are registered once, on networks that it can
-explain: those without batch normalisation, sums and calls of functions, and ResNet by its canonizer. autoLRP has a
-column if it is installed (`pip install autolrp`): its composite, epsilon with z-plus in convolutions.
+has its turns before. The gradient is PyTorch's own, by autograd, which the rules cannot be faster than. Zennit by hand
+is its EpsilonPlus, with hooks that are registered once, on networks that it can explain: those without batch
+normalisation, sums and calls of functions, and ResNet by its canonizer. autoLRP has a column if it is installed
+(`pip install autolrp`): its composite, epsilon with z-plus in convolutions.
 """
 
 import argparse
@@ -23,11 +24,12 @@ import torch
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
-from zennit.attribution import Gradient
+from zennit.attribution import Gradient as ZennitGradient
 from zennit.composites import EpsilonPlus
 from zennit.torchvision import ResNetCanonizer
 
 from auscult.explain.attribution.cost import peak_megabytes
+from auscult.explain.attribution.gradients import Gradient
 from auscult.explain.attribution.lrp import LRP
 from auscult.machine import memory
 from auscult.modules.classifier import lay_channels_last
@@ -57,7 +59,7 @@ def main() -> None:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     memory.keep_freed()
-    columns = ["forward, ms", "epsilon", "epsilon-plus", "AttnLRP", "zennit", "autoLRP", "training step"]
+    columns = ["forward, ms", "gradient", "epsilon", "epsilon-plus", "AttnLRP", "zennit", "autoLRP", "training step"]
     table = Table("network", *columns, "memory over a training step's", box=None)
     for name in arguments.networks:
         table.add_row(name, *measured(name, arguments.batch, arguments.rounds))
@@ -76,11 +78,14 @@ def measured(name: str, batch: int, rounds: int) -> list[str]:
         with torch.no_grad():
             return network(input)
 
-    sides: dict[str, Callable[[], Any]] = {"forward": forward}
+    def gradient() -> Any:
+        return Gradient()(network, input, target)
+
+    sides: dict[str, Callable[[], Any]] = {"forward": forward, "gradient": gradient}
     for composite in ("epsilon", "epsilon_plus", "attnlrp"):
         sides[composite] = asked(LRP(composite), network, input, target)
     if name in FOR_ZENNIT:
-        attributor = Gradient(network, EpsilonPlus(canonizers=FOR_ZENNIT[name]))
+        attributor = ZennitGradient(network, EpsilonPlus(canonizers=FOR_ZENNIT[name]))
         start = nn.functional.one_hot(target, CLASSES)
         with attributor:
             times = turns({"zennit": lambda: attributor(input.clone(), lambda output: output * start)}, rounds)
@@ -91,7 +96,7 @@ def measured(name: str, batch: int, rounds: int) -> list[str]:
     times = turns(sides, rounds)
     passing = times["forward"]
     ratio = peak_megabytes(sides["epsilon_plus"], input.device) / peak_megabytes(sides["training"], input.device)
-    passes = [f"{times[side] / passing:.2f}" for side in ("epsilon", "epsilon_plus", "attnlrp")]
+    passes = [f"{times[side] / passing:.2f}" for side in ("gradient", "epsilon", "epsilon_plus", "attnlrp")]
     peers = [f"{zennit / passing:.2f}" if name in FOR_ZENNIT else ""]
     peers += [f"{times['autolrp'] / passing:.2f}" if "autolrp" in times else ""]
     return [f"{1000 * passing:.1f}", *passes, *peers, f"{times['training'] / passing:.2f}", f"{ratio:.2f}"]

@@ -205,8 +205,9 @@ def _require_labels(numbers: np.ndarray, named: list[str], label: str, classes: 
     unknown = sorted({name for name, number in zip(named, numbers, strict=True) if number < 0})
     if not unknown:
         return
-    left_out, examples = int((numbers < 0).sum()), ", ".join(shortened(name) or "nothing" for name in unknown[:5])
-    learnt = ", ".join(classes[:20])
+    left_out = int((numbers < 0).sum())
+    examples = ", ".join(shortened(name) or "nothing" for name in unknown[:5]) + (", …" if len(unknown) > 5 else "")
+    learnt = ", ".join(classes[:20]) + (", …" if len(classes) > 20 else "")
     if left_out == len(named) and unknown == [""]:
         raise Mistake(
             f"none of the {left_out} recordings of input=… has a '{label}', which the network tells apart; give"

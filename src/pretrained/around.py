@@ -185,7 +185,7 @@ def check(model: Model, waveform: Tensor, whole: nn.Module, front_end: nn.Module
     with torch.no_grad():
         logits = model(waveform)
         if not logits.isfinite().all():
-            raise Mistake("the network gives outputs that are not finite for noise; use finite weights.")
+            raise Mistake("the network gives outputs that are not finite for noise; give it finite ones by weights=….")
         again = whole(waveform if front_end is None else front_end(waveform))
         difference = max(mixture(model, waveform), mixture(model, waveform * QUIET.to(waveform)))
     scale = logits.abs().max().clamp(min=1e-30)
