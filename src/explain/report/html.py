@@ -20,7 +20,7 @@ from auscult.explain.show.plate import Plate, colours
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"  # styles and scripts that pages share
-MOST_BARS = 12  # probabilities shown per clip
+MOST_BARS = 5  # probabilities shown per clip
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
