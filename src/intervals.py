@@ -94,7 +94,7 @@ class SpeakerIntervals:
         without = np.array([statistic(np.flatnonzero(self.group != group)) for group in range(groups)])
         error = np.sqrt((groups - 1) * without.var())
         low, high = (float(end) for end in self._ends(np.asarray(whole), error, bounds))
-        is_luck = error < EQUAL and (bounds is None or whole not in bounds)
+        is_luck = error < EQUAL and (bounds is None or math.isinf(bounds[1]) or whole not in bounds)
         return (whole, math.nan, math.nan) if is_luck or math.isnan(error) else (whole, low, high)
 
     def _ends(self, estimate: np.ndarray, error: np.ndarray, bounds: Bounds) -> tuple[np.ndarray, np.ndarray]:

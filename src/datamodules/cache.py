@@ -32,12 +32,12 @@ class Cache:
     folder: Path
     clips: list[Clip]
     channels: int  # C, of each clip
+    words: int  # of 16 bits in each sample
     lengths: np.ndarray  # (N,) int64, samples of a channel
     starts: np.ndarray  # (N,) int64, where each clip begins in its recording, in samples at the clips' rate
     cut: np.ndarray  # (N,) bool, whether each recording was too long
     skipped: list[tuple[str, str]]  # path and reason of each bad recording
     checksums: np.ndarray  # (N,) uint32, of each clip's samples
-    gains: np.ndarray  # (N,) what the samples of each clip were multiplied by
     _memory: np.ndarray  # (sum of lengths,) int16
     _ends: np.ndarray  # (N,) int64, where each clip ends in _memory
     _checked: np.ndarray  # (N,) bool, whether this process has compared the checksum
@@ -51,18 +51,18 @@ class Cache:
         return [clip.path for clip in self.clips]
 
     def samples(self, i: int) -> np.ndarray:
-        """Clip i, (C, L) int16, a read-only view.
+        """Clip i, (C, L) int16, or float32 if clips are untouched, a read-only view.
 
         Raises:
             Mistake: its samples have changed since they were written; the next `open_cache` builds the cache again.
         """
         end = self._ends[i]
-        samples = self._memory[end - self.channels * self.lengths[i] : end].reshape(self.channels, -1)
+        words = self._memory[end - self.words * self.channels * self.lengths[i] : end]
         if not self._checked[i]:
-            if checksum(samples) != self.checksums[i]:
+            if checksum(words) != self.checksums[i]:
                 raise self._damaged(self.clips[i])
             self._checked[i] = True
-        return samples
+        return (words if self.words == 1 else words.view("<f4")).reshape(self.channels, -1)
 
     def _damaged(self, clip: Clip) -> Mistake:
         damage = f"the cache in {self.folder} (data.cache_dir) is damaged: its samples of {clip.path} have changed"
@@ -100,13 +100,13 @@ def open_cache(
             memory = map_samples(home, entries)
         _remember(corpus, settings, folder)
     except OSError as error:
-        if shared := _shared(home, clips, stamps, settings.channels):
+        if shared := _shared(home, clips, stamps, settings):
             return _report(shared, option)
         raise Mistake(
             f"data.cache_dir={folder} cannot hold the prepared recordings ({error.strerror or error}): make room "
             "there, or set data.cache_dir to a folder that can be written."
         ) from error
-    return _report(_assemble(home, clips, entries, memory, settings.channels), option)
+    return _report(_assemble(home, clips, entries, memory, settings), option)
 
 
 def has_prepared(corpus: Corpus, settings: ClipSettings, folder: str | Path) -> bool:
@@ -164,13 +164,13 @@ def _locked(home: Path) -> AbstractContextManager[object]:
         return lock.acquire()
 
 
-def _shared(home: Path, clips: Sequence[Clip], stamps: list[str], channels: int) -> Cache | None:
+def _shared(home: Path, clips: Sequence[Clip], stamps: list[str], settings: ClipSettings) -> Cache | None:
     """Opens a finished cache in a folder that can be read but not written, as several people may share one."""
     try:
         entries = read_entries(home)
         if entries is None or not _is_current(entries, clips, stamps):
             return None
-        return _assemble(home, clips, entries, map_samples(home, entries), channels)
+        return _assemble(home, clips, entries, map_samples(home, entries), settings)
     except OSError:
         return None
 
@@ -184,20 +184,23 @@ def _is_current(entries: list[Entry], clips: Sequence[Clip], stamps: list[str]) 
     )
 
 
-def _assemble(home: Path, clips: Sequence[Clip], entries: list[Entry], memory: np.ndarray, channels: int) -> Cache:
+def _assemble(
+    home: Path, clips: Sequence[Clip], entries: list[Entry], memory: np.ndarray, settings: ClipSettings
+) -> Cache:
+    words = 2 if settings.preparation == "untouched" else 1
     kept = [entry for entry in entries if not entry.reason]
     return Cache(
         folder=home,
         clips=[clip for clip, entry in zip(clips, entries, strict=True) if not entry.reason],
-        channels=channels,
-        lengths=np.array([entry.length for entry in kept], dtype=np.int64) // channels,
+        channels=settings.channels,
+        words=words,
+        lengths=np.array([entry.length for entry in kept], dtype=np.int64) // (settings.channels * words),
         starts=np.array([entry.start for entry in kept], dtype=np.int64),
         cut=np.array([entry.cut for entry in kept], dtype=bool),
         skipped=[(entry.path, entry.reason) for entry in entries if entry.reason],
         _memory=memory,
         _ends=ends_of(kept),
         checksums=np.array([entry.checksum for entry in kept], dtype=np.uint32),
-        gains=np.array([entry.gain for entry in kept]),
         _checked=np.zeros(len(kept), dtype=bool),
     )
 

@@ -20,12 +20,11 @@ class Entry(NamedTuple):
 
     path: str
     stamp: str  # the recording's `Corpus.stamp` when it was read
-    length: int  # samples of all channels; 0 for a bad recording
+    length: int  # words of 16 bits of all channels, two for a float32 sample; 0 for a bad recording
     start: int  # see `Prepared`
     cut: bool
     reason: str  # why a recording was skipped; empty for a kept one
     checksum: int  # CRC-32 of the samples' bytes
-    gain: float = 1.0  # see `Prepared`; not written if it is 1
 
 
 def read_entries(home: Path) -> list[Entry] | None:
@@ -64,7 +63,7 @@ def write_skipped(path: Path, skipped: list[tuple[str, str]]) -> None:
 
 def line_of(entry: Entry) -> bytes:
     """The line of an entry, with the line's own checksum."""
-    text = json.dumps(entry[:-1] if entry.gain == 1 else entry).encode()
+    text = json.dumps(entry).encode()
     return b"%s, %d]\n" % (text[:-1], zlib.crc32(text))
 
 
@@ -75,8 +74,7 @@ def parsed(line: bytes) -> Entry:
     if check != b"%d]\n" % zlib.crc32(text):
         raise ValueError("a damaged line")
     fields = json.loads(text)
-    kinds = list(Entry.__annotations__.values())
-    if [type(field) for field in fields] not in (kinds, kinds[:-1]):
+    if [type(field) for field in fields] != list(Entry.__annotations__.values()):
         raise ValueError("a line of another version")
     return Entry(*fields)
 

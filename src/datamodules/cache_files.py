@@ -2,7 +2,8 @@
 
 A cache is a folder of three files:
 
-    samples.int16   all kept clips, one after the other, 16 bit little-endian; channel after channel
+    samples.int16   all kept clips, one after the other, 16 bit little-endian, or float32 if they are untouched; channel
+                    after channel
     index.jsonl     one line per clip of the corpus, in the corpus's order: an `Entry`, and the line's checksum
     skipped.csv     path and reason of each bad recording
 
@@ -133,9 +134,8 @@ def _prepare(
         return Entry(clip.path, stamp, 0, 0, False, reason, 0), np.empty(0, np.int16)
     if prepared.left < LEAST_LEFT:
         lost.append(clip.path)
-    samples = prepared.samples
-    own = (prepared.start, prepared.cut, "", checksum(samples), prepared.gain)
-    return Entry(clip.path, stamp, samples.size, *own), samples
+    samples = prepared.samples if prepared.samples.dtype == np.int16 else prepared.samples.astype("<f4").view("<i2")
+    return Entry(clip.path, stamp, samples.size, prepared.start, prepared.cut, "", checksum(samples)), samples
 
 
 def workers_for(settings: ClipSettings) -> int:

@@ -55,7 +55,7 @@ class ClipDataset(Dataset[Batch]):
             samples = self.cache.samples(self.clips[index])
             offset = round(places[index] * (self.length - samples.shape[1]))
             end = offset + samples.shape[1]
-            full = FULL_SCALE * float(self.cache.gains[self.clips[index]])
+            full = FULL_SCALE if samples.dtype == np.int16 else 1
             np.divide(samples, full, out=waveform[:, offset:end], dtype=np.float32)
             if self.confound and self.planted[index]:
                 self.confound.plant(waveform, offset, end, self.cache.clips[self.clips[index]])

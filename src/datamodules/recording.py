@@ -18,7 +18,6 @@ from auscult.datamodules.published import TooLong, check_length, resampled
 from auscult.mistake import Mistake
 
 SOFT = 2.0**-8  # of full scale, -48 dB: the peak of a louder clip keeps at least eight of the 16 bits
-MOST = (FULL_SCALE - 1) / FULL_SCALE  # the largest sample of 16 bits
 SILENT = 2.0**-24  # of full scale, -144 dB: half a step of 24 bits
 LOWEST_RATE, HIGHEST_RATE = 100, 10**7  # hertz, of recordings: other rates are damage, or take long to resample
 FRAME_SECONDS, HOP_SECONDS = 0.025, 0.010  # of the frames whose energy trimming compares
@@ -90,16 +89,17 @@ class ClipSettings:
 class Prepared:
     """A clip ready for the cache."""
 
-    samples: np.ndarray  # (C, L) int16; L is at most seconds * sample_rate, and exactly that if clips are repeated
+    samples: (
+        np.ndarray
+    )  # (C, L) int16, or float32 if untouched; L is at most seconds * sample_rate, or that if repeated
     start: int  # where the kept part begins in the recording, in samples at the clip's own rate
     cut: bool  # whether the recording was too long even after trimming
     left: float = 1.0  # share of the recording's power, without its mean, after resampling and high-pass
-    gain: float = 1.0  # what the samples were multiplied by to fit into 16 bits, and are to be divided by
 
     @property
     def waveform(self) -> np.ndarray:
-        """(C, L) float32, in the recording's own level, where full scale is 1."""
-        return self.samples / np.float32(FULL_SCALE * self.gain)
+        """(C, L) float32, where full scale is 1."""
+        return self.samples if self.samples.dtype == np.float32 else self.samples / np.float32(FULL_SCALE)
 
 
 def load(corpus: Corpus, clip: Clip, settings: ClipSettings, stopped: Event | None = None) -> Prepared:
@@ -147,9 +147,10 @@ def prepare(samples: np.ndarray, rate: int, settings: ClipSettings) -> Prepared:
     left is raised by a power of two. A repeated clip begins again right after its last sample; its last repetition ends
     where the clip is full.
 
-    With `preparation="untouched"`, the mean stays, and so do all levels, as `Prepared.gain` is known: what a network
-    was trained on that did not come from here. With `preparation="published"`, the mean stays and another resampler is
-    used, see `published.py`. Rounding to 16 bits, which the original did not do, changes a sample by half a step.
+    With `preparation="untouched"`, the mean and all levels stay, and nothing is rounded to 16 bits, as logarithms of a
+    network would hear it: what a network was trained on that did not come from here. With `preparation="published"`,
+    the mean stays and another resampler is used, see `published.py`. Rounding to 16 bits, which the original did not
+    do, changes a sample by half a step at most.
 
     Raises:
         BadRecording: the recording is empty, not finite, silent, too short after trimming, has an impossible rate, or
@@ -188,11 +189,9 @@ def _prepare(blocks: Callable[[], Iterator[np.ndarray]], rate: int, settings: Cl
     begin, samples = loudest_window(kept or parts(), start, stop, min(longest, stop - start))
     if len(samples) == 0:
         raise BadRecording(f"{UNREADABLE}: it changed while it was read")
-    gain = _power_of_two(samples) if is_untouched else _gain(samples)
-    clip = _to_int16(samples, gain)
+    clip = np.ascontiguousarray(samples.T, np.float32) if is_untouched else _to_int16(samples)
     whole = clip[:, np.arange(longest) % clip.shape[1]] if settings.short == "repeat" else clip
-    share = left / power if power > 0 else 1.0
-    return Prepared(whole, begin, stop - start > longest, share, gain if is_untouched else 1.0)
+    return Prepared(whole, begin, stop - start > longest, left / power if power > 0 else 1.0)
 
 
 def _prepare_as_published(
@@ -207,11 +206,11 @@ def _prepare_as_published(
     _check_peak(peak_of(samples))
     if len(samples) < math.floor(settings.min_seconds * settings.sample_rate):
         raise BadRecording(f"too short: under {settings.min_seconds:g} s")
-    return Prepared(_to_int16(samples[:, None], _gain(samples)), 0, False)
+    return Prepared(_to_int16(samples[:, None]), 0, False)
 
 
 def _check_peak(peak: float) -> None:
-    if not math.isfinite(peak):  # the resampler's sums of nearly the largest floats overflow
+    if not np.isfinite(np.float32(peak)):  # the resampler's sums of nearly the largest floats overflow
         raise BadRecording("not finite: samples as large as can be")
     if peak < SILENT:
         raise BadRecording("silent")
@@ -260,19 +259,9 @@ def _measured(blocks: Iterator[np.ndarray], channels: int) -> tuple[int, np.ndar
     return frames, sums[taken, None] / frames, channel, energies[taken] / scale
 
 
-def _gain(samples: np.ndarray) -> float:
-    """What samples are multiplied by: 1, unless their peak does not fit into 16 bits or would have few of them."""
-    gain = MOST / peak_of(samples)
-    return _power_of_two(samples) if gain > MOST / SOFT else min(gain, 1.0)
-
-
-def _power_of_two(samples: np.ndarray) -> float:
-    """The power of two by which samples become as loud as 16 bits can hold, but for less than a factor of two."""
-    gain = 2.0 ** math.floor(math.log2(MOST / peak_of(samples)))
-    fits = -float(samples.min()) * 2 * gain <= 1 and float(samples.max()) * 2 * gain <= MOST  # -1 fits, and 1 does not
-    return 2 * gain if fits else gain
-
-
-def _to_int16(samples: np.ndarray, gain: float) -> np.ndarray:
+def _to_int16(samples: np.ndarray) -> np.ndarray:
     """Samples (L, C) as (C, L) int16; all channels get the same gain."""
+    most = (FULL_SCALE - 1) / FULL_SCALE
+    gain = most / peak_of(samples)
+    gain = 2.0 ** math.floor(math.log2(gain)) if gain > most / SOFT else min(gain, 1.0)
     return np.ascontiguousarray(np.rint(samples.T * (FULL_SCALE * gain)).astype(np.int16))

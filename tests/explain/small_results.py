@@ -76,7 +76,7 @@ def small_results(
         if biases is not None:
             file["biases"] = np.array(biases, np.float32)
     memory = [np.round(32768 * waveform[None]).astype(np.int16) for waveform in waveforms or [clip(0.0)] * len(label)]
-    cache: Any = SimpleNamespace(samples=memory.__getitem__, channels=1, gains=np.ones(len(label)))
+    cache: Any = SimpleNamespace(samples=memory.__getitem__, channels=1)
     dataset = ClipDataset(cache, np.arange(len(label)), np.array(label), RATE, lambda: np.zeros(len(label)))
     clips = [Clip(f"{row}.wav", f"source {row}") for row in range(len(label))]
     nowhere: Any = SimpleNamespace(model=SimpleNamespace(kind="classes"))  # nothing is asked any more

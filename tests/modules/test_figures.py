@@ -43,6 +43,12 @@ def test_numbers():
     assert "correlation" not in figures(NumberAnswers(["year"]), read[:2], labels[:2].astype(np.float32), SPEAKERS[:2])
 
 
+def test_numbers_that_are_all_right_are_not_certain():
+    labels = GENERATOR.normal(0, 1, 60).astype(np.float32)
+    found = figures(NumberAnswers(["level"]), labels[:, None], labels, SPEAKERS)
+    assert found["mae"] == 0 and "mae_low" not in found and "mae_high" not in found
+
+
 def test_one_speaker_gives_no_interval():
     labels, read = GENERATOR.integers(0, 3, 60), GENERATOR.dirichlet([1, 1, 1], 60)
     found = figures(ClassAnswers(["a", "b", "c"]), read, labels, ["me"] * 60)

@@ -67,12 +67,13 @@ class ClassAverages:
 
 
 def sounding(waveform: np.ndarray, sample_rate: int, is_trimmed: bool = True) -> tuple[int, int]:
-    """The first and the last (exclusive) sample of a clip (T,) that sounds.
+    """The first and the last (exclusive) sample of a clip (C, T) or (T,) that sounds, in any channel.
 
     A clip that was trimmed lies between zeros. In another one, what sounds is found as trimming would find it: what is
     less than 25 dB softer than the loudest frame, above 60 Hz.
     """
-    nonzero = np.flatnonzero(waveform)
+    channels = np.atleast_2d(waveform)
+    nonzero = np.flatnonzero(channels.any(0))
     if not len(nonzero):
         return 0, 0
     first, last = int(nonzero[0]), int(nonzero[-1]) + 1
@@ -80,13 +81,13 @@ def sounding(waveform: np.ndarray, sample_rate: int, is_trimmed: bool = True) ->
         return first, last
     frame, hop = (max(1, round(seconds * sample_rate)) for seconds in (FRAME_SECONDS, HOP_SECONDS))
     lowest = LOWEST_HZ if sample_rate > 2 * LOWEST_HZ else None
-    heard = highpassed(iter([waveform[first:last, None].astype(np.float64)]), sample_rate, lowest)
+    heard = highpassed(iter([channels[:, first:last].T.astype(np.float64)]), sample_rate, lowest)
     start, stop, _, _ = loud_part(with_energy(heard), frame, hop, TRIM_DB)
     return first + start, first + stop
 
 
 def onset_of(waveform: np.ndarray, sample_rate: int, is_trimmed: bool = True) -> float:
-    """Where the sound of a clip (T,) begins, in seconds."""
+    """Where the sound of a clip (C, T) or (T,) begins, in seconds."""
     return sounding(waveform, sample_rate, is_trimmed)[0] / sample_rate
 
 
@@ -165,17 +166,16 @@ def class_averages(results: Results, view: View) -> ClassAverages:
     batches = list(results.batches())
     for rows in tracked(batches, "averaging classes", len(batches)):
         waveforms = results.waveforms(rows)
-        mono = waveforms.mean(1)  # (B, T)
         seen = view.as_seen(waveforms, results.relevances(rows))
         shown = grid.inputs(waveforms) if inputs is not None else seen
         for place, row in enumerate(rows):
             label, wrong = int(results.label[row]), int(results.predicted[row] != results.label[row])
-            onsets[row] = onset_of(mono[place], view.sample_rate, results.source.is_trimmed)
+            onsets[row] = onset_of(waveforms[place], view.sample_rate, results.source.is_trimmed)
             added = for_average(seen[place], onsets[row], times)
             relevance.add((label, wrong), added)
             profiles.append(along_axes(added, cell))
             if times is not None:
-                room[row] = places <= sound_of(mono[place], view.sample_rate, results.source.is_trimmed)
+                room[row] = places <= sound_of(waveforms[place], view.sample_rate, results.source.is_trimmed)
             if inputs is not None:
                 inputs.add((label, wrong), aligned(shown[place], onsets[row], times, silence))
     averages = ClassAverages(relevance.count, relevance(), places, onsets, unit=unit)
@@ -207,7 +207,7 @@ def places_of(shape: tuple[int, ...], view: View, times: np.ndarray | None) -> t
 
 
 def sound_of(waveform: np.ndarray, sample_rate: int, is_trimmed: bool = True) -> float:
-    """Seconds from the onset of a clip (T,) to the end of its sound."""
+    """Seconds from the onset of a clip (C, T) or (T,) to the end of its sound."""
     start, stop = sounding(waveform, sample_rate, is_trimmed)
     return max(0, stop - 1 - start) / sample_rate
 

@@ -25,7 +25,7 @@ def most_similar(results: Results, view: View, rows: Sequence[int]) -> dict[int,
     for row in tracked(rows, "comparing clips", len(rows)):
         waveform = results.waveform(row)
         seen = view.as_seen(waveform[None], results.relevance(row)[None])[0]
-        aligned = for_average(seen, onset_of(waveform.mean(0), view.sample_rate, results.source.is_trimmed), times)
+        aligned = for_average(seen, onset_of(waveform, view.sample_rate, results.source.is_trimmed), times)
         small = fitting(np.atleast_2d(aligned), MOST_CELLS)
         smooth = gaussian_filter(small, [SMOOTHING * size for size in small.shape], mode="nearest").ravel()
         directions.append(smooth / (np.linalg.norm(smooth) or 1.0))

@@ -135,6 +135,8 @@ def test_the_onset_is_that_of_the_sound_and_not_of_the_room(noise, offset):
     waveform[8000:12000] += 0.1 * generator.standard_normal(4000)
     assert onset_of(waveform, 16000, is_trimmed=False) == pytest.approx(0.5, abs=0.025)
     assert sound_of(waveform, 16000, is_trimmed=False) == pytest.approx(0.25, abs=0.05)
+    cancelling = np.stack([waveform, -waveform])
+    assert onset_of(cancelling, 16000, is_trimmed=False) == onset_of(waveform, 16000, is_trimmed=False)
 
 
 def test_an_untrimmed_clip_sounds_where_trimming_would_cut_it():
